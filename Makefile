@@ -1,0 +1,83 @@
+# Every target makes the environment that it needs, and does nothing twice: a stamp file in the environment
+# says which extras of pyproject.toml are installed. Needs Python 3.11 or later, and make; uses uv where it is.
+#
+#   make test PYTHON=python3.13 VENV=.venv-3.13     the same in an environment of another Python
+
+VENV ?= .venv
+PYTHON ?=
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench fuzz docs changelog changelog-draft clean distclean
+
+help:
+	@echo "make demo       a made stream, folded live in the terminal"
+	@echo "make test       the tests"
+	@echo "make check      lint, types, and each pure module covered by its own test file"
+	@echo "make bench      the benchmarks"
+	@echo "make fuzz       ten minutes of fuzzing (MINUTES=10)"
+	@echo "make docs       the documentation, into site/"
+	@echo "make changelog  gather changelog.d/ into CHANGELOG.md (changelog-draft: only print it)"
+	@echo "make clean      remove caches, reports and builds (distclean: the environments too)"
+
+demo: $(VENV)/.has-cli
+	@$(BIN)/streamfold demo
+
+test: $(VENV)/.has-test
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.has-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --python-executable $(BIN)/python
+	PATH="$(abspath $(BIN)):$$PATH" pyright
+	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes streamfold --ignoreexternal
+	$(BIN)/python -m tests.architecture.coverage_by_own_file
+
+bench: $(VENV)/.has-bench
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+MINUTES ?= 10
+fuzz: $(VENV)/.has-test
+	@$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
+
+docs: $(VENV)/.has-docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
+
+changelog: $(VENV)/.has-release
+	@$(BIN)/towncrier build --yes
+
+changelog-draft: $(VENV)/.has-release
+	@$(BIN)/towncrier build --draft
+
+clean:
+	rm -rf .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist htmlcov site
+	find benchmarks src tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv .venv-*
+
+# The stamp is written last, so an install that was cut off is done again.
+$(VENV)/.has-%: $(VENV)/.made pyproject.toml
+ifneq ($(UV),)
+	@$(UV) pip install --quiet --python $(BIN)/python --editable '.[$*]'
+else
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+endif
+	@touch $@
+
+# The first Python that runs, is 3.11 or later and can make an environment. A name on PATH may be a shim that
+# does not run, so each is tried. Where only `ensurepip` is missing, say that: the Python itself is good.
+$(VENV)/.made:
+	@for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  if [ -n "$(UV)" ]; then $(UV) venv --quiet --allow-existing --python "$$(command -v $$python)" $(VENV) && touch $@ && exit; exit 1; fi; \
+	  $$python -c 'import ensurepip, venv' 2>/dev/null || { bare="$$bare $$python"; continue; }; \
+	  $$python -m venv $(VENV) && touch $@ && exit; exit 1; \
+	done; \
+	if [ -n "$$bare" ]; then echo "make:$$bare cannot make environments: install Python's venv module (Debian: apt install python3-venv) or uv" >&2; \
+	else echo "make: no Python 3.11 or later found as $(or $(PYTHON),python3): install one, or name it: make PYTHON=/path/to/python3" >&2; fi; \
+	exit 1

@@ -1,0 +1,45 @@
+"""The commands, put together.
+
+In      arguments, without the program's name
+Out     the exit code of the command they name; for arguments that name none, one line and 2
+Source  docs/reference/cli.md
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError, Parameter
+
+from streamfold.cli.demo import demo
+from streamfold.cli.failure import USAGE, Failure, say
+from streamfold.cli.fold import fold
+
+__all__ = ["app", "run"]
+
+
+def _version() -> str:
+    return version("streamfold")
+
+
+app = App(
+    name="streamfold",
+    help="Event-sourced state for streamed LLM responses.",
+    version=_version,
+    default_parameter=Parameter(negative=()),
+    result_action="return_value",
+)
+app.command(fold)
+app.command(demo)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that the arguments name. Returns: its exit code."""
+    try:
+        exit_code: object = app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        say(f"{str(error).rstrip('. ')}; see streamfold --help")
+        return USAGE
+    except Failure as failure:
+        say(failure.reason)
+        return failure.exit_code
+    return exit_code if isinstance(exit_code, int) else 0

@@ -1,0 +1,31 @@
+"""The door of the room between events and states.
+
+In      events
+Out     states, snapshots and checkpoints
+Units   sequence numbers
+Source  docs/explanation/state.md
+"""
+
+from streamfold.fold.anomaly import Anomaly, AnomalyKind
+from streamfold.fold.checkpoint import checkpoint, restore
+from streamfold.fold.reduce import reduce
+from streamfold.fold.replay import fold, replay, states
+from streamfold.fold.sequence import SequencePolicy
+from streamfold.fold.snapshot import snapshot, snapshot_json
+from streamfold.fold.state import State, StreamError
+
+__all__ = [
+    "Anomaly",
+    "AnomalyKind",
+    "SequencePolicy",
+    "State",
+    "StreamError",
+    "checkpoint",
+    "fold",
+    "reduce",
+    "replay",
+    "restore",
+    "snapshot",
+    "snapshot_json",
+    "states",
+]

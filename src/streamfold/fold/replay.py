@@ -1,0 +1,54 @@
+"""Fold many events; the state at any sequence number.
+
+In      events in the order of their numbers, and a state to start from
+Out     the last State, every State, or the one at a number
+Units   sequence numbers
+Errors  SequenceGap from an event ahead of the state; NumberNotReached where the events end before the number
+"""
+
+from collections.abc import Iterable, Iterator
+
+from streamfold.errors import NumberNotReached
+from streamfold.fold.reduce import reduce
+from streamfold.fold.state import State
+from streamfold.schema import Event
+
+__all__ = ["fold", "replay", "states"]
+
+START = State()
+
+
+def fold(events: Iterable[Event], state: State = START) -> State:
+    """Apply many events to a state.
+
+    Raises: SequenceGap at the first event that is ahead.
+    """
+    for event in events:
+        state = reduce(state, event)
+    return state
+
+
+def states(events: Iterable[Event], state: State = START) -> Iterator[State]:
+    """A state after each event: the same object again after a duplicate. Keeping them all is cheap.
+
+    Raises: SequenceGap at the first event that is ahead, after the states before it.
+    """
+    for event in events:
+        state = reduce(state, event)
+        yield state
+
+
+def replay(events: Iterable[Event], *, at: int, state: State = START) -> State:
+    """The state at sequence number `at`. Events after it are not applied, and not even asked for.
+
+    state: where to start, as a checkpoint before `at`; by default, from nothing.
+    Raises: NumberNotReached if the events end before `at`, or begin after it; SequenceGap as fold does.
+    """
+    for reached in states(events, state):
+        if reached.cursor is not None and reached.cursor >= at:
+            state = reached
+            break
+        state = reached
+    if state.cursor != at:
+        raise NumberNotReached(at, state.cursor)
+    return state

@@ -1,0 +1,31 @@
+"""A state shown as the API's Response: typed, or as JSON with every field the server sent.
+
+In      a State
+Out     JSON bytes, or a Response
+Errors  none: a state that has seen nothing is a Response without fields
+Source  docs/reference/response.md
+"""
+
+from streamfold.fold.state import State, settled
+from streamfold.fold.tree import Object, encode
+from streamfold.schema import Response, decode_response
+
+__all__ = ["snapshot", "snapshot_json"]
+
+
+def snapshot_json(state: State) -> bytes:
+    """The Response as JSON bytes: every field that the server sent, known or not, in its own spelling.
+
+    `output` holds the items folded so far; where there are none, it is what the server sent, be it null or absent.
+    A state that never saw a Response (a stream read from its middle) has no field but `output`.
+    """
+    document = settled(state)
+    head = document.head or Object()
+    if not document.output and "output" in head:
+        return encode(head)
+    return encode(Object({**head, "output": document.output}) if document.output or not head else head)
+
+
+def snapshot(state: State) -> Response:
+    """The Response as a typed value. A field that does not validate is named in its `rejected`."""
+    return decode_response(snapshot_json(state))

@@ -1,0 +1,169 @@
+"""All that is known of one response after the events up to a cursor; immutable.
+
+In      nothing: `reduce` makes every State but the first
+Out     State, and what it is made of: a Document (what is settled) and a Focus (the text that grows now)
+Units   the cursor is a sequence number; indexes count from 0
+Source  docs/explanation/state.md, decision 0004
+
+Most events of a stream add a few characters to the text that the event before added to. Such an event costs one
+small State: it holds its own fragment and the State before it, and shares the Focus. After every block of such
+fragments, and at any other event, they are joined into the text, so no chain is longer than a block.
+"""
+
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from streamfold.fold.anomaly import Anomaly, AnomalyKind, noted
+from streamfold.fold.sequence import SequencePolicy
+from streamfold.fold.text import Text
+from streamfold.fold.tree import Array, Node, Object, Path, edit, find, opened, text_of
+from streamfold.schema import is_terminal_status
+
+__all__ = ["Document", "Focus", "State", "StreamError", "grown", "settled"]
+
+
+class StreamError(Struct, frozen=True, gc=False):
+    """What an `error` event said, flat or nested on the wire. The stream's own words, kept beside the Response."""
+
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+    type: str | None = None
+
+
+class Document(Struct, frozen=True, gc=False):
+    """The Response so far, opened only where events touched it, and what is known beside it.
+
+    head: the fields of the last Response that came, None before the first. output: the items by index.
+    is_numbered: a sequence number was read on the wire. is_closed: a terminal event was applied.
+    """
+
+    head: Object | None = None
+    output: Array = field(default_factory=Array)
+    status: str | None = None
+    error: StreamError | None = None
+    anomalies: tuple[Anomaly, ...] = ()
+    policy: SequencePolicy = SequencePolicy.STRICT
+    is_numbered: bool = False
+    is_closed: bool = False
+
+    def note(self, kind: AnomalyKind, at: int) -> "Document":
+        """The document with one more anomaly of this kind."""
+        return replace(self, anomalies=noted(self.anomalies, kind, at))
+
+
+class Focus(Struct, frozen=True, gc=False):
+    """A document, and the one text in it that the next event will most likely add to.
+
+    grows: the event type that adds to it; None where no text grows. output_index, index: where such an event must
+    point; index_of reads the latter from it. text: what stands at `path`, as far as the focus knows; is_written:
+    whether it stands there in the document too.
+    """
+
+    document: Document
+    grows: type | None = None
+    output_index: int | str | None = None
+    index_of: Callable[[object], Any] = attrgetter("output_index")
+    index: int | None = None
+    path: Path = ()
+    text: Text = Text()
+    is_written: bool = True
+
+
+NOTHING = Focus(Document())
+
+
+class State(Struct, frozen=True, gc=False, eq=False):
+    """All that is known of one response after the events up to `cursor`.
+
+    `State()` has seen nothing. Only `reduce` makes others. Two are equal when they hold the same cursor and the same
+    Response. `focus`, `previous` and `fragment` are how the growing text is shared; read the properties instead.
+    """
+
+    cursor: int | None = None
+    focus: Focus = NOTHING
+    previous: "State | None" = None
+    fragment: str = ""
+
+    @classmethod
+    def under(cls, policy: SequencePolicy) -> "State":
+        """A state that has seen nothing, for a gateway whose sequence numbers are to be read in this way."""
+        return cls(focus=Focus(Document(policy=policy)))
+
+    @property
+    def status(self) -> str | None:
+        """The status in the last Response that came; None before the first. Never guessed from an event's name."""
+        return self.focus.document.status
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether `status` is one after which nothing more comes."""
+        return is_terminal_status(self.status)
+
+    @property
+    def output_text(self) -> str:
+        """The text of all output_text parts of all messages, joined, in the order of their indexes."""
+        return "".join(map(str, _output_texts(settled(self).output)))
+
+    @property
+    def anomalies(self) -> tuple[Anomaly, ...]:
+        """What was tolerated so far, a kind each; empty on a clean stream."""
+        return self.focus.document.anomalies
+
+    @property
+    def error(self) -> StreamError | None:
+        """What the last `error` event said; None if there was none."""
+        return self.focus.document.error
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, State) and self.cursor == other.cursor and settled(self) == settled(other)
+
+    def __hash__(self) -> int:
+        return hash((State, self.cursor))
+
+    def __repr__(self) -> str:
+        return f"<State cursor={self.cursor} status={self.status} items={len(self.focus.document.output)}>"
+
+
+def grown(state: State) -> Text:
+    """The text in focus with the fragments that were added since it was last joined."""
+    fragments: list[str] = []
+    text = state.focus.text
+    while state.previous is not None:
+        fragments.append(state.fragment)
+        state = state.previous
+    if not fragments:
+        return text
+    fragments.reverse()
+    return text.push("".join(fragments))
+
+
+def settled(state: State) -> Document:
+    """The state's document with the growing text written into it."""
+    focus = state.focus
+    if state.previous is None and focus.is_written:
+        return focus.document
+    text = grown(state)
+    output = edit(focus.document.output, focus.path, lambda _: text)
+    return replace(focus.document, output=output)
+
+
+def _output_texts(output: Array) -> Iterator[Text]:
+    for item in _in_order(output):
+        if _type_of(item) == "message":
+            for part in _in_order(find(item, ("content",))):
+                if _type_of(part) == "output_text":
+                    yield text_of(find(part, ("text",))) or Text()
+
+
+def _in_order(node: Node | None) -> list[Node | None]:
+    array = opened(node)
+    return [opened(array[index]) for index in sorted(array)] if isinstance(array, Array) else []
+
+
+def _type_of(node: Node | None) -> str:
+    return str(text_of(find(node, ("type",))) or "")

@@ -1,0 +1,325 @@
+"""The table from event type to what it does to the Response.
+
+In      the settled document, one event, and the number that the event takes
+Out     the document after it; what could not be applied is noted as an anomaly
+Units   indexes count from 0 and end at MAX_INDEX
+Errors  none: a step is total over all events of its type
+Source  the fold operations of docs/reference/events.md, which a test compares with STEPS type by type
+"""
+
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from streamfold.fold.anomaly import AnomalyKind
+from streamfold.fold.place import MAX_INDEX, Place, shell
+from streamfold.fold.state import Document, StreamError
+from streamfold.fold.text import Text
+from streamfold.fold.tree import NULL, Array, Elements, Node, Object, edit, encode, find, opened, text_of
+from streamfold.schema import event as wire
+from streamfold.schema import well_formed
+
+__all__ = ["GROWS", "STEPS", "Step"]
+
+# An event is Any here: the table below is what says which step meets which type.
+Step: TypeAlias = Callable[[Document, Any, int], Document]
+Change: TypeAlias = Callable[[Node | None], Node | None]
+
+CONTENT_INDEX, SUMMARY_INDEX, COMMAND_INDEX = map(attrgetter, ("content_index", "summary_index", "command_index"))
+
+OUTPUT_TEXT = Place("message", ("content",), CONTENT_INDEX, "output_text", ("text",))
+ANNOTATIONS = Place("message", ("content",), CONTENT_INDEX, "output_text", ("annotations",))
+LOGPROBS = Place("message", ("content",), CONTENT_INDEX, "output_text", ("logprobs",))
+REFUSAL = Place("message", ("content",), CONTENT_INDEX, "refusal", ("refusal",))
+REASONING = Place("reasoning", ("content",), CONTENT_INDEX, "reasoning_text", ("text",))
+SUMMARY = Place("reasoning", ("summary",), SUMMARY_INDEX, "summary_text", ("text",))
+CODE = Place("code_interpreter_call", tail=("code",))
+INPUT = Place("custom_tool_call", tail=("input",))
+FUNCTION_ARGUMENTS = Place("function_call", tail=("arguments",))
+MCP_ARGUMENTS = Place("mcp_call", tail=("arguments",))
+DIFF = Place("apply_patch_call", tail=("operation", "diff"))
+COMMAND = Place("shell_call", ("action", "commands"), COMMAND_INDEX)
+SHELL_OUTPUT = Place("shell_call_output", ("output",), COMMAND_INDEX)
+MESSAGE_PART = Place("message", ("content",), CONTENT_INDEX)
+REASONING_PART = Place("reasoning", ("content",), CONTENT_INDEX)
+SUMMARY_PART = Place("reasoning", ("summary",), SUMMARY_INDEX)
+
+# The types that add to one text, and where it stands. `reduce` has a fast way for those whose text the last one
+# added to.
+GROWS: Mapping[type, Place] = {
+    wire.OutputTextDelta: OUTPUT_TEXT,
+    wire.RefusalDelta: REFUSAL,
+    wire.ReasoningDelta: REASONING,
+    wire.ReasoningTextDelta: REASONING,
+    wire.ReasoningSummaryTextDelta: SUMMARY,
+    wire.CodeInterpreterCallCodeDelta: CODE,
+    wire.CustomToolCallInputDelta: INPUT,
+    wire.FunctionCallArgumentsDelta: FUNCTION_ARGUMENTS,
+    wire.McpCallArgumentsDelta: MCP_ARGUMENTS,
+    wire.ApplyPatchCallOperationDiffDelta: DIFF,
+    wire.ShellCallCommandDelta: COMMAND,
+}
+
+
+# The Response as a whole
+
+
+def take_snapshot(document: Document, event: wire.ResponseEvent, at: int) -> Document:
+    """Every field becomes the snapshot's; folded output stays where the snapshot has none."""
+    head = opened(event.response)
+    if not isinstance(head, Object):
+        return document.note(AnomalyKind.MISFIT, at)
+    output = opened(head.get("output"))
+    status = text_of(head.get("status"))
+    return replace(
+        document,
+        head=head,
+        output=output if isinstance(output, Array) and output else document.output,
+        status=str(status) or None if status is not None else None,
+    )
+
+
+def take_terminal(document: Document, event: wire.ResponseEvent, at: int) -> Document:
+    """The Response becomes the terminal one, whose word is the last; only a missing output is no word."""
+    taken = take_snapshot(document, event, at)
+    if document.is_closed:
+        taken = taken.note(AnomalyKind.TERMINAL_REPEATED, at)
+    if taken.output and taken.output is document.output:
+        taken = taken.note(AnomalyKind.OUTPUT_KEPT, at)
+    return replace(taken, is_closed=True)
+
+
+def record_error(document: Document, event: wire.ErrorEvent, at: int) -> Document:
+    """The error is kept beside the Response, which only `response.failed` changes, if it comes."""
+    nested = opened(event.error)
+    flat = {"code": event.code, "message": event.message, "param": event.param}
+    if not isinstance(nested, Object):
+        return replace(document, error=StreamError(**flat))
+    words = {name: text_of(nested.get(name)) for name in StreamError.__struct_fields__}
+    return replace(document, error=StreamError(**{name: str(word) or None for name, word in words.items() if word}))
+
+
+# One place in the output
+
+
+def write(document: Document, event: Any, place: Place, change: Change, at: int, *below: int | str) -> Document:
+    """Make `change` at the event's place, or `below` it; an item or part that was never added is created first."""
+    path = (*place.path(event), *below)
+    if not all(0 <= key <= MAX_INDEX for key in path if isinstance(key, int)):
+        return document.note(AnomalyKind.INDEX_REFUSED, at)
+    document = _with_part(_with_item(document, event, place, at), event, place, at)
+    output = edit(document.output, path, change)
+    if not isinstance(output, Array):
+        return document.note(AnomalyKind.MISFIT, at)
+    return replace(document, output=output)
+
+
+def _with_item(document: Document, event: Any, place: Place, at: int) -> Document:
+    if event.output_index in document.output:
+        return document
+    item = shell(place.item_type, item_id=getattr(event, "item_id", None))
+    output = Array({**document.output, event.output_index: item})
+    return replace(document, output=output).note(AnomalyKind.ITEM_CREATED, at)
+
+
+def _with_part(document: Document, event: Any, place: Place, at: int) -> Document:
+    path = place.part_path(event)
+    if not place.part_type or find(document.output, path) is not None:
+        return document
+    output = edit(document.output, path, lambda _: shell(place.part_type))
+    if not isinstance(output, Array):
+        return document
+    return replace(document, output=output).note(AnomalyKind.PART_CREATED, at)
+
+
+# Kinds of steps, each made for a place
+
+
+def put_item(document: Document, event: wire.ItemEvent, at: int) -> Document:
+    """The item takes its place, and what deltas made there is gone; a null item reserves nothing."""
+    if event.item == NULL:
+        return document
+    if not 0 <= event.output_index <= MAX_INDEX:
+        return document.note(AnomalyKind.INDEX_REFUSED, at)
+    return replace(document, output=Array({**document.output, event.output_index: event.item}))
+
+
+def put_annotation(document: Document, event: wire.OutputTextAnnotationAdded, at: int) -> Document:
+    """The annotation takes its place in the part; a null one changes nothing."""
+    if event.annotation == NULL:
+        return document
+    return write(document, event, ANNOTATIONS, lambda _: event.annotation, at, event.annotation_index)
+
+
+def put(place: Place, name: str) -> Step:
+    """A step that puts the event's field `name` at the place, over whatever stands there."""
+
+    def step(document: Document, event: Any, at: int) -> Document:
+        value = getattr(event, name)
+        node = Text().push(value) if isinstance(value, str) else value
+        return write(document, event, place, lambda _: node, at)
+
+    return step
+
+
+def append(place: Place) -> Step:
+    """A step that adds the event's `delta` to the text at the place."""
+
+    def step(document: Document, event: Any, at: int) -> Document:
+        return write(document, event, place, _adding(event.delta), at)
+
+    return step
+
+
+def append_output_text(document: Document, event: wire.OutputTextDelta, at: int) -> Document:
+    """The delta is added to the part's text, and its logprobs, if any, to the part's logprobs."""
+    document = write(document, event, OUTPUT_TEXT, _adding(event.delta), at)
+    if not event.logprobs:
+        return document
+    more = b",".join(map(bytes, event.logprobs)).decode(errors="replace")
+    return write(document, event, LOGPROBS, lambda node: _extended(node, more), at)
+
+
+def append_shell_output(document: Document, event: wire.ShellCallOutputContentDelta, at: int) -> Document:
+    """What a command printed is added to its provisional entry, which the done event replaces."""
+    for stream in ("stdout", "stderr"):
+        printed = text_of(find(event.delta, (stream,)))
+        if printed is None:
+            document = document.note(AnomalyKind.MISFIT, at)
+        elif str(printed):
+            document = write(document, event, SHELL_OUTPUT, _adding(str(printed)), at, stream)
+    return document
+
+
+def put_shell_output(document: Document, event: wire.ShellCallOutputContentDone, at: int) -> Document:
+    """The entries take the place of the provisional one, from the command's index on."""
+    for offset, entry in enumerate(event.output):
+        moved = replace(event, command_index=event.command_index + offset)
+        document = write(document, moved, SHELL_OUTPUT, _being(Raw(well_formed(bytes(entry)))), at)
+    return document
+
+
+def set_status(item_type: str, status: str) -> Step:
+    """A step that sets the item's status, where it has one: inventing a field would not be what the server sent."""
+    value = Raw(b'"%b"' % status.encode())
+    place = Place(item_type)
+
+    def step(document: Document, event: wire.InItem, at: int) -> Document:
+        return write(document, event, place, lambda item: _with_status(item, value), at)
+
+    return step
+
+
+def keep(document: Document, event: object, at: int) -> Document:
+    """The event says nothing about the Response."""
+    return document
+
+
+def note_malformed(document: Document, event: wire.UnknownEvent, at: int) -> Document:
+    """An event that did not decode is told; one of a type that is simply not known changes nothing."""
+    return document.note(AnomalyKind.MALFORMED, at) if event.error else document
+
+
+def _adding(delta: str) -> Change:
+    def change(node: Node | None) -> Node | None:
+        text = text_of(node)
+        return None if text is None else text.push(delta)
+
+    return change
+
+
+def _being(value: Node) -> Change:
+    return lambda _: value
+
+
+def _extended(node: Node | None, more: str) -> Node | None:
+    match opened(node):
+        case Elements(json=json):
+            return Elements(json.push("," + more))
+        case Array() as sent if sent:
+            return Elements(Text().push(encode(sent).decode()[1:-1]).push("," + more))
+        case Array() | None:
+            return Elements(Text().push(more))
+        case other:
+            return Elements(Text().push(more)) if other == NULL else None
+
+
+def _with_status(item: Node | None, value: Raw) -> Node | None:
+    item = opened(item)
+    return Object({**item, "status": value}) if isinstance(item, Object) and "status" in item else item
+
+
+# The table
+
+
+def _statuses(*kinds: type[wire.InItem]) -> dict[type, Step]:
+    steps: dict[type, Step] = {}
+    for kind in kinds:
+        _, item_type, status = str(kind.__struct_config__.tag).split(".")
+        # MKA1's shell_call has no status `executing`.
+        steps[kind] = set_status(item_type, "in_progress" if status == "executing" else status)
+    return steps
+
+
+STEPS: Mapping[type, Step] = {
+    **dict.fromkeys(wire.EVENT_TYPES.values(), keep),
+    **{kind: append(place) for kind, place in GROWS.items()},
+    wire.UnknownEvent: note_malformed,
+    wire.ErrorEvent: record_error,
+    wire.ResponseCreated: take_snapshot,
+    wire.ResponseQueued: take_snapshot,
+    wire.ResponseInProgress: take_snapshot,
+    wire.ResponseCompleted: take_terminal,
+    wire.ResponseIncomplete: take_terminal,
+    wire.ResponseFailed: take_terminal,
+    wire.ResponseCancelled: take_terminal,
+    wire.OutputItemAdded: put_item,
+    wire.OutputItemDone: put_item,
+    wire.ContentPartAdded: put(MESSAGE_PART, "part"),
+    wire.ContentPartDone: put(MESSAGE_PART, "part"),
+    wire.ReasoningPartAdded: put(REASONING_PART, "part"),
+    wire.ReasoningPartDone: put(REASONING_PART, "part"),
+    wire.ReasoningSummaryPartAdded: put(SUMMARY_PART, "part"),
+    wire.ReasoningSummaryPartDone: put(SUMMARY_PART, "part"),
+    wire.OutputTextDelta: append_output_text,
+    wire.OutputTextDone: put(OUTPUT_TEXT, "text"),
+    wire.OutputTextAnnotationAdded: put_annotation,
+    wire.RefusalDone: put(REFUSAL, "refusal"),
+    wire.ReasoningDone: put(REASONING, "text"),
+    wire.ReasoningTextDone: put(REASONING, "text"),
+    wire.ReasoningSummaryTextDone: put(SUMMARY, "text"),
+    wire.CodeInterpreterCallCodeDone: put(CODE, "code"),
+    wire.CustomToolCallInputDone: put(INPUT, "input"),
+    wire.FunctionCallArgumentsDone: put(FUNCTION_ARGUMENTS, "arguments"),
+    wire.McpCallArgumentsDone: put(MCP_ARGUMENTS, "arguments"),
+    wire.ApplyPatchCallOperationDiffDone: put(DIFF, "diff"),
+    wire.ShellCallCommandAdded: put(COMMAND, "command"),
+    wire.ShellCallCommandDone: put(COMMAND, "command"),
+    wire.ShellCallOutputContentDelta: append_shell_output,
+    wire.ShellCallOutputContentDone: put_shell_output,
+    **_statuses(
+        wire.CodeInterpreterCallInProgress,
+        wire.CodeInterpreterCallInterpreting,
+        wire.CodeInterpreterCallCompleted,
+        wire.FileSearchCallInProgress,
+        wire.FileSearchCallSearching,
+        wire.FileSearchCallCompleted,
+        wire.FileSearchCallFailed,
+        wire.ImageGenerationCallInProgress,
+        wire.ImageGenerationCallGenerating,
+        wire.ImageGenerationCallCompleted,
+        wire.ImageGenerationCallFailed,
+        wire.McpCallInProgress,
+        wire.McpCallCompleted,
+        wire.McpCallFailed,
+        wire.ShellCallInProgress,
+        wire.ShellCallExecuting,
+        wire.ShellCallCompleted,
+        wire.WebSearchCallInProgress,
+        wire.WebSearchCallSearching,
+        wire.WebSearchCallCompleted,
+    ),
+}

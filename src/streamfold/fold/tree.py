@@ -1,0 +1,150 @@
+"""A JSON value that is opened only where an event touches it.
+
+In      JSON bytes as the server sent them, and edits at a path of keys and indexes
+Out     a new tree that shares all but the path; JSON bytes again
+Units   indexes count from 0; an array may have holes until the events that fill them come
+Errors  none for any JSON: an edit that does not fit the value it meets is answered with None
+Source  the fold operations of docs/reference/events.md
+
+Whatever no event touches stays the bytes that came: numbers keep their spelling, unknown fields survive, and an item
+of a megabyte costs nothing until somebody looks inside. The nodes are never changed in place, so states share them.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+from msgspec import MsgspecError, Raw, Struct
+from msgspec.json import Decoder, Encoder
+
+from streamfold.fold.text import Text
+
+__all__ = ["NULL", "Array", "Elements", "Node", "Object", "Path", "edit", "encode", "find", "opened", "text_of"]
+
+
+class Elements(Struct, frozen=True, gc=False):
+    """An array that only grows: the JSON of its elements, with commas between, as one growing text."""
+
+    json: Text
+
+
+class Object(dict[str, "Node"]):
+    """A JSON object, opened."""
+
+
+class Array(dict[int, "Node"]):
+    """A JSON array, opened: index to value, with holes where nothing came yet."""
+
+
+Node: TypeAlias = Raw | Text | Elements | Object | Array
+Path: TypeAlias = tuple[str | int, ...]
+NULL = Raw(b"null")
+
+_encode = Encoder().encode
+_decode_object = Decoder(dict[str, Raw]).decode
+_decode_array = Decoder(list[Raw]).decode
+_decode_text = Decoder(str).decode
+_Decoded = TypeVar("_Decoded")
+
+
+def opened(node: Node | None) -> Node | None:
+    """The node with its outermost bytes read, if they are an object or an array; else the node itself."""
+    if not isinstance(node, Raw):
+        return node
+    match bytes(node)[:1]:
+        case b"{":
+            fields = _or_none(_decode_object, node)
+            return node if fields is None else Object(fields)
+        case b"[":
+            values = _or_none(_decode_array, node)
+            return node if values is None else Array(enumerate(values))
+        case _:
+            return node
+
+
+def find(node: Node | None, path: Path) -> Node | None:
+    """What stands at this path; None where nothing does."""
+    for key in path:
+        node = _child(opened(node), key)
+    return node
+
+
+def edit(node: Node | None, path: Path, change: Callable[[Node | None], Node | None]) -> Node | None:
+    """The tree with `change` made to what stands at this path; what lacks on the way there is created.
+
+    Returns: the new tree, or None where a value on the way can hold no such key, or `change` gave None.
+    """
+    if not path:
+        return change(node)
+    container = _container(node, path[0])
+    if container is None:
+        return None
+    child = edit(_child(container, path[0]), path[1:], change)
+    return None if child is None else _with(container, path[0], child)
+
+
+def text_of(node: Node | None) -> Text | None:
+    """The node as a text that can grow: empty for nothing and for null, None where it is no text."""
+    if isinstance(node, Text):
+        return node
+    if node is None or node == NULL:
+        return Text()
+    text = _or_none(_decode_text, node) if isinstance(node, Raw) else None
+    return None if text is None else Text().push(text)
+
+
+def encode(node: Node) -> bytes:
+    """The tree as JSON bytes; holes in arrays are left out."""
+    try:
+        return _encode(_plain(node))
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an event made by hand can hold
+        return _encode(_plain(node, _well_formed))
+
+
+def _or_none(decode: Callable[[Raw], _Decoded], raw: Raw) -> _Decoded | None:
+    try:
+        return decode(raw)
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _child(node: Node | None, key: str | int) -> Node | None:
+    match node, key:
+        case Object(), str():
+            return node.get(key)
+        case Array(), int():
+            return node.get(key)
+        case _:
+            return None
+
+
+def _container(node: Node | None, key: str | int) -> Object | Array | None:
+    wanted = Object if isinstance(key, str) else Array
+    if node is None or node == NULL:
+        return wanted()
+    node = opened(node)
+    return node if isinstance(node, wanted) else None
+
+
+def _with(container: Object | Array, key: Any, child: Node) -> Object | Array:
+    """A copy with one value more, or another one; the key is of the container's kind."""
+    copy = Object(container) if isinstance(container, Object) else Array(container)
+    copy[key] = child
+    return copy
+
+
+def _plain(node: Node, text: Callable[[str], str] = str) -> Any:
+    match node:
+        case Object():
+            return {key: _plain(value, text) for key, value in node.items()}
+        case Array():
+            return [_plain(node[index], text) for index in sorted(node)]
+        case Text():
+            return text(str(node))
+        case Elements():
+            return Raw(f"[{text(str(node.json))}]".encode())
+        case _:
+            return node
+
+
+def _well_formed(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,0 +1,170 @@
+"""Bytes to events in one pass: the fast way over frames and their decoding.
+
+In      chunks of a Responses stream, cut anywhere
+Out     events, in order; what each came from is in `payloads`
+Units   bytes
+Errors  FrameTooLarge from a block beyond the limit; UsageError after close
+Source  docs/explanation/reader.md has the measurements
+
+`FrameDecoder` is the truth for every stream. Three shapes of stream go past it, faster:
+one whole frame in a chunk (a server that writes and flushes each event) is cut out by three searches; many frames in
+a chunk (a fast server, a file, a log) are cut out by one regular expression and decoded by one loop in C; and frames
+that end in CR LF become such frames first. A frame is of that shape when it is one `data:` line, with or without an
+`event:` line before it. Whatever is not (comments, ids, data in several lines, a lone CR, a BOM) goes to the
+FrameDecoder, from the last blank line to the next, and the fast ways go on behind it.
+"""
+
+import re
+
+from streamfold.errors import FrameTooLarge
+from streamfold.schema import END_MARKER, UNDECODABLE, Event, decode_event, decode_known_event
+from streamfold.sse import FrameDecoder
+
+__all__ = ["EventReader"]
+
+LF, CR = 10, 13
+NO_HEAD = b"\n\n"  # before which no frame's data can stand
+BYTE_ORDER_MARK_STARTS = 0xEF
+BLANK_LINE = re.compile(rb"\n\n|\r\n\r\n")
+
+# Frames of the common shape, one behind the other, each giving its data. The last branch takes whatever is left at the
+# first byte that is in no such frame, and gives empty data, which is no event: so nothing is ever skipped unseen.
+find_frames = re.compile(rb"(?:event: .*+\n)?+data: (.*+)\n\n|[\s\S]+").findall
+
+# The beginning of a frame is kept and joined to the next chunk while it is small. A larger one goes to the
+# FrameDecoder, whose time is linear however the bytes come.
+MAX_HELD_BYTES = 4096
+
+
+class EventReader:
+    """Feed it chunks, get the events that they complete. Cutting the bytes elsewhere gives the same events.
+
+    max_frame_bytes: the most that one SSE block may hold.
+    tolerant: whether a last block without its blank line counts when the stream is closed.
+    payloads: the data of each event of the last `feed` or `close`, in the same order: the bytes as they were sent.
+    Raises: UsageError for a limit below one byte.
+    """
+
+    def __init__(self, *, max_frame_bytes: int = 64 * 1024 * 1024, tolerant: bool = False) -> None:
+        self._decoder = FrameDecoder(max_frame_bytes=max_frame_bytes, tolerant=tolerant)
+        self._max_frame_bytes = max_frame_bytes
+        self._held = b""  # a frame's beginning, while the decoder holds nothing
+        self._has_begun = False
+        self._is_between_frames = False  # the decoder's own, read once after it was fed
+        self._usual_head = NO_HEAD  # what stood before the data of the last frame that was a whole chunk
+        self._head = NO_HEAD  # the same, while a chunk would begin with a frame
+        self.payloads: list[bytes] = []
+
+    @property
+    def reconnection_milliseconds(self) -> int | None:
+        """What the last valid `retry:` line asks for, or None."""
+        return self._decoder.reconnection_milliseconds
+
+    def feed(self, chunk: bytes | bytearray | memoryview) -> list[Event]:
+        """The events that this chunk completes, in order; often none. `[DONE]` is none.
+
+        Raises: FrameTooLarge when a block is beyond the limit; where events came before it in the same chunk, those
+        are returned, and the next call raises. UsageError after `close`.
+        """
+        head = self._head
+        if type(chunk) is bytes and chunk.startswith(head):
+            data = chunk[len(head) : -2]
+            if LF not in data and CR not in data and chunk[-2:] == b"\n\n" and len(chunk) <= self._max_frame_bytes:
+                try:
+                    event = decode_known_event(data)
+                except UNDECODABLE:
+                    return self._decode([data])
+                self.payloads = [data]
+                return [event]
+        return self._read(self._held + chunk)
+
+    def close(self) -> list[Event]:
+        """What an unfinished last block holds, if tolerant; else nothing. A second call gives nothing.
+
+        Raises: FrameTooLarge if the last `feed` met a block beyond the limit.
+        """
+        frames = self._decoder.feed(self._held) if self._held else []
+        self._held, self._head = b"", NO_HEAD
+        self._is_between_frames = False
+        frames += self._decoder.close()
+        return self._decode([frame.data for frame in frames])
+
+    def _read(self, text: bytes) -> list[Event]:
+        """The general way: whole frames are cut out of the text, and the beginning of one behind them is kept."""
+        self._held, self._head = b"", NO_HEAD
+        data: list[bytes] = []
+        text = self._catch_up(text, data)
+        if CR in text and self._is_between_frames:
+            text = self._with_line_feeds(text, data)
+        end = text.rfind(b"\n\n") + 2
+        if end > 1 and self._is_between_frames:
+            text = self._cut_frames(text, end, data)
+        self._hold(text, data)
+        if self._is_between_frames and not self._held:
+            self._head = self._usual_head
+        return self._decode(data)
+
+    def _catch_up(self, text: bytes, data: list[bytes]) -> bytes:
+        """Let the decoder finish the frame it holds. Returns: the text behind that frame."""
+        if self._is_between_frames:
+            return text
+        if not self._has_begun and text and text[0] != BYTE_ORDER_MARK_STARTS:
+            # A blank line means nothing, but it is no mark: now the decoder knows that the stream has begun.
+            self._decode_frames(b"\n", data)
+            return text
+        self._has_begun = True
+        blank = BLANK_LINE.search(text)
+        end = blank.end() if blank else len(text)
+        self._decode_frames(text[:end], data)
+        return text[end:]
+
+    def _cut_frames(self, text: bytes, end: int, data: list[bytes]) -> bytes:
+        """Take the data of whole frames with one regular expression; where one is of another shape, by the decoder.
+
+        Returns: the text from `end` on, where the frames end.
+        """
+        found = find_frames(text, 0, end) if end <= self._max_frame_bytes else [b""]
+        if all(found):
+            data += found
+            if len(found) == 1:
+                self._usual_head = text[: end - len(found[0]) - 2]
+        else:
+            self._decode_frames(text[:end], data)
+        return text[end:]
+
+    def _with_line_feeds(self, text: bytes, data: list[bytes]) -> bytes:
+        """The text with each CR LF made an LF, for a data line holds neither; nothing of it, where a CR stands alone.
+
+        A lone CR ends a line too, and one at the very end may be half of a CR LF: that is left to the decoder.
+        """
+        text = text.replace(b"\r\n", b"\n")
+        if CR in text:
+            self._decode_frames(text, data)
+            return b""
+        return text
+
+    def _hold(self, text: bytes, data: list[bytes]) -> None:
+        """Keep the beginning of a frame: here while it is small, in the decoder when it is not."""
+        if self._is_between_frames and len(text) <= min(MAX_HELD_BYTES, self._max_frame_bytes):
+            self._held = text
+        elif text:
+            self._decode_frames(text, data)
+
+    def _decode_frames(self, text: bytes, data: list[bytes]) -> None:
+        try:
+            data += [frame.data for frame in self._decoder.feed(text)]
+        except FrameTooLarge:
+            if not data:
+                raise  # else what came before it is returned first: the decoder raises again at the next call
+        finally:
+            self._is_between_frames = self._decoder.is_between_frames
+
+    def _decode(self, data: list[bytes]) -> list[Event]:
+        """The events of these data, which become the `payloads`."""
+        try:
+            events: list[Event] = list(map(decode_known_event, data))
+        except UNDECODABLE:
+            data = [one for one in data if one != END_MARKER]
+            events = [decode_event(one) for one in data]
+        self.payloads = data
+        return events

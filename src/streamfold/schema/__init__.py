@@ -1,0 +1,31 @@
+"""The door of the room between JSON and the API's vocabulary.
+
+In      the JSON of events and bodies
+Out     events, items, parts, Response and Batch, typed; what does not fit as its Unknown type, with its bytes
+Units   indexes and sequence numbers count from 0; times are Unix seconds
+Source  docs/reference/events.md, docs/reference/bodies.md
+"""
+
+from streamfold.schema import event
+from streamfold.schema.body import decode_annotation, decode_batch, decode_item, decode_part, decode_response
+from streamfold.schema.codec import END_MARKER, UNDECODABLE, decode_event, decode_known_event, well_formed
+from streamfold.schema.event import *
+from streamfold.schema.response import Response, ResponseStatus, is_terminal_status
+
+__all__ = [
+    "END_MARKER",
+    "UNDECODABLE",
+    "Response",
+    "ResponseStatus",
+    "decode_annotation",
+    "decode_batch",
+    "decode_event",
+    "decode_item",
+    "decode_known_event",
+    "decode_part",
+    "decode_response",
+    "event",
+    "is_terminal_status",
+    "well_formed",
+]
+__all__ += event.__all__

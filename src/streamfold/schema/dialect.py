@@ -1,0 +1,308 @@
+"""Where MKA1, OpenAI and Open Responses differ, as values: chosen once, so that no `if` asks for the server's name.
+
+In      nothing: three constants, and a table of them by name
+Out     Dialect; a field is None where no source states it, which is never the same as no
+Units   seconds; sequence numbers; HTTP status codes
+Source  docs/reference/dialects.md; "protocol" below names sections of the protocol reference
+
+MKA1's values are those of its documentation, with its SDK's where only that speaks; no stream of it was recorded.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from attrs import frozen
+
+__all__ = [
+    "DIALECTS",
+    "MKA1",
+    "OPENAI",
+    "OPEN_RESPONSES",
+    "Dialect",
+    "DoneMarker",
+    "FinishedReplay",
+]
+
+
+class DoneMarker(StrEnum):
+    """What a server of the dialect does with `data: [DONE]` at the end of a stream."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"  # not sent by the original, and taken by its SDK
+    FORBIDDEN = "forbidden"  # the SDK raises on it
+
+
+class FinishedReplay(StrEnum):
+    """What a stream of a Response that is over already holds."""
+
+    TERMINAL_EVENT = "terminal_event"
+    ALL_EVENTS = "all_events"
+
+
+@frozen(kw_only=True)
+class Dialect:
+    """One server family's habits on the wire.
+
+    Paths and queries
+        name                        the key in DIALECTS
+        path_prefix                 what comes before `/responses` (protocol 4)
+        include_parameter           the query's name for each value of `include` (protocol 15, 16.5)
+        can_retrieve, can_cancel    whether its schema has these calls at all (protocol 6)
+        lowest_starting_after       (protocol 5)
+
+    Streams
+        content_type                (protocol 12)
+        done_marker                 (protocol 12, 16.1)
+        names_events                whether every block has an `event:` line equal to the `type` (protocol 12)
+        first_sequence_number       (protocol 13.1)
+        keepalive_event             the type of the data event that keeps a stream open and takes a number
+                                    (protocol 12, 16.11)
+        obfuscates_by_default       whether deltas carry `obfuscation` unless it is switched off (protocol 5, 12)
+        nests_error_event           whether the `error` event holds `{"error": {...}}` on the wire (protocol 12, 16.7)
+        has_cancelled_event         whether `response.cancelled` is a stream event (protocol 6, 16.6)
+        arguments_done_has_name     whether function_call_arguments.done carries the function's `name` (protocol 16.9)
+        reasoning_event_prefix      `.delta` and `.done` follow it (protocol 16.9)
+        sdk_read_timeout_seconds    the silence after which the dialect's SDK gives up (protocol 10, 16.2)
+
+    Resuming
+        resume_needs_background     whether the Response must be made with background=true (protocol 4, 13.6, 16.8)
+        resume_needs_stream         whether it must be made with stream=true (protocol 13.6, 16.8)
+        resume_window_seconds       its age after which it can no longer be streamed (protocol 13.7)
+        finished_replay             (protocol 13.5)
+
+    Cancel (protocol 6): the status of a refusal
+        cancel_terminal_status      of a Response that is completed, failed or incomplete
+        cancel_foreground_status    of one that does not run in the background
+        cancel_unknown_status       of an id that does not exist
+        is_cancel_repeatable        whether cancelling a cancelled Response gives that Response again
+
+    Requests (protocol 4)
+        max_tool_calls_range        smallest and largest
+        max_tool_calls_default      what the documentation says; MKA1's SDK sends 64 of its own (protocol 16.10)
+        truncation_default
+        verbosity_default           (protocol 1)
+        min_max_output_tokens       the smallest `max_output_tokens`
+
+    Objects
+        sends_output_text           whether `output_text` is a field of the Response (protocol 1, 16.9)
+        required_fields             keys that every Response must have (protocol 1)
+        never_null_fields           those of them that null is refused for (protocol 1)
+        item_types                  output item types, without prefixed extensions (protocol 2)
+        allows_item_extensions      whether an item's type may be `prefix:name` (protocol 2)
+        requires_max_concurrency    whether every Batch has it (protocol 7)
+    """
+
+    name: str
+    path_prefix: str | None
+    include_parameter: str | None
+    can_retrieve: bool
+    can_cancel: bool
+    lowest_starting_after: int | None
+
+    content_type: str
+    done_marker: DoneMarker
+    names_events: bool | None
+    first_sequence_number: int | None
+    keepalive_event: str | None
+    obfuscates_by_default: bool | None
+    nests_error_event: bool
+    has_cancelled_event: bool
+    arguments_done_has_name: bool | None
+    reasoning_event_prefix: str
+    sdk_read_timeout_seconds: float | None
+
+    resume_needs_background: bool | None
+    resume_needs_stream: bool | None
+    resume_window_seconds: int | None
+    finished_replay: FinishedReplay | None
+
+    cancel_terminal_status: int | None
+    cancel_foreground_status: int | None
+    cancel_unknown_status: int | None
+    is_cancel_repeatable: bool | None
+
+    max_tool_calls_range: tuple[int, int] | None
+    max_tool_calls_default: int | None
+    truncation_default: str | None
+    verbosity_default: str | None
+    min_max_output_tokens: int | None
+
+    sends_output_text: bool
+    required_fields: frozenset[str]
+    never_null_fields: frozenset[str]
+    item_types: frozenset[str]
+    allows_item_extensions: bool
+    requires_max_concurrency: bool | None
+
+
+_OPEN_RESPONSES_ITEMS = frozenset({"message", "reasoning", "function_call", "function_call_output", "compaction"})
+
+# On MKA1 and on OpenAI alike.
+_TOOL_ITEMS = frozenset(
+    {
+        "code_interpreter_call",
+        "computer_call",
+        "computer_call_output",
+        "custom_tool_call",
+        "custom_tool_call_output",
+        "file_search_call",
+        "image_generation_call",
+        "local_shell_call",
+        "local_shell_call_output",
+        "mcp_approval_request",
+        "mcp_approval_response",
+        "mcp_call",
+        "mcp_list_tools",
+        "shell_call",
+        "shell_call_output",
+        "web_search_call",
+    }
+)
+
+_OPENAI_ONLY_ITEMS = frozenset(
+    {
+        "additional_tools",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        "program",
+        "program_output",
+        "tool_search_call",
+        "tool_search_output",
+    }
+)
+
+# Required by all three, though OpenAI lets `metadata` be null.
+_SHARED_NEVER_NULL = frozenset({"id", "created_at", "model", "output", "parallel_tool_calls", "tool_choice", "tools"})
+_SHARED_NULLABLE = frozenset({"error", "incomplete_details", "instructions"})
+_LIMITS_AND_PREVIOUS = frozenset({"max_output_tokens", "max_tool_calls", "previous_response_id"})
+_STATE_AND_SETTINGS = frozenset({"status", "background", "metadata", "store", "text", "truncation"})
+_SAMPLING = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs"})
+
+_MKA1_NEVER_NULL = _SHARED_NEVER_NULL | _STATE_AND_SETTINGS | {"usage"}
+_OPENAI_NEVER_NULL = _SHARED_NEVER_NULL | {"object"}
+_OPEN_RESPONSES_NEVER_NULL = _SHARED_NEVER_NULL | _STATE_AND_SETTINGS | _SAMPLING | {"object", "service_tier"}
+
+
+MKA1 = Dialect(
+    name="mka1",
+    path_prefix="/api/v1/llm",
+    include_parameter="include",
+    can_retrieve=True,
+    can_cancel=True,
+    lowest_starting_after=-(2**53 - 1),
+    content_type="text/event-stream",
+    done_marker=DoneMarker.FORBIDDEN,
+    names_events=None,
+    first_sequence_number=None,
+    keepalive_event=None,
+    obfuscates_by_default=None,
+    nests_error_event=False,
+    has_cancelled_event=True,
+    arguments_done_has_name=True,
+    reasoning_event_prefix="response.reasoning_text",
+    sdk_read_timeout_seconds=5.0,
+    resume_needs_background=True,
+    resume_needs_stream=False,
+    resume_window_seconds=None,
+    finished_replay=FinishedReplay.TERMINAL_EVENT,
+    cancel_terminal_status=None,
+    cancel_foreground_status=None,
+    cancel_unknown_status=None,
+    is_cancel_repeatable=None,
+    max_tool_calls_range=(1, 300),
+    max_tool_calls_default=30,
+    truncation_default="auto",
+    verbosity_default="medium",
+    min_max_output_tokens=1,
+    sends_output_text=True,
+    required_fields=_MKA1_NEVER_NULL | _SHARED_NULLABLE | _LIMITS_AND_PREVIOUS | {"completed_at", "user"},
+    never_null_fields=_MKA1_NEVER_NULL,
+    item_types=_OPEN_RESPONSES_ITEMS | _TOOL_ITEMS | {"item_reference", "output_audio"},
+    allows_item_extensions=False,
+    requires_max_concurrency=True,
+)
+
+OPENAI = Dialect(
+    name="openai",
+    path_prefix="/v1",
+    include_parameter="include[]",
+    can_retrieve=True,
+    can_cancel=True,
+    lowest_starting_after=None,
+    content_type="text/event-stream; charset=utf-8",
+    done_marker=DoneMarker.OPTIONAL,
+    names_events=True,
+    first_sequence_number=0,
+    keepalive_event="keepalive",
+    obfuscates_by_default=True,
+    nests_error_event=True,
+    has_cancelled_event=False,
+    arguments_done_has_name=False,
+    reasoning_event_prefix="response.reasoning_text",
+    sdk_read_timeout_seconds=600.0,
+    resume_needs_background=True,
+    resume_needs_stream=True,
+    resume_window_seconds=300,
+    finished_replay=FinishedReplay.ALL_EVENTS,
+    cancel_terminal_status=400,
+    cancel_foreground_status=400,
+    cancel_unknown_status=404,
+    is_cancel_repeatable=True,
+    max_tool_calls_range=None,
+    max_tool_calls_default=None,
+    truncation_default="disabled",
+    verbosity_default=None,
+    min_max_output_tokens=None,
+    sends_output_text=False,
+    required_fields=_OPENAI_NEVER_NULL | _SHARED_NULLABLE | {"metadata"},
+    never_null_fields=_OPENAI_NEVER_NULL,
+    item_types=_OPEN_RESPONSES_ITEMS | _TOOL_ITEMS | _OPENAI_ONLY_ITEMS,
+    allows_item_extensions=False,
+    requires_max_concurrency=False,
+)
+
+OPEN_RESPONSES = Dialect(
+    name="open_responses",
+    path_prefix=None,
+    include_parameter=None,
+    can_retrieve=False,
+    can_cancel=False,
+    lowest_starting_after=0,
+    content_type="text/event-stream",
+    done_marker=DoneMarker.REQUIRED,
+    names_events=True,
+    first_sequence_number=None,
+    keepalive_event=None,
+    obfuscates_by_default=None,
+    nests_error_event=True,
+    has_cancelled_event=False,
+    arguments_done_has_name=None,
+    reasoning_event_prefix="response.reasoning",
+    sdk_read_timeout_seconds=None,
+    resume_needs_background=None,
+    resume_needs_stream=None,
+    resume_window_seconds=None,
+    finished_replay=None,
+    cancel_terminal_status=None,
+    cancel_foreground_status=None,
+    cancel_unknown_status=None,
+    is_cancel_repeatable=None,
+    max_tool_calls_range=None,
+    max_tool_calls_default=None,
+    truncation_default=None,
+    verbosity_default=None,
+    min_max_output_tokens=16,
+    sends_output_text=False,
+    required_fields=_OPEN_RESPONSES_NEVER_NULL
+    | _SHARED_NULLABLE
+    | _LIMITS_AND_PREVIOUS
+    | {"completed_at", "reasoning", "usage", "prompt_cache_key", "safety_identifier"},
+    never_null_fields=_OPEN_RESPONSES_NEVER_NULL,
+    item_types=_OPEN_RESPONSES_ITEMS,
+    allows_item_extensions=True,
+    requires_max_concurrency=None,
+)
+
+DIALECTS: Mapping[str, Dialect] = MappingProxyType({each.name: each for each in (MKA1, OPENAI, OPEN_RESPONSES)})
+"""The dialects by name: `mka1`, `openai`, `open_responses`."""

@@ -1,0 +1,174 @@
+"""The Response object, its usage, and which statuses are terminal.
+
+In      a Response's JSON, decoded by `streamfold.schema.body.decode_response`
+Out     a frozen Response; a field is None where it was null or not sent, for a half-seen stream has few
+Units   times are Unix seconds; tokens are counts
+Source  docs/reference/bodies.md
+"""
+
+from enum import StrEnum
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta, Struct
+
+from streamfold.schema.item import JSON, Item, Number, UnknownItem
+
+__all__ = [
+    "TERMINAL_RESPONSE_STATUSES",
+    "IncompleteDetails",
+    "InputTokensDetails",
+    "NamesOfFields",
+    "OutputTokensDetails",
+    "ReasoningConfig",
+    "Response",
+    "ResponseError",
+    "ResponseStatus",
+    "TextConfig",
+    "Usage",
+    "is_terminal_status",
+]
+
+
+class ResponseStatus(StrEnum):
+    """The six statuses of a Response. The wire may hold others: `Response.status` is any string."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    INCOMPLETE = "incomplete"
+    CANCELLED = "cancelled"
+
+
+TERMINAL_RESPONSE_STATUSES = frozenset(
+    {ResponseStatus.COMPLETED, ResponseStatus.FAILED, ResponseStatus.INCOMPLETE, ResponseStatus.CANCELLED}
+)
+"""The statuses after which nothing more comes, save for servers that break this rule."""
+
+
+def is_terminal_status(status: str | None) -> bool:
+    """Whether a Response of this status is over. An unknown status, or none, is not."""
+    return status in TERMINAL_RESPONSE_STATUSES
+
+
+class InputTokensDetails(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Input tokens that were read from, or written to, the prompt cache."""
+
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class OutputTokensDetails(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Output tokens that were spent on reasoning."""
+
+    reasoning_tokens: int | None = None
+
+
+class Usage(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Tokens that were used. MKA1 always sends it; OpenAI sends null until the terminal event."""
+
+    input_tokens: int | None = None
+    input_tokens_details: InputTokensDetails | None = None
+    output_tokens: int | None = None
+    output_tokens_details: OutputTokensDetails | None = None
+    total_tokens: int | None = None
+
+
+class ResponseError(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Why a Response failed. Not the body of an HTTP error, and not the stream's `error` event."""
+
+    code: str | int | None = None
+    message: str | None = None
+    type: str | None = None
+    param: str | None = None
+    misalignment: JSON = None
+
+
+class IncompleteDetails(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """Why a Response is incomplete: `max_output_tokens`, `content_filter`, `max_messages`, `steered`."""
+
+    reason: str | None = None
+    type: str | None = None
+
+
+class ReasoningConfig(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """How much the model was asked to think, and to tell of it."""
+
+    effort: str | None = None
+    summary: str | None = None
+    generate_summary: str | None = None
+    context: str | None = None
+    mode: str | None = None
+
+
+class TextConfig(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """The format and length that was asked for: `format` is `{type: text | json_object | json_schema, ...}`."""
+
+    format: JSON = None
+    verbosity: str | None = None
+
+
+# A constraint binds decoding alone: no server's bytes can fill this field, only our decoder.
+NamesOfFields: TypeAlias = Annotated[tuple[str, ...], Meta(max_length=0)]
+
+
+class Response(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """One Response as the server shows it, at any moment of its life.
+
+    rejected: names of fields that were sent with a value that does not validate; here they have their default.
+    It is no field of the wire. Fields that no schema names are dropped here; the bytes have them.
+    """
+
+    id: str | None = None
+    object: str | None = None
+    created_at: Number | None = None
+    completed_at: Number | None = None
+    status: str | None = None
+    error: ResponseError | None = None
+    incomplete_details: IncompleteDetails | None = None
+    background: bool | None = None
+    instructions: str | tuple[JSON, ...] | None = None
+    max_output_tokens: int | None = None
+    max_tool_calls: int | None = None
+    metadata: dict[str, JSON] | None = None
+    model: str | None = None
+    output: tuple[Item | UnknownItem, ...] = ()
+    output_text: str | None = None  # sent by MKA1; elsewhere an SDK computes it
+    parallel_tool_calls: bool | None = None
+    previous_response_id: str | None = None
+    reasoning: ReasoningConfig | str | None = None  # mistral.rs puts the reasoning itself here, as text
+    service_tier: str | None = None
+    store: bool | None = None
+    text: TextConfig | None = None
+    tool_choice: JSON = None
+    tools: tuple[JSON, ...] | None = None
+    truncation: str | None = None
+    usage: Usage | None = None
+    user: str | None = None
+    temperature: Number | None = None
+    top_p: Number | None = None
+    presence_penalty: Number | None = None
+    frequency_penalty: Number | None = None
+    top_logprobs: int | None = None
+    conversation: JSON = None
+    prompt: JSON = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    # MKA1 only; the resolved ones are absent until a route is known
+    context_management: tuple[JSON, ...] | None = None
+    resolved_model: str | None = None
+    resolved_provider: str | None = None
+    resolved_serving_location: str | None = None
+    # OpenAI only
+    access_programs: JSON = None
+    image: JSON = None
+    input_transformations: tuple[JSON, ...] | None = None
+    moderation: JSON = None  # in the terminal event only
+    prompt_cache_options: JSON = None
+    prompt_cache_diagnostics: JSON = None
+    prompt_cache_retention: str | None = None
+    tool_usage: JSON = None
+    # Azure only
+    content_filters: tuple[JSON, ...] | None = None
+
+    rejected: NamesOfFields = ()

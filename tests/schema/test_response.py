@@ -1,0 +1,136 @@
+"""The Response: its fields, how absence reads, and which statuses end it."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from streamfold.schema.item import Message, OutputText, UnknownItem
+from streamfold.schema.response import (
+    TERMINAL_RESPONSE_STATUSES,
+    IncompleteDetails,
+    InputTokensDetails,
+    OutputTokensDetails,
+    ReasoningConfig,
+    Response,
+    ResponseError,
+    ResponseStatus,
+    TextConfig,
+    Usage,
+    is_terminal_status,
+)
+
+# The keys that the protocol reference lists for the Response object, of all three columns and of Azure.
+FIELDS = """
+    id object created_at completed_at status error incomplete_details background instructions max_output_tokens
+    max_tool_calls metadata model output output_text parallel_tool_calls previous_response_id reasoning service_tier
+    store text tool_choice tools truncation usage user temperature top_p presence_penalty frequency_penalty
+    top_logprobs conversation prompt prompt_cache_key safety_identifier context_management resolved_model
+    resolved_provider resolved_serving_location access_programs image input_transformations moderation
+    prompt_cache_options prompt_cache_diagnostics prompt_cache_retention tool_usage content_filters
+""".split()
+
+
+def decode(value: dict[str, Any]) -> Response:
+    return msgspec.json.decode(msgspec.json.encode(value), type=Response)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        pytest.param("queued", False, id="waits"),
+        pytest.param("in_progress", False, id="runs"),
+        pytest.param("completed", True, id="answered"),
+        pytest.param("failed", True, id="failed"),
+        pytest.param("incomplete", True, id="cut short"),
+        pytest.param("cancelled", True, id="cancelled"),
+        pytest.param("warming_up", False, id="unknown"),
+        pytest.param(None, False, id="not seen"),
+    ],
+)
+def test_a_status_tells_whether_the_response_is_over(status: str | None, expected: bool) -> None:
+    assert is_terminal_status(status) is expected
+
+
+def test_four_of_the_six_statuses_are_terminal() -> None:
+    assert len(ResponseStatus) == 6
+    assert set(ResponseStatus) - TERMINAL_RESPONSE_STATUSES == {"queued", "in_progress"}
+
+
+def test_a_response_has_every_field_of_the_protocol() -> None:
+    assert Response.__struct_fields__ == (*FIELDS, "rejected")
+
+
+def test_an_empty_object_is_a_response_that_says_nothing() -> None:
+    response = decode({})
+    assert {getattr(response, name) for name in FIELDS} == {None, ()}
+    assert response.rejected == ()
+
+
+def test_what_was_not_sent_is_not_encoded() -> None:
+    sent = {"id": "resp_1", "status": "queued", "output": [{"type": "message"}]}
+    assert msgspec.json.decode(msgspec.json.encode(decode(sent))) == sent
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if name != "output"])
+def test_every_field_but_the_output_may_be_null(name: str) -> None:
+    assert decode({name: None}) == Response()
+
+
+def test_a_cancelled_response_of_mka1_is_empty_and_has_a_usage_of_zeros() -> None:
+    usage = {"input_tokens": 0, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 0, "total_tokens": 0}
+    response = decode({"status": "cancelled", "completed_at": 2, "output": [], "output_text": "", "usage": usage})
+    assert is_terminal_status(response.status)
+    assert (response.completed_at, response.output, response.output_text, response.error) == (2, (), "", None)
+    assert response.usage == Usage(
+        input_tokens=0, input_tokens_details=InputTokensDetails(cached_tokens=0), output_tokens=0, total_tokens=0
+    )
+
+
+def test_a_completed_response_of_mka1_holds_the_text_twice() -> None:
+    part = {"type": "output_text", "text": "Lahore", "annotations": []}
+    message = {"type": "message", "id": "msg_1", "role": "assistant", "content": [part], "status": "completed"}
+    response = decode({"output": [message], "output_text": "Lahore"})
+    assert response.output == (
+        Message(id="msg_1", role="assistant", status="completed", content=(OutputText(text="Lahore"),)),
+    )
+    assert response.output_text == "Lahore"
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "expected"),
+    [
+        pytest.param("created_at", 1735689600, 1735689600, id="whole seconds"),
+        pytest.param("created_at", 1735689600.5, 1735689600.5, id="seconds with a fraction"),
+        pytest.param("instructions", "be brief", "be brief", id="instructions as text"),
+        pytest.param("instructions", [{"role": "user"}], ({"role": "user"},), id="instructions as items"),
+        pytest.param("reasoning", {"effort": "low", "summary": None}, ReasoningConfig(effort="low"), id="reasoning"),
+        pytest.param("reasoning", "hm", "hm", id="reasoning as text, mistral.rs"),
+        pytest.param("text", {"format": {"type": "text"}}, TextConfig(format={"type": "text"}), id="format of text"),
+        pytest.param("tool_choice", "auto", "auto", id="tool choice by name"),
+        pytest.param("tool_choice", {"type": "function"}, {"type": "function"}, id="tool choice as object"),
+        pytest.param("error", {"code": "x", "message": "y"}, ResponseError(code="x", message="y"), id="error"),
+        pytest.param("error", {"code": 429}, ResponseError(code=429), id="error with a number for a code"),
+        pytest.param("incomplete_details", {"reason": "steered"}, IncompleteDetails(reason="steered"), id="incomplete"),
+        pytest.param("metadata", {"k": "v"}, {"k": "v"}, id="metadata"),
+        pytest.param("status", "warming_up", "warming_up", id="unknown status"),
+        pytest.param(
+            "usage",
+            {"output_tokens_details": {"reasoning_tokens": 3}, "num_sources_used": 1},
+            Usage(output_tokens_details=OutputTokensDetails(reasoning_tokens=3)),
+            id="usage with a field of xAI",
+        ),
+    ],
+)
+def test_a_field_decodes_to_its_type(name: str, sent: object, expected: object) -> None:
+    assert getattr(decode({name: sent}), name) == expected
+
+
+def test_an_unknown_item_may_stand_in_the_output() -> None:
+    unknown = UnknownItem("new_call", b"{}", "why")
+    assert Response(output=(unknown,)).output == (unknown,)
+
+
+def test_no_bytes_of_a_server_can_fill_rejected() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        decode({"rejected": ["status"]})
