@@ -23,8 +23,8 @@ from streamfold.sse import FrameDecoder
 __all__ = ["EventReader"]
 
 LF, CR = 10, 13
-NO_HEAD = b"\n\n"  # before which no frame's data can stand
-BYTE_ORDER_MARK_STARTS = 0xEF
+NO_HEAD = ()  # no bytes start with one of none
+BYTE_ORDER_MARK_START = b"\xef"
 BLANK_LINE = re.compile(rb"\n\n|\r\n\r\n")
 
 # Frames of the common shape, one behind the other, each giving its data. The last branch takes whatever is left at the
@@ -51,8 +51,8 @@ class EventReader:
         self._held = b""  # a frame's beginning, while the decoder holds nothing
         self._has_begun = False
         self._is_between_frames = False  # the decoder's own, read once after it was fed
-        self._usual_head = NO_HEAD  # what stood before the data of the last frame that was a whole chunk
-        self._head = NO_HEAD  # the same, while a chunk would begin with a frame
+        self._usual_head: bytes | tuple[()] = NO_HEAD  # what stood before the data of the last frame that was a whole chunk
+        self._head: bytes | tuple[()] = NO_HEAD  # the same, while a chunk would begin with a frame
         self.payloads: list[bytes] = []
 
     @property
@@ -108,11 +108,11 @@ class EventReader:
         """Let the decoder finish the frame it holds. Returns: the text behind that frame."""
         if self._is_between_frames:
             return text
-        if not self._has_begun and text and text[0] != BYTE_ORDER_MARK_STARTS:
+        has_begun, self._has_begun = self._has_begun, self._has_begun or bool(text)
+        if text and not has_begun and not text.startswith(BYTE_ORDER_MARK_START):
             # A blank line means nothing, but it is no mark: now the decoder knows that the stream has begun.
             self._decode_frames(b"\n", data)
             return text
-        self._has_begun = True
         blank = BLANK_LINE.search(text)
         end = blank.end() if blank else len(text)
         self._decode_frames(text[:end], data)

@@ -20,7 +20,7 @@ from streamfold.errors import SequenceGap
 from streamfold.fold.anomaly import AnomalyKind
 from streamfold.fold.sequence import SequencePolicy, Verdict, judge
 from streamfold.fold.state import Document, Focus, State, grown, settled
-from streamfold.fold.steps import GROWS, STEPS, keep, take_terminal
+from streamfold.fold.steps import GROWS, STEPS, keep, note_malformed, take_terminal
 from streamfold.fold.text import Text
 from streamfold.fold.tree import find
 from streamfold.schema import END_MARKER, Event, OutputTextDelta, UnknownEvent
@@ -31,6 +31,9 @@ __all__ = ["reduce"]
 # one `and`. Joining costs the more the smaller it is, and reading a text walks at most so many fragments.
 FRAGMENTS_PER_BLOCK = 64
 WITHIN_BLOCK = FRAGMENTS_PER_BLOCK - 1
+
+# The steps that are still taken once a terminal event was applied: the others would change what was final.
+AFTER_TERMINAL = (take_terminal, keep, note_malformed)
 
 
 def reduce(state: State, event: Event) -> State:
@@ -72,7 +75,7 @@ def apply(state: State, event: Event) -> State:
     at = _next_cursor(state, number)
     document = _numbered(settled(state), event, at, expected=expected)
     step = STEPS[type(event)]
-    if document.is_closed and step not in (take_terminal, keep):
+    if document.is_closed and step not in AFTER_TERMINAL:
         return State(at, Focus(document.note(AnomalyKind.AFTER_TERMINAL, at)))
     return State(at, _focused(step(document, event, at), event))
 
