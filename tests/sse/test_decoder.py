@@ -391,3 +391,11 @@ def test_a_line_eight_times_as_long_takes_about_eight_times_as_long(line_bytes: 
     short = seconds_for(line_bytes=line_bytes, chunk_bytes=chunk_bytes)
     long = seconds_for(line_bytes=8 * line_bytes, chunk_bytes=chunk_bytes)
     assert long / short < 28  # were the held bytes copied or searched again for each chunk, it would be near 64
+
+
+def test_after_the_end_nobody_may_parse_on() -> None:
+    decoder = FrameDecoder()
+    decoder.feed(b"data: 1\n\n")
+    assert decoder.is_between_frames
+    decoder.close()
+    assert not decoder.is_between_frames

@@ -59,9 +59,10 @@ class FrameDecoder:
         """Whether a caller may parse from here by itself.
 
         True when nothing of an unfinished block is held, no CR waits for its LF, and the stream has begun: before
-        its first byte it is False, since a byte order mark would have to be dropped.
+        its first byte it is False, since a byte order mark would have to be dropped. False after a failure or the end.
         """
-        return not self._held and not self._is_after_cr and self._opening is None and not self._is_failed
+        is_over = self._is_failed or self._is_closed
+        return not self._held and not self._is_after_cr and self._opening is None and not is_over
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> list[Frame]:
         """The frames that this chunk completes, in order; often none.
