@@ -211,6 +211,14 @@ def test_a_long_line_is_read_in_linear_time() -> None:
     assert large < 28 * small, "eight times the bytes: quadratic would be 64 times the time"
 
 
+@pytest.mark.parametrize("size", [1, 100, 500, 1_000, 16_384, 65_536])
+@pytest.mark.parametrize("long", [3_000, 4_200, 20_000, 70_000])
+def test_long_frames_that_chunks_cut_stay_whole(size: int, long: int) -> None:
+    padded = b'data: {"type":"keepalive","pad":"%b","sequence_number":%d}\n\n'
+    body = b"".join(FRAME % number + padded % (b"x" * long, number + 1) for number in (0, 2, 4))
+    assert numbers(read([body[place : place + size] for place in range(0, len(body), size)])) == [0, 1, 2, 3, 4, 5]
+
+
 def test_a_stream_whose_chunks_end_anywhere_goes_back_to_the_fast_way() -> None:
     reader = EventReader()
     reader.feed(b": comment\n\n" + frames(2) + b"event: keepal")

@@ -25,15 +25,15 @@ __all__ = ["EventReader"]
 LF, CR = 10, 13
 NO_HEAD = ()  # no bytes start with one of none
 BYTE_ORDER_MARK_START = b"\xef"
-BLANK_LINE = re.compile(rb"\n\n|\r\n\r\n")
+BLANK_LINES = (b"\n\n", b"\r\n\r\n")
 
 # Frames of the common shape, one behind the other, each giving its data. The last branch takes whatever is left at the
 # first byte that is in no such frame, and gives empty data, which is no event: so nothing is ever skipped unseen.
 find_frames = re.compile(rb"(?:event: .*+\n)?+data: (.*+)\n\n|[\s\S]+").findall
 
-# The beginning of a frame is kept and joined to the next chunk while it is small. A larger one goes to the
-# FrameDecoder, whose time is linear however the bytes come.
-MAX_HELD_BYTES = 4096
+# The beginning of a frame is kept and joined to the next chunk, while it is no longer than this and eight chunks: so
+# each byte is joined few times. A longer one goes to the FrameDecoder, whose time is linear however the bytes come.
+HELD_BYTES = 4096
 
 
 class EventReader:
@@ -48,10 +48,12 @@ class EventReader:
     def __init__(self, *, max_frame_bytes: int = 64 * 1024 * 1024, tolerant: bool = False) -> None:
         self._decoder = FrameDecoder(max_frame_bytes=max_frame_bytes, tolerant=tolerant)
         self._max_frame_bytes = max_frame_bytes
-        self._held = b""  # a frame's beginning, while the decoder holds nothing
+        self._held = b""  # the beginning of a frame, while the decoder holds nothing
         self._has_begun = False
         self._is_between_frames = False  # the decoder's own, read once after it was fed
-        self._usual_head: bytes | tuple[()] = NO_HEAD  # what stood before the data of the last frame that was a whole chunk
+        self._usual_head: bytes | tuple[()] = (
+            NO_HEAD  # what stood before the data of the last frame that was a whole chunk
+        )
         self._head: bytes | tuple[()] = NO_HEAD  # the same, while a chunk would begin with a frame
         self.payloads: list[bytes] = []
 
@@ -76,7 +78,7 @@ class EventReader:
                     return self._decode([data])
                 self.payloads = [data]
                 return [event]
-        return self._read(self._held + chunk)
+        return self._read(chunk)
 
     def close(self) -> list[Event]:
         """What an unfinished last block holds, if tolerant; else nothing. A second call gives nothing.
@@ -89,32 +91,34 @@ class EventReader:
         frames += self._decoder.close()
         return self._decode([frame.data for frame in frames])
 
-    def _read(self, text: bytes) -> list[Event]:
+    def _read(self, chunk: bytes | bytearray | memoryview) -> list[Event]:
         """The general way: whole frames are cut out of the text, and the beginning of one behind them is kept."""
+        text = self._held + chunk
         self._held, self._head = b"", NO_HEAD
         data: list[bytes] = []
-        text = self._catch_up(text, data)
+        if not self._is_between_frames:
+            text = self._catch_up(text, data)
         if CR in text and self._is_between_frames:
             text = self._with_line_feeds(text, data)
         end = text.rfind(b"\n\n") + 2
         if end > 1 and self._is_between_frames:
             text = self._cut_frames(text, end, data)
-        self._hold(text, data)
-        if self._is_between_frames and not self._held:
-            self._head = self._usual_head
+        if self._is_between_frames and len(text) <= min(HELD_BYTES + 8 * len(chunk), self._max_frame_bytes):
+            self._held = text
+            self._head = NO_HEAD if text else self._usual_head
+        elif text:
+            self._decode_frames(text, data)
         return self._decode(data)
 
     def _catch_up(self, text: bytes, data: list[bytes]) -> bytes:
         """Let the decoder finish the frame it holds. Returns: the text behind that frame."""
-        if self._is_between_frames:
-            return text
         has_begun, self._has_begun = self._has_begun, self._has_begun or bool(text)
         if text and not has_begun and not text.startswith(BYTE_ORDER_MARK_START):
             # A blank line means nothing, but it is no mark: now the decoder knows that the stream has begun.
             self._decode_frames(b"\n", data)
             return text
-        blank = BLANK_LINE.search(text)
-        end = blank.end() if blank else len(text)
+        found = [text.find(blank) + len(blank) for blank in BLANK_LINES if blank in text]
+        end = min(found, default=len(text))
         self._decode_frames(text[:end], data)
         return text[end:]
 
@@ -142,13 +146,6 @@ class EventReader:
             self._decode_frames(text, data)
             return b""
         return text
-
-    def _hold(self, text: bytes, data: list[bytes]) -> None:
-        """Keep the beginning of a frame: here while it is small, in the decoder when it is not."""
-        if self._is_between_frames and len(text) <= min(MAX_HELD_BYTES, self._max_frame_bytes):
-            self._held = text
-        elif text:
-            self._decode_frames(text, data)
 
     def _decode_frames(self, text: bytes, data: list[bytes]) -> None:
         try:

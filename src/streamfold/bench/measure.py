@@ -50,8 +50,10 @@ class Spread:
 
     def scaled(self, factor: float) -> "Spread":
         """The same samples in another unit; the factor is above zero."""
-        ends = (self.least, self.low, self.median, self.high, self.most)
-        return Spread(*(value * factor for value in ends), count=self.count)
+        least, low, median, high, most = (
+            value * factor for value in (self.least, self.low, self.median, self.high, self.most)
+        )
+        return Spread(least, low, median, high, most, self.count)
 
 
 @frozen
@@ -78,6 +80,7 @@ def measure(
     Returns: `rounds` samples of each variant.
     """
     was_enabled = gc.isenabled()
+    gc.freeze()  # so that collecting before each sample does not walk what the libraries made when they were imported
     samples: dict[str, list[float]] = {variant.name: [] for variant in variants}
     try:
         runs = {each.name: _runs(_sample(each, 1, clock), sample_seconds) for each in variants}
@@ -85,6 +88,7 @@ def measure(
             for each in variants if number % 2 == 0 else reversed(variants):
                 samples[each.name].append(_sample(each, runs[each.name], clock))
     finally:
+        gc.unfreeze()
         if was_enabled:
             gc.enable()
     return Timings({name: tuple(values) for name, values in samples.items()})

@@ -6,9 +6,10 @@ Units   bytes
 """
 
 import re
+from typing import Any, cast
 
-from msgspec import DecodeError
-from msgspec.json import decode
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
 
 __all__ = ["HEAD_BYTES", "describe"]
 
@@ -21,6 +22,19 @@ HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 FIELD = re.compile(rb"^(?::|(?:data|event|id|retry):)", re.MULTILINE)
 BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+class _Body(Struct):
+    """What tells JSON bodies apart. A server may have put anything here."""
+
+    object: Any = None
+    status: Any = None
+    error: Any = None
+    detail: Any = None
+    message: Any = None
+
+
+_decode_body = Decoder(_Body).decode
 
 
 def describe(head: bytes) -> str:
@@ -46,24 +60,22 @@ def _title(page: bytes) -> str:
 
 def _json(text: bytes) -> str:
     try:
-        body: object = decode(text)
+        body = _decode_body(text)
     except (DecodeError, RecursionError, UnicodeDecodeError):
-        return "JSON that does not end well, not an event stream"
-    match body:
-        case {"object": "response", **fields}:
-            return f"a whole Response as JSON{_in_brackets(fields.get('status'))}, not an event stream to fold"
-        case {"error": dict() as error} if error:
-            return f"a JSON error body{_in_brackets(_words(error))}, not an event stream"
-        case {"error": str() as words} | {"detail": str() as words}:
-            return f"a JSON error body{_in_brackets(words)}, not an event stream"
-        case {"message": str()}:
-            return f"a JSON error body{_in_brackets(_words(body))}, not an event stream"
-        case _:
-            return "a JSON body, not an event stream"
+        return "JSON that is no whole object, not an event stream"
+    if body.object == "response":
+        return f"a whole Response as JSON{_in_brackets(body.status)}, not an event stream to fold"
+    words = body.error or body.detail or body.message
+    if not words:
+        return "a JSON body, not an event stream"
+    return f"a JSON error body{_in_brackets(_words(words))}, not an event stream"
 
 
-def _words(error: dict[str, object]) -> str:
-    said = (error.get("code") or error.get("type"), error.get("message"))
+def _words(error: object) -> str:
+    if not isinstance(error, dict):
+        return str(error)
+    fields = cast(dict[str, object], error)
+    said = (fields.get("code") or fields.get("type"), fields.get("message"))
     return ": ".join(str(each) for each in said if each)
 
 

@@ -12,7 +12,7 @@ FIRST_PICTURE, PICTURE_OF_DEL, REPLACEMENT = 0x2400, 0x2421, 0xFFFD
 PICTURES = {
     **{code: FIRST_PICTURE + code for code in range(0x20) if chr(code) not in "\n\t"},
     0x7F: PICTURE_OF_DEL,
-    **{code: REPLACEMENT for code in range(0x80, 0xA0)},  # C1 controls have no pictures
+    **dict.fromkeys(range(0x80, 0xA0), REPLACEMENT),  # C1 controls have no pictures
 }
 
 

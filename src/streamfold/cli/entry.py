@@ -40,12 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         from streamfold.cli.app import run
+
+        return run(arguments)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in LIBRARIES_OF_THE_EXTRA:
             raise
         say("the command line is an extra; install it with: python -m pip install 'streamfold[cli]'")
         return ERROR
-    return run(arguments)
 
 
 def _abandon_stdout() -> None:

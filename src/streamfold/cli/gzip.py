@@ -9,6 +9,7 @@ Source  RFC 1952
 
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from streamfold.cli.failure import Failure
 
@@ -17,6 +18,14 @@ __all__ = ["GZIP_MAGIC", "unpacked"]
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
 MAX_OUTPUT = 64 * 1024
+
+
+class Unpacker(Protocol):
+    """What zlib.decompressobj gives; its type has no public name."""
+
+    def decompress(self, data: bytes, /) -> bytes:
+        """What the bytes unpack to."""
+        ...
 
 
 def unpacked(chunks: Iterable[bytes], *, max_bytes: int) -> Iterator[bytes]:
@@ -28,7 +37,9 @@ def unpacked(chunks: Iterable[bytes], *, max_bytes: int) -> Iterator[bytes]:
     for data in _unpacked(chunks):
         given += len(data)
         if given > max_bytes:
-            raise Failure(f"the gzip file unpacks to more than {max_bytes:,} bytes; if that is right, raise --max-bytes")
+            raise Failure(
+                f"the gzip file unpacks to more than {max_bytes:,} bytes; if that is right, raise --max-bytes"
+            )
         yield data
 
 
@@ -53,7 +64,7 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise Failure("the gzip file is cut off")
 
 
-def _before_the_error(unpacker: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
+def _before_the_error(unpacker: Unpacker, chunk: bytes) -> Iterator[bytes]:
     """What still unpacks: zlib gives nothing of a call that fails, so here each byte is a call."""
     for place in range(len(chunk)):
         try:

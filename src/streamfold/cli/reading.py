@@ -8,8 +8,8 @@ Errors  Failure, one sentence each, for a stream that is none, has a gap, ends t
 
 from collections.abc import Iterable, Iterator
 
-import msgspec
-from msgspec import Struct
+from msgspec import DecodeError, Struct
+from msgspec.json import decode
 
 from streamfold.cli.content import HEAD_BYTES, describe
 from streamfold.cli.failure import Failure
@@ -24,6 +24,7 @@ from streamfold.schema import (
     ResponseFailed,
     ResponseIncomplete,
     UnknownEvent,
+    well_formed,
 )
 
 __all__ = ["DEFAULT_MAX_FRAME_BYTES", "Reading", "Step"]
@@ -72,7 +73,7 @@ class Reading:
             for chunk in chunks:
                 self._remember(chunk)
                 yield from self._fold(self._reader.feed(chunk))
-                if self.state.cursor is not None and self.state.cursor == self._at:
+                if self._is_reached:
                     return
             yield from self._fold(self._last_events())
         except SequenceGap as gap:
@@ -86,9 +87,13 @@ class Reading:
         """Where it stands, as "after event 17"."""
         return "before the first event" if self.state.cursor is None else f"after event {self.state.cursor}"
 
+    @property
+    def _is_reached(self) -> bool:
+        return self._at is not None and self.state.cursor == self._at
+
     def _fold(self, events: Iterable[Event]) -> Iterator[Step]:
         for event in events:
-            if isinstance(event, UnknownEvent) and event.type.encode() == END_MARKER:
+            if isinstance(event, UnknownEvent) and event.type == END_MARKER.decode():
                 continue
             before = self.state
             after = reduce(before, event)
@@ -99,7 +104,7 @@ class Reading:
             if type(event) in TERMINAL_EVENTS:
                 self._has_ended = True
             yield Step(event, before, after)
-            if after.cursor == self._at and self._at is not None:
+            if self._is_reached:
                 return
 
     def _remember(self, chunk: bytes) -> None:
@@ -113,12 +118,12 @@ class Reading:
         Raises: Failure if it is torn.
         """
         events = self._reader.close()
-        if self.events and any(map(_is_torn, events)):
+        if any(map(_is_torn, events)):
             raise Failure(f"truncated: it ends inside a frame, {self.place}")
         return events
 
     def _check_end(self) -> None:
-        if self.state.cursor is not None and self.state.cursor == self._at:
+        if self._is_reached:
             return
         if not self.events:
             raise Failure(describe(self._head))
@@ -162,7 +167,9 @@ def _is_torn(event: Event) -> bool:
     if not isinstance(event, UnknownEvent) or not event.error:
         return False
     try:
-        msgspec.json.decode(event.data)
-    except msgspec.DecodeError:
+        decode(well_formed(event.data))
+    except DecodeError:
         return True
+    except RecursionError:  # whole, and nested too deep to be read
+        return False
     return False

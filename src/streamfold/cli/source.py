@@ -10,8 +10,10 @@ Source  RFC 1952 for the two bytes that every gzip member begins with
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from io import BufferedReader, FileIO
+from typing import cast
 
 from streamfold.cli.failure import Failure
 from streamfold.cli.gzip import GZIP_MAGIC, unpacked
@@ -67,7 +69,7 @@ class Source:
 
 
 @contextmanager
-def open_source(path: str) -> Iterator[Source]:
+def open_source(path: str) -> Generator[Source, None, None]:
     """The Source at this path, closed at the end.
 
     Raises: Failure if it cannot be opened.
@@ -75,15 +77,18 @@ def open_source(path: str) -> Iterator[Source]:
     if path == STDIN:
         if sys.stdin is None:
             raise Failure("it is closed")
-        yield Source(sys.stdin.buffer.read1)  # read1: what a slow producer wrote, at once
+        yield Source(cast(BufferedReader, sys.stdin.buffer).read1)  # read1: what a slow producer wrote, at once
         return
-    try:
-        file = open(path, "rb", buffering=0)
-    except OSError as error:
-        raise Failure(_reason(error)) from error
-    with file:
+    with _open(path) as file:
         about = os.fstat(file.fileno())
         yield Source(file.read, size=about.st_size if stat.S_ISREG(about.st_mode) else None)
+
+
+def _open(path: str) -> FileIO:
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise Failure(_reason(error)) from error
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -6,12 +6,10 @@ Units   sequence numbers, step 1
 Errors  SequenceGap, and nothing else
 Source  the laws of docs/explanation/laws.md; decision 0004 for the fast way
 
-The fast way serves the event that adds to the text the last one added to: nine of ten in a stream of text. Three
-functions, for the three ways in which such an event points to its text, and each hands over to `apply` whatever is
-not that event.
+The fast way serves the event that adds to the text the last one added to: nine of ten in a stream of text. Whatever
+is not such an event goes to `apply`, which serves them all.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,7 +27,7 @@ __all__ = ["reduce"]
 
 # Fragments are joined into the text at every number that is a multiple of this: a power of two, so that the test is
 # one `and`. Joining costs the more the smaller it is, and reading a text walks at most so many fragments.
-FRAGMENTS_PER_BLOCK = 64
+FRAGMENTS_PER_BLOCK = 128
 WITHIN_BLOCK = FRAGMENTS_PER_BLOCK - 1
 
 # The steps that are still taken once a terminal event was applied: the others would change what was final.
@@ -43,21 +41,30 @@ def reduce(state: State, event: Event) -> State:
     Returns: the new state; for a duplicate, the very same object.
     Raises: SequenceGap if the event is ahead of the state, which stays as it was.
     """
-    # All inline for output text, for that is where the time of a stream goes: a fragment is added when the event is of
-    # the type in focus, is numbered next, is not at the end of a block, and points to the text in focus.
+    # The fast way, all inline, for this is where the time of a stream goes: the event is of the type in focus, is
+    # numbered next, and points to the text in focus. A focus is only where a cursor is, so that is a number here.
     focus = state.focus
-    if type(event) is OutputTextDelta and focus.grows is OutputTextDelta:
+    if type(event) is focus.grows:
+        delta: Any = event
+        cursor: Any = state.cursor
         number: Any = event.sequence_number
-        cursor: Any = state.cursor  # a number, wherever a text is in focus
         if (
             number == cursor + 1
-            and event.output_index == focus.output_index
-            and event.content_index == focus.index
-            and not event.logprobs
+            and delta.output_index == focus.output_index
+            and (
+                (delta.content_index == focus.index and not delta.logprobs)
+                if focus.grows is OutputTextDelta
+                else focus.index_of(delta) == focus.index
+            )
         ):
-            after = State(number, focus, state, event.delta)
+            after = State(number, focus, state, delta.delta)
             return after if number & WITHIN_BLOCK else _joined(after)
-    return WAYS[type(event)](state, event)
+    return apply(state, event)
+
+
+def _joined(state: State) -> State:
+    """The same state at the end of a block: its fragments are one piece of the text, and its chain is done."""
+    return State(state.cursor, replace(state.focus, text=grown(state), is_written=False))
 
 
 def apply(state: State, event: Event) -> State:
@@ -111,33 +118,3 @@ def _focused(document: Document, event: Event) -> Focus:
     if not isinstance(text, Text):
         return Focus(document)
     return Focus(document, type(event), path[0], place.index_of, place.index_of(event), path, text)
-
-
-# The same for the other types that add to a text, which ask their place for the index. (Any: the table tells the types.)
-
-
-def _grow(state: State, event: Any) -> State:
-    focus = state.focus
-    cursor: Any = state.cursor
-    is_in_focus: bool = focus.grows is type(event)  # told apart, or the checkers would take the event for an object
-    if (
-        is_in_focus
-        and event.sequence_number == cursor + 1
-        and event.output_index == focus.output_index
-        and focus.index_of(event) == focus.index
-    ):
-        after = State(event.sequence_number, focus, state, event.delta)
-        return after if event.sequence_number & WITHIN_BLOCK else _joined(after)
-    return apply(state, event)
-
-
-def _joined(state: State) -> State:
-    """The same state at the end of a block: its fragments are one piece of the text, and its chain is done."""
-    return State(state.cursor, replace(state.focus, text=grown(state), is_written=False))
-
-
-WAYS: Mapping[type, Callable[[State, Any], State]] = {
-    **dict.fromkeys(STEPS, apply),
-    **dict.fromkeys(GROWS, _grow),
-    OutputTextDelta: apply,
-}

@@ -32,7 +32,6 @@ CONTENT_INDEX, SUMMARY_INDEX, COMMAND_INDEX = map(attrgetter, ("content_index", 
 
 OUTPUT_TEXT = Place("message", ("content",), CONTENT_INDEX, "output_text", ("text",))
 ANNOTATIONS = Place("message", ("content",), CONTENT_INDEX, "output_text", ("annotations",))
-LOGPROBS = Place("message", ("content",), CONTENT_INDEX, "output_text", ("logprobs",))
 REFUSAL = Place("message", ("content",), CONTENT_INDEX, "refusal", ("refusal",))
 REASONING = Place("reasoning", ("content",), CONTENT_INDEX, "reasoning_text", ("text",))
 SUMMARY = Place("reasoning", ("summary",), SUMMARY_INDEX, "summary_text", ("text",))
@@ -180,7 +179,8 @@ def append_output_text(document: Document, event: wire.OutputTextDelta, at: int)
     if not event.logprobs:
         return document
     more = b",".join(map(bytes, event.logprobs)).decode(errors="replace")
-    return write(document, event, LOGPROBS, lambda node: _extended(node, more), at)
+    output = edit(document.output, (*OUTPUT_TEXT.part_path(event), "logprobs"), lambda node: _extended(node, more))
+    return replace(document, output=output) if isinstance(output, Array) else document.note(AnomalyKind.MISFIT, at)
 
 
 def append_shell_output(document: Document, event: wire.ShellCallOutputContentDelta, at: int) -> Document:

@@ -64,7 +64,10 @@ def opened(node: Node | None) -> Node | None:
 def find(node: Node | None, path: Path) -> Node | None:
     """What stands at this path; None where nothing does."""
     for key in path:
-        node = _child(opened(node), key)
+        container: Any = opened(node)  # Any: one code for keys and for indexes
+        if type(container) is not (Object if isinstance(key, str) else Array):
+            return None
+        node = container.get(key)
     return node
 
 
@@ -75,11 +78,17 @@ def edit(node: Node | None, path: Path, change: Callable[[Node | None], Node | N
     """
     if not path:
         return change(node)
-    container = _container(node, path[0])
-    if container is None:
+    key: Any = path[0]
+    kind: Any = Object if isinstance(key, str) else Array  # Any: one code for keys and for indexes
+    container: Any = kind() if node is None or node == NULL else opened(node)
+    if not isinstance(container, kind):
         return None
-    child = edit(_child(container, path[0]), path[1:], change)
-    return None if child is None else _with(container, path[0], child)
+    child = edit(container.get(key), path[1:], change)
+    if child is None:
+        return None
+    copy: Object = kind(container)
+    copy[key] = child
+    return copy
 
 
 def text_of(node: Node | None) -> Text | None:
@@ -105,31 +114,6 @@ def _or_none(decode: Callable[[Raw], _Decoded], raw: Raw) -> _Decoded | None:
         return decode(raw)
     except (MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _child(node: Node | None, key: str | int) -> Node | None:
-    match node, key:
-        case Object(), str():
-            return node.get(key)
-        case Array(), int():
-            return node.get(key)
-        case _:
-            return None
-
-
-def _container(node: Node | None, key: str | int) -> Object | Array | None:
-    wanted = Object if isinstance(key, str) else Array
-    if node is None or node == NULL:
-        return wanted()
-    node = opened(node)
-    return node if isinstance(node, wanted) else None
-
-
-def _with(container: Object | Array, key: Any, child: Node) -> Object | Array:
-    """A copy with one value more, or another one; the key is of the container's kind."""
-    copy = Object(container) if isinstance(container, Object) else Array(container)
-    copy[key] = child
-    return copy
 
 
 def _plain(node: Node, text: Callable[[str], str] = str) -> Any:

@@ -1,0 +1,140 @@
+"""Other readers of a Responses stream, each fed the same bytes by its own public classes, offline.
+
+In      chunks of a stream
+Out     nothing while it is timed; the output text it finds, so that a test can see that it did the work
+Source  docs/reference/benchmarks.md says what each does, and what is left out
+
+No HTTP is in it: a stand-in for the response gives the chunks, and does less than a real one would.
+"""
+
+import codecs
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from httpx_sse import EventSource, ServerSentEvent
+from openai import OpenAI, Stream, omit
+from openai.lib.streaming.responses import ResponseStream
+from openai.types.responses import ResponseStreamEvent
+
+from streamfold.bench import EVENTS, STATES, Goal, Peer
+from streamfold.schema import decode_known_event
+
+__all__ = ["LIBRARIES", "OPENAI_STATE", "PEERS"]
+
+LIBRARIES = ("streamfold", "msgspec", "attrs", "httpx-sse", "openai", "pydantic")
+
+# Never connects: it is what openai's Stream asks for its decoder and its types.
+CLIENT = OpenAI(api_key="none", base_url="http://localhost:9")
+
+
+class Body:
+    """What both libraries ask of an HTTP response: the chunks as they are, or as text."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.headers = {"content-type": "text/event-stream"}
+        self.request = None  # which openai's errors name
+        self._chunks = chunks
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        return iter(self._chunks)
+
+    def iter_text(self) -> Iterator[str]:
+        """As httpx decodes a body: a character cut in two waits for its rest."""
+        decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        for chunk in self._chunks:
+            yield decode(chunk)
+        yield decode(b"", True)
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def exhaust(events: Iterable[object]) -> None:
+    """Read to the end as fast as Python can, dropping each."""
+    deque(events, maxlen=0)
+
+
+# httpx-sse, and a JSON decoder behind it
+
+
+def httpx_sse_frames(chunks: Sequence[bytes]) -> Iterator[ServerSentEvent]:
+    body: Any = Body(chunks)
+    return EventSource(body).iter_sse()
+
+
+def httpx_sse_json(chunks: Sequence[bytes]) -> Iterator[Any]:
+    return (json.loads(frame.data) for frame in httpx_sse_frames(chunks))
+
+
+def httpx_sse_msgspec(chunks: Sequence[bytes]) -> Iterator[Any]:
+    """The events as our own types, by the decoder that we use too."""
+    return (decode_known_event(frame.data) for frame in httpx_sse_frames(chunks))
+
+
+def text_of_json(events: Iterable[Any]) -> str:
+    return "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+
+
+def text_of_typed(events: Iterable[Any]) -> str:
+    return "".join(event.delta for event in events if event.type == "response.output_text.delta")
+
+
+# openai
+
+
+def openai_events(chunks: Sequence[bytes]) -> Stream[Any]:
+    """Typed events, as `client.responses.create(stream=True)` gives them."""
+    body: Any = Body(chunks)
+    kind: Any = ResponseStreamEvent
+    return Stream(cast_to=kind, response=body, client=CLIENT)
+
+
+def openai_states(chunks: Sequence[bytes]) -> ResponseStream[Any]:
+    """Typed events and the state they add up to, as `client.responses.stream` gives them: its ResponseStreamState."""
+    return ResponseStream(raw_stream=openai_events(chunks), text_format=omit, input_tools=omit, starting_after=None)
+
+
+def text_of_states(events: Iterable[Any]) -> str:
+    """The text that the state had gathered by the last delta of each part."""
+    texts: dict[tuple[int, int], str] = {}
+    for event in events:
+        if event.type == "response.output_text.delta":
+            texts[event.output_index, event.content_index] = event.snapshot
+    return "".join(texts[place] for place in sorted(texts))
+
+
+OPENAI_STATE = Peer(
+    f"openai {version('openai')} stream state",
+    run=lambda chunks: exhaust(openai_states(chunks)),
+    text=lambda chunks: text_of_states(openai_states(chunks)),
+    stands_against=STATES,
+    is_slow=True,
+    goal=Goal("≥", 120, "× faster"),
+)
+
+PEERS = (
+    Peer(
+        "httpx-sse + json",
+        run=lambda chunks: exhaust(httpx_sse_json(chunks)),
+        text=lambda chunks: text_of_json(httpx_sse_json(chunks)),
+        stands_against=EVENTS,
+        goal=Goal("≥", 5, "× faster"),
+    ),
+    Peer(
+        "httpx-sse + msgspec",
+        run=lambda chunks: exhaust(httpx_sse_msgspec(chunks)),
+        text=lambda chunks: text_of_typed(httpx_sse_msgspec(chunks)),
+        stands_against=EVENTS,
+    ),
+    Peer(
+        f"openai {version('openai')} events",
+        run=lambda chunks: exhaust(openai_events(chunks)),
+        text=lambda chunks: text_of_typed(openai_events(chunks)),
+        stands_against=EVENTS,
+        is_slow=True,
+    ),
+    OPENAI_STATE,
+)

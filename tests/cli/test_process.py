@@ -1,0 +1,107 @@
+"""The command as a process: pipes, signals, a reader that goes away, a library that is missing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.made import said
+
+FRAMES = said("Hel", "lo ", "world")
+COMMAND = [sys.executable, "-m", "streamfold"]
+PIPE = subprocess.PIPE
+
+Save = Callable[..., Path]
+
+
+def start(*arguments: str | Path, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], stdin=stdin, stdout=PIPE, stderr=PIPE)
+
+
+def test_a_file_through_a_pipe(save: Save) -> None:
+    with save(FRAMES).open("rb") as file, start("fold", "-", "--json", stdin=file.fileno()) as process:
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, b"")
+    assert json.loads(out)["output_text"] == "Hello world"
+
+
+def test_a_slow_producer_is_shown_as_it_writes() -> None:
+    with start("fold", "-", "--watch", stdin=PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"".join(FRAMES[:4]))
+        process.stdin.flush()
+        assert process.stdout.read(3) == b"Hel"
+        process.stdin.write(b"".join(FRAMES[4:]))
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, b"lo world", b"")
+
+
+def test_ctrl_c_ends_cleanly_and_tells_where() -> None:
+    with start("fold", "-", "--watch", stdin=PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"".join(FRAMES[:4]))
+        process.stdin.flush()
+        assert process.stdout.read(3) == b"Hel"
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+        assert process.stdout.read() == b""
+        assert process.stderr is not None
+        assert process.stderr.read() == b"streamfold: stdin: stopped after event 3\n"
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("options", [[], ["--json"], ["--events"], ["--watch", "--speed", "1e9"]])
+def test_a_reader_that_went_away_is_met_quietly(
+    options: list[str], unbuffered: str, save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    path = save(said(*["text " * 40] * 2000))
+    with start("fold", path, *options) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+def test_a_full_disk_is_one_line(save: Save) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*COMMAND, "fold", save(FRAMES)], stdout=full, stderr=PIPE, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (1, b"streamfold: cannot write: No space left on device\n")
+
+
+def test_stdout_that_is_closed_is_no_traceback(save: Save) -> None:
+    line = 'exec "$0" -m streamfold fold "$1" >&-'
+    done = subprocess.run(["sh", "-c", line, sys.executable, save(FRAMES)], stderr=PIPE, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("library", ["cyclopts", "rich"])
+def test_without_the_extra_one_line_says_how_to_install_it(library: str) -> None:
+    line = (
+        f"import sys; sys.modules[{library!r}] = None; import streamfold.cli; sys.exit(streamfold.cli.main(['--help']))"
+    )
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == (
+        b"streamfold: the command line is an extra; install it with: python -m pip install 'streamfold[cli]'\n"
+    )
+
+
+def test_the_installed_command_is_the_same() -> None:
+    script = Path(sys.executable).with_name("streamfold")
+    if not script.exists():
+        pytest.skip("the package is not installed in this environment")
+    done = subprocess.run([script, "--version"], capture_output=True, check=True, timeout=20)
+    module = subprocess.run([*COMMAND, "--version"], capture_output=True, check=True, timeout=20)
+    assert done.stdout == module.stdout

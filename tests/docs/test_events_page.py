@@ -1,0 +1,72 @@
+"""docs/reference/events.md says what the code does: its tables are those that the code makes."""
+
+import inspect
+from typing import Any
+
+import pytest
+
+from streamfold.fold.place import Place
+from streamfold.fold.steps import STEPS, keep
+from streamfold.schema import EVENT_TYPES, KnownEvent
+from streamfold.schema import event as wire
+from tests.docs.events_page import PAGE, made, name_of, seen_in_the_corpus, seen_on_the_page
+
+# Steps of one type alone have a sentence of their own, which their unit tests hold.
+SINGLE = {
+    wire.ErrorEvent,
+    wire.Keepalive,
+    wire.OutputItemAdded,
+    wire.OutputItemDone,
+    wire.OutputTextAnnotationAdded,
+    wire.OutputTextDelta,
+    wire.ShellCallOutputContentDelta,
+    wire.ShellCallOutputContentDone,
+}
+TABLED = [kind for kind in EVENT_TYPES.values() if kind not in SINGLE]
+
+
+def test_the_page_is_what_the_code_makes() -> None:
+    text = PAGE.read_text("utf-8")
+    assert made(text, seen_on_the_page(text)) == text, "run: python -m tests.docs.events_page"
+
+
+def test_the_page_has_every_type() -> None:
+    assert seen_on_the_page(PAGE.read_text("utf-8")).keys() == EVENT_TYPES.keys()
+
+
+def test_the_page_says_where_each_type_was_seen(protocol_events: list[dict[str, Any]]) -> None:
+    assert seen_on_the_page(PAGE.read_text("utf-8")) == seen_in_the_corpus(protocol_events)
+
+
+@pytest.mark.parametrize("kind", TABLED, ids=name_of)
+def test_a_type_says_what_its_step_does(kind: type[KnownEvent]) -> None:
+    assert inspect.getdoc(kind) in sentences(kind)
+
+
+def sentences(kind: type[KnownEvent]) -> list[str]:
+    """What may be said of a step, read off the table and what it was made with."""
+    step = STEPS[kind]
+    held = inspect.getclosurevars(step).nonlocals if inspect.isfunction(step) else {}
+    place = held.get("place")
+    if step is keep:
+        return ["Changes nothing in the Response."]
+    if step.__name__ == "take_snapshot":
+        return ["Replaces the Response so far; folded output stays where the snapshot has none."]
+    if step.__name__ == "take_terminal":
+        return ["Replaces the Response; nothing more comes."]
+    if isinstance(place, Place) and "name" in held:
+        name, path = held["name"], path_of(place)
+        return [f"Puts `{name}` at `{path}`.", f"Sets `{path}` to `{name}`."]
+    if isinstance(place, Place) and "value" in held:
+        status = bytes(held["value"]).decode().strip('"')
+        return [f"Sets the item's `status` to `{status}`, where it has one."]
+    assert isinstance(place, Place)
+    return [f"Appends `delta` to `{path_of(place)}`."]
+
+
+def path_of(place: Place) -> str:
+    """The place as the page writes it: the index of a list is the event's field that holds it."""
+    index = place.index_of.__reduce__()[1][0]  # type: ignore[index]  # the name that the attrgetter was made with
+    listed = f".{'.'.join(place.list_path)}[{index}]" if place.list_path else ""
+    tail = "".join(f".{key}" for key in place.tail)
+    return f"output[output_index]{listed}{tail}"

@@ -1,0 +1,70 @@
+"""Place: a path out of an event's own indexes, and the least that makes an item or a part."""
+
+import json
+from operator import attrgetter
+
+import pytest
+
+from streamfold.fold.place import MAX_INDEX, Place, shell
+from streamfold.fold.tree import Path
+from streamfold.schema import OutputTextDelta, ShellCallCommandDelta
+
+TEXT = OutputTextDelta(item_id="msg_1", output_index=3, content_index=5, delta="x")
+COMMAND = ShellCallCommandDelta(output_index=3, command_index=7, delta="x")
+CONTENT_INDEX, COMMAND_INDEX = attrgetter("content_index"), attrgetter("command_index")
+
+
+@pytest.mark.parametrize(
+    ("place", "event", "part_path", "path"),
+    [
+        pytest.param(Place("message"), TEXT, (3,), (3,), id="an item"),
+        pytest.param(
+            Place("function_call", tail=("arguments",)), TEXT, (3,), (3, "arguments"), id="a field of an item"
+        ),
+        pytest.param(
+            Place("apply_patch_call", tail=("operation", "diff")), TEXT, (3,), (3, "operation", "diff"), id="deeper"
+        ),
+        pytest.param(
+            Place("message", ("content",), CONTENT_INDEX), TEXT, (3, "content", 5), (3, "content", 5), id="a part"
+        ),
+        pytest.param(
+            Place("message", ("content",), CONTENT_INDEX, "output_text", ("text",)),
+            TEXT,
+            (3, "content", 5),
+            (3, "content", 5, "text"),
+            id="a field of a part",
+        ),
+        pytest.param(
+            Place("shell_call", ("action", "commands"), COMMAND_INDEX),
+            COMMAND,
+            (3, "action", "commands", 7),
+            (3, "action", "commands", 7),
+            id="an element of a list deeper in the item",
+        ),
+    ],
+)
+def test_a_path_is_made_of_the_indexes_of_the_event(place: Place, event: object, part_path: Path, path: Path) -> None:
+    assert place.part_path(event) == part_path
+    assert place.path(event) == path
+
+
+@pytest.mark.parametrize(
+    ("kind", "item_id", "expected"),
+    [
+        pytest.param("reasoning", "rs_1", {"type": "reasoning", "id": "rs_1"}, id="an item"),
+        pytest.param("shell_call", None, {"type": "shell_call"}, id="an item whose id is not known"),
+        pytest.param("output_text", None, {"type": "output_text"}, id="a part"),
+        pytest.param("message", "m", {"type": "message", "id": "m", "role": "assistant"}, id="who speaks is known"),
+    ],
+)
+def test_a_shell_is_the_least_that_makes_it_one(kind: str, item_id: str | None, expected: dict[str, str]) -> None:
+    assert json.loads(bytes(shell(kind, item_id=item_id))) == expected
+
+
+def test_ten_thousand_places_are_enough_for_anyone() -> None:
+    assert MAX_INDEX == 9_999
+
+
+def test_a_place_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        Place("message").item_type = "reasoning"

@@ -1,0 +1,163 @@
+"""fold, states and replay: many events, each state on the way, and the state at one number."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamfold.errors import NumberNotReached, SequenceGap
+from streamfold.fold.reduce import reduce
+from streamfold.fold.replay import fold, replay, states
+from streamfold.fold.sequence import SequencePolicy
+from streamfold.fold.state import State
+from streamfold.schema import Event
+from tests.fold.made import added, completed, created, delta, keepalive
+
+STREAM: list[Event] = [
+    created(3, status="in_progress"),
+    added(4),
+    delta(5, "a"),
+    delta(6, "b"),
+    keepalive(7),
+    delta(8, "c"),
+    completed(9, status="completed"),
+]
+
+
+# fold
+
+
+def test_folding_is_reducing_one_after_the_other() -> None:
+    state = State()
+    for event in STREAM:
+        state = reduce(state, event)
+    assert fold(STREAM) == state
+    assert (state.cursor, state.status, state.output_text) == (9, "completed", "abc")
+
+
+def test_folding_nothing_gives_the_very_same_state() -> None:
+    state = fold(STREAM[:4])
+    assert fold([], state) is state
+    assert fold([]) == State()
+
+
+def test_folding_may_start_from_a_state() -> None:
+    assert fold(STREAM[4:], fold(STREAM[:4])) == fold(STREAM)
+
+
+def test_folding_stops_at_a_gap() -> None:
+    with pytest.raises(SequenceGap) as raised:
+        fold([STREAM[0], STREAM[2]])
+    assert (raised.value.expected, raised.value.got) == (4, 5)
+
+
+@given(st.integers(0, len(STREAM)))
+def test_folding_a_prefix_then_the_rest_equals_folding_the_whole(cut: int) -> None:
+    assert fold(STREAM[cut:], fold(STREAM[:cut])) == fold(STREAM)
+
+
+# states
+
+
+def test_there_is_a_state_after_each_event() -> None:
+    assert [state.cursor for state in states(STREAM)] == [3, 4, 5, 6, 7, 8, 9]
+    assert [state.output_text for state in states(STREAM)] == ["", "", "a", "ab", "ab", "abc", "abc"]
+
+
+def test_kept_states_still_read_the_same_when_all_are_there() -> None:
+    kept = list(states(STREAM))
+    assert kept == [fold(STREAM[:length]) for length in range(1, len(STREAM) + 1)]
+
+
+def test_a_duplicate_gives_the_same_state_once_more() -> None:
+    once, twice = states([STREAM[0], STREAM[0]])
+    assert twice is once
+
+
+def test_states_are_made_when_asked_for() -> None:
+    def events() -> Iterator[Event]:
+        yield STREAM[0]
+        pytest.fail("nobody asked for a second event")
+
+    assert next(states(events())).cursor == 3
+
+
+def test_the_states_before_a_gap_are_given() -> None:
+    cursors: list[int | None] = []
+    with pytest.raises(SequenceGap):
+        for state in states([STREAM[0], STREAM[1], STREAM[3]]):
+            cursors.append(state.cursor)
+    assert cursors == [3, 4]
+
+
+def test_states_may_start_from_a_state() -> None:
+    assert list(states(STREAM[4:], fold(STREAM[:4]))) == list(states(STREAM))[4:]
+
+
+# replay
+
+
+@pytest.mark.parametrize("at", range(3, 10))
+def test_a_replay_stops_at_the_number(at: int) -> None:
+    assert replay(STREAM, at=at) == fold(STREAM[: at - 2])
+
+
+def test_a_replay_asks_for_no_event_behind_the_number() -> None:
+    def events() -> Iterator[Event]:
+        yield from STREAM[:3]
+        pytest.fail("nobody asked for event 6")
+
+    assert replay(events(), at=5).cursor == 5
+
+
+@pytest.mark.parametrize("start", range(1, 5))
+def test_a_replay_may_start_from_a_checkpoint_before_the_number(start: int) -> None:
+    assert replay(STREAM[start:], at=8, state=fold(STREAM[:start])) == replay(STREAM, at=8)
+
+
+def test_a_replay_drops_what_the_checkpoint_knows() -> None:
+    assert replay(STREAM, at=8, state=fold(STREAM[:4])) == replay(STREAM, at=8)
+    assert replay(STREAM, at=6, state=fold(STREAM[:4])) == replay(STREAM, at=6)
+
+
+def test_a_state_that_stands_at_the_number_needs_no_event() -> None:
+    state = fold(STREAM[:4])
+    assert replay([], at=6, state=state) is state
+
+
+@pytest.mark.parametrize(
+    ("events", "at", "cursor"),
+    [
+        pytest.param([], 3, None, id="no events"),
+        pytest.param(STREAM, 10, 9, id="they end before it"),
+        pytest.param(STREAM, 2, 3, id="they begin behind it"),
+        pytest.param(STREAM, -1, 3, id="a number below zero"),
+        pytest.param(STREAM[:3], 6, 5, id="cut short"),
+    ],
+)
+def test_a_number_that_the_events_do_not_hold_is_refused(events: list[Event], at: int, cursor: int | None) -> None:
+    with pytest.raises(NumberNotReached) as raised:
+        replay(events, at=at)
+    assert (raised.value.at, raised.value.cursor) == (at, cursor)
+
+
+def test_a_number_before_the_checkpoint_is_refused() -> None:
+    with pytest.raises(NumberNotReached, match=r"^no state at 4: the events lead to 6$"):
+        replay(STREAM, at=4, state=fold(STREAM[:4]))
+
+
+def test_a_gap_on_the_way_is_not_passed_over() -> None:
+    with pytest.raises(SequenceGap):
+        replay([STREAM[0], STREAM[3]], at=6)
+
+
+def test_a_stream_without_numbers_is_replayed_by_order_of_arrival() -> None:
+    events = [added(None), delta(None, "a"), delta(None, "b")]
+    assert replay(events, at=1).output_text == "a"
+
+
+def test_a_hole_that_the_policy_allows_may_hold_the_number() -> None:
+    start = State.under(SequencePolicy.RENUMBER)
+    with pytest.raises(NumberNotReached, match=r"^no state at 4: the events lead to 5$"):
+        replay([STREAM[0], STREAM[2]], at=4, state=start)

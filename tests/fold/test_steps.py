@@ -1,0 +1,718 @@
+"""STEPS: each type does exactly what the wire's fold operations say, and notes what cannot be done."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from streamfold.fold.place import MAX_INDEX
+from streamfold.fold.reduce import reduce
+from streamfold.fold.replay import fold
+from streamfold.fold.state import Document, State, StreamError
+from streamfold.fold.steps import GROWS, STEPS, keep, take_snapshot, take_terminal
+from streamfold.schema import (
+    EVENT_TYPES,
+    ErrorEvent,
+    Event,
+    ResponseCompleted,
+    ResponseCreated,
+    UnknownEvent,
+    decode_event,
+)
+from streamfold.schema import event as wire
+from tests.fold.made import MESSAGE, added, completed, created, delta, event, seen, tolerated
+
+JsonObject = dict[str, Any]
+
+EACH_NAME = pytest.mark.parametrize("name", EVENT_TYPES)
+
+# What the wire's operations say, where the steps do something else. Its words for the delta of a shell's output: it
+# "appends `delta.stdout` and `delta.stderr`, when present, to a provisional entry", yet its operation is `none`.
+DEVIATIONS = {
+    "response.shell_call_output_content.delta": [
+        {"op": "append", "path": f"output[output_index].output[command_index].{stream}", "from": f"delta.{stream}"}
+        for stream in ("stdout", "stderr")
+    ]
+}
+
+PART: JsonObject = {"type": "any", "text": "t", "refusal": "r", "annotations": [{"a": 0}] * 2, "logprobs": [{"l": 0}]}
+ITEM: JsonObject = {
+    "id": "item",
+    "type": "any",
+    "status": "waiting",
+    "content": [PART, PART],
+    "summary": [PART, PART],
+    "arguments": "a",
+    "code": "c",
+    "input": "i",
+    "operation": {"diff": "d", "path": "p"},
+    "action": {"commands": ["ls", "cd"]},
+    "output": [{"stdout": "o", "stderr": "e"}] * 2,
+    "new": 1e300,
+}
+BARE_ITEM = {"id": "item", "type": "any"}
+FIELDS: JsonObject = {
+    "item_id": "another id",
+    "output_index": 1,
+    "content_index": 1,
+    "summary_index": 1,
+    "annotation_index": 1,
+    "command_index": 1,
+    "partial_image_index": 1,
+    "partial_image_b64": "aaaa",
+    "response": {"id": "resp", "status": "completed", "output": [], "new": [1]},
+    "item": {"type": "put", "new": {"a": 1}},
+    "part": {"type": "put", "new": {"a": 1}},
+    "annotation": {"type": "put", "new": {"a": 1}},
+    "delta": " more",
+    "logprobs": [{"l": 1}, {"l": 2}],
+    "obfuscation": "zzzz",
+    "text": "whole",
+    "refusal": "whole",
+    "arguments": "whole",
+    "code": "whole",
+    "input": "whole",
+    "diff": "whole",
+    "command": "whole",
+    "output": [{"stdout": "whole"}, {"stdout": "next"}],
+    "function_call_output": "for display",
+    "agent_id": "agent",
+    "response_id": "resp",
+    "reason": "why",
+    "required_input": [],
+    "steer": {},
+    "error": "why",
+}
+OTHER_FIELDS: dict[str, JsonObject] = {
+    "error": {"error": {"message": "why"}},
+    "response.shell_call_output_content.delta": {"delta": {"stdout": "O", "stderr": "E"}},
+    "response.inject.failed": {"error": {}, "input": []},
+    "response.steer.failed": {"error": {}},
+}
+
+
+def payload(name: str) -> JsonObject:
+    """A payload of this type with all its required fields, and those that a step reads."""
+    fields = {**FIELDS, **OTHER_FIELDS.get(name, {})}
+    known = EVENT_TYPES[name].__struct_fields__
+    optional_words = {"param", "name", "status", "wake_at", "stream_id", "quality", "size"}
+    return {field: value for field, value in fields.items() if field in set(known) - optional_words}
+
+
+# A reference: the wire's fold operations on plain Python values
+
+
+def keys_of(path: str, values: JsonObject) -> list[Any]:
+    """The keys of a path like `output[output_index].content`, its indexes read from the event."""
+    return [values[index] if index else key for key, index in re.findall(r"(\w+)|\[(\w+)\]", path)]
+
+
+def unshared(value: Any) -> Any:
+    """A copy that shares nothing, not even with itself, as deepcopy would."""
+    return json.loads(json.dumps(value))
+
+
+def put_at(holder: Any, key: Any, value: Any) -> None:
+    if isinstance(holder, list) and key == len(holder):
+        holder.append(value)
+    else:
+        holder[key] = value
+
+
+def there(holder: Any, key: Any) -> Any:
+    return holder.get(key) if isinstance(holder, dict) else dict(enumerate(holder)).get(key)
+
+
+def read(values: JsonObject, name: str) -> Any:
+    for key in name.split("."):
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
+
+
+def interpret(response: JsonObject, operation: JsonObject, values: JsonObject) -> JsonObject:
+    """The Response after one fold operation of the wire."""
+    if operation["op"] == "none":
+        return response
+    value = unshared(operation.get("value") or read(values, operation.get("from", "")))
+    if operation["op"] in ("snapshot", "terminal"):
+        return {**value, "output": value.get("output") or response["output"]}
+    *way, last = keys_of(operation["path"], values)
+    holder: Any = response
+    for key, following in zip(way, [*way[1:], last], strict=True):
+        if there(holder, key) is None:
+            put_at(holder, key, {} if isinstance(following, str) else [])
+        holder = holder[key]
+    match operation["op"]:
+        case "put" | "set":
+            put_at(holder, last, value)
+        case "append":
+            put_at(holder, last, (there(holder, last) or "") + value)
+        case "extend":
+            put_at(holder, last, (there(holder, last) or []) + value)
+        case "status" if last in holder:
+            holder[last] = value
+        case "shell_output":
+            entries = holder.setdefault(last, [])
+            entries[values["command_index"] : values["command_index"] + len(value)] = value
+    return response
+
+
+def expected_of(protocol_events: list[JsonObject], name: str, response: JsonObject, values: JsonObject) -> JsonObject:
+    (facts,) = (each for each in protocol_events if each["type"] == name)
+    response = unshared(response)
+    for operation in DEVIATIONS.get(name, facts["fold"]):
+        response = interpret(response, operation, values)
+    return response
+
+
+def folded(start: JsonObject, name: str, *payloads: JsonObject) -> State:
+    """The state after the Response `start` and events of one type."""
+    state = fold([created(0, **start)])
+    for number, values in enumerate(payloads, 1):
+        state = reduce(state, event(name, number, **values))
+    return state
+
+
+@EACH_NAME
+def test_a_step_does_what_the_fold_operations_say(name: str, protocol_events: list[JsonObject]) -> None:
+    start = {"id": "resp", "status": "in_progress", "output": [ITEM, ITEM], "error": None, "new": {"a": [1]}}
+    state = folded(start, name, payload(name))
+    assert seen(state) == expected_of(protocol_events, name, start, payload(name))
+
+
+@EACH_NAME
+def test_a_step_does_the_same_where_nothing_stands_in_the_item(name: str, protocol_events: list[JsonObject]) -> None:
+    values = {**payload(name), **{index: 0 for index in payload(name) if index.endswith("_index")}}
+    start = {"output": [BARE_ITEM]}
+    state = folded(start, name, values)
+    expected = expected_of(protocol_events, name, start, values)
+    for part in [*expected["output"][0].get("content", []), *expected["output"][0].get("summary", [])]:
+        part.setdefault("type", GROWS_PARTS.get(name, "put"))
+    assert seen(state) == expected
+
+
+GROWS_PARTS = {
+    "response.output_text.annotation.added": "output_text",
+    "response.output_text.delta": "output_text",
+    "response.output_text.done": "output_text",
+    "response.refusal.delta": "refusal",
+    "response.refusal.done": "refusal",
+    "response.reasoning.delta": "reasoning_text",
+    "response.reasoning.done": "reasoning_text",
+    "response.reasoning_text.delta": "reasoning_text",
+    "response.reasoning_text.done": "reasoning_text",
+    "response.reasoning_summary_text.delta": "summary_text",
+    "response.reasoning_summary_text.done": "summary_text",
+}
+
+
+@EACH_NAME
+def test_the_same_event_again_does_the_same_again(name: str, protocol_events: list[JsonObject]) -> None:
+    start: JsonObject = {"output": [ITEM, ITEM]}
+    state = folded(start, name, payload(name), payload(name))
+    once = expected_of(protocol_events, name, start, payload(name))
+    repeated = [("terminal_repeated", 1, 2)] if STEPS[EVENT_TYPES[name]] is take_terminal else []
+    assert seen(state) == expected_of(protocol_events, name, once, payload(name))
+    assert [entry for entry in tolerated(state) if entry[0] != "output_kept"] == repeated
+
+
+@EACH_NAME
+def test_what_a_type_changes_is_what_its_fold_operations_name(name: str, protocol_events: list[JsonObject]) -> None:
+    (facts,) = (each for each in protocol_events if each["type"] == name)
+    is_silent = STEPS[EVENT_TYPES[name]] is keep
+    operations = DEVIATIONS.get(name, facts["fold"])
+    assert is_silent == (operations == [{"op": "none"}] and name != "error")
+    assert (EVENT_TYPES[name] in GROWS) == any(each["op"] == "append" for each in facts["fold"])
+
+
+def test_there_is_a_step_for_every_type_and_for_the_unknown() -> None:
+    assert set(STEPS) == {*EVENT_TYPES.values(), UnknownEvent}
+
+
+# The Response as a whole
+
+NO_OUTPUT = [
+    pytest.param({}, id="absent"),
+    pytest.param({"output": None}, id="null"),
+    pytest.param({"output": []}, id="empty"),
+    pytest.param({"output": "none"}, id="no array"),
+]
+
+
+@pytest.mark.parametrize("fields", NO_OUTPUT)
+def test_a_snapshot_without_output_keeps_the_folded_one(fields: JsonObject) -> None:
+    state = fold([created(0, id="a"), added(1), created(2, id="b", **fields)])
+    assert seen(state) == {"id": "b", "output": [MESSAGE]}
+    assert tolerated(state) == []
+
+
+@pytest.mark.parametrize("fields", NO_OUTPUT)
+def test_a_terminal_without_output_keeps_the_folded_one_and_says_so(fields: JsonObject) -> None:
+    state = fold([created(0, id="a"), added(1), completed(2, id="b", **fields)])
+    assert seen(state) == {"id": "b", "output": [MESSAGE]}
+    assert tolerated(state) == [("output_kept", 1, 2)]
+
+
+@pytest.mark.parametrize("fields", NO_OUTPUT)
+def test_a_terminal_without_output_is_no_anomaly_where_nothing_was_folded(fields: JsonObject) -> None:
+    state = fold([created(0), completed(1, id="b", **fields)])
+    assert seen(state) == {"id": "b", **fields}
+    assert tolerated(state) == []
+
+
+@pytest.mark.parametrize("make", [created, completed])
+def test_a_response_with_output_overrides_what_was_folded(make: Any) -> None:
+    state = fold([created(0, id="a", old=1), added(1), delta(2), make(3, id="b", output=[ITEM])])
+    assert seen(state) == {"id": "b", "output": [ITEM]}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        pytest.param("cancelled", "cancelled", id="the word in the Response"),
+        pytest.param("new", "new", id="a word nobody knows"),
+        pytest.param("", None, id="an empty word"),
+        pytest.param(None, None, id="null"),
+        pytest.param(5, None, id="no word"),
+    ],
+)
+def test_the_status_is_never_guessed_from_the_name_of_the_event(status: object, expected: str | None) -> None:
+    for make in (created, completed):
+        assert fold([make(0, status=status)]).status == expected
+
+
+def test_a_response_without_a_status_has_none_whatever_was_before() -> None:
+    assert fold([created(0, status="in_progress"), completed(1)]).status is None
+
+
+def test_a_second_terminal_counts_and_is_told() -> None:
+    state = fold([completed(0, status="completed", output=[ITEM]), completed(1, status="failed", output=[BARE_ITEM])])
+    assert (state.status, seen(state)["output"]) == ("failed", [BARE_ITEM])
+    assert tolerated(state) == [("terminal_repeated", 1, 1)]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, kind in EVENT_TYPES.items() if STEPS[kind] not in (keep, take_terminal)]
+)
+def test_after_the_terminal_event_nothing_is_applied(name: str) -> None:
+    before = fold([completed(0, status="completed", output=[ITEM, ITEM])])
+    state = reduce(before, event(name, 1, **payload(name)))
+    assert (seen(state), state.error, state.status) == (seen(before), None, "completed")
+    assert tolerated(state) == [("after_terminal", 1, 1)]
+
+
+@pytest.mark.parametrize("name", [name for name, kind in EVENT_TYPES.items() if STEPS[kind] is keep])
+def test_what_says_nothing_may_come_after_the_terminal_event(name: str) -> None:
+    state = fold([completed(0, output=[ITEM]), event(name, 1, **payload(name))])
+    assert (state.cursor, tolerated(state)) == (1, [])
+
+
+@pytest.mark.parametrize("response", [Raw(b"{broken"), Raw(b'{"a": [}')])
+def test_a_response_that_cannot_be_read_changes_nothing(response: Raw) -> None:
+    state = fold([created(0, id="a"), ResponseCreated(sequence_number=1, response=response)])
+    assert seen(state) == {"id": "a"}
+    assert tolerated(state) == [("misfit", 1, 1)]
+
+
+def test_a_terminal_response_that_cannot_be_read_ends_the_stream_all_the_same() -> None:
+    end = ResponseCompleted(sequence_number=1, response=Raw(b"{broken"))
+    state = fold([created(0, id="a"), end, delta(2)])
+    assert seen(state) == {"id": "a"}
+    assert tolerated(state) == [("misfit", 1, 1), ("after_terminal", 1, 2)]
+
+
+def test_a_step_leaves_the_document_before_as_it_was() -> None:
+    before = Document()
+    take_snapshot(before, created(0, id="a", output=[ITEM]), 0)
+    assert before == Document()
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({"code": "c", "message": "m", "param": "p"}, StreamError("c", "m", "p"), id="flat"),
+        pytest.param({}, StreamError(), id="it says nothing"),
+        pytest.param(
+            {"error": {"type": "t", "code": "c", "message": "m", "param": None}},
+            StreamError("c", "m", None, "t"),
+            id="nested",
+        ),
+        pytest.param({"error": {}, "message": "m"}, StreamError(), id="nested, and the flat one is not looked at"),
+        pytest.param({"error": None, "message": "m"}, StreamError(message="m"), id="nested null is flat"),
+        pytest.param({"error": {"code": 5, "message": "m"}}, StreamError(message="m"), id="a code that is no word"),
+        pytest.param({"error": {"code": "", "new": 1}}, StreamError(), id="an empty word"),
+    ],
+)
+def test_an_error_is_kept_beside_the_response(fields: JsonObject, expected: StreamError) -> None:
+    state = fold([created(0, id="a", status="in_progress"), event("error", 1, **fields)])
+    assert state.error == expected
+    assert (seen(state), state.status, tolerated(state)) == ({"id": "a", "status": "in_progress"}, "in_progress", [])
+
+
+def test_the_last_error_is_the_one_that_is_kept() -> None:
+    assert fold([ErrorEvent(sequence_number=n, code=str(n)) for n in range(3)]).error == StreamError("2")
+
+
+def test_an_error_is_kept_when_the_failed_response_comes() -> None:
+    state = fold([ErrorEvent(sequence_number=0, code="c"), event("response.failed", 1, response={"status": "failed"})])
+    assert (state.error, state.status) == (StreamError("c"), "failed")
+
+
+# Null says nothing
+
+
+@pytest.mark.parametrize("name", ["response.output_item.added", "response.output_item.done"])
+@pytest.mark.parametrize("index", [0, 1, -1, MAX_INDEX + 1])
+def test_a_null_item_reserves_nothing(name: str, index: int) -> None:
+    state = fold([added(0, ITEM), event(name, 1, output_index=index, item=None)])
+    assert (seen(state)["output"], tolerated(state)) == ([ITEM], [])
+
+
+@pytest.mark.parametrize("fields", [{"annotation": None}, {}])
+def test_a_null_annotation_changes_nothing(fields: JsonObject) -> None:
+    indexes = {"output_index": 3, "content_index": 0, "annotation_index": 0}
+    state = fold([added(0, ITEM), event("response.output_text.annotation.added", 1, **indexes, **fields)])
+    assert (seen(state)["output"], tolerated(state)) == ([ITEM], [])
+
+
+# Items and parts that were never added
+
+CREATED_ITEMS = [
+    pytest.param(
+        "response.function_call_arguments.delta",
+        {"type": "function_call", "id": "another id", "arguments": " more"},
+        id="arguments",
+    ),
+    pytest.param(
+        "response.mcp_call_arguments.done", {"type": "mcp_call", "id": "another id", "arguments": "whole"}, id="mcp"
+    ),
+    pytest.param(
+        "response.custom_tool_call_input.delta",
+        {"type": "custom_tool_call", "id": "another id", "input": " more"},
+        id="input",
+    ),
+    pytest.param(
+        "response.code_interpreter_call_code.delta",
+        {"type": "code_interpreter_call", "id": "another id", "code": " more"},
+        id="code",
+    ),
+    pytest.param(
+        "response.apply_patch_call_operation_diff.delta",
+        {"type": "apply_patch_call", "id": "another id", "operation": {"diff": " more"}},
+        id="diff",
+    ),
+    pytest.param(
+        "response.shell_call_command.delta",
+        {"type": "shell_call", "action": {"commands": [" more"]}},
+        id="command, which names no id",
+    ),
+    pytest.param(
+        "response.shell_call_output_content.delta",
+        {"type": "shell_call_output", "id": "another id", "output": [{"stdout": "O", "stderr": "E"}]},
+        id="shell output",
+    ),
+    pytest.param(
+        "response.content_part.added",
+        {"type": "message", "id": "another id", "role": "assistant", "content": [FIELDS["part"]]},
+        id="a part",
+    ),
+    pytest.param(
+        "response.reasoning_part.done",
+        {"type": "reasoning", "id": "another id", "content": [FIELDS["part"]]},
+        id="a reasoning part",
+    ),
+    pytest.param(
+        "response.reasoning_summary_part.added",
+        {"type": "reasoning", "id": "another id", "summary": [FIELDS["part"]]},
+        id="a summary part",
+    ),
+    pytest.param("response.web_search_call.searching", {"type": "web_search_call", "id": "another id"}, id="a status"),
+]
+
+
+@pytest.mark.parametrize(("name", "item"), CREATED_ITEMS)
+def test_an_item_that_was_never_added_is_created_on_first_sight(name: str, item: JsonObject) -> None:
+    first, again = event(name, 5, **payload(name)), event(name, 6, **payload(name))
+    state = fold([first])
+    assert (seen(state)["output"], tolerated(state)) == ([item], [("item_created", 1, 5)])
+    assert tolerated(reduce(state, again)) == [("item_created", 1, 5)]
+
+
+@pytest.mark.parametrize(("name", "part_type"), GROWS_PARTS.items())
+def test_a_part_that_was_never_added_is_created_on_first_sight(name: str, part_type: str) -> None:
+    state = fold([added(0, {"type": "any"}, index=1), event(name, 1, **payload(name))])
+    (item,) = seen(state)["output"]
+    (parts,) = (item[name] for name in ("content", "summary") if name in item)
+    assert (item["type"], [part["type"] for part in parts]) == ("any", [part_type])
+    assert tolerated(state) == [("part_created", 1, 1)]
+
+
+def test_an_item_and_its_part_are_created_together() -> None:
+    state = fold([delta(3, "a", item=2, part=4)])
+    part = {"type": "output_text", "text": "a"}
+    assert seen(state) == {"output": [{"type": "message", "role": "assistant", "content": [part]}]}
+    assert tolerated(state) == [("item_created", 1, 3), ("part_created", 1, 3)]
+
+
+def test_an_item_that_comes_later_takes_the_place_of_the_created_one() -> None:
+    state = fold([delta(0, "early"), added(1, ITEM)])
+    assert seen(state)["output"] == [ITEM]
+
+
+def test_items_are_shown_by_index_however_they_came() -> None:
+    state = fold([added(0, {"type": "c"}, index=7), added(1, {"type": "a"}), added(2, {"type": "b"}, index=3)])
+    assert [item["type"] for item in seen(state)["output"]] == ["a", "b", "c"]
+
+
+# Indexes
+
+INDEXES = [
+    pytest.param("response.output_item.done", "output_index", id="of an item"),
+    pytest.param("response.output_text.delta", "output_index", id="of a text's item"),
+    pytest.param("response.output_text.delta", "content_index", id="of a text's part"),
+    pytest.param("response.output_text.annotation.added", "annotation_index", id="of an annotation"),
+    pytest.param("response.content_part.done", "content_index", id="of a part"),
+    pytest.param("response.reasoning_summary_part.done", "summary_index", id="of a summary"),
+    pytest.param("response.shell_call_command.added", "command_index", id="of a command"),
+    pytest.param("response.shell_call_output_content.delta", "command_index", id="of an output"),
+    pytest.param("response.shell_call_output_content.done", "command_index", id="of a done output"),
+    pytest.param("response.mcp_call.failed", "output_index", id="of a status"),
+]
+
+
+@pytest.mark.parametrize(("name", "index"), INDEXES)
+@pytest.mark.parametrize("value", [-1, -(10**30), MAX_INDEX + 1, 10**30])
+def test_an_index_beyond_the_bounds_is_refused(name: str, index: str, value: int) -> None:
+    before = fold([added(0, ITEM), added(1, ITEM, index=1)])
+    values = {**payload(name), index: value}
+    if name == "response.shell_call_output_content.done":
+        values["output"] = [{"stdout": "one"}]
+    state = reduce(before, event(name, 2, **values))
+    assert seen(state) == seen(before)
+    assert [(kind, first) for kind, _, first in tolerated(state)] == [("index_refused", 2)]
+
+
+@pytest.mark.parametrize(("name", "index"), INDEXES)
+def test_the_highest_index_is_accepted(name: str, index: str) -> None:
+    values = {**payload(name), "logprobs": None, index: MAX_INDEX}
+    if name == "response.shell_call_output_content.done":
+        values["output"] = [{"stdout": "last"}]
+    state = fold([added(0, ITEM), added(1, ITEM, index=1), event(name, 2, **values)])
+    assert "index_refused" not in [kind for kind, _, _ in tolerated(state)]
+
+
+def test_entries_that_would_pass_the_bound_are_refused_one_by_one() -> None:
+    indexes = {"output_index": 0, "command_index": MAX_INDEX}
+    state = fold(
+        [added(0, {}), event("response.shell_call_output_content.done", 1, **indexes, output=[{"a": 1}, {}, {}])]
+    )
+    assert seen(state)["output"] == [{"output": [{"a": 1}]}]
+    assert tolerated(state) == [("index_refused", 2, 1)]
+
+
+# What does not fit
+
+TEXT_DELTA = {"output_index": 0, "content_index": 0, "delta": "x"}
+
+
+@pytest.mark.parametrize(
+    ("item", "name", "fields"),
+    [
+        pytest.param({"content": "words"}, "response.output_text.delta", TEXT_DELTA, id="content that is a string"),
+        pytest.param({"content": {"0": {}}}, "response.output_text.delta", TEXT_DELTA, id="content that is an object"),
+        pytest.param({"content": ["words"]}, "response.output_text.delta", TEXT_DELTA, id="a part that is a string"),
+        pytest.param({"content": [[]]}, "response.output_text.delta", TEXT_DELTA, id="a part that is an array"),
+        pytest.param({"content": [{"text": []}]}, "response.output_text.delta", TEXT_DELTA, id="text that is an array"),
+        pytest.param({"content": [{"text": 5}]}, "response.output_text.delta", TEXT_DELTA, id="text that is a number"),
+        pytest.param(
+            {"content": [{"annotations": 5}]},
+            "response.output_text.annotation.added",
+            {"output_index": 0, "content_index": 0, "annotation_index": 0, "annotation": {}},
+            id="annotations that are none",
+        ),
+        pytest.param(
+            {"arguments": {}},
+            "response.function_call_arguments.delta",
+            {"output_index": 0, "delta": "x"},
+            id="arguments that are an object",
+        ),
+        pytest.param(
+            {"operation": "delete"},
+            "response.apply_patch_call_operation_diff.done",
+            {"output_index": 0, "diff": "x"},
+            id="an operation that is a string",
+        ),
+        pytest.param(
+            {"action": {"commands": [["ls"]]}},
+            "response.shell_call_command.delta",
+            {"output_index": 0, "command_index": 0, "delta": "x"},
+            id="a command that is an array",
+        ),
+        pytest.param(
+            {"output": "done"},
+            "response.shell_call_output_content.done",
+            {"output_index": 0, "command_index": 0, "output": [{}]},
+            id="shell output that is a string",
+        ),
+        pytest.param(
+            {"output": []},
+            "response.shell_call_output_content.delta",
+            {"output_index": 0, "command_index": 0, "delta": {"stdout": 5}},
+            id="printed output that is a number",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told_and_changes_nothing(item: JsonObject, name: str, fields: JsonObject) -> None:
+    state = fold([added(0, item), event(name, 1, **fields)])
+    assert seen(state)["output"] == [item]
+    assert tolerated(state) == [("misfit", 1, 1)]
+
+
+@pytest.mark.parametrize("output", [["words"], [[]], [5]])
+def test_an_item_that_is_none_takes_no_text(output: list[Any]) -> None:
+    state = fold([created(0, output=output), delta(1)])
+    assert seen(state)["output"] == output
+    assert tolerated(state) == [("misfit", 1, 1)]
+
+
+def test_null_counts_as_empty_where_a_text_grows() -> None:
+    state = fold(
+        [added(0, {"code": None}), event("response.code_interpreter_call_code.delta", 1, output_index=0, delta="x")]
+    )
+    assert (seen(state)["output"], tolerated(state)) == ([{"code": "x"}], [])
+
+
+# logprobs
+
+
+def with_logprobs(*values: object) -> Event:
+    return event("response.output_text.delta", None, **TEXT_DELTA, logprobs=list(values))
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        pytest.param({}, [1, 2, 3], id="from nothing"),
+        pytest.param({"logprobs": []}, [1, 2, 3], id="from an empty list"),
+        pytest.param({"logprobs": None}, [1, 2, 3], id="from null"),
+        pytest.param({"logprobs": [{"a": 1e-7}, 0]}, [{"a": 1e-7}, 0, 1, 2, 3], id="from a list that was sent"),
+    ],
+)
+def test_logprobs_are_added_to_those_of_the_part(part: JsonObject, expected: list[Any]) -> None:
+    state = fold([added(None, {"content": [part]}), with_logprobs(1, 2), with_logprobs(3)])
+    assert seen(state)["output"] == [{"content": [{**part, "text": "xx", "logprobs": expected}]}]
+
+
+@pytest.mark.parametrize("logprobs", ["words", 5, {}])
+def test_logprobs_that_do_not_fit_leave_the_text(logprobs: object) -> None:
+    state = fold([added(None, {"content": [{"logprobs": logprobs}]}), with_logprobs(1)])
+    assert seen(state)["output"] == [{"content": [{"logprobs": logprobs, "text": "x"}]}]
+    assert [kind for kind, _, _ in tolerated(state)] == ["unnumbered", "misfit"]
+
+
+@pytest.mark.parametrize("logprobs", [[], None])
+def test_no_logprobs_make_no_list(logprobs: object) -> None:
+    state = fold([added(0, {"content": [{}]}), event("response.output_text.delta", 1, **TEXT_DELTA, logprobs=logprobs)])
+    assert seen(state)["output"] == [{"content": [{"text": "x"}]}]
+
+
+def test_a_logprob_keeps_its_own_spelling_and_its_broken_characters_are_replaced() -> None:
+    values = (Raw(b'{"p": -1.90E-7}'), Raw(b'"\xff"'))
+    text = wire.OutputTextDelta(sequence_number=0, output_index=0, content_index=0, delta="", logprobs=values)
+    [part] = fold([text]).focus.document.output[0]["content"].values()
+    assert str(part["logprobs"].json) == '{"p": -1.90E-7},"\ufffd"'
+
+
+# Statuses
+
+
+@pytest.mark.parametrize("name", [name for name in EVENT_TYPES if re.search(r"_call\.\w+$", name)])
+@pytest.mark.parametrize("item", [{"type": "any"}, {"type": "any", "new": [1]}])
+def test_a_status_is_not_invented(name: str, item: JsonObject) -> None:
+    state = folded({"output": [{}, item]}, name, payload(name))
+    assert (seen(state)["output"], tolerated(state)) == ([{}, item], [])
+
+
+@pytest.mark.parametrize("status", ["waiting", None, 5])
+def test_a_status_takes_the_place_of_any_other(status: object) -> None:
+    state = folded({"output": [{"status": status, "a": 1}]}, "response.mcp_call.failed", {"output_index": 0})
+    assert seen(state)["output"] == [{"status": "failed", "a": 1}]
+
+
+@pytest.mark.parametrize("output", [[None], ["words"], [["status"]]])
+def test_a_status_of_what_is_no_item_changes_nothing(output: list[Any]) -> None:
+    state = folded({"output": output}, "response.mcp_call.failed", {"output_index": 0})
+    assert (seen(state)["output"], tolerated(state)) == (output, [])
+
+
+# Shell output
+
+
+def shell_delta(number: int, index: int = 0, **printed: object) -> Event:
+    name = "response.shell_call_output_content.delta"
+    return event(name, number, output_index=0, command_index=index, delta=printed)
+
+
+def shell_done(number: int, *entries: object, index: int = 0) -> Event:
+    name = "response.shell_call_output_content.done"
+    return event(name, number, output_index=0, command_index=index, output=list(entries))
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        pytest.param([shell_delta(1, stdout="a"), shell_delta(2, stdout="b")], [{"stdout": "ab"}], id="it grows"),
+        pytest.param([shell_delta(1, stdout="a", stderr="b")], [{"stdout": "a", "stderr": "b"}], id="both streams"),
+        pytest.param([shell_delta(1, stdout="", stderr=None)], None, id="nothing printed makes no entry"),
+        pytest.param([shell_delta(1)], None, id="nothing said makes no entry"),
+        pytest.param(
+            [shell_delta(1, 1, stdout="b"), shell_delta(2, 0, stdout="a")],
+            [{"stdout": "a"}, {"stdout": "b"}],
+            id="two commands",
+        ),
+        pytest.param(
+            [shell_delta(1, stdout="a"), shell_done(2, {"stdout": "A"})], [{"stdout": "A"}], id="done overrides"
+        ),
+        pytest.param(
+            [shell_done(1, {"a": 1}, {"b": 2}), shell_done(2, {"c": 3}, index=1)], [{"a": 1}, {"c": 3}], id="done again"
+        ),
+        pytest.param([shell_delta(1, stdout="a"), shell_done(2)], [{"stdout": "a"}], id="done without entries"),
+    ],
+)
+def test_what_a_command_printed_is_provisional_until_done(events: list[Event], expected: list[Any] | None) -> None:
+    state = fold([added(0, {"type": "shell_call_output"}), *events])
+    assert seen(state)["output"][0].get("output") == expected
+    assert tolerated(state) == []
+
+
+def test_one_stream_that_does_not_fit_leaves_the_other() -> None:
+    state = fold([added(0, {}), shell_delta(1, stdout=["a"], stderr="b")])
+    assert seen(state)["output"] == [{"output": [{"stderr": "b"}]}]
+    assert tolerated(state) == [("misfit", 1, 1)]
+
+
+def test_a_broken_character_in_an_entry_is_replaced() -> None:
+    name = b"response.shell_call_output_content.done"
+    data = b'{"type":"%b","sequence_number":1,"output_index":0,"command_index":0,"output":[{"stdout":"a\xff"}]}' % name
+    state = fold([added(0, {}), decode_event(data)])
+    assert seen(state)["output"] == [{"output": [{"stdout": "a\ufffd"}]}]
+
+
+# Unknown events
+
+
+def test_an_unknown_type_changes_nothing_and_is_no_anomaly() -> None:
+    before = fold([created(0, id="a"), added(1)])
+    state = reduce(before, event("response.new", 2, output_index=0, item={"id": "x"}))
+    assert (state.cursor, seen(state), tolerated(state)) == (2, seen(before), [])
+
+
+def test_an_event_that_did_not_decode_is_told() -> None:
+    before = fold([created(0, id="a"), added(1)])
+    state = reduce(before, event("response.output_text.delta", 2, delta=5))
+    assert (state.cursor, seen(state), tolerated(state)) == (2, seen(before), [("malformed", 1, 2)])
