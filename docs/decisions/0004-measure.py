@@ -13,12 +13,12 @@ from msgspec import Struct
 
 from streamfold import State, decode_event, fold, states
 from streamfold.bench.measure import Variant, measure
+from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK
 from streamfold.fold.text import Text
 
 DELTAS = 60_000
 KEPT = 6_000  # kept states of the copying way are quadratic in memory too
 DELTA = " word"
-BLOCK = 64
 
 
 class Whole(Struct, frozen=True, gc=False):
@@ -75,20 +75,25 @@ class Paged(Struct, frozen=True, gc=False):
         return str(self.text)
 
 
-class Shared(Struct, frozen=True, gc=False):
-    """The decision: fragment and state before it, joined into a block at every 64th."""
+def shared_fragments(fragments_per_block: int) -> Callable[[], Any]:
+    """The decision: fragment and state before it, joined into a block at every so many. Returns: how to begin."""
 
-    cursor: int
-    text: Text
-    before: "Shared | None" = None
-    fragment: str = ""
+    class Shared(Struct, frozen=True, gc=False):
+        cursor: int
+        text: Text
+        before: Any = None
+        fragment: str = ""
 
-    def grow(self, delta: str) -> "Shared":
-        after = Shared(self.cursor + 1, self.text, self, delta)
-        return after if after.cursor % BLOCK else Shared(after.cursor, self.text.push(joined(after)))
+        def grow(self, delta: str) -> "Shared":
+            after = Shared(self.cursor + 1, self.text, self, delta)
+            if after.cursor % fragments_per_block:
+                return after
+            return Shared(after.cursor, self.text.push(joined(after)))
 
-    def read(self) -> str:
-        return str(self.text.push(joined(self)))
+        def read(self) -> str:
+            return str(self.text.push(joined(self)))
+
+    return lambda: Shared(0, Text())
 
 
 def joined(state: Any) -> str:
@@ -106,8 +111,9 @@ STARTS: dict[str, Callable[[], Any]] = {
     "one shared list": lambda: Listed(0, []),
     "chain without joining": lambda: Linked(0, None, ""),
     "pages and blocks": lambda: Paged(0, Text()),
-    "shared fragments": lambda: Shared(0, Text()),
+    "shared fragments": shared_fragments(FRAGMENTS_PER_BLOCK),
 }
+BLOCKS = {f"joined every {size}": shared_fragments(size) for size in (16, 32, 64, 128, 256, 512)}
 
 
 def grown(start: Callable[[], Any], deltas: int) -> Any:
@@ -153,6 +159,16 @@ def main() -> None:
         name: (lambda start=start: grown(start, DELTAS)) for name, start in STARTS.items()
     }
     table(f"{DELTAS:,} deltas", folds | {"streamfold.fold": lambda: fold(made)}, rounds=15)
+    sizes: dict[str, Callable[[], object]] = {
+        name: (lambda start=start: grown(start, DELTAS)) for name, start in (STARTS | BLOCKS).items()
+    }
+    table(f"{DELTAS:,} deltas, by size of a block", {name: sizes[name] for name in ("shared fragments", *BLOCKS)}, 15)
+    # One delta short of a block is where a read walks most fragments.
+    walks: dict[str, Callable[[], object]] = {
+        name: grown(start, 60_415).read
+        for name, start in (BLOCKS | {"shared fragments": STARTS["shared fragments"]}).items()
+    }
+    table("reading after 60,415 deltas, by size of a block", walks, 15)
     longer: dict[str, Callable[[], object]] = {
         name: (lambda start=start: grown(start, 4 * DELTAS))
         for name, start in STARTS.items()

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 import pytest
 
-from streamfold.fold.place import MAX_INDEX, Place, shell
+from streamfold.fold.place import MAX_INDEX, Place, are_within_bounds, shell
 from streamfold.fold.tree import Path
 from streamfold.schema import OutputTextDelta, ShellCallCommandDelta
 
@@ -65,6 +65,25 @@ def test_ten_thousand_places_are_enough_for_anyone() -> None:
     assert MAX_INDEX == 9_999
 
 
-def test_a_place_cannot_be_changed() -> None:
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        pytest.param((0,), True, id="the first"),
+        pytest.param((MAX_INDEX,), True, id="the last"),
+        pytest.param((0, "content", MAX_INDEX, "text"), True, id="both"),
+        pytest.param((-1,), False, id="below the first"),
+        pytest.param((MAX_INDEX + 1,), False, id="beyond the last"),
+        pytest.param((0, "content", -1), False, id="a part below the first"),
+        pytest.param((0, "content", MAX_INDEX + 1, "text"), False, id="a part beyond the last"),
+        pytest.param((-1, "content", 0), False, id="an item below the first, though its part is right"),
+        pytest.param((10**30,), False, id="far beyond"),
+    ],
+)
+def test_every_index_of_a_path_must_be_within_the_bounds(path: Path, expected: bool) -> None:
+    assert are_within_bounds(path) is expected
+
+
+@pytest.mark.parametrize("field", Place.__struct_fields__)
+def test_a_place_cannot_be_changed(field: str) -> None:
     with pytest.raises(AttributeError):
-        Place("message").item_type = "reasoning"
+        setattr(Place("message"), field, ())

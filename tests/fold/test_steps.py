@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -125,10 +126,19 @@ def there(holder: Any, key: Any) -> Any:
     return holder.get(key) if isinstance(holder, dict) else dict(enumerate(holder)).get(key)
 
 
-def read(values: JsonObject, name: str) -> Any:
+def read(values: Any, name: str) -> Any:
     for key in name.split("."):
         values = values.get(key) if isinstance(values, dict) else None
     return values
+
+
+def way_to(holder: Any, keys: list[Any]) -> tuple[Any, Any]:
+    """What holds the last key, made where it is not there, and that key."""
+    for key, following in pairwise(keys):
+        if there(holder, key) is None:
+            put_at(holder, key, {} if isinstance(following, str) else [])
+        holder = holder[key]
+    return holder, keys[-1]
 
 
 def interpret(response: JsonObject, operation: JsonObject, values: JsonObject) -> JsonObject:
@@ -138,12 +148,7 @@ def interpret(response: JsonObject, operation: JsonObject, values: JsonObject) -
     value = unshared(operation.get("value") or read(values, operation.get("from", "")))
     if operation["op"] in ("snapshot", "terminal"):
         return {**value, "output": value.get("output") or response["output"]}
-    *way, last = keys_of(operation["path"], values)
-    holder: Any = response
-    for key, following in zip(way, [*way[1:], last], strict=True):
-        if there(holder, key) is None:
-            put_at(holder, key, {} if isinstance(following, str) else [])
-        holder = holder[key]
+    holder, last = way_to(response, keys_of(operation["path"], values))
     match operation["op"]:
         case "put" | "set":
             put_at(holder, last, value)
@@ -188,7 +193,8 @@ def test_a_step_does_the_same_where_nothing_stands_in_the_item(name: str, protoc
     start = {"output": [BARE_ITEM]}
     state = folded(start, name, values)
     expected = expected_of(protocol_events, name, start, values)
-    for part in [*expected["output"][0].get("content", []), *expected["output"][0].get("summary", [])]:
+    (item,) = expected["output"]
+    for part in [*item.get("content", []), *item.get("summary", [])]:
         part.setdefault("type", GROWS_PARTS.get(name, "put"))
     assert seen(state) == expected
 
@@ -452,6 +458,43 @@ def test_a_part_that_was_never_added_is_created_on_first_sight(name: str, part_t
     assert tolerated(state) == [("part_created", 1, 1)]
 
 
+ITEM_TYPES = {
+    "response.content_part.done": "message",
+    "response.output_text.delta": "message",
+    "response.output_text.done": "message",
+    "response.output_text.annotation.added": "message",
+    "response.refusal.delta": "message",
+    "response.refusal.done": "message",
+    "response.reasoning.delta": "reasoning",
+    "response.reasoning.done": "reasoning",
+    "response.reasoning_text.delta": "reasoning",
+    "response.reasoning_text.done": "reasoning",
+    "response.reasoning_part.added": "reasoning",
+    "response.reasoning_summary_part.done": "reasoning",
+    "response.reasoning_summary_text.delta": "reasoning",
+    "response.reasoning_summary_text.done": "reasoning",
+    "response.function_call_arguments.done": "function_call",
+    "response.mcp_call_arguments.delta": "mcp_call",
+    "response.custom_tool_call_input.done": "custom_tool_call",
+    "response.code_interpreter_call_code.done": "code_interpreter_call",
+    "response.apply_patch_call_operation_diff.done": "apply_patch_call",
+    "response.shell_call_command.added": "shell_call",
+    "response.shell_call_command.done": "shell_call",
+    "response.shell_call_output_content.done": "shell_call_output",
+    "response.code_interpreter_call.interpreting": "code_interpreter_call",
+    "response.file_search_call.searching": "file_search_call",
+    "response.image_generation_call.generating": "image_generation_call",
+    "response.mcp_call.in_progress": "mcp_call",
+    "response.shell_call.executing": "shell_call",
+}
+
+
+@pytest.mark.parametrize(("name", "item_type"), ITEM_TYPES.items())
+def test_a_created_item_is_of_the_type_that_the_event_speaks_of(name: str, item_type: str) -> None:
+    (item,) = seen(fold([event(name, 0, **payload(name))]))["output"]
+    assert item["type"] == item_type
+
+
 def test_an_item_and_its_part_are_created_together() -> None:
     state = fold([delta(3, "a", item=2, part=4)])
     part = {"type": "output_text", "text": "a"}
@@ -489,7 +532,7 @@ INDEXES = [
 @pytest.mark.parametrize("value", [-1, -(10**30), MAX_INDEX + 1, 10**30])
 def test_an_index_beyond_the_bounds_is_refused(name: str, index: str, value: int) -> None:
     before = fold([added(0, ITEM), added(1, ITEM, index=1)])
-    values = {**payload(name), index: value}
+    values = {**payload(name), "logprobs": None, index: value}
     if name == "response.shell_call_output_content.done":
         values["output"] = [{"stdout": "one"}]
     state = reduce(before, event(name, 2, **values))
@@ -624,8 +667,8 @@ def test_no_logprobs_make_no_list(logprobs: object) -> None:
 def test_a_logprob_keeps_its_own_spelling_and_its_broken_characters_are_replaced() -> None:
     values = (Raw(b'{"p": -1.90E-7}'), Raw(b'"\xff"'))
     text = wire.OutputTextDelta(sequence_number=0, output_index=0, content_index=0, delta="", logprobs=values)
-    [part] = fold([text]).focus.document.output[0]["content"].values()
-    assert str(part["logprobs"].json) == '{"p": -1.90E-7},"\ufffd"'
+    logprobs = find(fold([text]).focus.document.output, (0, "content", 0, "logprobs"))
+    assert logprobs == Elements(Text().push('{"p": -1.90E-7},"\ufffd"'))
 
 
 # Statuses

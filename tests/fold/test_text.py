@@ -29,9 +29,10 @@ def test_growing_leaves_the_shorter_text_as_it_was() -> None:
     assert (str(short.push("b")), str(short.push("c")), str(short)) == ("ab", "ac", "a")
 
 
-def test_a_text_cannot_be_changed() -> None:
+@pytest.mark.parametrize("field", ["pages", "blocks", "new"])
+def test_a_text_cannot_be_changed(field: str) -> None:
     with pytest.raises(AttributeError):
-        Text().blocks = ("a",)
+        setattr(Text(), field, ("a",))
 
 
 @pytest.mark.parametrize("count", [1, 63, 64, 65, 127, 128, 129, 4096])
@@ -39,6 +40,11 @@ def test_a_full_page_is_joined_and_the_blocks_begin_again(count: int) -> None:
     text = grow(["ab"] * count)
     assert (len(text.pages), len(text.blocks)) == divmod(count, BLOCKS_PER_PAGE)
     assert all(page == "ab" * BLOCKS_PER_PAGE for page in text.pages)
+
+
+def test_pages_are_read_in_the_order_they_came() -> None:
+    blocks = [f"{number} " for number in range(3 * BLOCKS_PER_PAGE + 2)]
+    assert str(grow(blocks)) == "".join(blocks)
 
 
 def test_a_grown_text_shares_the_pages_it_had() -> None:
@@ -53,7 +59,7 @@ def test_texts_that_read_the_same_are_equal_however_they_were_cut() -> None:
 
 @pytest.mark.parametrize("other", ["ab", None, Text().push("a")])
 def test_a_text_is_equal_to_no_other_text_and_to_no_string(other: object) -> None:
-    assert grow(["a", "b"]) != other
+    assert (grow(["a", "b"]) == other) is False
 
 
 @given(BLOCKS)

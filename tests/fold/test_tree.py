@@ -130,8 +130,8 @@ def test_a_change_that_refuses_refuses_the_whole_edit() -> None:
 
 def test_a_change_is_shown_what_stands_there() -> None:
     met: list[Node | None] = []
-    edit(MESSAGE, ("type",), lambda node: met.append(node) or node)
-    edit(MESSAGE, ("new",), lambda node: met.append(node) or node)
+    edit(MESSAGE, ("type",), met.append)
+    edit(MESSAGE, ("new",), met.append)
     assert met == [Raw(b'"message"'), None]
 
 
@@ -148,6 +148,19 @@ def test_an_edit_shares_all_that_is_beside_the_path() -> None:
     assert isinstance(after, Object)
     assert after["b"] is before["b"]
     assert after["a"] is not before["a"]
+
+
+def test_what_is_known_of_the_missing_is_put_there_first() -> None:
+    known = {1: raw({"id": "made"}), 3: raw({"type": "part"})}
+    edited = edit(Array(), (0, "content", 0, "text"), put(text("a")), known.get)
+    assert edited is not None
+    assert json.loads(encode(edited)) == [{"id": "made", "content": [{"type": "part", "text": "a"}]}]
+
+
+def test_only_what_is_missing_is_asked_for() -> None:
+    asked: list[int] = []
+    edit(MESSAGE, ("content", 1, "annotations", 0), put(NULL), asked.append)
+    assert asked == [3, 4]
 
 
 def test_a_field_keeps_its_place_among_the_others_when_it_changes() -> None:

@@ -322,10 +322,13 @@ def test_a_broken_character_in_a_text_is_replaced(text: bytes, expected: str) ->
     [
         pytest.param(b'{"a":"\xff"}', '{"a":"\ufffd"}', id="no UTF-8"),
         pytest.param(b'{"\xff":1}', '{"\ufffd":1}', id="no UTF-8 in a key"),
+        pytest.param(b'{"a":"\\ud800"}', '{"a":"\\ufffd"}', id="half of a surrogate pair"),
+        pytest.param(b'{"\\udc00":1}', '{"\\ufffd":1}', id="half of a surrogate pair in a key"),
+        pytest.param(b'{"a":"\\ud83d\\ude00"}', '{"a":"\\ud83d\\ude00"}', id="a whole pair stays"),
         pytest.param(b'{"a":"\xff\\ud800"}', '{"a":"\ufffd\\ufffd"}', id="both ways"),
     ],
 )
-def test_a_broken_character_in_an_item_is_replaced(item: bytes, expected: str) -> None:
+def test_a_broken_character_in_an_item_is_replaced_and_nothing_else(item: bytes, expected: str) -> None:
     event = decode_event(with_item(item))
     assert isinstance(event, OutputItemDone)
     assert bytes(event.item).decode() == expected
@@ -420,7 +423,20 @@ def test_without_such_escapes_it_is_not_even_copied(data: bytes) -> None:
     assert well_formed(data) is data
 
 
-@pytest.mark.parametrize("data", [b'"\\u0041"', b'"\\ud83d\\ude00"', b'"\\\\ud83d"', b'"\\\\\\\\ud83d"', b"\\u0041"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b'"\\u0041"', id="a letter"),
+        pytest.param(b'"\\ud83d\\ude00"', id="a pair"),
+        pytest.param(b'"\\uD800\\uDC00"', id="the first pair"),
+        pytest.param(b'"\\uDBFF\\uDFFF"', id="the last pair"),
+        pytest.param(b'"\\udabc\\uDdEf\\uDABC\\udDeF"', id="two pairs in mixed capitals"),
+        pytest.param(b'"\\ud7ff\\ue000"', id="what stands around the pairs"),
+        pytest.param(b'"\\\\ud83d"', id="an escaped backslash"),
+        pytest.param(b'"\\\\\\\\ud83d"', id="two escaped backslashes"),
+        pytest.param(b"\\u0041", id="an escape that is in no string"),
+    ],
+)
 def test_escapes_that_are_whole_stay_as_they_are(data: bytes) -> None:
     assert well_formed(data) == data
 

@@ -1,6 +1,7 @@
 """The event types against the facts of the wire: the same names, the same fields, the same types, nothing more."""
 
 import json
+from types import MappingProxyType
 from typing import Any, get_type_hints
 
 import pytest
@@ -44,7 +45,6 @@ WRONG: dict[Any, list[Any]] = {
     int | None: ["5", [5], 1.5, True],
     tuple[Raw, ...] | None: [{}, "a", 5],
 }
-OBJECT = {"a": 1}
 
 
 def hints(kind: type[KnownEvent]) -> dict[str, Any]:
@@ -261,8 +261,7 @@ def test_every_type_is_offered_by_its_name() -> None:
 
 
 def test_the_types_cannot_be_changed() -> None:
-    with pytest.raises(TypeError):
-        EVENT_TYPES["new"] = KnownEvent
+    assert isinstance(EVENT_TYPES, MappingProxyType)
 
 
 def test_an_unknown_event_is_no_error_unless_it_says_why() -> None:

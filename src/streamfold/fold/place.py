@@ -17,7 +17,7 @@ from msgspec.json import encode
 
 from streamfold.fold.tree import Path
 
-__all__ = ["MAX_INDEX", "Place", "shell"]
+__all__ = ["MAX_INDEX", "Place", "are_within_bounds", "shell"]
 
 MAX_INDEX = 9_999
 """The highest index an event may carry: 10,000 items, parts, annotations or commands."""
@@ -44,6 +44,11 @@ class Place(Struct, frozen=True, gc=False):
     def path(self, event: Any) -> Path:
         """The path of the value that the event changes."""
         return (*self.part_path(event), *self.tail)
+
+
+def are_within_bounds(path: Path) -> bool:
+    """Whether every index in this path may be one."""
+    return min(indexes := [key for key in path if isinstance(key, int)]) >= 0 and max(indexes) <= MAX_INDEX
 
 
 def shell(kind: str, *, item_id: str | None = None) -> Raw:

@@ -72,7 +72,7 @@ def apply(state: State, event: Event) -> State:
     document = state.focus.document
     number = event.sequence_number
     expected = None if state.cursor is None or not document.is_numbered else state.cursor + 1
-    verdict = judge(number, expected=expected, policy=document.policy)
+    verdict = Verdict.NEXT if number == expected else judge(number, expected=expected, policy=document.policy)
     if verdict is Verdict.DUPLICATE:
         return state
     if verdict is Verdict.AHEAD and number is not None and expected is not None:
@@ -80,7 +80,9 @@ def apply(state: State, event: Event) -> State:
     if isinstance(event, UnknownEvent) and event.data == END_MARKER:
         return state
     at = _next_cursor(state, number)
-    document = _numbered(settled(state), event, at, expected=expected)
+    document = settled(state)
+    if number is None or number != expected:
+        document = _numbered(document, event, at, is_first=expected is None)
     step = STEPS[type(event)]
     if document.is_closed and step not in AFTER_TERMINAL:
         return State(at, Focus(document.note(AnomalyKind.AFTER_TERMINAL, at)))
@@ -96,16 +98,14 @@ def _next_cursor(state: State, number: int | None) -> int:
     return state.cursor if state.focus.document.is_numbered else state.cursor + 1
 
 
-def _numbered(document: Document, event: Event, at: int, *, expected: int | None) -> Document:
-    """The document with what the event's number, or the lack of one, says about the stream."""
+def _numbered(document: Document, event: Event, at: int, *, is_first: bool) -> Document:
+    """The document with what a number that is not simply the next says about the stream, or the lack of one."""
     if document.policy is SequencePolicy.ARRIVAL:
         return document
     if event.sequence_number is None:
         is_unreadable = isinstance(event, UnknownEvent) and bool(event.error)
         return document if is_unreadable else document.note(AnomalyKind.UNNUMBERED, at)
-    if not document.is_numbered:
-        return replace(document, is_numbered=True)
-    return document if event.sequence_number == expected else document.note(AnomalyKind.HOLE, at)
+    return replace(document, is_numbered=True) if is_first else document.note(AnomalyKind.HOLE, at)
 
 
 def _focused(document: Document, event: Event) -> Focus:

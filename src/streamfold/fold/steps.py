@@ -15,10 +15,10 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from streamfold.fold.anomaly import AnomalyKind
-from streamfold.fold.place import MAX_INDEX, Place, shell
+from streamfold.fold.place import Place, are_within_bounds, shell
 from streamfold.fold.state import Document, StreamError
 from streamfold.fold.text import Text
-from streamfold.fold.tree import NULL, Array, Elements, Node, Object, edit, encode, find, opened, text_of
+from streamfold.fold.tree import NULL, Array, Change, Elements, Node, Object, edit, encode, find, opened, text_of
 from streamfold.schema import event as wire
 from streamfold.schema import well_formed
 
@@ -26,7 +26,6 @@ __all__ = ["GROWS", "STEPS", "Step"]
 
 # An event is Any here: the table below is what says which step meets which type.
 Step: TypeAlias = Callable[[Document, Any, int], Document]
-Change: TypeAlias = Callable[[Node | None], Node | None]
 
 CONTENT_INDEX, SUMMARY_INDEX, COMMAND_INDEX = map(attrgetter, ("content_index", "summary_index", "command_index"))
 
@@ -105,33 +104,28 @@ def record_error(document: Document, event: wire.ErrorEvent, at: int) -> Documen
 
 
 def write(document: Document, event: Any, place: Place, change: Change, at: int, *below: int | str) -> Document:
-    """Make `change` at the event's place, or `below` it; an item or part that was never added is created first."""
-    path = (*place.path(event), *below)
-    if not all(0 <= key <= MAX_INDEX for key in path if isinstance(key, int)):
+    """Make `change` at the event's place, or `below` it; an item or part that was never added is created on the way."""
+    part = place.part_path(event)
+    path = (*part, *place.tail, *below)
+    if not are_within_bounds(path):
         return document.note(AnomalyKind.INDEX_REFUSED, at)
-    document = _with_part(_with_item(document, event, place, at), event, place, at)
-    output = edit(document.output, path, change)
+    created: list[AnomalyKind] = []
+
+    def missing(depth: int) -> Node | None:
+        if depth == 1:
+            created.append(AnomalyKind.ITEM_CREATED)
+            return shell(place.item_type, item_id=getattr(event, "item_id", None))
+        if depth == len(part) and place.part_type:
+            created.append(AnomalyKind.PART_CREATED)
+            return shell(place.part_type)
+        return None
+
+    output = edit(document.output, path, change, missing)
     if not isinstance(output, Array):
         return document.note(AnomalyKind.MISFIT, at)
+    for kind in created:
+        document = document.note(kind, at)
     return replace(document, output=output)
-
-
-def _with_item(document: Document, event: Any, place: Place, at: int) -> Document:
-    if event.output_index in document.output:
-        return document
-    item = shell(place.item_type, item_id=getattr(event, "item_id", None))
-    output = Array({**document.output, event.output_index: item})
-    return replace(document, output=output).note(AnomalyKind.ITEM_CREATED, at)
-
-
-def _with_part(document: Document, event: Any, place: Place, at: int) -> Document:
-    path = place.part_path(event)
-    if not place.part_type or find(document.output, path) is not None:
-        return document
-    output = edit(document.output, path, lambda _: shell(place.part_type))
-    if not isinstance(output, Array):
-        return document
-    return replace(document, output=output).note(AnomalyKind.PART_CREATED, at)
 
 
 # Kinds of steps, each made for a place
@@ -141,7 +135,7 @@ def put_item(document: Document, event: wire.ItemEvent, at: int) -> Document:
     """The item takes its place, and what deltas made there is gone; a null item reserves nothing."""
     if event.item == NULL:
         return document
-    if not 0 <= event.output_index <= MAX_INDEX:
+    if not are_within_bounds((event.output_index,)):
         return document.note(AnomalyKind.INDEX_REFUSED, at)
     return replace(document, output=Array({**document.output, event.output_index: event.item}))
 
@@ -158,8 +152,7 @@ def put(place: Place, name: str) -> Step:
 
     def step(document: Document, event: Any, at: int) -> Document:
         value = getattr(event, name)
-        node = Text().push(value) if isinstance(value, str) else value
-        return write(document, event, place, lambda _: node, at)
+        return write(document, event, place, _saying(value) if isinstance(value, str) else _being(value), at)
 
     return step
 
@@ -229,6 +222,11 @@ def _adding(delta: str) -> Change:
         return None if text is None else text.push(delta)
 
     return change
+
+
+def _saying(value: str) -> Change:
+    """The text of a done event; where the deltas said the same, theirs is kept, for states share it."""
+    return lambda node: node if isinstance(node, Text) and str(node) == value else Text().push(value)
 
 
 def _being(value: Node) -> Change:

@@ -18,7 +18,20 @@ from msgspec.json import Decoder, Encoder
 
 from streamfold.fold.text import Text
 
-__all__ = ["NULL", "Array", "Elements", "Node", "Object", "Path", "edit", "encode", "find", "opened", "text_of"]
+__all__ = [
+    "NULL",
+    "Array",
+    "Change",
+    "Elements",
+    "Node",
+    "Object",
+    "Path",
+    "edit",
+    "encode",
+    "find",
+    "opened",
+    "text_of",
+]
 
 
 class Elements(Struct, frozen=True, gc=False):
@@ -37,6 +50,7 @@ class Array(dict[int, "Node"]):
 
 Node: TypeAlias = Raw | Text | Elements | Object | Array
 Path: TypeAlias = tuple[str | int, ...]
+Change: TypeAlias = Callable[[Node | None], Node | None]
 NULL = Raw(b"null")
 
 _encode = Encoder().encode
@@ -61,34 +75,46 @@ def opened(node: Node | None) -> Node | None:
             return node
 
 
+def nothing(depth: int) -> None:
+    """What to put where nothing stands, when nothing is known."""
+
+
 def find(node: Node | None, path: Path) -> Node | None:
     """What stands at this path; None where nothing does."""
     for key in path:
+        kind: Any = Object if isinstance(key, str) else Array
         container: Any = opened(node)  # Any: one code for keys and for indexes
-        if type(container) is not (Object if isinstance(key, str) else Array):
+        if not isinstance(container, kind):
             return None
         node = container.get(key)
     return node
 
 
-def edit(node: Node | None, path: Path, change: Callable[[Node | None], Node | None]) -> Node | None:
+def edit(node: Node | None, path: Path, change: Change, missing: Callable[[int], Node | None] = nothing) -> Node | None:
     """The tree with `change` made to what stands at this path; what lacks on the way there is created.
 
+    missing: asked for what to put where nothing stands, with the number of keys that lead there; where it knows
+    nothing either, an empty object or array is made, and `change` is given None.
     Returns: the new tree, or None where a value on the way can hold no such key, or `change` gave None.
     """
-    if not path:
-        return change(node)
-    key: Any = path[0]
-    kind: Any = Object if isinstance(key, str) else Array  # Any: one code for keys and for indexes
-    container: Any = kind() if node is None or node == NULL else opened(node)
-    if not isinstance(container, kind):
-        return None
-    child = edit(container.get(key), path[1:], change)
-    if child is None:
-        return None
-    copy: Object = kind(container)
-    copy[key] = child
-    return copy
+    way: list[tuple[Any, str | int]] = []
+    for key in path:
+        kind: Any = Object if isinstance(key, str) else Array
+        node = kind() if node is None or (isinstance(node, Raw) and node == NULL) else opened(node)
+        container: Any = node  # Any: one code for keys and for indexes
+        if not isinstance(container, kind):
+            return None
+        way.append((container, key))
+        node = container.get(key)
+        if node is None:
+            node = missing(len(way))
+    node = change(node)
+    while way and node is not None:
+        container, key = way.pop()
+        copy: Any = type(container)(container)
+        copy[key] = node
+        node = copy
+    return node
 
 
 def text_of(node: Node | None) -> Text | None:

@@ -1,4 +1,4 @@
-"""Bodies, items, parts and annotations from their bytes: the decoders, built once.
+"""Bodies, items, parts and annotations from their bytes: the decoders, built once, when first needed.
 
 In      the bytes of one JSON value
 Out     a typed value. What does not fit is kept beside it: a bad item, part or annotation as its Unknown type with
@@ -35,11 +35,11 @@ Body = TypeVar("Body", bound=Struct)
 _decode_raw_fields = Decoder(dict[str, Raw]).decode
 _decode_raw_list = Decoder(list[Raw]).decode
 _decode_text = Decoder(str).decode
-_decode_whole_response = Decoder(Response).decode
-_decode_whole_batch = Decoder(Batch).decode
-_decode_whole_item: Callable[[Data], Item] = Decoder[Item](Item).decode
-_decode_whole_part: Callable[[Data], Part] = Decoder[Part](Part).decode
-_decode_whole_annotation: Callable[[Data], Annotation] = Decoder[Annotation](Annotation).decode
+
+
+@cache  # built when first needed: to build them all would be a tenth of `import streamfold`
+def _decoder(kind: Any) -> Callable[[Data], Any]:
+    return Decoder[Any](kind).decode
 
 
 # Values in a tagged union: never an exception
@@ -47,10 +47,7 @@ _decode_whole_annotation: Callable[[Data], Annotation] = Decoder[Annotation](Ann
 
 def decode_annotation(data: Data) -> Annotation | UnknownAnnotation:
     """The annotation that these bytes hold, or an UnknownAnnotation with the bytes. Never raises."""
-    try:
-        return _decode_whole_annotation(data)
-    except UNDECODABLE as error:
-        return _salvage(data, error, _decode_whole_annotation, UnknownAnnotation, lists={})
+    return _decode_or_salvage(data, Annotation, UnknownAnnotation, lists={})
 
 
 def decode_part(data: Data) -> Part | UnknownPart:
@@ -58,10 +55,7 @@ def decode_part(data: Data) -> Part | UnknownPart:
 
     One annotation that does not decode leaves the part typed, with an UnknownAnnotation in it.
     """
-    try:
-        return _decode_whole_part(data)
-    except UNDECODABLE as error:
-        return _salvage(data, error, _decode_whole_part, UnknownPart, lists=LISTS_IN_PARTS)
+    return _decode_or_salvage(data, Part, UnknownPart, lists=LISTS_IN_PARTS)
 
 
 def decode_item(data: Data) -> Item | UnknownItem:
@@ -69,10 +63,7 @@ def decode_item(data: Data) -> Item | UnknownItem:
 
     One part that does not decode leaves the item typed, with an UnknownPart in it.
     """
-    try:
-        return _decode_whole_item(data)
-    except UNDECODABLE as error:
-        return _salvage(data, error, _decode_whole_item, UnknownItem, lists=LISTS_IN_ITEMS)
+    return _decode_or_salvage(data, Item, UnknownItem, lists=LISTS_IN_ITEMS)
 
 
 Lists: TypeAlias = Mapping[str, Mapping[str, Callable[[Raw], object]]]
@@ -84,10 +75,19 @@ LISTS_IN_ITEMS: Lists = MappingProxyType(
 )
 
 
+def _decode_or_salvage(
+    data: Data, known: Any, unknown: Callable[[str, bytes, str], Unknown], *, lists: Lists
+) -> Any | Unknown:
+    try:
+        return _decoder(known)(data)
+    except UNDECODABLE as error:
+        return _salvage(data, error, _decoder(known), unknown, lists=lists)
+
+
 def _salvage(
     data: Data,
     error: Exception,
-    decode: Callable[[bytes], Known],
+    decode: Callable[[Data], Known],
     unknown: Callable[[str, bytes, str], Unknown],
     *,
     lists: Lists,
@@ -118,7 +118,7 @@ def decode_response(data: Data) -> Response:
 
     Raises: MalformedBody if the bytes are no JSON object.
     """
-    return _decode_body(Response, data, _decode_whole_response)
+    return _decode_body(Response, data)
 
 
 def decode_batch(data: Data) -> Batch:
@@ -126,17 +126,18 @@ def decode_batch(data: Data) -> Batch:
 
     Raises: MalformedBody if the bytes are no JSON object.
     """
-    return _decode_body(Batch, data, _decode_whole_batch)
+    return _decode_body(Batch, data)
 
 
-def _decode_body(body: type[Body], data: Data, decode: Callable[[Data], Body]) -> Body:
+def _decode_body(body: type[Body], data: Data) -> Body:
     try:
         bytes(data).decode()  # msgspec passes over fields that no type has unread, so what is no UTF-8 there too
-        return decode(data)
+        decoded: Body = _decoder(body)(data)
     except UnicodeDecodeError as error:
         raise MalformedBody(body.__name__, str(error)) from error
     except UNDECODABLE:
         return _salvage_body(body, data)
+    return decoded
 
 
 def _salvage_body(body: type[Body], data: Data) -> Body:
@@ -156,10 +157,10 @@ def _salvage_body(body: type[Body], data: Data) -> Body:
     return body(**values, rejected=tuple(sorted(rejected)))
 
 
-@cache  # built when first needed, which is seldom: forty decoders would be a third of the import
+@cache
 def _decoders_of(body: type[Struct]) -> Mapping[str, Callable[[Raw], Any]]:
     own = {"output": _decode_output} if body is Response else {}
-    return {each.name: Decoder[Any](each.type).decode for each in fields(body) if each.name != "rejected"} | own
+    return {each.name: _decoder(each.type) for each in fields(body) if each.name != "rejected"} | own
 
 
 def _decode_output(data: Raw) -> tuple[object, ...]:
