@@ -32,7 +32,7 @@ from streamfold.bench import (
 )
 from streamfold.errors import SequenceGap
 from streamfold.fold import SequencePolicy
-from streamfold.schema import END_MARKER, UNDECODABLE, decode_event, decode_known_event
+from streamfold.schema import UNDECODABLE, decode_event, decode_known_event, is_end_marker
 from streamfold.sse import FrameDecoder
 
 __all__ = ["Recordings", "measure_recordings"]
@@ -94,7 +94,7 @@ def _files(folder: Path) -> list[Path]:
 def _read(name: str, body: bytes, peer: Peer) -> _Recorded:
     chunks = cut(body, CHUNK_BYTES)
     frames = FrameDecoder(tolerant=True)
-    found = [frame.data for frame in [*frames.feed(body), *frames.close()] if frame.data != END_MARKER]
+    found = [frame.data for frame in [*frames.feed(body), *frames.close()] if not is_end_marker(frame.data)]
     policy = _policy_for(chunks)
     return _Recorded(name, chunks, found, _decoder_for(found), policy, _refusal(chunks, policy, peer))
 

@@ -47,7 +47,7 @@ ERRORS = [
     pytest.param(
         NumberNotReached(9, 5),
         {"at": 9, "cursor": 5},
-        "no state at 9: the events lead to 5",
+        "no state at 9: the events end at 5",
         id="number not reached",
     ),
     pytest.param(

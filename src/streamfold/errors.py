@@ -87,7 +87,8 @@ class SequenceGap(StreamfoldError):
         self.expected, self.got = expected, got
 
     def __str__(self) -> str:
-        return f"expected event {self.expected}, got {self.got}; resume after {self.expected - 1}"
+        where = f"resume after {self.expected - 1}" if self.expected > 0 else "read the stream from its start"
+        return f"expected event {self.expected}, got {self.got}; {where}"
 
 
 class NumberNotReached(UsageError):
@@ -101,5 +102,7 @@ class NumberNotReached(UsageError):
         self.at, self.cursor = at, cursor
 
     def __str__(self) -> str:
-        found = "there are no events" if self.cursor is None else f"the events lead to {self.cursor}"
-        return f"no state at {self.at}: {found}"
+        if self.cursor is None:
+            return f"no state at {self.at}: there are no events"
+        where = "pass over it, to" if self.cursor > self.at else "end at"
+        return f"no state at {self.at}: the events {where} {self.cursor}"

@@ -17,7 +17,7 @@ FrameDecoder, from the last blank line to the next, and the fast ways go on behi
 import re
 
 from streamfold.errors import FrameTooLarge
-from streamfold.schema import END_MARKER, UNDECODABLE, Event, decode_event, decode_known_event
+from streamfold.schema import UNDECODABLE, Event, decode_event, decode_known_event, is_end_marker
 from streamfold.sse import FrameDecoder
 
 __all__ = ["EventReader"]
@@ -161,7 +161,7 @@ class EventReader:
         try:
             events: list[Event] = list(map(decode_known_event, data))
         except UNDECODABLE:
-            data = [one for one in data if one != END_MARKER]
+            data = [one for one in data if not is_end_marker(one)]
             events = [decode_event(one) for one in data]
         self.payloads = data
         return events

@@ -5,9 +5,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("openai", reason="the peers need the extra `bench`")
-pytest.importorskip("httpx_sse", reason="the peers need the extra `bench`")
-
 from benchmarks import __main__ as program
 from benchmarks import peers
 from benchmarks.recordings import measure_recordings

@@ -96,7 +96,6 @@ def test_the_machine_is_described_without_its_name_or_any_path() -> None:
 
 @pytest.mark.parametrize(("name", "start"), [("chart.svg", b"<?xml"), ("chart.png", b"\x89PNG")])
 def test_a_picture_is_drawn_in_the_format_of_its_name(tmp_path: Path, name: str, start: bytes) -> None:
-    pytest.importorskip("matplotlib", reason="the picture needs the extra `bench`")
     draw(REPORT.rows, tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(start)
 

@@ -6,7 +6,7 @@ from operator import attrgetter
 import pytest
 
 from streamfold.fold.place import MAX_INDEX, Place, are_within_bounds, shell
-from streamfold.fold.tree import Path
+from streamfold.fold.tree import Path, encode
 from streamfold.schema import OutputTextDelta, ShellCallCommandDelta
 
 TEXT = OutputTextDelta(item_id="msg_1", output_index=3, content_index=5, delta="x")
@@ -58,7 +58,7 @@ def test_a_path_is_made_of_the_indexes_of_the_event(place: Place, event: object,
     ],
 )
 def test_a_shell_is_the_least_that_makes_it_one(kind: str, item_id: str | None, expected: dict[str, str]) -> None:
-    assert json.loads(bytes(shell(kind, item_id=item_id))) == expected
+    assert json.loads(encode(shell(kind, item_id=item_id))) == expected
 
 
 def test_ten_thousand_places_are_enough_for_anyone() -> None:

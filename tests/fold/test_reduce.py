@@ -13,7 +13,7 @@ from streamfold.fold.replay import fold, states
 from streamfold.fold.sequence import SequencePolicy
 from streamfold.fold.state import State
 from streamfold.fold.steps import GROWS
-from streamfold.schema import EVENT_TYPES, Event, UnknownEvent, decode_event
+from streamfold.schema import EVENT_TYPES, Event, FunctionCallArgumentsDelta, UnknownEvent, decode_event
 from tests.fold.made import added, completed, created, delta, event, keepalive, seen, tolerated
 
 RENUMBER, ARRIVAL = State.under(SequencePolicy.RENUMBER), State.under(SequencePolicy.ARRIVAL)
@@ -167,9 +167,25 @@ def test_torn_bytes_first_are_no_word_about_numbers() -> None:
     assert tolerated(state) == [("malformed", 1, 0)]
 
 
-def test_torn_bytes_count_in_a_stream_without_numbers() -> None:
+def test_torn_bytes_do_not_count_in_a_stream_without_numbers_either() -> None:
     state = fold([added(None), TORN, delta(None, "a")])
-    assert (state.cursor, tolerated(state)) == (2, [("unnumbered", 2, 0), ("malformed", 1, 1)])
+    assert (state.cursor, tolerated(state)) == (1, [("unnumbered", 2, 0), ("malformed", 1, 0)])
+
+
+def test_torn_bytes_at_the_start_leave_a_state_that_has_seen_no_number() -> None:
+    state = fold([TORN])
+    assert (state.cursor, tolerated(state)) == (None, [("malformed", 1, 0)])
+
+
+@pytest.mark.parametrize("data", [b" [DONE]", b"[DONE] "])
+def test_the_end_marker_with_spaces_gives_the_very_same_state(data: bytes) -> None:
+    state = fold([delta(None)])
+    assert reduce(state, decode_event(data)) is state
+
+
+def test_half_a_pair_in_an_item_id_is_no_fault() -> None:
+    made = FunctionCallArgumentsDelta(sequence_number=0, item_id="\ud800", output_index=0, delta="x")
+    assert seen(fold([made]))["output"][0]["id"] == "\ufffd"
 
 
 def test_an_event_whose_number_was_read_takes_it_though_the_rest_did_not_decode() -> None:

@@ -199,3 +199,9 @@ def test_an_item_is_kept_as_the_bytes_that_came() -> None:
     item = Raw(b'{"type" : "new", "size": 1E400}')
     state = fold([OutputItemAdded(sequence_number=0, output_index=0, item=item)])
     assert settled(state).output[0] is item
+
+
+def test_equal_states_are_not_unequal() -> None:
+    one, other = State(), State.under(SequencePolicy.STRICT)
+    assert one == other
+    assert (one != other) is False

@@ -13,6 +13,8 @@ from streamfold.fold.reduce import reduce
 from streamfold.fold.replay import fold
 from streamfold.fold.state import Document, State, StreamError
 from streamfold.fold.steps import GROWS, STEPS, keep, take_snapshot, take_terminal
+from streamfold.fold.text import Text
+from streamfold.fold.tree import Elements, find
 from streamfold.schema import (
     EVENT_TYPES,
     ErrorEvent,
@@ -31,7 +33,7 @@ EACH_NAME = pytest.mark.parametrize("name", EVENT_TYPES)
 
 # What the wire's operations say, where the steps do something else. Its words for the delta of a shell's output: it
 # "appends `delta.stdout` and `delta.stderr`, when present, to a provisional entry", yet its operation is `none`.
-DEVIATIONS = {
+DEVIATIONS: dict[str, list[JsonObject]] = {
     "response.shell_call_output_content.delta": [
         {"op": "append", "path": f"output[output_index].output[command_index].{stream}", "from": f"delta.{stream}"}
         for stream in ("stdout", "stderr")
@@ -167,7 +169,7 @@ def interpret(response: JsonObject, operation: JsonObject, values: JsonObject) -
 def expected_of(protocol_events: list[JsonObject], name: str, response: JsonObject, values: JsonObject) -> JsonObject:
     (facts,) = (each for each in protocol_events if each["type"] == name)
     response = unshared(response)
-    for operation in DEVIATIONS.get(name, facts["fold"]):
+    for operation in DEVIATIONS[name] if name in DEVIATIONS else facts["fold"]:
         response = interpret(response, operation, values)
     return response
 
@@ -350,7 +352,9 @@ def test_a_step_leaves_the_document_before_as_it_was() -> None:
         ),
         pytest.param({"error": {}, "message": "m"}, StreamError(), id="nested, and the flat one is not looked at"),
         pytest.param({"error": None, "message": "m"}, StreamError(message="m"), id="nested null is flat"),
-        pytest.param({"error": {"code": 5, "message": "m"}}, StreamError(message="m"), id="a code that is no word"),
+        pytest.param(
+            {"error": {"code": 5, "message": "m"}}, StreamError(code="5", message="m"), id="a code that is no word"
+        ),
         pytest.param({"error": {"code": "", "new": 1}}, StreamError(), id="an empty word"),
     ],
 )
@@ -549,13 +553,27 @@ def test_the_highest_index_is_accepted(name: str, index: str) -> None:
     assert "index_refused" not in [kind for kind, _, _ in tolerated(state)]
 
 
-def test_entries_that_would_pass_the_bound_are_refused_one_by_one() -> None:
+def test_entries_that_would_pass_the_bound_are_refused_together() -> None:
     indexes = {"output_index": 0, "command_index": MAX_INDEX}
     state = fold(
         [added(0, {}), event("response.shell_call_output_content.done", 1, **indexes, output=[{"a": 1}, {}, {}])]
     )
-    assert seen(state)["output"] == [{"output": [{"a": 1}]}]
-    assert tolerated(state) == [("index_refused", 2, 1)]
+    assert seen(state)["output"] == [{}]
+    assert tolerated(state) == [("index_refused", 1, 1)]
+
+
+def test_entries_of_a_refused_command_are_not_applied_in_part() -> None:
+    indexes = {"output_index": 0, "command_index": -1}
+    name = "response.shell_call_output_content.done"
+    state = fold([added(0, {}), event(name, 1, **indexes, output=[{"a": 1}, {"b": 2}])])
+    assert (seen(state)["output"], tolerated(state)) == ([{}], [("index_refused", 1, 1)])
+
+
+@pytest.mark.parametrize("index", [{"output_index": -1}, {"content_index": -1}, {"content_index": 10_000}])
+def test_logprobs_of_a_refused_index_are_refused_too(index: dict[str, int]) -> None:
+    values = {"output_index": 0, "content_index": 0, "delta": "x", "logprobs": [1], **index}
+    state = fold([event("response.output_text.delta", 0, **values)])
+    assert (seen(state), tolerated(state)) == ({"output": []}, [("index_refused", 1, 0)])
 
 
 # What does not fit
@@ -687,10 +705,17 @@ def test_a_status_takes_the_place_of_any_other(status: object) -> None:
     assert seen(state)["output"] == [{"status": "failed", "a": 1}]
 
 
-@pytest.mark.parametrize("output", [[None], ["words"], [["status"]]])
+@pytest.mark.parametrize("output", [["words"], [["status"]]])
 def test_a_status_of_what_is_no_item_changes_nothing(output: list[Any]) -> None:
     state = folded({"output": output}, "response.mcp_call.failed", {"output_index": 0})
     assert (seen(state)["output"], tolerated(state)) == (output, [])
+
+
+@pytest.mark.parametrize("output", [[None], [{"type": "message", "content": [None]}]])
+def test_null_where_an_item_or_part_should_be_is_created_with_its_shell(output: list[Any]) -> None:
+    state = folded({"output": output}, "response.output_text.delta", TEXT_DELTA)
+    (item,) = seen(state)["output"]
+    assert (item["type"], item["content"][0]) == ("message", {"type": "output_text", "text": "x"})
 
 
 # Shell output
@@ -733,10 +758,10 @@ def test_what_a_command_printed_is_provisional_until_done(events: list[Event], e
     assert tolerated(state) == []
 
 
-def test_one_stream_that_does_not_fit_leaves_the_other() -> None:
-    state = fold([added(0, {}), shell_delta(1, stdout=["a"], stderr="b")])
-    assert seen(state)["output"] == [{"output": [{"stderr": "b"}]}]
-    assert tolerated(state) == [("misfit", 1, 1)]
+@pytest.mark.parametrize("stderr", ["b", 5])
+def test_a_stream_that_does_not_fit_refuses_the_event_once(stderr: object) -> None:
+    state = fold([added(0, {}), shell_delta(1, stdout=["a"], stderr=stderr)])
+    assert (seen(state)["output"], tolerated(state)) == ([{}], [("misfit", 1, 1)])
 
 
 def test_a_broken_character_in_an_entry_is_replaced() -> None:

@@ -74,3 +74,9 @@ def test_every_text_on_the_way_still_reads_the_same(blocks: list[str]) -> None:
     for block in blocks:
         grown.append(grown[-1].push(block))
     assert list(map(str, grown)) == list(map(str, texts))
+
+
+def test_equal_texts_are_not_unequal() -> None:
+    one, other = Text().push("ab"), Text().push("a").push("b")
+    assert one == other
+    assert (one != other) is False

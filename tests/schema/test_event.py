@@ -242,13 +242,30 @@ def test_an_object_or_an_allowed_null_passes(kind: type[KnownEvent], values: dic
 def test_anything_else_is_refused_by_the_name_of_its_field(
     kind: type[KnownEvent], values: dict[str, Any], field: str
 ) -> None:
-    with pytest.raises(ValueError, match=rf"^Expected `object` - at `\$\.{field}`$"):
+    with pytest.raises(ValueError, match=rf"^Expected `object`.* - at `\$\.{field}`$"):
         kind(**values)
 
 
-def test_an_object_that_is_no_utf8_is_refused() -> None:
-    with pytest.raises(UnicodeDecodeError):
-        wire.ResponseCreated(response=Raw(b'{"a": "\xff"}'))
+@pytest.mark.parametrize("offset", range(4))
+@pytest.mark.parametrize("length", [1, 8_190, 20_000])
+def test_an_object_of_any_length_may_hold_characters_of_many_bytes(offset: int, length: int) -> None:
+    response = Raw(b'{"a": "' + b"x" * offset + "\U0001f600".encode() * length + b'"}')
+    assert wire.ResponseCreated(response=response).response is response
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(b"\xff", id="a byte that is in no UTF-8"),
+        pytest.param(b"\xf0\x9f\x98", id="a character cut short"),
+        pytest.param(b"\xed\xa0\xbd", id="half of a surrogate pair"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 8_170, *range(8_180, 8_194), 20_000])
+def test_an_object_that_is_no_utf8_anywhere_is_refused(before: int, broken: bytes) -> None:
+    for behind in (b'"}', b""):
+        with pytest.raises(ValueError, match=r"UTF-8|utf-8"):
+            wire.ResponseCreated(response=Raw(b'{"a":"' + b"x" * before + broken + behind))
 
 
 # The names

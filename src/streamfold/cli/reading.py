@@ -17,13 +17,13 @@ from streamfold.errors import FrameTooLarge, SequenceGap
 from streamfold.fold import AnomalyKind, SequencePolicy, State, reduce
 from streamfold.reader import EventReader
 from streamfold.schema import (
-    END_MARKER,
     Event,
     ResponseCancelled,
     ResponseCompleted,
     ResponseFailed,
     ResponseIncomplete,
     UnknownEvent,
+    is_end_marker,
     well_formed,
 )
 
@@ -93,7 +93,7 @@ class Reading:
 
     def _fold(self, events: Iterable[Event]) -> Iterator[Step]:
         for event in events:
-            if isinstance(event, UnknownEvent) and event.type == END_MARKER.decode():
+            if isinstance(event, UnknownEvent) and is_end_marker(event.data):
                 continue
             before = self.state
             after = reduce(before, event)

@@ -9,15 +9,20 @@ Opened values keep how they were opened: an array with holes comes back with its
 the indexes they speak of.
 """
 
-from msgspec import MsgspecError, Raw, Struct
+from collections.abc import Callable
+from typing import Annotated
+
+from msgspec import Meta, MsgspecError, Raw, Struct
 from msgspec.json import Decoder, Encoder
+from msgspec.structs import asdict
 
 from streamfold.errors import MalformedCheckpoint
 from streamfold.fold.anomaly import Anomaly
+from streamfold.fold.place import MAX_INDEX
 from streamfold.fold.sequence import SequencePolicy
 from streamfold.fold.state import Document, Focus, State, StreamError, settled
 from streamfold.fold.text import Text
-from streamfold.fold.tree import Array, Elements, Node, Object
+from streamfold.fold.tree import Array, Elements, Node, Object, whole_characters
 
 __all__ = ["checkpoint", "restore"]
 
@@ -32,7 +37,7 @@ class _Saved(Struct, frozen=True, tag="streamfold.checkpoint"):
     head: Raw
     output: Raw
     status: str | None
-    error: StreamError | None
+    error: dict[str, str | None]
     anomalies: tuple[Anomaly, ...]
     policy: SequencePolicy
     is_numbered: bool
@@ -44,9 +49,9 @@ class _SavedNode(Struct, frozen=True, omit_defaults=True):
 
     raw: Raw = Raw()
     text: str | None = None
-    elements: str | None = None
+    elements: Raw = Raw()
     fields: dict[str, Raw] | None = None
-    values: dict[int, Raw] | None = None
+    values: dict[Annotated[int, Meta(ge=0, le=MAX_INDEX)], Raw] | None = None
 
 
 _encode = Encoder().encode
@@ -56,15 +61,23 @@ _decode_node = Decoder(_SavedNode).decode
 
 def checkpoint(state: State) -> bytes:
     """The state as bytes. `restore` gives an equal one, on which later events fold alike."""
+    try:
+        return _encoded(state, str)
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an event made by hand can hold
+        return _encoded(state, whole_characters)
+
+
+def _encoded(state: State, text: Callable[[str], str]) -> bytes:
     document = settled(state)
+    words = {} if document.error is None else asdict(document.error)
     return _encode(
         _Saved(
             version=VERSION,
             cursor=state.cursor,
-            head=Raw(b"null") if document.head is None else _saved(document.head),
-            output=_saved(document.output),
-            status=document.status,
-            error=document.error,
+            head=Raw(b"null") if document.head is None else _saved(document.head, text),
+            output=_saved(document.output, text),
+            status=None if document.status is None else text(document.status),
+            error={name: word and text(word) for name, word in words.items()},
             anomalies=document.anomalies,
             policy=document.policy,
             is_numbered=document.is_numbered,
@@ -79,6 +92,7 @@ def restore(data: bytes) -> State:
     Raises: MalformedCheckpoint if the bytes are no checkpoint, or one of another version.
     """
     try:
+        data.decode()  # for what stays as it is, unread, is shown again as it is
         saved = _decode(data)
         if saved.version != VERSION:
             raise MalformedCheckpoint(f"its version is {saved.version}, and this streamfold reads version {VERSION}")
@@ -91,7 +105,7 @@ def restore(data: bytes) -> State:
         head=head,
         output=output,
         status=saved.status,
-        error=saved.error,
+        error=StreamError(**saved.error) if saved.error else None,
         anomalies=saved.anomalies,
         policy=saved.policy,
         is_numbered=saved.is_numbered,
@@ -100,16 +114,16 @@ def restore(data: bytes) -> State:
     return State(saved.cursor, Focus(document))
 
 
-def _saved(node: Node) -> Raw:
+def _saved(node: Node, text: Callable[[str], str]) -> Raw:
     match node:
         case Text():
-            saved = _SavedNode(text=str(node))
+            saved = _SavedNode(text=text(str(node)))
         case Elements():
-            saved = _SavedNode(elements=str(node.json))
+            saved = _SavedNode(elements=Raw(f"[{text(str(node.json))}]".encode()))
         case Object():
-            saved = _SavedNode(fields={key: _saved(value) for key, value in node.items()})
+            saved = _SavedNode(fields={key: _saved(value, text) for key, value in node.items()})
         case Array():
-            saved = _SavedNode(values={index: _saved(value) for index, value in node.items()})
+            saved = _SavedNode(values={index: _saved(value, text) for index, value in node.items()})
         case _:
             saved = _SavedNode(raw=node)
     return Raw(_encode(saved))
@@ -123,6 +137,8 @@ def _restored(data: Raw) -> Node:
         return Array({index: _restored(value) for index, value in saved.values.items()})
     if saved.text is not None:
         return Text().push(saved.text)
-    if saved.elements is not None:
-        return Elements(Text().push(saved.elements))
+    if bytes(saved.elements).startswith(b"["):
+        return Elements(Text().push(bytes(saved.elements)[1:-1].decode()))
+    if not bytes(saved.raw):
+        raise MalformedCheckpoint("one of its nodes holds nothing")
     return saved.raw

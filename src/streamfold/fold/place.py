@@ -12,10 +12,10 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-from msgspec import Raw, Struct
-from msgspec.json import encode
+from msgspec import Struct
 
-from streamfold.fold.tree import Path
+from streamfold.fold.text import Text
+from streamfold.fold.tree import Object, Path
 
 __all__ = ["MAX_INDEX", "Place", "are_within_bounds", "shell"]
 
@@ -48,10 +48,13 @@ class Place(Struct, frozen=True, gc=False):
 
 def are_within_bounds(path: Path) -> bool:
     """Whether every index in this path may be one."""
-    return min(indexes := [key for key in path if isinstance(key, int)]) >= 0 and max(indexes) <= MAX_INDEX
+    for key in path:
+        if isinstance(key, int) and not 0 <= key <= MAX_INDEX:
+            return False
+    return True
 
 
-def shell(kind: str, *, item_id: str | None = None) -> Raw:
+def shell(kind: str, *, item_id: str | None = None) -> Object:
     """An item or a part with nothing in it yet."""
     fields = {"type": kind, "id": item_id, "role": "assistant" if kind == "message" else None}
-    return Raw(encode({name: value for name, value in fields.items() if value is not None}))
+    return Object({name: Text().push(value) for name, value in fields.items() if value is not None})

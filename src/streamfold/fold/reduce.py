@@ -21,7 +21,7 @@ from streamfold.fold.state import Document, Focus, State, grown, settled
 from streamfold.fold.steps import GROWS, STEPS, keep, note_malformed, take_terminal
 from streamfold.fold.text import Text
 from streamfold.fold.tree import find
-from streamfold.schema import END_MARKER, Event, OutputTextDelta, UnknownEvent
+from streamfold.schema import Event, OutputTextDelta, UnknownEvent, is_end_marker
 
 __all__ = ["reduce"]
 
@@ -77,7 +77,9 @@ def apply(state: State, event: Event) -> State:
         return state
     if verdict is Verdict.AHEAD and number is not None and expected is not None:
         raise SequenceGap(expected, number)
-    if isinstance(event, UnknownEvent) and event.data == END_MARKER:
+    if number is None and isinstance(event, UnknownEvent) and event.error:
+        return _with_unreadable(state)
+    if number is None and isinstance(event, UnknownEvent) and is_end_marker(event.data):
         return state
     at = _next_cursor(state, number)
     document = settled(state)
@@ -87,6 +89,12 @@ def apply(state: State, event: Event) -> State:
     if document.is_closed and step not in AFTER_TERMINAL:
         return State(at, Focus(document.note(AnomalyKind.AFTER_TERMINAL, at)))
     return State(at, _focused(step(document, event, at), event))
+
+
+def _with_unreadable(state: State) -> State:
+    """The state, told of an event that could not be read. It does not count: torn on its way, it is a gap that shows."""
+    document = settled(state).note(AnomalyKind.MALFORMED, at=state.cursor or 0)
+    return State(state.cursor, Focus(document))
 
 
 def _next_cursor(state: State, number: int | None) -> int:
@@ -103,15 +111,14 @@ def _numbered(document: Document, event: Event, at: int, *, is_first: bool) -> D
     if document.policy is SequencePolicy.ARRIVAL:
         return document
     if event.sequence_number is None:
-        is_unreadable = isinstance(event, UnknownEvent) and bool(event.error)
-        return document if is_unreadable else document.note(AnomalyKind.UNNUMBERED, at)
+        return document.note(AnomalyKind.UNNUMBERED, at)
     return replace(document, is_numbered=True) if is_first else document.note(AnomalyKind.HOLE, at)
 
 
 def _focused(document: Document, event: Event) -> Focus:
     """The document, with the text in focus that the event added to, if it is one that adds to a text."""
     place = GROWS.get(type(event))
-    if place is None or document.is_closed or not document.is_numbered:
+    if place is None or not document.is_numbered:
         return Focus(document)
     path = place.path(event)
     text = find(document.output, path)

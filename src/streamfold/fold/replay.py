@@ -44,11 +44,12 @@ def replay(events: Iterable[Event], *, at: int, state: State = START) -> State:
     state: where to start, as a checkpoint before `at`; by default, from nothing.
     Raises: NumberNotReached if the events end before `at`, or begin after it; SequenceGap as fold does.
     """
+    if state.cursor == at:
+        return state
     for reached in states(events, state):
-        if reached.cursor is not None and reached.cursor >= at:
-            state = reached
-            break
         state = reached
+        if state.cursor is not None and state.cursor >= at:
+            break
     if state.cursor != at:
         raise NumberNotReached(at, state.cursor)
     return state

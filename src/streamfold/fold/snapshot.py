@@ -2,7 +2,7 @@
 
 In      a State
 Out     JSON bytes, or a Response
-Errors  none: a state that has seen nothing is a Response without fields
+Errors  none: a state that has seen nothing is a Response with an empty output
 Source  docs/reference/response.md
 """
 
@@ -20,10 +20,9 @@ def snapshot_json(state: State) -> bytes:
     A state that never saw a Response (a stream read from its middle) has no field but `output`.
     """
     document = settled(state)
-    head = document.head or Object()
-    if not document.output and "output" in head:
-        return encode(head)
-    return encode(Object({**head, "output": document.output}) if document.output or not head else head)
+    if document.head is not None and not document.output:
+        return encode(document.head)
+    return encode(Object({**(document.head or {}), "output": document.output}))
 
 
 def snapshot(state: State) -> Response:

@@ -122,6 +122,9 @@ class State(Struct, frozen=True, gc=False, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, State) and self.cursor == other.cursor and settled(self) == settled(other)
 
+    def __ne__(self, other: object) -> bool:  # Struct brings its own, which compares how the text is shared
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((State, self.cursor))
 

@@ -7,7 +7,7 @@ Errors  none: a step is total over all events of its type
 Source  the fold operations of docs/reference/events.md, which a test compares with STEPS type by type
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -30,6 +30,7 @@ Step: TypeAlias = Callable[[Document, Any, int], Document]
 CONTENT_INDEX, SUMMARY_INDEX, COMMAND_INDEX = map(attrgetter, ("content_index", "summary_index", "command_index"))
 
 OUTPUT_TEXT = Place("message", ("content",), CONTENT_INDEX, "output_text", ("text",))
+LOGPROBS = Place("message", ("content",), CONTENT_INDEX, "output_text", ("logprobs",))
 ANNOTATIONS = Place("message", ("content",), CONTENT_INDEX, "output_text", ("annotations",))
 REFUSAL = Place("message", ("content",), CONTENT_INDEX, "refusal", ("refusal",))
 REASONING = Place("reasoning", ("content",), CONTENT_INDEX, "reasoning_text", ("text",))
@@ -40,7 +41,8 @@ FUNCTION_ARGUMENTS = Place("function_call", tail=("arguments",))
 MCP_ARGUMENTS = Place("mcp_call", tail=("arguments",))
 DIFF = Place("apply_patch_call", tail=("operation", "diff"))
 COMMAND = Place("shell_call", ("action", "commands"), COMMAND_INDEX)
-SHELL_OUTPUT = Place("shell_call_output", ("output",), COMMAND_INDEX)
+SHELL_OUTPUT = Place("shell_call_output", tail=("output",))
+SHELL_ENTRY = Place("shell_call_output", ("output",), COMMAND_INDEX)
 MESSAGE_PART = Place("message", ("content",), CONTENT_INDEX)
 REASONING_PART = Place("reasoning", ("content",), CONTENT_INDEX)
 SUMMARY_PART = Place("reasoning", ("summary",), SUMMARY_INDEX)
@@ -96,8 +98,16 @@ def record_error(document: Document, event: wire.ErrorEvent, at: int) -> Documen
     flat = {"code": event.code, "message": event.message, "param": event.param}
     if not isinstance(nested, Object):
         return replace(document, error=StreamError(**flat))
-    words = {name: text_of(nested.get(name)) for name in StreamError.__struct_fields__}
-    return replace(document, error=StreamError(**{name: str(word) or None for name, word in words.items() if word}))
+    words = {name: _word(nested.get(name)) for name in StreamError.__struct_fields__}
+    return replace(document, error=StreamError(**words))
+
+
+def _word(node: Node | None) -> str | None:
+    """The text of a node, or the JSON of one that is no text, as a number for a code; None for nothing and null."""
+    if node is None or node == NULL:
+        return None
+    text = text_of(node)
+    return encode(node).decode() if text is None else str(text) or None
 
 
 # One place in the output
@@ -168,31 +178,33 @@ def append(place: Place) -> Step:
 
 def append_output_text(document: Document, event: wire.OutputTextDelta, at: int) -> Document:
     """The delta is added to the part's text, and its logprobs, if any, to the part's logprobs."""
-    document = write(document, event, OUTPUT_TEXT, _adding(event.delta), at)
-    if not event.logprobs:
-        return document
+    grown = write(document, event, OUTPUT_TEXT, _adding(event.delta), at)
+    if not event.logprobs or grown.output is document.output:
+        return grown
     more = b",".join(map(bytes, event.logprobs)).decode(errors="replace")
-    output = edit(document.output, (*OUTPUT_TEXT.part_path(event), "logprobs"), lambda node: _extended(node, more))
-    return replace(document, output=output) if isinstance(output, Array) else document.note(AnomalyKind.MISFIT, at)
+    return write(grown, event, LOGPROBS, _extending(more), at)
 
 
 def append_shell_output(document: Document, event: wire.ShellCallOutputContentDelta, at: int) -> Document:
     """What a command printed is added to its provisional entry, which the done event replaces."""
-    for stream in ("stdout", "stderr"):
-        printed = text_of(find(event.delta, (stream,)))
+    changes: list[tuple[str | int, Change]] = []
+    for name in ("stdout", "stderr"):
+        printed = text_of(find(event.delta, (name,)))
         if printed is None:
-            document = document.note(AnomalyKind.MISFIT, at)
-        elif str(printed):
-            document = write(document, event, SHELL_OUTPUT, _adding(str(printed)), at, stream)
-    return document
+            return document.note(AnomalyKind.MISFIT, at)
+        if str(printed):
+            changes.append((name, _adding(str(printed))))
+    return write(document, event, SHELL_ENTRY, _changing(changes), at) if changes else document
 
 
 def put_shell_output(document: Document, event: wire.ShellCallOutputContentDone, at: int) -> Document:
     """The entries take the place of the provisional one, from the command's index on."""
-    for offset, entry in enumerate(event.output):
-        moved = replace(event, command_index=event.command_index + offset)
-        document = write(document, moved, SHELL_OUTPUT, _being(Raw(well_formed(bytes(entry)))), at)
-    return document
+    places = range(event.command_index, event.command_index + len(event.output))
+    if not are_within_bounds(tuple(places)):
+        return document.note(AnomalyKind.INDEX_REFUSED, at)
+    entries = zip(places, (Raw(well_formed(bytes(entry))) for entry in event.output), strict=True)
+    changes: list[tuple[str | int, Change]] = [(place, _being(entry)) for place, entry in entries]
+    return write(document, event, SHELL_OUTPUT, _changing(changes), at) if changes else document
 
 
 def set_status(item_type: str, status: str) -> Step:
@@ -233,16 +245,34 @@ def _being(value: Node) -> Change:
     return lambda _: value
 
 
-def _extended(node: Node | None, more: str) -> Node | None:
-    match opened(node):
-        case Elements(json=json):
-            return Elements(json.push("," + more))
-        case Array() as sent if sent:
-            return Elements(Text().push(encode(sent).decode()[1:-1]).push("," + more))
-        case Array() | None:
-            return Elements(Text().push(more))
-        case other:
-            return Elements(Text().push(more)) if other == NULL else None
+def _changing(changes: Iterable[tuple[str | int, Change]]) -> Change:
+    """Several changes to the fields or elements of one value: all of them, or none."""
+
+    def change(node: Node | None) -> Node | None:
+        for key, each in changes:
+            node = edit(node, (key,), each)
+            if node is None:
+                return None
+        return node
+
+    return change
+
+
+def _extending(more: str) -> Change:
+    """Add elements, given as their JSON with commas between, to a list that only grows."""
+
+    def change(node: Node | None) -> Node | None:
+        match opened(node):
+            case Elements(json=json):
+                return Elements(json.push("," + more))
+            case Array() as sent if sent:
+                return Elements(Text().push(encode(sent).decode()[1:-1]).push("," + more))
+            case Array() | None:
+                return Elements(Text().push(more))
+            case other:
+                return Elements(Text().push(more)) if other == NULL else None
+
+    return change
 
 
 def _with_status(item: Node | None, value: Raw) -> Node | None:

@@ -35,5 +35,8 @@ class Text(Struct, frozen=True, gc=False, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Text) and str(self) == str(other)
 
+    def __ne__(self, other: object) -> bool:  # Struct brings its own, which compares the pieces
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(str(self))

@@ -31,6 +31,7 @@ __all__ = [
     "find",
     "opened",
     "text_of",
+    "whole_characters",
 ]
 
 
@@ -100,14 +101,14 @@ def edit(node: Node | None, path: Path, change: Change, missing: Callable[[int],
     way: list[tuple[Any, str | int]] = []
     for key in path:
         kind: Any = Object if isinstance(key, str) else Array
-        node = kind() if node is None or (isinstance(node, Raw) and node == NULL) else opened(node)
+        node = kind() if node is None or node == NULL else opened(node)
         container: Any = node  # Any: one code for keys and for indexes
         if not isinstance(container, kind):
             return None
         way.append((container, key))
         node = container.get(key)
-        if node is None:
-            node = missing(len(way))
+        if node is None or node == NULL:
+            node = missing(len(way)) or node
     node = change(node)
     while way and node is not None:
         container, key = way.pop()
@@ -132,7 +133,7 @@ def encode(node: Node) -> bytes:
     try:
         return _encode(_plain(node))
     except UnicodeEncodeError:  # half of a surrogate pair, which only an event made by hand can hold
-        return _encode(_plain(node, _well_formed))
+        return _encode(_plain(node, whole_characters))
 
 
 def _or_none(decode: Callable[[Raw], _Decoded], raw: Raw) -> _Decoded | None:
@@ -156,5 +157,6 @@ def _plain(node: Node, text: Callable[[str], str] = str) -> Any:
             return node
 
 
-def _well_formed(text: str) -> str:
+def whole_characters(text: str) -> str:
+    """The text with pairs of halves joined, and each half of a surrogate pair that stands alone as U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -8,12 +8,11 @@ Source  docs/reference/events.md, docs/reference/bodies.md
 
 from streamfold.schema import event
 from streamfold.schema.body import decode_annotation, decode_batch, decode_item, decode_part, decode_response
-from streamfold.schema.codec import END_MARKER, UNDECODABLE, decode_event, decode_known_event, well_formed
+from streamfold.schema.codec import UNDECODABLE, decode_event, decode_known_event, is_end_marker, well_formed
 from streamfold.schema.event import *
 from streamfold.schema.response import Response, ResponseStatus, is_terminal_status
 
 __all__ = [
-    "END_MARKER",
     "UNDECODABLE",
     "Response",
     "ResponseStatus",
@@ -25,6 +24,7 @@ __all__ = [
     "decode_part",
     "decode_response",
     "event",
+    "is_end_marker",
     "is_terminal_status",
     "well_formed",
 ]

@@ -21,10 +21,9 @@ from msgspec.json import Decoder
 
 from streamfold.schema.event import EVENT_TYPES, NULL, Event, KnownEvent, UnknownEvent
 
-__all__ = ["END_MARKER", "UNDECODABLE", "decode_event", "decode_known_event", "well_formed"]
+__all__ = ["UNDECODABLE", "decode_event", "decode_known_event", "is_end_marker", "well_formed"]
 
 END_MARKER = b"[DONE]"
-"""The data of the frame that ends a stream on some servers: no event, and no error."""
 
 
 def _either(one: Any, other: Any) -> Any:
@@ -60,17 +59,23 @@ def decode_event(data: bytes) -> Event:
         return _salvage(data, error)
 
 
+def is_end_marker(data: bytes) -> bool:
+    """Whether this is the data of the frame that ends a stream on some servers: no event, and no error."""
+    return data.strip() == END_MARKER
+
+
 def well_formed(data: bytes) -> bytes:
     """The same JSON with each character that no text can hold replaced by U+FFFD; the same object if there is none."""
     try:
         data.decode()
     except UnicodeDecodeError:
         data = data.decode(errors="replace").encode()
-    return _ESCAPE.sub(_replace_lone_surrogate, data) if b"\\u" in data else data
+    mended = _ESCAPE.sub(_replace_lone_surrogate, data) if b"\\u" in data else data
+    return data if mended == data else mended
 
 
 def _salvage(data: bytes, error: Exception) -> Event:
-    if data.strip() == END_MARKER:
+    if is_end_marker(data):
         return UnknownEvent(END_MARKER.decode(), None, data)
     mended = well_formed(data)
     if mended != data:
@@ -96,7 +101,9 @@ def _unknown(data: bytes, mended: bytes, error: Exception) -> UnknownEvent:
 
 # Every escape of a JSON string, left to right, so that an escaped backslash is never read as the start of another:
 # a whole surrogate pair, one half alone (the group), or anything else.
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB]HH\\u[dD][c-fC-F]HH|(u[dD][89a-fA-F]HH)|.)".replace(b"H", b"[0-9a-fA-F]"), re.DOTALL
+)
 
 
 def _replace_lone_surrogate(escape: re.Match[bytes]) -> bytes:
