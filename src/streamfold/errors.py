@@ -62,7 +62,8 @@ class MalformedBody(WireError):
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(kind, reason)
-        self.kind, self.reason = kind, reason
+        self.kind: str = kind
+        self.reason: str = reason
 
     def __str__(self) -> str:
         return f"not a {self.kind}: {self.reason}; look at the body that the server sent"
@@ -84,7 +85,8 @@ class SequenceGap(StreamfoldError):
 
     def __init__(self, expected: int, got: int) -> None:
         super().__init__(expected, got)
-        self.expected, self.got = expected, got
+        self.expected: int = expected
+        self.got: int = got
 
     def __str__(self) -> str:
         where = f"resume after {self.expected - 1}" if self.expected > 0 else "read the stream from its start"
@@ -99,7 +101,8 @@ class NumberNotReached(UsageError):
 
     def __init__(self, at: int, cursor: int | None) -> None:
         super().__init__(at, cursor)
-        self.at, self.cursor = at, cursor
+        self.at: int = at
+        self.cursor: int | None = cursor
 
     def __str__(self) -> str:
         if self.cursor is None:

@@ -15,6 +15,7 @@ FrameDecoder, from the last blank line to the next, and the fast ways go on behi
 """
 
 import re
+from collections.abc import Callable
 
 from streamfold.errors import FrameTooLarge
 from streamfold.schema import UNDECODABLE, Event, decode_event, decode_known_event, is_end_marker
@@ -29,7 +30,8 @@ BLANK_LINES = (b"\n\n", b"\r\n\r\n")
 
 # Frames of the common shape, one behind the other, each giving its data. The last branch takes whatever is left at the
 # first byte that is in no such frame, and gives empty data, which is no event: so nothing is ever skipped unseen.
-find_frames = re.compile(rb"(?:event: .*+\n)?+data: (.*+)\n\n|[\s\S]+").findall
+_FRAMES = re.compile(rb"(?:event: .*+\n)?+data: (.*+)\n\n|[\s\S]+")
+find_frames: Callable[[bytes, int, int], list[bytes]] = _FRAMES.findall
 
 # The beginning of a frame is kept and joined to the next chunk, while it is no longer than this and eight chunks: so
 # each byte is joined few times. A longer one goes to the FrameDecoder, whose time is linear however the bytes come.

@@ -8,7 +8,7 @@ Source  docs/reference/benchmarks.md
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -62,7 +62,7 @@ def describe_machine(libraries: Sequence[str] = ("streamfold", "msgspec")) -> Ma
 # Text
 
 HEADS = ("what", "ours", "reference", "", "ratio (quartiles)", "goal", "")
-VERDICTS = {True: "met", False: "MISSED", None: ""}
+VERDICTS: Mapping[bool | None, str] = {True: "met", False: "MISSED", None: ""}
 
 
 def as_text(report: Report) -> str:

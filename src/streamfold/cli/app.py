@@ -21,7 +21,7 @@ def _version() -> str:
     return version("streamfold")
 
 
-app = App(
+app: App = App(
     name="streamfold",
     help="Event-sourced state for streamed LLM responses.",
     help_format="plaintext",  # its default, Markdown, takes 25 ms to load

@@ -24,7 +24,8 @@ class Failure(StreamfoldError):
 
     def __init__(self, reason: str, exit_code: int = ERROR) -> None:
         super().__init__(reason, exit_code)
-        self.reason, self.exit_code = reason, exit_code
+        self.reason: str = reason
+        self.exit_code: int = exit_code
 
     def __str__(self) -> str:
         return self.reason

@@ -20,7 +20,7 @@ class Output:
     """Where a command's results go. is_terminal: whether somebody looks at it."""
 
     def __init__(self) -> None:
-        self.is_terminal = False
+        self.is_terminal: bool = False
         self._encoding = "utf-8"
         self._file: BinaryIO | None = None
         if sys.stdout is not None:  # it is None where the process was started with its stdout closed

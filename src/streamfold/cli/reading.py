@@ -55,8 +55,8 @@ class Reading:
         at: int | None = None,
         max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES,
     ) -> None:
-        self.state = State.under(policy)
-        self.events = 0
+        self.state: State = State.under(policy)
+        self.events: int = 0
         self._at = at
         self._has_ended = False  # a terminal event came
         self._head = b""  # of a stream without an event yet

@@ -40,7 +40,7 @@ class Source:
     def __init__(self, read: Callable[[int], bytes], *, size: int | None = None) -> None:
         self._read = read
         self.size = size
-        self.position = 0
+        self.position: int = 0
 
     def chunks(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[bytes]:
         """The chunks, unpacked. max_bytes: the most that a gzip file may unpack to.
