@@ -96,7 +96,7 @@ BAD = [
         b'data: {"choices":[]}\n\ndata: {"choices":[]}\n\n',
         [],
         "no Responses stream: none of its 2 events is of a known type",
-        None,
+        ...,
         id="another api",
     ),
     bad(b'data: {"type":"resp', [], "truncated: it ends inside a frame, before the first event", None, id="torn"),
