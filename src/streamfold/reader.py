@@ -102,7 +102,7 @@ class EventReader:
             text = self._catch_up(text, data)
         if CR in text and self._is_between_frames:
             text = self._with_line_feeds(text, data)
-        end = text.rfind(b"\n\n") + 2
+        end = text.rfind(b"\n\n") + 2 if LF in chunk else 0  # without a line end the chunk can complete nothing
         if end > 1 and self._is_between_frames:
             text = self._cut_frames(text, end, data)
         if self._is_between_frames and len(text) <= min(HELD_BYTES + 8 * len(chunk), self._max_frame_bytes):
@@ -119,7 +119,7 @@ class EventReader:
             # A blank line means nothing, but it is no mark: now the decoder knows that the stream has begun.
             self._decode_frames(b"\n", data)
             return text
-        found = [text.find(blank) + len(blank) for blank in BLANK_LINES if blank in text]
+        found = [text.find(blank) + len(blank) for blank in BLANK_LINES if blank in text] if LF in text else []
         end = min(found, default=len(text))
         self._decode_frames(text[:end], data)
         return text[end:]

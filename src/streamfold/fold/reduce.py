@@ -48,15 +48,12 @@ def reduce(state: State, event: Event) -> State:
         delta: Any = event
         cursor: Any = state.cursor
         number: Any = event.sequence_number
-        if (
-            number == cursor + 1
-            and delta.output_index == focus.output_index
-            and (
-                (delta.content_index == focus.index and not delta.logprobs)
-                if focus.grows is OutputTextDelta
-                else focus.index_of(delta) == focus.index
-            )
-        ):
+        if number == cursor + 1 and delta.output_index == focus.output_index:
+            if focus.grows is OutputTextDelta:
+                if delta.content_index != focus.index or delta.logprobs:
+                    return apply(state, event)
+            elif focus.index_of(delta) != focus.index:
+                return apply(state, event)
             after = State(number, focus, state, delta.delta)
             return after if number & WITHIN_BLOCK else _joined(after)
     return apply(state, event)

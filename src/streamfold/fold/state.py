@@ -136,9 +136,9 @@ def grown(state: State) -> Text:
     """The text in focus with the fragments that were added since it was last joined."""
     fragments: list[str] = []
     text = state.focus.text
-    while state.previous is not None:
+    while (previous := state.previous) is not None:
         fragments.append(state.fragment)
-        state = state.previous
+        state = previous
     if not fragments:
         return text
     fragments.reverse()

@@ -44,9 +44,13 @@ class Elements(Struct, frozen=True, gc=False):
 class Object(dict[str, "Node"]):
     """A JSON object, opened."""
 
+    __slots__ = ()
+
 
 class Array(dict[int, "Node"]):
     """A JSON array, opened: index to value, with holes where nothing came yet."""
+
+    __slots__ = ()
 
 
 Node: TypeAlias = Raw | Text | Elements | Object | Array
@@ -83,39 +87,46 @@ def nothing(depth: int) -> None:
 def find(node: Node | None, path: Path) -> Node | None:
     """What stands at this path; None where nothing does."""
     for key in path:
-        kind: Any = Object if isinstance(key, str) else Array
-        container: Any = opened(node)  # Any: one code for keys and for indexes
+        kind: Any = Object if type(key) is str else Array  # Any: one code for keys and for indexes
+        container: Any = opened(node) if type(node) is Raw else node
         if not isinstance(container, kind):
             return None
         node = container.get(key)
     return node
 
 
-def edit(node: Node | None, path: Path, change: Change, missing: Callable[[int], Node | None] = nothing) -> Node | None:
+def edit(root: Node | None, path: Path, change: Change, missing: Callable[[int], Node | None] = nothing) -> Node | None:
     """The tree with `change` made to what stands at this path; what lacks on the way there is created.
 
     missing: asked for what to put where nothing stands, with the number of keys that lead there; where it knows
     nothing either, an empty object or array is made, and `change` is given None.
-    Returns: the new tree, or None where a value on the way can hold no such key, or `change` gave None.
+    Returns: the new tree; the very same one where `change` gave back what it was given; None where a value on the way
+    can hold no such key, or `change` gave None.
     """
-    way: list[tuple[Any, str | int]] = []
+    way: list[Any] = []
+    node = found = root
     for key in path:
-        kind: Any = Object if isinstance(key, str) else Array
-        node = kind() if node is None or node == NULL else opened(node)
-        container: Any = node  # Any: one code for keys and for indexes
+        kind: Any = Object if type(key) is str else Array  # Any: one code for keys and for indexes
+        container: Any = node
+        if node is None or type(node) is Raw:
+            container = kind() if node is None or node == NULL else opened(node)
         if not isinstance(container, kind):
             return None
-        way.append((container, key))
-        node = container.get(key)
-        if node is None or node == NULL:
+        way.append(container)
+        node = found = container.get(key)
+        if node is None or (type(node) is Raw and node == NULL):
             node = missing(len(way)) or node
-    node = change(node)
-    while way and node is not None:
-        container, key = way.pop()
+    changed = change(node)
+    if changed is found and changed is not None:
+        return root
+    for key in reversed(path):
+        if changed is None:
+            return None
+        container = way.pop()
         copy: Any = type(container)(container)
-        copy[key] = node
-        node = copy
-    return node
+        copy[key] = changed
+        changed = copy
+    return changed
 
 
 def text_of(node: Node | None) -> Text | None:

@@ -118,7 +118,7 @@ class FrameDecoder:
         Only new bytes are searched, and a bytearray grows in place: each byte is looked at a fixed number of times.
         """
         text = self._line_end + text if self._held else text.lstrip(b"\n")
-        blocks = text.split(b"\n\n")
+        blocks = text.split(b"\n\n") if b"\n" in text else [text]
         self._held += blocks[0]
         if len(blocks) > 1:
             blocks[0] = bytes(self._held)
