@@ -1,6 +1,6 @@
 """Draw docs/assets/demo.svg: what `streamfold demo` shows when two thirds of its stream are in.
 
-    python docs/assets/make_demo_picture.py
+python docs/assets/make_demo_picture.py
 """
 
 import io

@@ -43,6 +43,8 @@ class _Envelope(Struct):
     sequence_number: Raw = NULL
 
 
+DEEP = 500  # openings; Python 3.11 gives up at about twice as many levels, less what the caller's stack has taken
+
 _decode_envelope = Decoder(_Envelope).decode
 _decode_text = Decoder(str).decode
 _decode_number = Decoder(int | None).decode
@@ -91,12 +93,18 @@ def _unknown(data: bytes, mended: bytes, error: Exception) -> UnknownEvent:
         envelope = _decode_envelope(mended)
         name = _decode_text(envelope.type)
     except UNDECODABLE as unreadable:
-        return UnknownEvent("", None, data, str(unreadable))
-    reason = str(error) if name in EVENT_TYPES else ""
+        return UnknownEvent("", None, data, _reason(data, unreadable))
+    reason = _reason(data, error) if name in EVENT_TYPES else ""
     try:
         return UnknownEvent(name, _decode_number(envelope.sequence_number), data, reason)
     except ValidationError:
         return UnknownEvent(name, None, data, reason or "sequence_number is no whole number")
+
+
+def _reason(data: bytes, error: Exception) -> str:
+    """Why the data did not decode. How deep the decoder can go depends on the stack it is called from: the words do not."""
+    is_deep = data.count(b"[") + data.count(b"{") > DEEP
+    return "nested too deeply" if is_deep or isinstance(error, RecursionError) else str(error)
 
 
 # Every escape of a JSON string, left to right, so that an escaped backslash is never read as the start of another:
