@@ -66,22 +66,21 @@ def _joined(state: State) -> State:
 
 def apply(state: State, event: Event) -> State:
     """The general way, for every event: judge its number, settle the text, take the step of its type."""
-    document = state.focus.document
+    known = state.focus.document
+    expected = None if state.cursor is None or not known.is_numbered else state.cursor + 1
     number = event.sequence_number
-    expected = None if state.cursor is None or not document.is_numbered else state.cursor + 1
-    verdict = Verdict.NEXT if number == expected else judge(number, expected=expected, policy=document.policy)
-    if verdict is Verdict.DUPLICATE:
-        return state
-    if verdict is Verdict.AHEAD and number is not None and expected is not None:
-        raise SequenceGap(expected, number)
-    if number is None and isinstance(event, UnknownEvent) and event.error:
-        return _with_unreadable(state)
-    if number is None and isinstance(event, UnknownEvent) and is_end_marker(event.data):
-        return state
-    at = _next_cursor(state, number)
-    document = settled(state)
-    if number is None or number != expected:
-        document = _numbered(document, event, at, is_first=expected is None)
+    if number is not None and number == expected:
+        at, document = number, settled(state)
+    else:
+        verdict = judge(number, expected=expected, policy=known.policy)
+        if verdict is Verdict.DUPLICATE:
+            return state
+        if verdict is Verdict.AHEAD and number is not None and expected is not None:
+            raise SequenceGap(expected, number)
+        if number is None and isinstance(event, UnknownEvent) and (event.error or is_end_marker(event.data)):
+            return _with_unreadable(state) if event.error else state
+        at = _next_cursor(state, number)
+        document = _numbered(settled(state), event, at, is_first=expected is None)
     step = STEPS[type(event)]
     if document.is_closed and step not in AFTER_TERMINAL:
         return State(at, Focus(document.note(AnomalyKind.AFTER_TERMINAL, at)))
