@@ -248,6 +248,17 @@ def test_unknown_events_and_keepalive_move_the_cursor_and_nothing_else(story: St
     assert seen(after)[1:] == seen(state)[1:]
 
 
+def test_unknown_events_and_keepalive_move_the_cursor_and_nothing_else_on_every_recording(recording: Recording) -> None:
+    events = events_of(recording)
+    for state in [*states(events, start(recording))][:: max(1, len(events) // 10)]:
+        for name in ("keepalive", "response.not_known_yet"):
+            number = None if recording.name in UNNUMBERED else (state.cursor or 0) + 1
+            silent = decode_event(msgspec.json.encode({"type": name, "sequence_number": number}))
+            after = reduce(state, silent)
+            assert (after.cursor, seen(after)[1:3]) == ((state.cursor or 0) + 1, seen(state)[1:3])
+            assert snapshot_json(after) == snapshot_json(state)
+
+
 def test_every_type_without_a_fold_operation_is_silent() -> None:
     assert "keepalive" in SILENT
     assert "response.audio.delta" in SILENT
@@ -264,6 +275,15 @@ def test_streams_without_sequence_numbers_fold_by_order_of_arrival(story: Story)
     assert seen(state)[1:3] == seen(fold(story.events))[1:3]
     assert state.cursor == len(bare) - 1
     assert [(a.kind, a.count, a.first) for a in state.anomalies] == [(AnomalyKind.UNNUMBERED, len(bare), 0)]
+
+
+def test_streams_without_sequence_numbers_fold_by_order_of_arrival_on_every_recording(recording: Recording) -> None:
+    events = events_of(recording)
+    bare = [msgspec.structs.replace(event, sequence_number=None) for event in events]
+    state = fold(bare)
+    assert snapshot_json(state) == snapshot_json(fold(events, start(recording)))
+    assert state.cursor == len(events) - 1
+    assert {anomaly.kind for anomaly in state.anomalies} >= {AnomalyKind.UNNUMBERED}
 
 
 @pytest.mark.parametrize(
