@@ -158,7 +158,7 @@ def test_another_version_is_refused_by_its_number(version: int) -> None:
         pytest.param(saved(head="a"), "Expected `object`, got `str`", id="a head that is a string"),
         pytest.param(saved(head={"text": "a"}), "its Response is no Response", id="a head that is a text"),
         pytest.param(saved(head={"values": {}}), "its Response is no Response", id="a head that is an array"),
-        pytest.param(saved(head={"raw": {}}), "its Response is no Response", id="a head that is bytes"),
+        pytest.param(saved(head={"raw": []}), "its Response is no Response", id="a head of other bytes"),
         pytest.param(saved(output=None), "its Response is no Response", id="no output"),
         pytest.param(saved(output={"fields": {}}), "its Response is no Response", id="an output that is an object"),
         pytest.param(saved(output={"elements": []}), "its Response is no Response", id="an output of elements"),

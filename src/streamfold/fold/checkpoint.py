@@ -22,7 +22,7 @@ from streamfold.fold.place import MAX_INDEX
 from streamfold.fold.sequence import SequencePolicy
 from streamfold.fold.state import Document, Focus, State, StreamError, settled
 from streamfold.fold.text import Text
-from streamfold.fold.tree import Array, Elements, Node, Object, whole_characters
+from streamfold.fold.tree import Array, Elements, Node, Object, opened, whole_characters
 
 __all__ = ["checkpoint", "restore"]
 
@@ -99,7 +99,11 @@ def restore(data: bytes) -> State:
         head, output = (_restored(node) if node != Raw(b"null") else None for node in (saved.head, saved.output))
     except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedCheckpoint(str(error)) from error
-    if not isinstance(output, Array) or not isinstance(head, Object | None):
+    if (
+        not isinstance(output, Array)
+        or not isinstance(head, Raw | Object | None)
+        or not isinstance(opened(head), Object | None)
+    ):
         raise MalformedCheckpoint("its Response is no Response")
     document = Document(
         head=head,

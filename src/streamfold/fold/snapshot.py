@@ -7,7 +7,7 @@ Source  docs/reference/response.md
 """
 
 from streamfold.fold.state import State, settled
-from streamfold.fold.tree import Object, encode
+from streamfold.fold.tree import Object, encode, opened
 from streamfold.schema import Response, decode_response
 
 __all__ = ["snapshot", "snapshot_json"]
@@ -22,7 +22,9 @@ def snapshot_json(state: State) -> bytes:
     document = settled(state)
     if document.head is not None and not document.output:
         return encode(document.head)
-    return encode(Object({**(document.head or {}), "output": document.output}))
+    head = opened(document.head)
+    fields = head if isinstance(head, Object) else Object()
+    return encode(Object({**fields, "output": document.output}))
 
 
 def snapshot(state: State) -> Response:

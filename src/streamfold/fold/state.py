@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 from msgspec.structs import replace
 
 from streamfold.fold.anomaly import Anomaly, AnomalyKind, noted
@@ -38,11 +38,11 @@ class StreamError(Struct, frozen=True, gc=False):
 class Document(Struct, frozen=True, gc=False):
     """The Response so far, opened only where events touched it, and what is known beside it.
 
-    head: the fields of the last Response that came, None before the first. output: the items by index.
+    head: the last Response that came, None before the first; its own output is passed over where `output` has items. output: the items by index.
     is_numbered: a sequence number was read on the wire. is_closed: a terminal event was applied.
     """
 
-    head: Object | None = None
+    head: Raw | Object | None = None
     output: Array = field(default_factory=Array)
     status: str | None = None
     error: StreamError | None = None

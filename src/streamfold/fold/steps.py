@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from msgspec import Raw
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
 from msgspec.structs import replace
 
 from streamfold.fold.anomaly import AnomalyKind
@@ -19,8 +20,8 @@ from streamfold.fold.place import Place, are_within_bounds, shell
 from streamfold.fold.state import Document, StreamError
 from streamfold.fold.text import Text
 from streamfold.fold.tree import NULL, Array, Change, Elements, Node, Object, edit, encode, find, opened, text_of
+from streamfold.schema import UNDECODABLE, well_formed
 from streamfold.schema import event as wire
-from streamfold.schema import well_formed
 
 __all__ = ["GROWS", "STEPS", "Step"]
 
@@ -67,16 +68,27 @@ GROWS: Mapping[type, Place] = {
 # The Response as a whole
 
 
+class _Glance(Struct, gc=False):
+    """What the fold reads of a Response: all else stays unread."""
+
+    status: Raw = NULL
+    output: Raw = NULL
+
+
+_decode_glance = Decoder(_Glance).decode
+
+
 def take_snapshot(document: Document, event: wire.ResponseEvent, at: int) -> Document:
     """Every field becomes the snapshot's; folded output stays where the snapshot has none."""
-    head = opened(event.response)
-    if not isinstance(head, Object):
+    try:
+        glance = _decode_glance(event.response)
+    except UNDECODABLE:  # no object, which only an event made by hand can hold; or nested as deep as it just could be
         return document.note(AnomalyKind.MISFIT, at)
-    output = opened(head.get("output"))
-    status = text_of(head.get("status"))
+    output = opened(glance.output)
+    status = text_of(glance.status)
     return replace(
         document,
-        head=head,
+        head=event.response,
         output=output if isinstance(output, Array) and output else document.output,
         status=str(status) or None if status is not None else None,
     )
