@@ -61,7 +61,10 @@ def reduce(state: State, event: Event) -> State:
 
 def _joined(state: State) -> State:
     """The same state at the end of a block: its fragments are one piece of the text, and its chain is done."""
-    return State(state.cursor, replace(state.focus, text=grown(state), is_written=False))
+    at = state.focus
+    text = grown(state)
+    focus = Focus(at.document, at.grows, at.output_index, at.index_of, at.index, at.path, text, is_written=False)
+    return State(state.cursor, focus)
 
 
 def apply(state: State, event: Event) -> State:
