@@ -53,10 +53,9 @@ class EventReader:
         self._held = b""  # the beginning of a frame, while the decoder holds nothing
         self._has_begun = False
         self._is_between_frames = False  # the decoder's own, read once after it was fed
-        self._usual_head: bytes | tuple[()] = (
-            NO_HEAD  # what stood before the data of the last frame that was a whole chunk
-        )
-        self._head: bytes | tuple[()] = NO_HEAD  # the same, while a chunk would begin with a frame
+        # What stood before the data of the last frame that was a whole chunk; and the same, while a frame comes next.
+        self._usual_head: bytes | tuple[()] = NO_HEAD
+        self._head: bytes | tuple[()] = NO_HEAD
         self.payloads: list[bytes] = []
 
     @property

@@ -52,14 +52,16 @@ def has_a_plain_door(module: Module) -> Iterator[str]:
     lists = 0
     for node in module.tree.body:
         match node:
-            case ast.Expr(value=ast.Constant(value=str())):
-                pass
+            # its docstring; and a module of many plain declarations lists its own names
+            case (
+                ast.Expr(value=ast.Constant(value=str()))
+                | ast.AugAssign(target=ast.Name(id="__all__"), value=ast.Attribute(attr="__all__"))
+            ):
+                continue
             case ast.Import(names=names) | ast.ImportFrom(names=names):
                 imported |= {alias.asname or alias.name for alias in names}
             case ast.Assign(targets=[ast.Name(id="__all__")], value=ast.List() | ast.Tuple()):
                 lists += 1
-            case ast.AugAssign(target=ast.Name(id="__all__"), value=ast.Attribute(attr="__all__")):
-                pass  # a module of many plain declarations lists its own names
             case _:
                 yield f"{module.path}:{node.lineno}: a door has no logic"
     if not lists:

@@ -23,6 +23,17 @@ def start(*arguments: str | Path, stdin: int = subprocess.DEVNULL) -> "subproces
     return subprocess.Popen([*COMMAND, *map(str, arguments)], stdin=stdin, stdout=PIPE, stderr=PIPE)
 
 
+def watching() -> "subprocess.Popen[bytes]":
+    """A command that watches what a slow producer writes, and has shown the first three letters of it."""
+    process = start("fold", "-", "--watch", stdin=PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"".join(FRAMES[:4]))
+    process.stdin.flush()
+    assert process.stdout.read(3) == b"Hel"
+    return process
+
+
 def test_a_file_through_a_pipe(save: Save) -> None:
     with save(FRAMES).open("rb") as file, start("fold", "-", "--json", stdin=file.fileno()) as process:
         out, err = process.communicate(timeout=20)
@@ -31,24 +42,14 @@ def test_a_file_through_a_pipe(save: Save) -> None:
 
 
 def test_a_slow_producer_is_shown_as_it_writes() -> None:
-    with start("fold", "-", "--watch", stdin=PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(b"".join(FRAMES[:4]))
-        process.stdin.flush()
-        assert process.stdout.read(3) == b"Hel"
-        process.stdin.write(b"".join(FRAMES[4:]))
-        out, err = process.communicate(timeout=20)
+    with watching() as process:
+        out, err = process.communicate(b"".join(FRAMES[4:]), timeout=20)
     assert (process.returncode, out, err) == (0, b"lo world", b"")
 
 
 def test_ctrl_c_ends_cleanly_and_tells_where() -> None:
-    with start("fold", "-", "--watch", stdin=PIPE) as process:
-        assert process.stdin is not None
+    with watching() as process:
         assert process.stdout is not None
-        process.stdin.write(b"".join(FRAMES[:4]))
-        process.stdin.flush()
-        assert process.stdout.read(3) == b"Hel"
         process.send_signal(signal.SIGINT)
         process.wait(timeout=20)
         assert process.stdout.read() == b""
@@ -100,8 +101,7 @@ def test_without_the_extra_one_line_says_how_to_install_it(library: str) -> None
 
 def test_the_installed_command_is_the_same() -> None:
     script = Path(sys.executable).with_name("streamfold")
-    if not script.exists():
-        pytest.skip("the package is not installed in this environment")
+    assert script.exists(), "the package is not installed in this environment: `make test` installs it"
     done = subprocess.run([script, "--version"], capture_output=True, check=True, timeout=20)
     module = subprocess.run([*COMMAND, "--version"], capture_output=True, check=True, timeout=20)
     assert done.stdout == module.stdout

@@ -64,9 +64,16 @@ def sentences(kind: type[KnownEvent]) -> list[str]:
     return [f"Appends `delta` to `{path_of(place)}`."]
 
 
+class FieldNames:
+    """An event each of whose fields holds its own name, so that a place tells which one it reads."""
+
+    def __getattr__(self, name: str) -> str:
+        return name
+
+
 def path_of(place: Place) -> str:
     """The place as the page writes it: the index of a list is the event's field that holds it."""
-    index = place.index_of.__reduce__()[1][0]  # type: ignore[index]  # the name that the attrgetter was made with
+    index = place.index_of(FieldNames())
     listed = f".{'.'.join(place.list_path)}[{index}]" if place.list_path else ""
     tail = "".join(f".{key}" for key in place.tail)
     return f"output[output_index]{listed}{tail}"

@@ -186,9 +186,10 @@ def test_logprobs_keep_the_likeliest_other_tokens() -> None:
     )
 
 
-def test_an_item_cannot_be_changed() -> None:
-    with pytest.raises(AttributeError):
-        setattr(FilePath(), "file_id", "f")  # noqa: B010  a plain assignment is refused by the type checker too
+@pytest.mark.parametrize("field", ["file_id", "index"])
+def test_an_item_cannot_be_changed(field: str) -> None:
+    with pytest.raises(AttributeError, match="immutable"):
+        setattr(FilePath(), field, None)
 
 
 @pytest.mark.parametrize("unknown", [UnknownItem, UnknownPart, UnknownAnnotation])
