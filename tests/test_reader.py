@@ -90,6 +90,21 @@ def test_pieces_of_frames_in_any_order_give_the_events_of_their_frames(pieces: l
     assert read([b"".join(pieces)]) == expected
 
 
+@given(
+    st.lists(
+        st.sampled_from([FRAME % 1, b"event: keepalive\ndata: ", b"data: {}\n\n", b"{}", b"\n", b"\r\n", b"id: 1\n"]),
+        max_size=12,
+    ),
+    st.integers(1, 200),
+)
+def test_frames_that_begin_as_the_last_one_did_hide_no_others(pieces: list[bytes], size: int) -> None:
+    body = b"".join(pieces)
+    decoder = FrameDecoder()
+    expected = [decode_event(frame.data) for frame in decoder.feed(frames(2) + body)]
+    assert read([frames(2), body]) == expected
+    assert read([frames(2), *(body[place : place + size] for place in range(0, len(body), size))]) == expected
+
+
 def test_an_event_is_given_with_the_chunk_that_ends_it() -> None:
     reader = EventReader()
     for number in range(5):

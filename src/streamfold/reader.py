@@ -8,10 +8,11 @@ Source  docs/explanation/reader.md has the measurements
 
 `FrameDecoder` is the truth for every stream. Three shapes of stream go past it, faster:
 one whole frame in a chunk (a server that writes and flushes each event) is cut out by three searches; many frames in
-a chunk (a fast server, a file, a log) are cut out by one regular expression and decoded by one loop in C; and frames
-that end in CR LF become such frames first. A frame is of that shape when it is one `data:` line, with or without an
-`event:` line before it. Whatever is not (comments, ids, data in several lines, a lone CR, a BOM) goes to the
-FrameDecoder, from the last blank line to the next, and the fast ways go on behind it.
+a chunk (a fast server, a file, a log) are split where the next one begins as the last one did, or else cut out by one
+regular expression, and decoded by one loop in C; and frames that end in CR LF become such frames first. A frame is of
+that shape when it is one `data:` line, with or without an `event:` line before it. Whatever is not (comments, ids,
+data in several lines, a lone CR, a BOM) goes to the FrameDecoder, from the last blank line to the next, and the fast
+ways go on behind it.
 """
 
 import re
@@ -31,7 +32,7 @@ BLANK_LINES = (b"\n\n", b"\r\n\r\n")
 # Frames of the common shape, one behind the other, each giving its data. The last branch takes whatever is left at the
 # first byte that is in no such frame, and gives empty data, which is no event: so nothing is ever skipped unseen.
 _FRAMES = re.compile(rb"(?:event: .*+\n)?+data: (.*+)\n\n|[\s\S]+")
-find_frames: Callable[[bytes, int, int], list[bytes]] = _FRAMES.findall
+find_frames: Callable[[bytes], list[bytes]] = _FRAMES.findall
 
 # The beginning of a frame is kept and joined to the next chunk, while it is no longer than this and eight chunks: so
 # each byte is joined few times. A longer one goes to the FrameDecoder, whose time is linear however the bytes come.
@@ -53,8 +54,8 @@ class EventReader:
         self._held = b""  # the beginning of a frame, while the decoder holds nothing
         self._has_begun = False
         self._is_between_frames = False  # the decoder's own, read once after it was fed
-        # What stood before the data of the last frame that was a whole chunk; and the same, while a frame comes next.
-        self._usual_head: bytes | tuple[()] = NO_HEAD
+        # What stood before the data of the last frame that the regular expression took; the same, while a frame is next.
+        self._usual_head = b""
         self._head: bytes | tuple[()] = NO_HEAD
         self.payloads: list[bytes] = []
 
@@ -104,9 +105,10 @@ class EventReader:
         end = text.rfind(b"\n\n") + 2 if LF in chunk else 0  # without a line end the chunk can complete nothing
         if end > 1 and self._is_between_frames:
             text = self._cut_frames(text, end, data)
-        if self._is_between_frames and len(text) <= min(HELD_BYTES + 8 * len(chunk), self._max_frame_bytes):
+        is_short = len(text) <= HELD_BYTES + 8 * len(chunk) and len(text) <= self._max_frame_bytes
+        if self._is_between_frames and is_short:
             self._held = text
-            self._head = NO_HEAD if text else self._usual_head
+            self._head = NO_HEAD if text else self._usual_head or NO_HEAD
         elif text:
             self._decode_frames(text, data)
         return self._decode(data)
@@ -124,15 +126,24 @@ class EventReader:
         return text[end:]
 
     def _cut_frames(self, text: bytes, end: int, data: list[bytes]) -> bytes:
-        """Take the data of whole frames with one regular expression; where one is of another shape, by the decoder.
+        """Take the data of whole frames; where one is of another shape, by the decoder.
 
         Returns: the text from `end` on, where the frames end.
         """
-        found = find_frames(text, 0, end) if end <= self._max_frame_bytes else [b""]
+        head = self._usual_head
+        if head and text.startswith(head) and end <= self._max_frame_bytes:
+            # Between two frames that begin alike stands the same: splitting there is faster than the expression.
+            pieces = text[len(head) : end - 2].split(b"\n\n" + head)
+            if LF not in b"".join(pieces):
+                data += pieces
+                return text[end:]
+            found = _found_in(pieces, head)
+        else:
+            found = find_frames(text[:end]) if end <= self._max_frame_bytes else [b""]
         if all(found):
             data += found
-            if len(found) == 1:
-                self._usual_head = text[: end - len(found[0]) - 2]
+            begin = text.rfind(b"\n\n", 0, end - 2) + 2 if len(found) > 1 else 0
+            self._usual_head = text[begin : end - len(found[-1]) - 2]
         else:
             self._decode_frames(text[:end], data)
         return text[end:]
@@ -166,3 +177,14 @@ class EventReader:
             events = [decode_event(one) for one in data]
         self.payloads = data
         return events
+
+
+def _found_in(pieces: list[bytes], head: bytes) -> list[bytes]:
+    """The data of each frame, where some pieces hold more than one; among them empty data, as `find_frames` gives it."""
+    found: list[bytes] = []
+    for piece in pieces:
+        if LF in piece:
+            found += find_frames(head + piece + b"\n\n")
+        else:
+            found.append(piece)
+    return found

@@ -9,8 +9,9 @@ from streamfold.fold.anomaly import AnomalyKind
 from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK, reduce
 from streamfold.fold.replay import fold, states
 from streamfold.fold.sequence import SequencePolicy
-from streamfold.fold.state import Document, State, StreamError, grown, settled
+from streamfold.fold.state import Document, State, StreamError, grown, settled, without_text, written
 from streamfold.fold.text import Text
+from streamfold.fold.tree import find
 from streamfold.schema import ErrorEvent, Event, OutputItemAdded
 from tests.fold.made import MESSAGE, added, completed, created, delta, keepalive
 
@@ -62,10 +63,28 @@ def test_the_status_is_the_word_of_the_last_response(status: str, is_terminal: b
         assert (state.status, state.is_terminal) == (status, is_terminal)
 
 
+@pytest.mark.parametrize(
+    ("events", "is_numbered"),
+    [
+        pytest.param([], False, id="nothing seen"),
+        pytest.param([created(7)], True, id="a number of its own"),
+        pytest.param([created(None), keepalive(None)], False, id="none"),
+        pytest.param([created(0), keepalive(None)], True, id="one event without"),
+    ],
+)
+def test_a_state_knows_whether_its_cursor_is_the_servers(events: list[Event], is_numbered: bool) -> None:
+    assert fold(events).is_numbered is is_numbered
+
+
 def test_what_was_tolerated_and_what_the_stream_said_are_told() -> None:
     state = fold([keepalive(None), ErrorEvent(sequence_number=None, code="overloaded")])
     assert [anomaly.kind for anomaly in state.anomalies] == [AnomalyKind.UNNUMBERED]
     assert state.error == StreamError(code="overloaded")
+
+
+@pytest.mark.parametrize(("number", "expected"), [(0, True), (None, False)])
+def test_whether_the_server_numbers_its_events_is_known(number: int | None, expected: bool) -> None:
+    assert fold([keepalive(number)]).is_numbered is expected
 
 
 def test_a_state_shows_itself_in_one_line() -> None:
@@ -122,7 +141,7 @@ def test_the_output_text_follows_the_indexes_and_not_the_arrival() -> None:
 def test_a_growing_text_reads_whole_at_every_length(length: int) -> None:
     state = fold(STREAM[:length])
     expected = "".join(f"{number} " for number in range(2, length))
-    assert state.output_text == str(grown(state)) == expected
+    assert state.output_text == str(grown(state).text) == expected
 
 
 def test_no_chain_of_states_is_longer_than_a_block() -> None:
@@ -142,7 +161,23 @@ def test_a_fragment_costs_no_copy_of_the_document() -> None:
 
 
 def test_a_state_without_a_growing_text_has_none() -> None:
-    assert grown(fold([created(0), added(1)])) == Text()
+    document = grown(fold([created(0), added(1)]))
+    assert (document.path, document.text) == ((), Text())
+    assert written(document) is document
+
+
+def test_a_growing_text_is_written_into_the_output_only_when_it_is_asked_for() -> None:
+    document = grown(fold(STREAM[:9]))
+    assert document.path == (0, "content", 0, "text")
+    ended = written(document)
+    assert (ended.path, ended.text) == ((), Text())
+    assert str(find(ended.output, document.path)) == str(document.text) != str(find(document.output, document.path))
+
+
+def test_a_text_that_is_forgotten_leaves_the_output_as_it_was() -> None:
+    document = grown(fold(STREAM[:9]))
+    forgotten = without_text(document)
+    assert (forgotten.path, forgotten.text, forgotten.output) == ((), Text(), document.output)
 
 
 def test_settling_a_state_leaves_it_as_it_was() -> None:

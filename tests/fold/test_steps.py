@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from streamfold.fold.checkpoint import checkpoint, restore
 from streamfold.fold.place import MAX_INDEX
 from streamfold.fold.reduce import reduce
 from streamfold.fold.replay import fold
@@ -687,6 +688,57 @@ def test_a_logprob_keeps_its_own_spelling_and_its_broken_characters_are_replaced
     text = wire.OutputTextDelta(sequence_number=0, output_index=0, content_index=0, delta="", logprobs=values)
     logprobs = find(fold([text]).focus.document.output, (0, "content", 0, "logprobs"))
     assert logprobs == Elements(Text().push('{"p": -1.90E-7},"\ufffd"'))
+
+
+def test_logprobs_of_a_text_that_is_refused_are_refused_with_it() -> None:
+    """Whether or not another text was growing, which is written first."""
+    broken = added(0, {"content": [{"text": 5}]})
+    for before in ([broken], [broken, delta(1, item=1), delta(2, item=1)]):
+        refused = event("response.output_text.delta", len(before), **TEXT_DELTA, logprobs=[1])
+        state = fold([*before, refused])
+        assert seen(state)["output"][0] == {"content": [{"text": 5}]}
+        assert tolerated(state)[-1] == ("misfit", 1, len(before))
+
+
+# A text that grows while other events come
+
+OTHER_EVENTS: list[Any] = [
+    pytest.param("response.output_text.annotation.added", {"annotation_index": 0, "annotation": {"a": 1}}, id="beside"),
+    pytest.param("response.content_part.added", {"content_index": 1, "part": {"text": ""}}, id="another part"),
+    pytest.param("response.output_item.added", {"output_index": 1, "item": {"type": "any"}}, id="another item"),
+    pytest.param("response.mcp_call.failed", {}, id="the status of its item"),
+    pytest.param("response.mcp_call.failed", {"output_index": 1}, id="the status of another item"),
+    pytest.param("response.output_item.done", {"item": None}, id="an item that is null"),
+    pytest.param("response.content_part.done", {"content_index": -1, "part": {}}, id="a part that is refused"),
+    pytest.param("response.in_progress", {"response": {"output": []}}, id="a snapshot without output"),
+    pytest.param("keepalive", {}, id="silence"),
+]
+
+
+@pytest.mark.parametrize(("name", "fields"), OTHER_EVENTS)
+def test_a_text_that_grows_goes_on_behind_an_event_that_leaves_it(name: str, fields: JsonObject) -> None:
+    growing = fold([added(0, MESSAGE | {"status": "in_progress"}), delta(1, "a"), delta(2, "b")])
+    other = event(name, 3, **{"output_index": 0, "content_index": 0, "item_id": "i"} | fields)
+    assert fold([other, delta(4, "c"), delta(5, "d")], growing).output_text == "abcd"
+    settled = restore(checkpoint(growing))
+    assert seen(reduce(growing, other)) == seen(reduce(settled, other))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "expected"),
+    [
+        pytest.param("output_text.done", {"text": "ab"}, "abc", id="the same text"),
+        pytest.param("output_text.done", {"text": "other"}, "otherc", id="another text"),
+        pytest.param("content_part.done", {"part": {"type": "output_text", "text": "P"}}, "Pc", id="its part"),
+        pytest.param("output_item.done", {"item": {"type": "message"}}, "c", id="its item"),
+        pytest.param("in_progress", {"response": {"output": [MESSAGE]}}, "c", id="the whole output"),
+    ],
+)
+def test_a_text_that_grew_is_forgotten_where_its_place_is_taken(name: str, fields: JsonObject, expected: str) -> None:
+    growing = fold([added(0), delta(1, "a"), delta(2, "b")])
+    taken = reduce(growing, event(f"response.{name}", 3, **{"output_index": 0, "content_index": 0} | fields))
+    assert taken.output_text == expected.removesuffix("c")
+    assert reduce(taken, delta(4, "c")).output_text == expected
 
 
 # Statuses

@@ -6,6 +6,7 @@ Units   sequence numbers
 Source  docs/explanation/state.md
 """
 
+from streamfold.fold.adopt import adopt
 from streamfold.fold.anomaly import Anomaly, AnomalyKind
 from streamfold.fold.checkpoint import checkpoint, restore
 from streamfold.fold.reduce import reduce
@@ -20,6 +21,7 @@ __all__ = [
     "SequencePolicy",
     "State",
     "StreamError",
+    "adopt",
     "checkpoint",
     "fold",
     "reduce",

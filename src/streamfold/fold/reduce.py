@@ -17,10 +17,8 @@ from msgspec.structs import replace
 from streamfold.errors import SequenceGap
 from streamfold.fold.anomaly import AnomalyKind
 from streamfold.fold.sequence import SequencePolicy, Verdict, judge
-from streamfold.fold.state import Document, Focus, State, grown, settled
+from streamfold.fold.state import Document, Focus, State, grown
 from streamfold.fold.steps import GROWS, STEPS, keep, note_malformed, take_terminal
-from streamfold.fold.text import Text
-from streamfold.fold.tree import find
 from streamfold.schema import Event, OutputTextDelta, UnknownEvent, is_end_marker
 
 __all__ = ["reduce"]
@@ -44,36 +42,34 @@ def reduce(state: State, event: Event) -> State:
     # The fast way, all inline, for this is where the time of a stream goes: the event is of the type in focus, is
     # numbered next, and points to the text in focus. A focus is only where a cursor is, so that is a number here.
     focus = state.focus
-    if type(event) is focus.grows:
+    grows = focus.grows
+    if type(event) is grows:
         delta: Any = event
         cursor: Any = state.cursor
         number: Any = event.sequence_number
         if number == cursor + 1 and delta.output_index == focus.output_index:
-            if focus.grows is OutputTextDelta:
+            if grows is OutputTextDelta:
                 if delta.content_index != focus.index or delta.logprobs:
                     return apply(state, event)
             elif focus.index_of(delta) != focus.index:
                 return apply(state, event)
             after = State(number, focus, state, delta.delta)
-            return after if number & WITHIN_BLOCK else _joined(after)
+            return after if number & WITHIN_BLOCK else State(number, _with(focus, grown(after)))
     return apply(state, event)
 
 
-def _joined(state: State) -> State:
-    """The same state at the end of a block: its fragments are one piece of the text, and its chain is done."""
-    at = state.focus
-    text = grown(state)
-    focus = Focus(at.document, at.grows, at.output_index, at.index_of, at.index, at.path, text, is_written=False)
-    return State(state.cursor, focus)
+def _with(focus: Focus, document: Document) -> Focus:
+    """The same focus on a later document: the same events add to the same text."""
+    return Focus(document, focus.grows, focus.output_index, focus.index_of, focus.index)
 
 
 def apply(state: State, event: Event) -> State:
-    """The general way, for every event: judge its number, settle the text, take the step of its type."""
+    """The general way, for every event: judge its number, join the fragments, take the step of its type."""
     known = state.focus.document
     expected = None if state.cursor is None or not known.is_numbered else state.cursor + 1
     number = event.sequence_number
     if number is not None and number == expected:
-        at, document = number, settled(state)
+        at, document = number, grown(state)
     else:
         verdict = judge(number, expected=expected, policy=known.policy)
         if verdict is Verdict.DUPLICATE:
@@ -83,16 +79,16 @@ def apply(state: State, event: Event) -> State:
         if number is None and isinstance(event, UnknownEvent) and (event.error or is_end_marker(event.data)):
             return _with_unreadable(state) if event.error else state
         at = _next_cursor(state, number)
-        document = _numbered(settled(state), event, at, is_first=expected is None)
+        document = _numbered(grown(state), event, at, is_first=expected is None)
     step = STEPS[type(event)]
     if document.is_closed and step not in AFTER_TERMINAL:
         return State(at, Focus(document.note(AnomalyKind.AFTER_TERMINAL, at)))
-    return State(at, _focused(step(document, event, at), event))
+    return State(at, _focused(step(document, event, at), event, state.focus))
 
 
 def _with_unreadable(state: State) -> State:
     """The state, told of an event that could not be read. It does not count: torn on its way, it is a gap that shows."""
-    document = settled(state).note(AnomalyKind.MALFORMED, at=state.cursor or 0)
+    document = grown(state).note(AnomalyKind.MALFORMED, at=state.cursor or 0)
     return State(state.cursor, Focus(document))
 
 
@@ -114,13 +110,12 @@ def _numbered(document: Document, event: Event, at: int, *, is_first: bool) -> D
     return replace(document, is_numbered=True) if is_first else document.note(AnomalyKind.HOLE, at)
 
 
-def _focused(document: Document, event: Event) -> Focus:
-    """The document, with the text in focus that the event added to, if it is one that adds to a text."""
+def _focused(document: Document, event: Event, before: Focus) -> Focus:
+    """The document, and which events add to its text, if one grows: those like this one, or those like before."""
+    if not document.path or not document.is_numbered or document.is_closed:
+        return Focus(document)
     place = GROWS.get(type(event))
-    if place is None or not document.is_numbered:
-        return Focus(document)
-    path = place.path(event)
-    text = find(document.output, path)
-    if not isinstance(text, Text):
-        return Focus(document)
-    return Focus(document, type(event), path[0], place.index_of, place.index_of(event), path, text)
+    if place is None:
+        return _with(before, document)
+    growing: Any = event
+    return Focus(document, type(event), growing.output_index, place.index_of, place.index_of(event))

@@ -7,7 +7,9 @@ Source  docs/explanation/state.md, decision 0004
 
 Most events of a stream add a few characters to the text that the event before added to. Such an event costs one
 small State: it holds its own fragment and the State before it, and shares the Focus. After every block of such
-fragments, and at any other event, they are joined into the text, so no chain is longer than a block.
+fragments, and at any other event, they are joined into the text, so no chain is longer than a block. The text stays
+beside the output, and is written into it only where somebody reads it there: most texts are replaced, as a whole, by
+the event that ends them.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +25,7 @@ from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Node, Object, Path, edit, find, opened, text_of
 from streamfold.schema import is_terminal_status
 
-__all__ = ["Document", "Focus", "State", "StreamError", "grown", "settled"]
+__all__ = ["Document", "Focus", "State", "StreamError", "grown", "settled", "without_text", "written"]
 
 
 class StreamError(Struct, frozen=True, gc=False):
@@ -38,8 +40,10 @@ class StreamError(Struct, frozen=True, gc=False):
 class Document(Struct, frozen=True, gc=False):
     """The Response so far, opened only where events touched it, and what is known beside it.
 
-    head: the last Response that came, None before the first; its own output is passed over where `output` has items. output: the items by index.
-    is_numbered: a sequence number was read on the wire. is_closed: a terminal event was applied.
+    head: the last Response that came, None before the first; its own output is passed over where `output` has items.
+    output: the items by index. is_numbered: a sequence number was read on the wire. is_closed: a terminal event was
+    applied. path, text: where in `output` a text grows, and how far it has; some text stands there, an older one. The
+    path is empty where none grows.
     """
 
     head: Raw | Object | None = None
@@ -50,6 +54,8 @@ class Document(Struct, frozen=True, gc=False):
     policy: SequencePolicy = SequencePolicy.STRICT
     is_numbered: bool = False
     is_closed: bool = False
+    path: Path = ()
+    text: Text = Text()
 
     def note(self, kind: AnomalyKind, at: int) -> "Document":
         """The document with one more anomaly of this kind."""
@@ -57,21 +63,17 @@ class Document(Struct, frozen=True, gc=False):
 
 
 class Focus(Struct, frozen=True, gc=False):
-    """A document, and the one text in it that the next event will most likely add to.
+    """A document, and which events add to the text that grows in it.
 
     grows: the event type that adds to it; None where no text grows. output_index, index: where such an event must
-    point; index_of reads the latter from it. text: what stands at `path`, as far as the focus knows; is_written:
-    whether it stands there in the document too.
+    point; index_of reads the latter from it.
     """
 
     document: Document
     grows: type | None = None
-    output_index: int | str | None = None
+    output_index: int | None = None
     index_of: Callable[[object], Any] = attrgetter("output_index")
     index: int | None = None
-    path: Path = ()
-    text: Text = Text()
-    is_written: bool = True
 
 
 NOTHING = Focus(Document())
@@ -105,6 +107,11 @@ class State(Struct, frozen=True, gc=False, eq=False):
         return is_terminal_status(self.status)
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether the events had sequence numbers of their own, so that the cursor is the server's."""
+        return self.focus.document.is_numbered
+
+    @property
     def output_text(self) -> str:
         """The text of all output_text parts of all messages, joined, in the order of their indexes."""
         return "".join(map(str, _output_texts(settled(self).output)))
@@ -132,27 +139,36 @@ class State(Struct, frozen=True, gc=False, eq=False):
         return f"<State cursor={self.cursor} status={self.status} items={len(self.focus.document.output)}>"
 
 
-def grown(state: State) -> Text:
-    """The text in focus with the fragments that were added since it was last joined."""
+def grown(state: State) -> Document:
+    """The state's document, its text grown by the fragments that were added since it was last joined."""
+    document = state.focus.document
+    at: State | None = state
+    if state.previous is None:
+        return document
     fragments: list[str] = []
-    text = state.focus.text
-    while (previous := state.previous) is not None:
-        fragments.append(state.fragment)
-        state = previous
-    if not fragments:
-        return text
+    while at is not None:  # the first of the chain has an empty fragment
+        fragments.append(at.fragment)
+        at = at.previous
     fragments.reverse()
-    return text.push("".join(fragments))
+    return replace(document, text=document.text.push("".join(fragments)))
+
+
+def written(document: Document) -> Document:
+    """The document with the growing text written into the output: no text grows in it."""
+    if not document.path:
+        return document
+    text = document.text
+    return replace(without_text(document), output=edit(document.output, document.path, lambda _: text))
+
+
+def without_text(document: Document) -> Document:
+    """The document where what grew is replaced, and so forgotten."""
+    return replace(document, path=(), text=Text())
 
 
 def settled(state: State) -> Document:
-    """The state's document with the growing text written into it."""
-    focus = state.focus
-    if state.previous is None and focus.is_written:
-        return focus.document
-    text = grown(state)
-    output = edit(focus.document.output, focus.path, lambda _: text)
-    return replace(focus.document, output=output)
+    """The state's document with all that is known in its place."""
+    return written(grown(state))
 
 
 def _output_texts(output: Array) -> Iterator[Text]:

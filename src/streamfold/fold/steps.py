@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from msgspec import Raw, Struct
-from msgspec.json import Decoder
+from msgspec import Raw
 from msgspec.structs import replace
 
 from streamfold.fold.anomaly import AnomalyKind
+from streamfold.fold.glance import glance_at
 from streamfold.fold.place import Place, are_within_bounds, shell
-from streamfold.fold.state import Document, StreamError
+from streamfold.fold.state import Document, StreamError, without_text, written
 from streamfold.fold.text import Text
 from streamfold.fold.tree import NULL, Array, Change, Elements, Node, Object, edit, encode, find, opened, text_of
 from streamfold.schema import UNDECODABLE, well_formed
@@ -68,30 +68,15 @@ GROWS: Mapping[type, Place] = {
 # The Response as a whole
 
 
-class _Glance(Struct, gc=False):
-    """What the fold reads of a Response: all else stays unread."""
-
-    status: Raw = NULL
-    output: Raw = NULL
-
-
-_decode_glance = Decoder(_Glance).decode
-
-
 def take_snapshot(document: Document, event: wire.ResponseEvent, at: int) -> Document:
     """Every field becomes the snapshot's; folded output stays where the snapshot has none."""
     try:
-        glance = _decode_glance(event.response)
+        glance = glance_at(event.response)
     except UNDECODABLE:  # no object, which only an event made by hand can hold; or nested as deep as it just could be
         return document.note(AnomalyKind.MISFIT, at)
-    output = opened(glance.output)
-    status = text_of(glance.status)
-    return replace(
-        document,
-        head=event.response,
-        output=output if isinstance(output, Array) and output else document.output,
-        status=str(status) or None if status is not None else None,
-    )
+    if glance.output:
+        document = replace(without_text(document), output=glance.output)
+    return replace(document, head=event.response, status=glance.status)
 
 
 def take_terminal(document: Document, event: wire.ResponseEvent, at: int) -> Document:
@@ -125,12 +110,20 @@ def _word(node: Node | None) -> str | None:
 # One place in the output
 
 
-def write(document: Document, event: Any, place: Place, change: Change, at: int, *below: int | str) -> Document:
-    """Make `change` at the event's place, or `below` it; an item or part that was never added is created on the way."""
+def write(
+    document: Document, event: Any, place: Place, change: Change, at: int, *below: int | str, replaces: bool = False
+) -> Document:
+    """Make `change` at the event's place, or `below` it; an item or part that was never added is created on the way.
+
+    replaces: whether the change looks at nothing that stood there, so that a text which grew in it is forgotten.
+    """
     part = place.part_path(event)
-    path = (*part, *place.tail, *below)
+    path = part + place.tail + below
     if not are_within_bounds(path):
         return document.note(AnomalyKind.INDEX_REFUSED, at)
+    clear = document
+    if path[: len(document.path)] == document.path[: len(path)]:  # one leads to, or through, the other
+        clear = without_text(document) if replaces else written(document)
     created: list[AnomalyKind] = []
 
     def missing(depth: int) -> Node | None:
@@ -142,12 +135,25 @@ def write(document: Document, event: Any, place: Place, change: Change, at: int,
             return shell(place.part_type)
         return None
 
-    output = edit(document.output, path, change, missing)
+    output = edit(clear.output, path, change, missing)
     if not isinstance(output, Array):
         return document.note(AnomalyKind.MISFIT, at)
     for kind in created:
-        document = document.note(kind, at)
-    return replace(document, output=output)
+        clear = clear.note(kind, at)
+    return replace(clear, output=output)
+
+
+def grow(document: Document, event: Any, place: Place, at: int) -> Document:
+    """The event's `delta` is added to the text at its place, which then is the one that grows, unless it was refused."""
+    path = place.path(event)
+    if path == document.path:
+        return replace(document, text=document.text.push(event.delta))
+    document = written(document)
+    node = find(document.output, path)
+    text = None if node is None or node == NULL else text_of(node)
+    if text is None or not are_within_bounds(path):
+        return write(document, event, place, _adding(event.delta), at)
+    return replace(document, path=path, text=text.push(event.delta))
 
 
 # Kinds of steps, each made for a place
@@ -159,7 +165,11 @@ def put_item(document: Document, event: wire.ItemEvent, at: int) -> Document:
         return document
     if not are_within_bounds((event.output_index,)):
         return document.note(AnomalyKind.INDEX_REFUSED, at)
-    return replace(document, output=Array({**document.output, event.output_index: event.item}))
+    output = Array(document.output)
+    output[event.output_index] = event.item
+    if document.path[:1] == (event.output_index,):
+        document = without_text(document)
+    return replace(document, output=output)
 
 
 def put_annotation(document: Document, event: wire.OutputTextAnnotationAdded, at: int) -> Document:
@@ -173,8 +183,19 @@ def put(place: Place, name: str) -> Step:
     """A step that puts the event's field `name` at the place, over whatever stands there."""
 
     def step(document: Document, event: Any, at: int) -> Document:
+        return write(document, event, place, _being(getattr(event, name)), at, replaces=True)
+
+    return step
+
+
+def say(place: Place, name: str) -> Step:
+    """A step that puts the event's text `name` at the place."""
+
+    def step(document: Document, event: Any, at: int) -> Document:
         value = getattr(event, name)
-        return write(document, event, place, _saying(value) if isinstance(value, str) else _being(value), at)
+        if place.path(event) == document.path:
+            return replace(document, text=_said(document.text, value))
+        return write(document, event, place, lambda node: _said(node, value), at)
 
     return step
 
@@ -183,15 +204,18 @@ def append(place: Place) -> Step:
     """A step that adds the event's `delta` to the text at the place."""
 
     def step(document: Document, event: Any, at: int) -> Document:
-        return write(document, event, place, _adding(event.delta), at)
+        return grow(document, event, place, at)
 
     return step
 
 
 def append_output_text(document: Document, event: wire.OutputTextDelta, at: int) -> Document:
     """The delta is added to the part's text, and its logprobs, if any, to the part's logprobs."""
-    grown = write(document, event, OUTPUT_TEXT, _adding(event.delta), at)
-    if not event.logprobs or grown.output is document.output:
+    grown = grow(document, event, OUTPUT_TEXT, at)
+    if not event.logprobs:
+        return grown
+    path = OUTPUT_TEXT.path(event)
+    if grown.path != path and not isinstance(find(grown.output, path), Text):  # it was refused
         return grown
     more = b",".join(map(bytes, event.logprobs)).decode(errors="replace")
     return write(grown, event, LOGPROBS, _extending(more), at)
@@ -248,9 +272,9 @@ def _adding(delta: str) -> Change:
     return change
 
 
-def _saying(value: str) -> Change:
+def _said(node: Node | None, value: str) -> Text:
     """The text of a done event; where the deltas said the same, theirs is kept, for states share it."""
-    return lambda node: node if isinstance(node, Text) and str(node) == value else Text().push(value)
+    return node if isinstance(node, Text) and str(node) == value else Text().push(value)
 
 
 def _being(value: Node) -> Change:
@@ -325,19 +349,19 @@ STEPS: Mapping[type, Step] = {
     wire.ReasoningSummaryPartAdded: put(SUMMARY_PART, "part"),
     wire.ReasoningSummaryPartDone: put(SUMMARY_PART, "part"),
     wire.OutputTextDelta: append_output_text,
-    wire.OutputTextDone: put(OUTPUT_TEXT, "text"),
+    wire.OutputTextDone: say(OUTPUT_TEXT, "text"),
     wire.OutputTextAnnotationAdded: put_annotation,
-    wire.RefusalDone: put(REFUSAL, "refusal"),
-    wire.ReasoningDone: put(REASONING, "text"),
-    wire.ReasoningTextDone: put(REASONING, "text"),
-    wire.ReasoningSummaryTextDone: put(SUMMARY, "text"),
-    wire.CodeInterpreterCallCodeDone: put(CODE, "code"),
-    wire.CustomToolCallInputDone: put(INPUT, "input"),
-    wire.FunctionCallArgumentsDone: put(FUNCTION_ARGUMENTS, "arguments"),
-    wire.McpCallArgumentsDone: put(MCP_ARGUMENTS, "arguments"),
-    wire.ApplyPatchCallOperationDiffDone: put(DIFF, "diff"),
-    wire.ShellCallCommandAdded: put(COMMAND, "command"),
-    wire.ShellCallCommandDone: put(COMMAND, "command"),
+    wire.RefusalDone: say(REFUSAL, "refusal"),
+    wire.ReasoningDone: say(REASONING, "text"),
+    wire.ReasoningTextDone: say(REASONING, "text"),
+    wire.ReasoningSummaryTextDone: say(SUMMARY, "text"),
+    wire.CodeInterpreterCallCodeDone: say(CODE, "code"),
+    wire.CustomToolCallInputDone: say(INPUT, "input"),
+    wire.FunctionCallArgumentsDone: say(FUNCTION_ARGUMENTS, "arguments"),
+    wire.McpCallArgumentsDone: say(MCP_ARGUMENTS, "arguments"),
+    wire.ApplyPatchCallOperationDiffDone: say(DIFF, "diff"),
+    wire.ShellCallCommandAdded: say(COMMAND, "command"),
+    wire.ShellCallCommandDone: say(COMMAND, "command"),
     wire.ShellCallOutputContentDelta: append_shell_output,
     wire.ShellCallOutputContentDone: put_shell_output,
     **_statuses(

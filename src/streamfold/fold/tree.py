@@ -59,25 +59,19 @@ Change: TypeAlias = Callable[[Node | None], Node | None]
 NULL = Raw(b"null")
 
 _encode = Encoder().encode
-_decode_object = Decoder(dict[str, Raw]).decode
-_decode_array = Decoder(list[Raw]).decode
+_decode_container: Callable[[Raw], dict[str, Raw] | list[Raw]] = Decoder(dict[str, Raw] | list[Raw]).decode
 _decode_text = Decoder(str).decode
 _Decoded = TypeVar("_Decoded")
 
 
 def opened(node: Node | None) -> Node | None:
     """The node with its outermost bytes read, if they are an object or an array; else the node itself."""
-    if not isinstance(node, Raw):
+    if type(node) is not Raw:
         return node
-    match bytes(node)[:1]:
-        case b"{":
-            fields = _or_none(_decode_object, node)
-            return node if fields is None else Object(fields)
-        case b"[":
-            values = _or_none(_decode_array, node)
-            return node if values is None else Array(enumerate(values))
-        case _:
-            return node
+    container = _or_none(_decode_container, node)
+    if container is None:
+        return node
+    return Array(enumerate(container)) if isinstance(container, list) else Object(container)
 
 
 def nothing(depth: int) -> None:
@@ -103,30 +97,37 @@ def edit(root: Node | None, path: Path, change: Change, missing: Callable[[int],
     Returns: the new tree; the very same one where `change` gave back what it was given; None where a value on the way
     can hold no such key, or `change` gave None.
     """
-    way: list[Any] = []
-    node = found = root
-    for key in path:
+    top: Node | None = None
+    holder: Any = None
+    last: Any = None
+    node: Any = root
+    found: Any = root
+    for depth, key in enumerate(path, 1):
         kind: Any = Object if type(key) is str else Array  # Any: one code for keys and for indexes
-        container: Any = node
-        if node is None or type(node) is Raw:
-            container = kind() if node is None or node == NULL else opened(node)
-        if not isinstance(container, kind):
-            return None
-        way.append(container)
-        node = found = container.get(key)
-        if node is None or (type(node) is Raw and node == NULL):
-            node = missing(len(way)) or node
+        copy: Any = None
+        if type(node) is kind:
+            copy = kind(node)
+        elif node is None or node == NULL:
+            copy = kind()
+        else:
+            copy = opened(node)
+            if type(copy) is not kind:
+                return None
+        if holder is None:
+            top = copy
+        else:
+            holder[last] = copy
+        holder, last = copy, key
+        node = found = copy.get(key)
+        if node is None or node == NULL:
+            node = missing(depth) or node
     changed = change(node)
     if changed is found and changed is not None:
         return root
-    for key in reversed(path):
-        if changed is None:
-            return None
-        container = way.pop()
-        copy: Any = type(container)(container)
-        copy[key] = changed
-        changed = copy
-    return changed
+    if holder is None or changed is None:
+        return changed
+    holder[last] = changed
+    return top
 
 
 def text_of(node: Node | None) -> Text | None:
