@@ -10,14 +10,23 @@ pickling, since its facts are its arguments.
 """
 
 __all__ = [
+    "ConnectFailed",
+    "Disconnected",
     "FrameTooLarge",
     "GatewayError",
+    "IdleTimeout",
+    "InvalidArgument",
+    "InvalidWebhook",
     "LogError",
     "MalformedBody",
     "MalformedCheckpoint",
     "NumberNotReached",
+    "ProtocolViolation",
+    "RequestRefused",
     "SequenceGap",
     "StreamfoldError",
+    "TransportError",
+    "UnexpectedAnswer",
     "UsageError",
     "WireError",
 ]
@@ -80,6 +89,17 @@ class MalformedCheckpoint(WireError):
         return f"not a checkpoint: {self.reason}; fold again from the events"
 
 
+class InvalidWebhook(WireError):
+    """A webhook that the gateway did not sign, or signed too long ago: what it says is not to be believed."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason: str = reason
+
+    def __str__(self) -> str:
+        return f"webhook refused: {self.reason}; answer it with 400, and believe nothing in it"
+
+
 class SequenceGap(StreamfoldError):
     """An event arrived ahead of the state, so some event between was never seen."""
 
@@ -109,3 +129,110 @@ class NumberNotReached(UsageError):
             return f"no state at {self.at}: there are no events"
         where = "pass over it, to" if self.cursor > self.at else "end at"
         return f"no state at {self.at}: the events {where} {self.cursor}"
+
+
+class InvalidArgument(UsageError):
+    """An argument that no gateway would take: refused before anything was sent.
+
+    name: the argument, as the API or the call spells it. reason: what it must be.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name: str = name
+        self.reason: str = reason
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+class TransportError(GatewayError):
+    """The connection broke the promise. What was received before is not lost: it was handed over first.
+
+    reason: what the HTTP client said.
+    """
+
+    advice = "try again"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason: str = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.advice}"
+
+
+class ConnectFailed(TransportError):
+    """No connection: nothing was sent, so that any request may be sent again."""
+
+    advice = "check the base URL and the network"
+
+
+class IdleTimeout(TransportError):
+    """The gateway was silent for too long."""
+
+    advice = "resume after the cursor, or allow a longer silence"
+
+
+class Disconnected(TransportError):
+    """The connection ended before the answer did."""
+
+    advice = "resume after the cursor"
+
+
+class ProtocolViolation(TransportError):
+    """What came is no HTTP, or breaks its own framing."""
+
+    advice = "check that the base URL is an HTTP gateway"
+
+
+class RequestRefused(GatewayError):
+    """The gateway answered with an error status.
+
+    status: the HTTP status. message, code, param: the error body's own words, None where it has none.
+    request_id: the gateway's name for this request. excerpt: the beginning of the body.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+        excerpt: str = "",
+    ) -> None:
+        super().__init__(status, message, code, param, request_id, excerpt)
+        self.status: int = status
+        self.message: str | None = message
+        self.code: str | None = code
+        self.param: str | None = param
+        self.request_id: str | None = request_id
+        self.excerpt: str = excerpt
+
+    def __str__(self) -> str:
+        said = self.message or self.excerpt or "no reason given"
+        facts = {"code": self.code, "param": self.param, "request id": self.request_id}
+        known = "".join(f", {name} {value}" for name, value in facts.items() if value)
+        return f"the gateway answered {self.status}{known}: {said}"
+
+
+class UnexpectedAnswer(GatewayError):
+    """The gateway answered well, but not with what was asked for, as an HTML page where a stream should be.
+
+    expected: what was asked for. content_type: what came. excerpt: the beginning of the body.
+    """
+
+    def __init__(
+        self, expected: str, status: int, content_type: str, request_id: str | None = None, excerpt: str = ""
+    ) -> None:
+        super().__init__(expected, status, content_type, request_id, excerpt)
+        self.expected: str = expected
+        self.status: int = status
+        self.content_type: str = content_type
+        self.request_id: str | None = request_id
+        self.excerpt: str = excerpt
+
+    def __str__(self) -> str:
+        came = self.content_type or "no content type"
+        return f"expected {self.expected}, got {came} with status {self.status}: {self.excerpt or 'an empty body'}"

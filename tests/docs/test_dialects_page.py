@@ -5,7 +5,7 @@
 
 from enum import Enum
 
-import attrs
+from msgspec.structs import fields
 
 from streamfold.schema.dialect import DIALECTS
 from tests.docs.pages import DOCS
@@ -48,7 +48,7 @@ def differences() -> str:
 
 
 def names() -> list[str]:
-    return [field.name for field in attrs.fields(type(next(iter(DIALECTS.values())))) if field.name != "name"]
+    return [field.name for field in fields(type(next(iter(DIALECTS.values())))) if field.name != "name"]
 
 
 def listed(words: frozenset[str]) -> str:

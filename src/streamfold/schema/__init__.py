@@ -7,15 +7,30 @@ Source  docs/reference/events.md, docs/reference/bodies.md
 """
 
 from streamfold.schema import event
+from streamfold.schema.batch import Batch, BatchStatus, is_terminal_batch_status
 from streamfold.schema.body import decode_annotation, decode_batch, decode_item, decode_part, decode_response
 from streamfold.schema.codec import UNDECODABLE, decode_event, decode_known_event, is_end_marker, well_formed
+from streamfold.schema.dialect import DIALECTS, MKA1, OPEN_RESPONSES, OPENAI, Dialect, DoneMarker, FinishedReplay
 from streamfold.schema.event import *
+from streamfold.schema.parameter import Complaint, check_batch, check_create
 from streamfold.schema.response import Response, ResponseStatus, is_terminal_status
 
 __all__ = [
+    "DIALECTS",
+    "MKA1",
+    "OPENAI",
+    "OPEN_RESPONSES",
     "UNDECODABLE",
+    "Batch",
+    "BatchStatus",
+    "Complaint",
+    "Dialect",
+    "DoneMarker",
+    "FinishedReplay",
     "Response",
     "ResponseStatus",
+    "check_batch",
+    "check_create",
     "decode_annotation",
     "decode_batch",
     "decode_event",
@@ -25,6 +40,7 @@ __all__ = [
     "decode_response",
     "event",
     "is_end_marker",
+    "is_terminal_batch_status",
     "is_terminal_status",
     "well_formed",
 ]

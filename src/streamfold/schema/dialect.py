@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from attrs import frozen
+from msgspec import Struct
 
 __all__ = [
     "DIALECTS",
@@ -40,8 +40,7 @@ class FinishedReplay(StrEnum):
     ALL_EVENTS = "all_events"
 
 
-@frozen(kw_only=True)
-class Dialect:
+class Dialect(Struct, frozen=True, kw_only=True):
     """One server family's habits on the wire.
 
     Paths and queries

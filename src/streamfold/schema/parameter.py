@@ -1,0 +1,334 @@
+"""What each parameter of a create must be: small rules, each with its own words, and the tables of both dialects.
+
+In      the fields of a request's body, decoded from JSON; null counts as not given
+Out     None, or the parameter and what it must be: ("temperature", "must be a number from 0 to 2")
+Units   as the API counts: characters, tokens, pairs
+Errors  none: what is wrong is a value
+Source  docs/reference/parameters.md; protocol reference 4 and 7
+
+A client refuses by these rules before it sends, and a server when it reads.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeGuard
+
+from streamfold.schema.dialect import Dialect
+
+__all__ = ["MAX_SAFE", "Complaint", "Rule", "batch_rules", "check", "create_rules", "is_list", "is_object"]
+
+Complaint: TypeAlias = tuple[str, str]
+Rule: TypeAlias = Callable[[Any], Complaint | None]
+
+MAX_SAFE = 2**53 - 1  # the largest whole number that every JSON reader keeps exactly
+MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
+
+
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a value decoded from JSON is an object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Whether a value decoded from JSON is a list."""
+    return isinstance(value, list)
+
+
+def check(fields: Mapping[str, Any], rules: Mapping[str, Rule]) -> Complaint | None:
+    """The first field that breaks its rule, and what it must be. Fields without a rule, and nulls, pass."""
+    for name, rule in rules.items():
+        value = fields.get(name)
+        if value is not None and (complaint := rule(value)):
+            return name + complaint[0], complaint[1]
+    return None
+
+
+# Kinds of rules
+
+
+def text(low: int = 0, high: int | None = None) -> Rule:
+    if high is not None:
+        wanted = f"a string of {low} to {high} characters"
+    else:
+        wanted = "a string that is not empty" if low else "a string"
+    return lambda value: (
+        None if isinstance(value, str) and low <= len(value) <= (high or len(value)) else ("", f"must be {wanted}")
+    )
+
+
+def boolean(value: Any) -> Complaint | None:
+    return None if isinstance(value, bool) else ("", "must be true or false")
+
+
+def whole(low: int, high: int = MAX_SAFE) -> Rule:
+    wanted = f"must be a whole number from {low} to {high}"
+    return lambda value: None if type(value) is int and low <= value <= high else ("", wanted)
+
+
+def number(low: float, high: float) -> Rule:
+    wanted = f"must be a number from {low:g} to {high:g}"
+    return lambda value: None if type(value) in (int, float) and low <= value <= high else ("", wanted)
+
+
+def one_of(*names: str) -> Rule:
+    wanted = f"must be one of {', '.join(names)}"
+    return lambda value: None if isinstance(value, str) and value in names else ("", wanted)
+
+
+def record(rules: Mapping[str, Rule], *, required: tuple[str, ...] = ()) -> Rule:
+    """An object whose known fields keep their rules; it may have others."""
+
+    def rule(value: Any) -> Complaint | None:
+        if not is_object(value):
+            return "", "must be an object"
+        for name in required:
+            if value.get(name) is None:
+                return f".{name}", "is required"
+        complaint = check(value, rules)
+        return complaint and (f".{complaint[0]}", complaint[1])
+
+    return rule
+
+
+def each(inside: Rule, *, low: int = 0, high: int | None = None) -> Rule:
+    """A list whose every entry keeps the rule."""
+
+    def rule(value: Any) -> Complaint | None:
+        if not is_list(value):
+            return "", "must be a list"
+        if len(value) < low:
+            return "", f"must have at least {low} entries" if low > 1 else "must have at least one entry"
+        if high is not None and len(value) > high:
+            return "", f"must have at most {high} entries"
+        for index, entry in enumerate(value):
+            if complaint := inside(entry):
+                return f"[{index}]{complaint[0]}", complaint[1]
+        return None
+
+    return rule
+
+
+def either(wanted: str, *rules: Rule) -> Rule:
+    """What keeps one of the rules. An object or a list that keeps none is told by the rule of its own shape."""
+
+    def rule(value: Any) -> Complaint | None:
+        complaints = [each(value) for each in rules]
+        if None in complaints:
+            return None
+        inside = [complaint for complaint in complaints if complaint and complaint[0]]
+        return inside[0] if inside else ("", f"must be {wanted}")
+
+    return rule
+
+
+def metadata(value: Any) -> Complaint | None:
+    if not is_object(value) or len(value) > MAX_PAIRS:
+        return "", f"must be an object of at most {MAX_PAIRS} pairs"
+    for key, word in value.items():
+        if len(key) > MAX_KEY:
+            return "", f"must have keys of at most {MAX_KEY} characters"
+        if not isinstance(word, str) or len(word) > MAX_VALUE:
+            return f".{key}", f"must be a string of at most {MAX_VALUE} characters"
+    return None
+
+
+def web_address(value: Any) -> Complaint | None:
+    is_good = isinstance(value, str) and value.startswith(("http://", "https://")) and len(value.split("://")[1]) > 0
+    return None if is_good else ("", "must be an http or https URL")
+
+
+def response_format(value: Any) -> Complaint | None:
+    needs = ("name", "schema") if is_object(value) and value.get("type") == "json_schema" else ()
+    kinds = one_of("text", "json_object", "json_schema")
+    return record({"type": kinds, "name": text(1), "schema": record({})}, required=("type", *needs))(value)
+
+
+def tool(value: Any) -> Complaint | None:
+    """A tool needs a type, and one that the caller carries out needs a name; of others only the type is known."""
+    needs = ("name",) if is_object(value) and value.get("type") in ("function", "custom") else ()
+    return record({"type": text(1), "name": text(1), "parameters": record({})}, required=("type", *needs))(value)
+
+
+def hosted_by_mka1(value: Any) -> Complaint | None:
+    if is_object(value) and value.get("type") == "computer_use_preview":
+        return ".type", "must not be computer_use_preview, which is not supported"
+    return tool(value)
+
+
+def not_auto(value: Any) -> Complaint | None:
+    return ("", "must not be auto") if value == "auto" else text(1)(value)
+
+
+# The tables
+
+INCLUDES = (
+    "web_search_call.action.sources",
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+    "file_search_call.results",
+    "message.input_image.image_url",
+    "message.output_text.logprobs",
+    "reasoning.encrypted_content",
+)
+TIERS = ("auto", "default", "flex", "priority")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+
+CONTENT = either("a string or a list of parts", text(), each(record({"type": text(), "text": text()})))
+
+SHARED: Mapping[str, Rule] = {
+    "model": text(1),
+    "input": either("a string or a list of items", text(), each(record({"type": text(), "content": CONTENT}))),
+    "instructions": text(),
+    "conversation": either("an id or an object with an id", text(1), record({"id": text(1)}, required=("id",))),
+    "previous_response_id": text(1),
+    "prompt": record({"id": text(1), "version": text(), "variables": record({})}, required=("id",)),
+    "include": each(one_of(*INCLUDES)),
+    "stream": boolean,
+    "stream_options": record({"include_obfuscation": boolean}),
+    "store": boolean,
+    "background": boolean,
+    "tools": each(tool),
+    "tool_choice": either(
+        "none, auto, required or an object",
+        one_of("none", "auto", "required"),
+        record({"type": text(1)}, required=("type",)),
+    ),
+    "parallel_tool_calls": boolean,
+    "temperature": number(0, 2),
+    "top_p": number(0, 1),
+    "top_logprobs": whole(0, 20),
+    "presence_penalty": number(-2, 2),
+    "frequency_penalty": number(-2, 2),
+    "truncation": one_of("auto", "disabled"),
+    "context_management": each(
+        record({"type": one_of("compaction"), "compact_threshold": whole(1000)}, required=("type",)), low=1
+    ),
+    "service_tier": one_of(*TIERS),
+    "text": record({"format": response_format, "verbosity": one_of("low", "medium", "high")}),
+    "reasoning": record({"effort": one_of(*EFFORTS), "summary": one_of("auto", "concise", "detailed")}),
+    "metadata": metadata,
+    "prompt_cache_key": text(),
+    "safety_identifier": text(),
+    "user": text(),
+}
+
+MKA1_ONLY: Mapping[str, Rule] = {
+    "stream_options": record({"include_obfuscation": boolean, "include_usage": boolean}),
+    "tools": each(hosted_by_mka1),
+    "context_management": each(
+        record(
+            {"type": one_of("compaction"), "compact_threshold": whole(1000)}, required=("type", "compact_threshold")
+        ),
+        low=1,
+    ),
+    "stream_events": boolean,
+    "webhook_url": web_address,
+    "webhook_secret": text(16, 256),
+    "fallback_models": each(not_auto, high=5),
+    "auto_routing": boolean,
+    "auto_routing_debug": boolean,
+    "modalities": each(one_of("text", "audio")),
+    "audio": record({"voice": one_of("alloy"), "format": one_of("wav")}),
+    "stop": either("a string or a list of strings", text(), each(text())),
+    "top_k": whole(-MAX_SAFE),
+    "min_p": number(-MAX_SAFE, MAX_SAFE),
+    "repetition_penalty": number(-MAX_SAFE, MAX_SAFE),
+    "do_sample": boolean,
+    "extra_body": record({}),
+    "chat_template_kwargs": record({}),
+    "prefill_think": either("true, false or a string", boolean, text()),
+    "use_cache": boolean,
+}
+
+OPENAI_ONLY: Mapping[str, Rule] = {
+    "include": each(one_of(*INCLUDES, "web_search_call.results")),
+    "service_tier": one_of(*TIERS, "scale", "fast", "ultrafast"),
+    "background_options": record({"completion_window": one_of("soonest", "2h", "8h")}),
+}
+
+BATCH: dict[str, Rule] = {
+    "input_file_id": text(1),
+    "endpoint": one_of("/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/images/generations"),
+    "completion_window": one_of("24h"),
+    "metadata": metadata,
+}
+
+
+OWN: Mapping[str, Mapping[str, Rule]] = {"mka1": MKA1_ONLY, "openai": OPENAI_ONLY}
+
+
+def create_rules(dialect: Dialect) -> Mapping[str, Rule]:
+    """The rule of each field of a create."""
+    low, high = dialect.max_tool_calls_range or (-MAX_SAFE, MAX_SAFE)
+    limits = {"max_tool_calls": whole(low, high), "max_output_tokens": whole(dialect.min_max_output_tokens or 1)}
+    return {**SHARED, **OWN.get(dialect.name, {}), **limits}
+
+
+def batch_rules(dialect: Dialect) -> Mapping[str, Rule]:
+    """The rule of each field of a batch create."""
+    return BATCH | {"max_concurrency": whole(1)} if dialect.requires_max_concurrency else BATCH
+
+
+# What parameters say about each other: whether it stands, the one that is to blame otherwise, and why. `given` has no
+# nulls.
+
+Combination: TypeAlias = tuple[Callable[[Mapping[str, Any]], bool], str, str]
+
+
+def needs(name: str, other: str) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda given: not given.get(name) or bool(given.get(other))
+
+
+ONLY_WITH_STREAM: Combination = (
+    lambda given: "stream_options" not in given or bool(given.get("stream")),
+    "stream_options",
+    "is allowed only with stream true",
+)
+# On OpenAI a background response with store false was recorded, and could be resumed. MKA1 says nothing: what nobody
+# could ever retrieve is refused there.
+STORED_IN_BACKGROUND: Combination = (
+    lambda given: not given.get("background") or given.get("store", True),
+    "store",
+    "must be true with background true",
+)
+SOON_WITH_STREAM: Combination = (
+    lambda given: (
+        given.get("background_options", {}).get("completion_window") not in ("2h", "8h") or not given.get("stream")
+    ),
+    "background_options.completion_window",
+    "must be soonest with stream true",
+)
+COMBINATIONS: Mapping[str, tuple[Combination, ...]] = {
+    "mka1": (
+        ONLY_WITH_STREAM,
+        (needs("stream_events", "background"), "stream_events", "is allowed only with background true"),
+        (needs("webhook_url", "background"), "webhook_url", "is allowed only with background true"),
+        (needs("webhook_secret", "webhook_url"), "webhook_secret", "requires webhook_url"),
+        STORED_IN_BACKGROUND,
+    ),
+    "openai": (ONLY_WITH_STREAM, SOON_WITH_STREAM),
+}
+REQUIRED = "is required"
+
+
+def check_create(fields: Mapping[str, Any], dialect: Dialect) -> Complaint | None:
+    """The first parameter of a create that is missing, breaks its rule, or does not go with another; None if all is well.
+
+    A parameter that no rule knows passes.
+    """
+    if fields.get("model") is None:
+        return "model", REQUIRED
+    if complaint := check(fields, create_rules(dialect)):
+        return complaint
+    given = {name: value for name, value in fields.items() if value is not None}
+    for stands, name, reason in COMBINATIONS.get(dialect.name, ()):
+        if not stands(given):
+            return name, reason
+    return None
+
+
+def check_batch(fields: Mapping[str, Any], dialect: Dialect) -> Complaint | None:
+    """The same for the create of a batch."""
+    for name in ("input_file_id", "endpoint"):
+        if fields.get(name) is None:
+            return name, REQUIRED
+    return check(fields, batch_rules(dialect))
