@@ -24,6 +24,17 @@ from streamfold import (
     schema,
     sse,
 )
+from streamfold.errors import (
+    ConnectFailed,
+    Disconnected,
+    IdleTimeout,
+    InvalidArgument,
+    InvalidWebhook,
+    ProtocolViolation,
+    RequestRefused,
+    TransportError,
+    UnexpectedAnswer,
+)
 from streamfold.fold.place import MAX_INDEX
 from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK
 from streamfold.fold.text import BLOCKS_PER_PAGE
@@ -95,6 +106,15 @@ def test_every_field_of_a_response_is_on_its_page(kind: type[Struct]) -> None:
         MalformedCheckpoint("its version is 2, and this streamfold reads version 1"),
         SequenceGap(3, 5),
         NumberNotReached(9, 4),
+        InvalidArgument("starting_after", "must be a whole number, 0 or more"),
+        InvalidWebhook("its signature does not match"),
+        RequestRefused(404, "Response not found", "not_found", None, "req_7"),
+        UnexpectedAnswer("an event stream", 200, "text/html", None, "<html>hello</html>"),
+        TransportError("broken"),
+        ConnectFailed("connection refused"),
+        IdleTimeout("nothing came for 60 seconds"),
+        Disconnected("connection reset"),
+        ProtocolViolation("bad chunk header"),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -1,0 +1,114 @@
+"""Chunks, answers and sessions made by hand: what the tests of this room share."""
+
+import json
+from typing import Any
+
+from streamfold.session import Action, Answer, Applied, Finish, Patience, Session, Wait
+
+RESPONSE_ID = "resp_1"
+MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant"}
+JSON = {"content-type": "application/json"}
+
+
+def body(status: str | None = "in_progress", text: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A Response. text: that of its only message; None for an empty output."""
+    output = [] if text is None else [MESSAGE | {"content": [{"type": "output_text", "text": text}]}]
+    return {"id": RESPONSE_ID, "status": status, "background": True, "output": output} | fields
+
+
+def frame(kind: str, number: int | None = None, **fields: Any) -> bytes:
+    """One event as a server writes it. number: None for a stream without numbers."""
+    numbered = {} if number is None else {"sequence_number": number}
+    return b"data: %b\n\n" % json.dumps({"type": kind} | numbered | fields).encode()
+
+
+def created(number: int | None = 0, **fields: Any) -> bytes:
+    return frame("response.created", number, response=body(**fields))
+
+
+def added(number: int | None) -> bytes:
+    item = MESSAGE | {"content": [{"type": "output_text", "text": ""}]}
+    return frame("response.output_item.added", number, output_index=0, item=item)
+
+
+def delta(number: int | None, text: str = "x") -> bytes:
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    return frame("response.output_text.delta", number, **place, delta=text)
+
+
+def keepalive(number: int | None) -> bytes:
+    return frame("keepalive", number)
+
+
+def ended(number: int | None, status: str = "completed", text: str | None = None, *, name: str | None = None) -> bytes:
+    """A terminal event. name: the event's, where it is not the status."""
+    return frame(f"response.{name or status}", number, response=body(status, text))
+
+
+TORN = b'data: {"type":"response.outp\n\n'
+
+
+def answer(status: int = 200, said: object = None, **headers: str) -> Answer:
+    """An answer that is no stream. said: its body, as JSON unless it is bytes."""
+    data = said if isinstance(said, bytes) else json.dumps(said).encode()
+    return Answer(status, JSON | {name.replace("_", "-"): value for name, value in headers.items()}, data)
+
+
+def refused(status: int, message: str = "no", **words: Any) -> Answer:
+    """An answer in OpenAI's words."""
+    return answer(status, {"error": {"message": message} | words})
+
+
+def session(response_id: str | None = RESPONSE_ID, *, chance: float = 0.0, now: float = 0.0, **given: Any) -> Session:
+    """A session whose every random number is `chance`: with 0, it waits no longer than it is asked to."""
+    return Session(response_id, chance=lambda: chance, now=now, **given)
+
+
+def reading(*chunks: bytes, **given: Any) -> Session:
+    """A session whose stream is open and has brought these chunks, at the time 0; nothing is left to be asked of it."""
+    one = session(**given)
+    one.receive_connected(now=0.0)
+    for chunk in chunks:
+        one.receive_chunk(chunk, now=0.0)
+    one.actions()
+    one.events()
+    return one
+
+
+def patience(**limits: Any) -> Patience:
+    return Patience(**limits)
+
+
+def calls(one: Session) -> list[Action]:
+    """What is to be done now: without the Wait, and what stands behind it."""
+    actions = one.actions()
+    waits = [place for place, each in enumerate(actions) if isinstance(each, Wait)]
+    return actions[: waits[0]] if waits else actions
+
+
+def next_call(one: Session, *, now: float) -> tuple[Action, float]:
+    """Wait until the session wants a call, or is at its end. Returns: it, and the time then."""
+    for _ in range(1000):
+        action = one.actions()[0]
+        if not isinstance(action, Wait):
+            return action, now
+        now += action.seconds
+        one.receive_time(now=now)
+    raise AssertionError("it waits for ever")
+
+
+def refuse_all(one: Session, said: Answer, *, now: float) -> tuple[list[Action], float]:
+    """Answer every call with this until the outcome is there. Returns: the calls, and the time at the end."""
+    made: list[Action] = []
+    while one.outcome is None:
+        call, now = next_call(one, now=now)
+        if isinstance(call, Finish):
+            break
+        made.append(call)
+        assert len(made) < 1000, "it calls for ever"
+        one.receive_answer(call, said, now=now)  # type: ignore[arg-type]
+    return made, now
+
+
+def numbers(applied: list[Applied]) -> list[int | None]:
+    return [each.event.sequence_number for each in applied]

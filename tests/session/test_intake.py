@@ -1,0 +1,407 @@
+"""Intake: the bytes of many connections become the events of one response, each applied once and in order."""
+
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamfold.errors import FrameTooLarge
+from streamfold.fold import SequencePolicy, State, fold
+from streamfold.session.intake import Applied, Intake
+from streamfold.session.patience import Patience
+from tests.fold import made as fold_made
+from tests.session.made import TORN, added, body, created, delta, ended, frame, keepalive, numbers
+
+STRICT, RENUMBER, ARRIVAL = SequencePolicy.STRICT, SequencePolicy.RENUMBER, SequencePolicy.ARRIVAL
+STREAM = (created(0), added(1), delta(2, "a"), delta(3, "b"), delta(4, "c"), ended(5, text="abc"))
+UNNUMBERED = (created(None), added(None), delta(None, "a"), delta(None, "b"), delta(None, "c"), ended(None, text="abc"))
+
+
+def intake(state: State | None = None, *, starting_after: int | None = None, **limits: Any) -> Intake:
+    patience = Patience(**limits)
+    begun = Intake(state or State.under(patience.sequence_policy), patience=patience, starting_after=starting_after)
+    begun.begin(is_replay=starting_after is None)
+    return begun
+
+
+def fed(*chunks: bytes, **given: Any) -> Intake:
+    begun = intake(**given)
+    for chunk in chunks:
+        begun.feed(chunk)
+    return begun
+
+
+def took(one: Intake, *chunks: bytes) -> list[int | None]:
+    return numbers([each for chunk in chunks for each in one.feed(chunk)])
+
+
+# One connection, nothing wrong
+
+
+@pytest.mark.parametrize("stream", [STREAM, UNNUMBERED], ids=["numbered", "without numbers"])
+@pytest.mark.parametrize("is_joined", [True, False], ids=["at once", "one by one"])
+def test_every_event_is_applied_once_with_the_state_after_it(stream: tuple[bytes, ...], is_joined: bool) -> None:
+    one, applied = intake(), list[Applied]()
+    for chunk in [b"".join(stream)] if is_joined else stream:
+        applied += one.feed(chunk)
+    assert [each.state.cursor for each in applied] == [0, 1, 2, 3, 4, 5]
+    assert applied[-1].state is one.state
+    assert (one.state.output_text, one.state.status, one.is_over) == ("abc", "completed", True)
+
+
+def test_the_data_of_each_event_is_what_was_sent() -> None:
+    applied = intake().feed(b"".join(STREAM))
+    assert [b"data: %b\n\n" % each.data for each in applied] == list(STREAM)
+
+
+def test_a_chunk_without_a_whole_event_brings_nothing() -> None:
+    one = intake()
+    assert (one.feed(STREAM[0][:9]), one.has_progressed) == ([], False)
+    assert (took(one, STREAM[0][9:]), one.has_progressed) == ([0], True)
+
+
+def test_a_frame_beyond_the_limit_raises() -> None:
+    one = intake(max_frame_bytes=100)
+    with pytest.raises(FrameTooLarge):
+        one.feed(b"data: " + b"x" * 101)
+
+
+# Duplicates, and the end
+
+
+def test_a_duplicate_is_no_progress() -> None:
+    one = fed(*STREAM[:3])
+    one.begin(is_replay=True)
+    assert (took(one, *STREAM[:3]), one.has_progressed) == ([], False)
+    assert (took(one, STREAM[3]), one.has_progressed) == ([3], True)
+
+
+@pytest.mark.parametrize("is_joined", [True, False], ids=["in its chunk", "in later chunks"])
+@pytest.mark.parametrize("stream", [STREAM, UNNUMBERED], ids=["numbered", "without numbers"])
+def test_nothing_behind_the_terminal_event_is_taken(stream: tuple[bytes, ...], is_joined: bool) -> None:
+    one = fed(*stream[:5])
+    number = None if stream is UNNUMBERED else 6
+    rest = [stream[5], ended(number, "failed"), delta(number and 7)]
+    taken = [each for chunk in ([b"".join(rest)] if is_joined else rest) for each in one.feed(chunk)]
+    assert len(taken) == 1
+    assert (one.state.status, one.state.cursor, one.state.anomalies[1:]) == ("completed", 5, ())
+
+
+def test_a_state_that_is_over_takes_nothing() -> None:
+    one = intake(fold([fold_made.completed(0, status="completed")]))
+    assert (one.is_over, took(one, delta(1))) == (True, [])
+
+
+# Gaps and the window
+
+
+def test_events_from_beyond_a_hole_are_applied_when_it_fills() -> None:
+    one = fed(*STREAM[:2])
+    assert (took(one, STREAM[4], STREAM[3]), one.has_gap, one.has_progressed) == ([], True, True)
+    assert (took(one, STREAM[2]), one.has_gap) == ([2, 3, 4], False)
+
+
+def test_a_hole_inside_a_chunk_is_filled_inside_it() -> None:
+    one = fed(STREAM[0])
+    assert took(one, STREAM[2] + STREAM[1] + STREAM[3]) == [1, 2, 3]
+
+
+def test_an_event_that_comes_twice_from_beyond_a_hole_is_applied_once() -> None:
+    one = fed(*STREAM[:2])
+    assert took(one, STREAM[3], STREAM[3], STREAM[2], STREAM[3]) == [2, 3]
+
+
+def test_a_window_that_is_full_says_so() -> None:
+    one = fed(*STREAM[:2], window_events=1)
+    one.feed(STREAM[3])
+    assert one.is_full is False
+    one.feed(STREAM[4])
+    assert one.is_full is True
+
+
+def test_another_connection_begins_with_an_empty_window() -> None:
+    one = fed(*STREAM[:2], STREAM[4])
+    one.begin(is_replay=False)
+    assert (one.has_gap, one.is_full, one.end_out_of_turn) == (False, False, None)
+    assert took(one, STREAM[2], STREAM[3]) == [2, 3]
+
+
+@given(st.permutations(range(1, 6)))
+def test_no_order_of_arrival_behind_the_first_event_changes_what_is_applied(order: list[int]) -> None:
+    one = intake()
+    applied = [each for place in (0, *order) for each in one.feed(STREAM[place])]
+    one.begin(is_replay=True)
+    applied += [each for chunk in STREAM for each in one.feed(chunk)]
+    assert numbers(applied) == [0, 1, 2, 3, 4, 5]
+    assert one.state == fold([each.event for each in applied])
+
+
+def test_a_terminal_event_beyond_the_hole_is_known_before_its_turn() -> None:
+    one = fed(*STREAM[:2])
+    one.feed(STREAM[4])
+    assert one.end_out_of_turn is None
+    one.feed(STREAM[5])
+    event = one.end_out_of_turn
+    assert event is not None
+    assert (event.sequence_number, one.adopted(event).status, one.state.status) == (5, "completed", "in_progress")
+
+
+def test_a_terminal_event_with_a_number_that_is_known_is_an_end_all_the_same() -> None:
+    one = fed(*STREAM[:3])
+    one.begin(is_replay=False)
+    assert (one.feed(ended(0, text="abc")), one.has_progressed, one.has_gap) == ([], False, False)
+    event = one.end_out_of_turn
+    assert event is not None
+    assert (one.adopted(event).output_text, one.state.output_text) == ("abc", "a")
+    one.begin(is_replay=False)
+    assert one.end_out_of_turn is None
+
+
+def test_a_known_number_of_a_response_that_is_open_is_no_end() -> None:
+    one = fed(*STREAM[:3])
+    assert (took(one, created(0), delta(1)), one.end_out_of_turn) == ([], None)
+
+
+def test_without_numbers_a_terminal_event_is_never_passed_over() -> None:
+    one = fed(*UNNUMBERED[:4])
+    one.begin(is_replay=True)
+    assert len(one.feed(UNNUMBERED[5])) == 1
+    assert (one.is_over, one.state.output_text) == (True, "abc")
+
+
+def test_a_terminal_event_whose_response_is_open_is_none() -> None:
+    one = fed(*STREAM[:2], ended(5, "in_progress", name="completed"))
+    assert (one.has_gap, one.end_out_of_turn) == (True, None)
+
+
+# Torn events
+
+
+def test_a_torn_event_is_a_gap_that_shows() -> None:
+    one = fed(*STREAM[:2])
+    assert (took(one, TORN, STREAM[3]), one.has_gap) == ([], True)
+    assert took(one, STREAM[2]) == [2, 3]
+    assert one.state.anomalies == ()
+
+
+def test_a_torn_event_among_whole_ones_is_passed_over() -> None:
+    one = fed(*STREAM[:2])
+    assert (took(one, STREAM[2] + TORN + STREAM[3]), one.state.anomalies) == ([2, 3], ())
+
+
+def test_without_numbers_a_torn_event_is_lost_and_the_state_says_so() -> None:
+    one = fed(*UNNUMBERED[:2], TORN, UNNUMBERED[3])
+    assert one.state.output_text == "b"
+    assert [anomaly.kind for anomaly in one.state.anomalies] == ["unnumbered", "malformed"]
+
+
+# How a stream begins
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(created(0), id="created"),
+        pytest.param(created(7), id="created, with another number"),
+        pytest.param(keepalive(3), id="a sign of life"),
+        pytest.param(frame("response.new", 3), id="an unknown event"),
+        pytest.param(delta(0), id="number 0"),
+        pytest.param(ended(57), id="the terminal event alone"),
+        pytest.param(delta(None), id="no number"),
+    ],
+)
+def test_a_stream_may_begin_with(first: bytes) -> None:
+    assert len(intake().feed(first)) == 1
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(delta(7), id="a delta"),
+        pytest.param(frame("response.in_progress", 1, response=body()), id="a Response that is open"),
+    ],
+)
+def test_a_stream_that_begins_in_its_middle_is_a_gap(first: bytes) -> None:
+    one = intake()
+    assert (one.feed(first), one.has_gap) == ([], True)
+
+
+def test_a_terminal_event_behind_others_that_wait_is_no_beginning() -> None:
+    one = intake()
+    assert took(one, b"".join(STREAM[2:])) == []
+    one.begin(is_replay=True)
+    assert took(one, *STREAM) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_stream_that_begins_in_its_middle_twice_is_believed() -> None:
+    one = fed(delta(7), delta(8))
+    one.begin(is_replay=True)
+    assert took(one, delta(7), delta(8)) == [7, 8]
+
+
+def test_it_is_its_first_event_that_is_believed() -> None:
+    one = fed(delta(7), delta(8))
+    one.begin(is_replay=True)
+    assert took(one, delta(8)) == []
+
+
+def test_an_earlier_beginning_is_better() -> None:
+    one = fed(delta(7))
+    one.begin(is_replay=True)
+    assert took(one, delta(5)) == []
+    one.begin(is_replay=True)
+    assert took(one, delta(5), delta(6)) == [5, 6]
+
+
+# From a number on, without a state
+
+
+@pytest.mark.parametrize("policy", [STRICT, RENUMBER])
+def test_what_is_at_or_before_the_number_asked_for_is_known(policy: SequencePolicy) -> None:
+    one = intake(starting_after=2, sequence_policy=policy)
+    assert (one.after, one.can_resume, one.floor is not None) == (2, True, True)
+    assert took(one, *STREAM[:4]) == [3]
+    assert one.after == 3
+
+
+def test_what_is_too_far_behind_it_is_a_gap() -> None:
+    one = intake(starting_after=2)
+    assert (took(one, STREAM[4]), one.has_gap) == ([], True)
+    assert took(one, STREAM[3]) == [3, 4]
+
+
+def test_where_numbers_have_holes_it_is_none() -> None:
+    assert took(intake(starting_after=2, sequence_policy=RENUMBER), STREAM[4]) == [4]
+
+
+def test_a_state_knows_better_than_a_number() -> None:
+    state = fold([fold_made.created(0), fold_made.keepalive(1)])
+    one = intake(state, starting_after=7)
+    assert (one.after, one.floor is not None) == (1, False)
+
+
+# Where it can be resumed
+
+
+def test_a_stream_of_which_nothing_came_is_begun_again() -> None:
+    assert (intake().after, intake().can_resume) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("stream", "policy", "can_resume"),
+    [
+        pytest.param(STREAM, STRICT, True, id="numbers"),
+        pytest.param(STREAM, RENUMBER, True, id="numbers with holes"),
+        pytest.param(STREAM, ARRIVAL, False, id="numbers that mean nothing"),
+        pytest.param(UNNUMBERED, STRICT, False, id="no numbers"),
+        pytest.param((*STREAM[:2], frame("error", None, error={})), STRICT, True, id="one event without a number"),
+    ],
+)
+def test_a_stream_is_resumed_after_a_number_of_the_servers_own(
+    stream: tuple[bytes, ...], policy: SequencePolicy, can_resume: bool
+) -> None:
+    assert fed(*stream[:3], sequence_policy=policy).can_resume is can_resume
+
+
+# Replays without numbers are told by counting
+
+
+@pytest.mark.parametrize("policy", [STRICT, ARRIVAL])
+@pytest.mark.parametrize("cut", range(6))
+def test_a_replay_without_numbers_brings_what_is_new(cut: int, policy: SequencePolicy) -> None:
+    one = fed(*UNNUMBERED[:cut], sequence_policy=policy)
+    one.begin(is_replay=True)
+    assert len(one.feed(b"".join(UNNUMBERED))) == 6 - cut
+    assert one.state.output_text == "abc"
+
+
+def test_a_stream_that_goes_on_without_numbers_skips_nothing() -> None:
+    one = fed(*UNNUMBERED[:3])
+    one.begin(is_replay=False)
+    assert len(one.feed(UNNUMBERED[3])) == 1
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+def test_signs_of_life_are_not_counted(times: int) -> None:
+    one = fed(UNNUMBERED[0], keepalive(None), *UNNUMBERED[1:3])
+    one.begin(is_replay=True)
+    one.feed(keepalive(None) * times + b"".join(UNNUMBERED[:4]) + keepalive(None))
+    assert one.state.output_text == "ab"
+
+
+def test_a_state_without_numbers_counts_what_it_has() -> None:
+    one = intake(fed(*UNNUMBERED[:4]).state)
+    assert (one.can_resume, len(one.feed(b"".join(UNNUMBERED)))) == (False, 2)
+
+
+# What the stream says of itself
+
+
+@pytest.mark.parametrize(("said", "is_background"), [(True, True), (False, False), (None, None), ("yes", None)])
+def test_the_first_response_says_who_it_is(said: object, is_background: bool | None) -> None:
+    one = fed(keepalive(0), created(1, background=said))
+    assert (one.response_id, one.is_background) == ("resp_1", is_background)
+
+
+def test_a_later_response_is_not_asked() -> None:
+    one = fed(created(0), frame("response.in_progress", 1, response=body(id="resp_2", background=False)))
+    assert (one.response_id, one.is_background) == ("resp_1", True)
+
+
+@pytest.mark.parametrize("odd", [None, 5, "", "a/b", "a b", "resp_1\n"])
+def test_an_id_that_is_none_is_passed_over(odd: object) -> None:
+    one = fed(created(0, id=odd), frame("response.in_progress", 1, response=body(id="resp-7")))
+    assert one.response_id == "resp-7"
+
+
+def test_an_id_of_broken_characters_is_none() -> None:
+    assert (
+        fed(b'data: {"type":"response.created","sequence_number":0,"response":{"id":"\xff"}}\n\n').response_id is None
+    )
+
+
+def test_an_event_that_waits_says_who_it_is_too() -> None:
+    one = fed(TORN, frame("response.in_progress", 1, response=body()))
+    assert (one.response_id, one.state) == ("resp_1", State())
+
+
+# retry:
+
+
+def test_the_retry_line_is_in_milliseconds_and_outlives_its_connection() -> None:
+    one = intake()
+    assert one.reconnection_seconds == 0.0
+    one.feed(b"retry: 1500\n\n")
+    assert one.reconnection_seconds == 1.5
+    one.begin(is_replay=True)
+    assert one.reconnection_seconds == 1.5
+    one.feed(b"retry: 200\n\n")
+    assert one.reconnection_seconds == 0.2
+
+
+# Any number of connections, each with its faults
+
+
+@given(st.integers(0, 2**32))
+def test_connections_that_drop_repeat_and_reorder_lose_nothing_and_apply_nothing_twice(seed: int) -> None:
+    chance = Random(seed)
+    texts = [chance.choice("abc") for _ in range(20)]
+    stream = [created(0), added(1), *(delta(2 + place, text) for place, text in enumerate(texts))]
+    stream.append(ended(len(stream), text="".join(texts)))
+    one, applied = intake(window_events=4), list[Applied]()
+    while not one.is_over:
+        resume = one.can_resume and chance.random() < 0.7
+        first = (one.after or 0) + 1 if resume else 0
+        one.begin(is_replay=not resume)
+        sent = stream[first : first + chance.randrange(1, 9)] if chance.random() < 0.8 else stream[first:]
+        if chance.random() < 0.5 and len(sent) > 1:
+            place = chance.randrange(1, len(sent))  # what begins a stream is not told by its number alone
+            sent[place : place + 2] = reversed(sent[place : place + 2])
+        for chunk in sent:
+            applied += one.feed(chunk * chance.choice([1, 1, 2]))
+    assert [each.state.cursor for each in applied] == list(range(len(stream)))
+    assert all(before.state is not after.state for before, after in pairwise(applied))
+    assert (one.state.output_text, one.state.anomalies) == ("".join(texts), ())
