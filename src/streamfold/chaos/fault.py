@@ -1,0 +1,287 @@
+"""What can go wrong with an answer, as values: each kind of fault with its numbers.
+
+In      keyword arguments; `streamfold.chaos.text` reads them from text
+Out     frozen Faults; `str(fault)` is the text that gives it again
+Units   events and bytes count within one answer, from its beginning; seconds
+Errors  InvalidArgument that names the fault and the field
+Source  docs/reference/emulator.md
+
+`after_events=3` always means: three events of this answer were sent as they should be, and then it happens.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from attrs import Attribute, field, fields, frozen
+
+from streamfold.errors import InvalidArgument
+
+__all__ = [
+    "FAULTS",
+    "Corrupt",
+    "Drip",
+    "Drop",
+    "Duplicate",
+    "ErrorFlat",
+    "ErrorNested",
+    "Fault",
+    "Gap",
+    "Gzip",
+    "How",
+    "Html",
+    "Keepalive",
+    "NoTerminal",
+    "Refuse",
+    "Renumber",
+    "Reorder",
+    "Stall",
+    "Target",
+    "TwoTerminals",
+    "Where",
+]
+
+
+class Target(StrEnum):
+    """Which answers a fault is for."""
+
+    ALL = "all"
+    STREAM = "stream"  # any that is a stream
+    CREATE = "create"
+    RESUME = "resume"  # a GET that streams
+    RETRIEVE = "retrieve"  # a GET that does not
+    CANCEL = "cancel"
+
+
+class How(StrEnum):
+    """How a connection ends: closed in order, or reset."""
+
+    FIN = "fin"
+    RST = "rst"
+
+
+class Where(StrEnum):
+    """Where in the answer a connection ends."""
+
+    BETWEEN = "between"  # two events
+    FRAME = "frame"  # in the middle of the next event
+    CHARACTER = "character"  # inside a character of several bytes, in the next event that has one
+    CHUNK = "chunk"  # inside the HTTP chunk header of the next event
+    HEAD = "head"  # before the status line
+
+
+def _check_number(lowest: float) -> Callable[[Any, "Attribute[Any]", Any], None]:
+    def check(fault: "Fault", attribute: "Attribute[Any]", value: float | None) -> None:
+        if value is not None and not value >= lowest:
+            raise InvalidArgument(f"{fault.name}.{attribute.name}", f"must be {lowest:g} or more")
+
+    return check
+
+
+def _check_word(kind: type[StrEnum]) -> Callable[[Any, "Attribute[Any]", Any], None]:
+    def check(fault: "Fault", attribute: "Attribute[Any]", value: object) -> None:
+        if value not in list(kind):
+            raise InvalidArgument(f"{fault.name}.{attribute.name}", f"must be {' or '.join(kind)}")
+
+    return check
+
+
+_COUNT = _check_number(0)
+_POSITIVE = _check_number(1)
+_TARGET = _check_word(Target)
+
+
+@frozen(kw_only=True)
+class Fault:
+    """What all faults share. on: which answers it is for. times: how many of them; None for every one."""
+
+    name: ClassVar[str] = ""
+
+    on: Target = field(default=Target.STREAM, validator=_TARGET)
+    times: int | None = field(default=None, validator=_POSITIVE)
+
+    def __str__(self) -> str:
+        """The fault as text: its name, and each field that is not as by default."""
+        given = {each.name: getattr(self, each.name) for each in fields(type(self)) if _differs(self, each)}
+        return self.name + ":" * bool(given) + ",".join(f"{name}={value}" for name, value in given.items())
+
+
+def _differs(fault: Fault, attribute: "Attribute[Any]") -> bool:
+    return bool(getattr(fault, attribute.name) != attribute.default)
+
+
+@frozen(kw_only=True)
+class Drop(Fault):
+    """The connection ends: after so many events, or after so many bytes of the body, whichever comes first."""
+
+    name: ClassVar[str] = "drop"
+
+    after_events: int | None = field(default=None, validator=_COUNT)
+    after_bytes: int | None = field(default=None, validator=_COUNT)
+    how: How = field(default=How.FIN, validator=_check_word(How))
+    where: Where = field(default=Where.BETWEEN, validator=_check_word(Where))
+
+
+@frozen(kw_only=True)
+class Stall(Fault):
+    """Nothing is sent for a while, not even a comment."""
+
+    name: ClassVar[str] = "stall"
+
+    after_events: int = field(default=0, validator=_COUNT)
+    seconds: float = field(default=10.0, validator=_COUNT)
+
+
+@frozen(kw_only=True)
+class Drip(Fault):
+    """All bytes come, but few at a time. bytes: of each write. seconds: between two writes."""
+
+    name: ClassVar[str] = "drip"
+
+    bytes: int = field(default=1, validator=_POSITIVE)
+    seconds: float = field(default=0.0, validator=_COUNT)
+
+
+@frozen(kw_only=True)
+class Duplicate(Fault):
+    """The last of so many events is sent again, `count` times."""
+
+    name: ClassVar[str] = "duplicate"
+
+    after_events: int = field(default=1, validator=_POSITIVE)
+    count: int = field(default=1, validator=_POSITIVE)
+
+
+@frozen(kw_only=True)
+class Reorder(Fault):
+    """The next two events change places."""
+
+    name: ClassVar[str] = "reorder"
+
+    after_events: int = field(default=1, validator=_COUNT)
+
+
+@frozen(kw_only=True)
+class Gap(Fault):
+    """The next `count` events are left out, and their numbers with them."""
+
+    name: ClassVar[str] = "gap"
+
+    after_events: int = field(default=1, validator=_COUNT)
+    count: int = field(default=1, validator=_POSITIVE)
+
+
+@frozen(kw_only=True)
+class Renumber(Fault):
+    """From the next event on, every sequence number is larger by `by`."""
+
+    name: ClassVar[str] = "renumber"
+
+    after_events: int = field(default=0, validator=_COUNT)
+    by: int = field(default=1, validator=_check_number(-(2**53)))
+
+
+@frozen(kw_only=True)
+class Corrupt(Fault):
+    """The byte in the middle of the next event's data becomes 0xff, which is never UTF-8."""
+
+    name: ClassVar[str] = "corrupt"
+
+    after_events: int = field(default=1, validator=_COUNT)
+
+
+@frozen(kw_only=True)
+class Keepalive(Fault):
+    """A `keepalive` event comes before `response.created` and takes the first sequence number."""
+
+    name: ClassVar[str] = "keepalive"
+
+    on: Target = field(default=Target.CREATE, validator=_TARGET)
+
+
+@frozen(kw_only=True)
+class ErrorNested(Fault):
+    """An `error` event as OpenAI sends it, `{"error": {...}}`, and the Response has failed."""
+
+    name: ClassVar[str] = "error_nested"
+
+    on: Target = field(default=Target.CREATE, validator=_TARGET)
+    after_events: int = field(default=3, validator=_COUNT)
+
+
+@frozen(kw_only=True)
+class ErrorFlat(Fault):
+    """An `error` event as MKA1 sends it, `{"code", "message", "param"}`, and the Response has failed."""
+
+    name: ClassVar[str] = "error_flat"
+
+    on: Target = field(default=Target.CREATE, validator=_TARGET)
+    after_events: int = field(default=3, validator=_COUNT)
+
+
+@frozen(kw_only=True)
+class NoTerminal(Fault):
+    """The answer ends in order, but without the terminal event."""
+
+    name: ClassVar[str] = "no_terminal"
+
+
+@frozen(kw_only=True)
+class TwoTerminals(Fault):
+    """The terminal event comes again, with the next number."""
+
+    name: ClassVar[str] = "two_terminals"
+
+
+@frozen(kw_only=True)
+class Html(Fault):
+    """An HTML page instead of the answer."""
+
+    name: ClassVar[str] = "html"
+
+    status: int = field(default=200, validator=_check_number(200))
+
+
+@frozen(kw_only=True)
+class Refuse(Fault):
+    """An error instead of the answer. retry_after: seconds; None for what the server says by itself."""
+
+    name: ClassVar[str] = "refuse"
+
+    on: Target = field(default=Target.ALL, validator=_TARGET)
+    status: int = field(default=500, validator=_check_number(400))
+    retry_after: float | None = field(default=None, validator=_COUNT)
+
+
+@frozen(kw_only=True)
+class Gzip(Fault):
+    """The body is compressed, each event flushed."""
+
+    name: ClassVar[str] = "gzip"
+
+
+FAULTS: Mapping[str, type[Fault]] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            Drop,
+            Stall,
+            Drip,
+            Duplicate,
+            Reorder,
+            Gap,
+            Renumber,
+            Corrupt,
+            Keepalive,
+            ErrorNested,
+            ErrorFlat,
+            NoTerminal,
+            TwoTerminals,
+            Html,
+            Refuse,
+            Gzip,
+        )
+    }
+)
+"""The kinds of fault by name."""
