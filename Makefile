@@ -11,14 +11,15 @@ UV := $(shell command -v uv 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench fuzz docs changelog changelog-draft clean distclean
+.PHONY: help demo test check bench fuzz sim docs changelog changelog-draft clean distclean
 
 help:
-	@echo "make demo       a made stream, folded live in the terminal"
+	@echo "make demo       the whole story, against a gateway of its own: streams, faults, repairs, cancels"
 	@echo "make test       the tests"
 	@echo "make check      lint, types, and each pure module covered by its own test file"
 	@echo "make bench      the benchmarks"
 	@echo "make fuzz       ten minutes of fuzzing (MINUTES=10)"
+	@echo "make sim        100,000 sessions under seeded faults, in virtual time (RUNS=100000)"
 	@echo "make docs       the documentation, into site/"
 	@echo "make changelog  gather changelog.d/ into CHANGELOG.md (changelog-draft: only print it)"
 	@echo "make clean      remove caches, reports and builds (distclean: the environments too)"
@@ -43,6 +44,10 @@ bench: $(VENV)/.has-bench
 MINUTES ?= 10
 fuzz: $(VENV)/.has-test
 	@$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
+
+RUNS ?= 100000
+sim: $(VENV)/.has-test
+	@$(BIN)/python tests/sim/run.py --runs $(RUNS) $(ARGS)
 
 docs: $(VENV)/.has-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site

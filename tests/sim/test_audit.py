@@ -1,0 +1,170 @@
+"""A session with a fault put in is found out, each fault by the complaint that is for it."""
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+import streamfold.sim.shell
+from streamfold.fold import State
+from streamfold.session import (
+    Action,
+    Answer,
+    Applied,
+    Call,
+    CancelResult,
+    Conflict,
+    OutcomeStatus,
+    Repair,
+    RepairKind,
+    Retrieve,
+    Session,
+)
+from streamfold.sim import Deed, Kind, Manner, Upset, audit
+from tests.sim.told import done
+
+SLOW = Manner(pace_seconds=0.2)
+
+
+class Forgetful(Session):
+    """Loses the fourth event."""
+
+    def events(self) -> list[Applied]:
+        return [each for each in super().events() if each.event.sequence_number != 3]
+
+
+class Stammering(Session):
+    """Tells each event twice."""
+
+    def events(self) -> list[Applied]:
+        return [each for each in super().events() for _ in range(2)]
+
+
+class Deaf(Session):
+    """Hears no time, and so never does what it waits for."""
+
+    def receive_time(self, *, now: float) -> None:
+        pass
+
+
+class Impatient(Session):
+    """Asks twice before it is answered."""
+
+    def actions(self) -> list[Action]:
+        actions = super().actions()
+        return [each for each in actions for _ in range(2 if isinstance(each, Retrieve) else 1)]
+
+
+class Curt(Session):
+    """Never sends the cancel that is wanted."""
+
+    def receive_cancel(self, *, now: float) -> None:
+        pass
+
+
+class Wordless(Session):
+    """Waits without saying so."""
+
+    @property
+    def needs_shell(self) -> bool:
+        return False
+
+
+class Rash(Session):
+    """Hears nothing of how long it is asked to wait."""
+
+    def receive_answer(self, call: Call, answer: Answer, *, now: float) -> None:
+        super().receive_answer(call, evolve(answer, headers={}), now=now)
+
+    def receive_chunk(self, chunk: bytes, *, now: float) -> None:
+        super().receive_chunk(chunk.replace(b"retry: ", b"retired: "), now=now)
+
+
+DROP = (Upset(faults="drop:after_events=3"),)
+BUSY = (Upset(faults="drop:after_events=3"), Upset(faults="refuse:status=429,retry_after=7.0"))
+CANCEL = (Deed(0.5),)
+REPAIR = Repair(RepairKind.RESUME, "", 3, 0.0)
+
+CASES = [
+    pytest.param(Forgetful, Kind.LOST, {}, id="an event is left out"),
+    pytest.param(Stammering, Kind.TWICE, {}, id="an event is told twice"),
+    pytest.param(Deaf, Kind.UNENDED, {"streams": DROP}, id="it does not end"),
+    pytest.param(Impatient, Kind.WRONG, {"manner": Manner(is_streamable=False)}, id="asked twice at once"),
+    pytest.param(Curt, Kind.WRONG, {"manner": SLOW, "deeds": CANCEL}, id="the cancel is not sent"),
+    pytest.param(Wordless, Kind.UNENDED, {"streams": DROP}, id="nothing is to be done, it says"),
+    pytest.param(Rash, Kind.WRONG, {"streams": BUSY}, id="sooner than the gateway asked"),
+    pytest.param(Rash, Kind.WRONG, {"manner": Manner(ending="unsaid", retry_milliseconds=9000)}, id="than the stream"),
+]
+
+
+UNTRUE = [
+    pytest.param({"manner": Manner(ending="failed")}, {"status": OutcomeStatus.COMPLETED}, id="the status is not so"),
+    pytest.param({}, {"proof": None}, id="proven by nothing"),
+    pytest.param({}, {"cancel": CancelResult.CANCEL_WON}, id="no cancel was asked"),
+    pytest.param(
+        {"deeds": CANCEL, "streams": (Upset(seconds=2.0),)},
+        {"cancel": CancelResult.CANCEL_WON, "status": OutcomeStatus.CANCELLED},
+        id="the cancel did not win",
+    ),
+    pytest.param(
+        {"deeds": CANCEL, "manner": SLOW},
+        {"cancel": CancelResult.COMPLETION_WON, "status": OutcomeStatus.COMPLETED},
+        id="the cancel won",
+    ),
+    pytest.param({"manner": Manner(is_streamable=False)}, {"is_compacted": False}, id="text is missing, untold"),
+    pytest.param({"streams": DROP}, {"is_compacted": True}, id="no text is missing"),
+    pytest.param({"streams": DROP}, {"state": State()}, id="the state is another"),
+    pytest.param({"streams": DROP}, {"repairs": (REPAIR,)}, id="a repair without a reason"),
+    pytest.param({}, {"repairs": (evolve(REPAIR, reason="a whim"),)}, id="a repair of nothing"),
+    pytest.param({}, {"conflicts": (Conflict("one", "two"),)}, id="a conflict of nothing"),
+]
+
+
+@pytest.mark.parametrize(("fields", "told"), UNTRUE)
+def test_an_outcome_that_is_not_so_is_found_out(fields: dict[str, Any], told: dict[str, Any]) -> None:
+    run = done(**fields)
+    assert audit(run) == []
+    assert run.outcome is not None
+    run.outcome = evolve(run.outcome, **told)
+    assert Kind.WRONG in {each.kind for each in audit(run)}
+
+
+def test_giving_up_without_need_is_found_out() -> None:
+    run = done(streams=DROP)
+    assert run.outcome is not None
+    run.outcome = evolve(run.outcome, status=OutcomeStatus.LOST, proof=None, reason="the stream ended")
+    assert Kind.LOST in {each.kind for each in audit(run)}
+
+
+@pytest.mark.parametrize(("session", "kind", "fields"), CASES)
+def test_a_session_with_a_fault_is_found_out(
+    session: type[Session], kind: Kind, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert audit(done(**fields)) == []
+    monkeypatch.setattr(streamfold.sim.shell, "Session", session)
+    complaints = audit(done(**fields))
+    assert kind in {each.kind for each in complaints}
+    assert str(complaints[0]).startswith(str(complaints[0].kind))
+
+
+def test_giving_up_is_right_where_nothing_more_can_be_learned() -> None:
+    unknown = done(manner=Manner(is_streamable=False, retrieve="never"))
+    unauthorized = done(streams=(Upset(faults="refuse:status=401"),))
+    refused = done(retrieves=(Upset(faults="refuse:status=503"),) * 5, manner=Manner(is_streamable=False))
+    for run in (unknown, unauthorized, refused):
+        assert run.outcome is not None
+        assert run.outcome.status is OutcomeStatus.LOST
+        assert audit(run) == []
+
+
+def test_one_failed_get_less_than_the_ladder_has_is_no_reason_to_give_up() -> None:
+    run = done(retrieves=(Upset(faults="refuse:status=503"),) * 4, manner=Manner(is_streamable=False))
+    assert run.outcome is not None
+    assert run.outcome.status is OutcomeStatus.COMPLETED
+
+
+def test_numbers_that_lie_are_excused_and_the_end_is_right_all_the_same() -> None:
+    run = done(streams=(Upset(faults="renumber:after_events=4,by=-1"),))
+    assert run.outcome is not None
+    assert run.outcome.status is OutcomeStatus.COMPLETED
+    assert audit(run) == []

@@ -1,0 +1,80 @@
+"""A part of what `make sim` does, with the seeds that it begins with; and the runs that once failed."""
+
+from functools import cache
+
+import pytest
+
+from streamfold.sim import Tally, read_script
+from tests.sim import run
+
+RUNS = 2000
+
+# Scripts made smaller from runs that failed when the session was young.
+ONCE_FAILED = {
+    "followed from a number on, nothing is compacted": '{"start":"after","after":13}',
+    "where numbers mean nothing, a replay is counted": '{"manner":{"numbering":"zeros","ending":"unsaid"}}',
+    "a refusal is remembered when the time for the cancel is up": (
+        '{"manner":{"is_streamable":false},"retrieves":[{"seconds":90.0}],"deeds":[{"at":0.995}]}'
+    ),
+    "refused as synchronous, and yet in the background": (
+        '{"manner":{"is_streamable":false,"cancel":"vllm"},"retrieves":[{"seconds":4.0}],"deeds":[{"at":0.685}]}'
+    ),
+    "a terminal event is no beginning while others wait": '{"streams":[{"faults":"gap:after_events=0,count=2"}]}',
+    "a terminal event of a known number is another event": (
+        '{"manner":{"ending":"unsaid","finished":"own","retrieve":"never"},"start":"create"}'
+    ),
+    "a notice does not ask again for what was refused for good": (
+        '{"manner":{"ending":"unsaid","retrieve":"never"},"deeds":[{"at":0.477},{"at":0.895,"what":"notice"}]}'
+    ),
+    "what is unauthorized is not asked again": (
+        '{"manner":{"ending":"unsaid"},"retrieves":[{"faults":"refuse:on=resume,status=401"}],"deeds":[{"at":0.209}]}'
+    ),
+    "one GET a poll, and none once it was refused": (
+        '{"manner":{"pause_seconds":200.0,"cancel_seconds":8.0},'
+        '"retrieves":[{},{"faults":"refuse:on=resume,status=410"}],"deeds":[{"at":5.121}]}'
+    ),
+    "an open GET does not shorten the wait that a stream's refusal asked for": (
+        '{"manner":{"pace_seconds":2.0},"streams":[{"faults":"refuse:on=resume,retry_after=300.0"}],'
+        '"deeds":[{"at":19.826,"what":"notice"}],"max_attempts":1}'
+    ),
+    "a duplicate does not make a wrong beginning right": (
+        '{"streams":[{"faults":"duplicate:after_events=2,count=3;gap:after_events=0,count=2"}]}'
+    ),
+    "the status and the state are of one source": (
+        '{"stream":4,"manner":{"pace_seconds":0.2,"cancel":"openai"},"streams":[{},{"answer":"own"}],'
+        '"cancels":[{"answer":"lost"},{"lag_seconds":45.0}],"deeds":[{"at":4.542}]}'
+    ),
+    "a POST's stream whose beginning was left out": (
+        '{"manner":{"pace_seconds":0.2},"start":"create","streams":[{"faults":"gap:after_events=0,count=3"}]}'
+    ),
+}
+
+
+@cache
+def done(begin: int) -> tuple[Tally, dict[int, str]]:
+    """What came of 250 runs, done once."""
+    return run.batch(range(begin, begin + 250))
+
+
+@pytest.mark.parametrize("begin", range(0, RUNS, 250))
+def test_no_run_loses_an_event_or_tells_a_wrong_outcome(begin: int) -> None:
+    tally, failures = done(begin)
+    assert failures == {}
+    assert tally.runs == 250
+
+
+@pytest.mark.parametrize("text", ONCE_FAILED.values(), ids=ONCE_FAILED)
+def test_what_once_failed_holds(text: str) -> None:
+    assert run.failure(read_script(text)) == ""
+
+
+def test_the_runs_meet_every_fault_and_every_end() -> None:
+    tally = Tally()
+    for begin in range(0, RUNS, 250):
+        tally.join(done(begin)[0])
+    faults = "drop stall drip duplicate reorder gap corrupt no_terminal two_terminals refuse gzip html renumber".split()
+    assert set(faults) <= set(tally.faults)
+    assert set(tally.repairs) == {"resume", "replay", "retrieve"}
+    assert set(tally.outcomes) == {"completed", "incomplete", "failed", "cancelled", "abandoned", "lost"}
+    assert set(tally.proofs) == {"terminal_event", "retrieved", "cancel_answer", "none"}
+    assert set(tally.cancels) == {"cancel_won", "completion_won", "already_terminal", "refused", "unconfirmed"}
