@@ -1,0 +1,134 @@
+"""A server that misbehaves as it is told: what the conformance checks let a transport talk to.
+
+In      a story: what to send on a connection, when to fall silent, how to hang up
+Out     a URL on 127.0.0.1, and what each connection asked
+Units   bytes, seconds
+Errors  OSError where no port can be had
+Source  RFC 9112; docs/how-to/your-own-http-client.md
+
+Plain sockets and no HTTP library, since what it sends is often no HTTP.
+"""
+
+import socket
+import ssl
+import struct
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSStream
+
+__all__ = ["Server", "Story", "Wire", "chunk", "head", "serve"]
+
+HEAD_END = b"\r\n\r\n"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: the close is an RST
+GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+
+
+class Wire:
+    """One connection, as its story sees it."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self.head = b""
+        self.body = b""
+        self.closed = anyio.Event()  # the client has let go of the connection, or we have
+
+    async def send(self, data: bytes) -> None:
+        """One write, which is one segment on loopback."""
+        await self._stream.send(data)
+
+    async def reset(self) -> None:
+        """Hang up with an RST."""
+        raw = self._stream.extra(SocketAttribute.raw_socket)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Hang up with a FIN, and no farewell of TLS."""
+        await anyio.aclose_forcefully(self._stream)
+
+    async def gone(self) -> None:
+        """Wait, silent, until the client hangs up."""
+        with suppress(*GONE):
+            while True:
+                await self._stream.receive()
+        self.closed.set()
+
+    async def read_request(self) -> None:
+        """The whole request, so that a later close is a FIN and not, for bytes unread, an RST."""
+        while HEAD_END not in self.head:
+            self.head += await self._stream.receive()
+        self.head, _, self.body = self.head.partition(HEAD_END)
+        fields = dict(line.lower().split(b": ", 1) for line in self.head.split(b"\r\n")[1:])
+        while len(self.body) < int(fields.get(b"content-length", b"0")):
+            self.body += await self._stream.receive()
+
+
+Story = Callable[[Wire], Awaitable[None]]
+
+
+class Server:
+    """url: where it listens. wires: a connection each, as they came."""
+
+    def __init__(self, url: str, story: Story) -> None:
+        self.url = url
+        self.wires: list[Wire] = []
+        self._story = story
+
+    async def handle(self, stream: ByteStream) -> None:
+        """Read the request, then do what the story says; when it ends, hang up."""
+        wire = Wire(stream)
+        self.wires.append(wire)
+        try:
+            with suppress(*GONE):
+                await wire.read_request()
+                await self._story(wire)
+        finally:
+            wire.closed.set()
+            await wire.hang_up()
+
+
+@asynccontextmanager
+async def serve(story: Story, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Server, None]:
+    """A server on a free port of 127.0.0.1, until the context is left; every connection lives the same story.
+
+    tls: the server's certificate, for https.
+    """
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    port: int = listener.extra(SocketAttribute.local_port)
+    server = Server(f"{'https' if tls else 'http'}://127.0.0.1:{port}/", story)
+
+    async def accept(stream: ByteStream) -> None:
+        try:
+            with suppress(*GONE):
+                if tls is not None:
+                    stream = await TLSStream.wrap(stream, server_side=True, ssl_context=tls, standard_compatible=False)
+                await server.handle(stream)
+        finally:
+            await anyio.aclose_forcefully(stream)
+
+    failure: Exception | None = None
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, accept)
+        try:
+            yield server
+        except Exception as error:  # the caller's own: out of the group, which would wrap it
+            failure = error
+        finally:
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+def head(status: str = "200 OK", **fields: str) -> bytes:
+    """A reply's head: a chunked event stream, unless the fields say otherwise; an empty field is left out."""
+    every = {"content_type": "text/event-stream", "transfer_encoding": "chunked", **fields}
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in every.items() if value]
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode()
+
+
+def chunk(data: bytes) -> bytes:
+    """One HTTP chunk; of no bytes, the one that ends a body."""
+    return b"%x\r\n%b\r\n" % (len(data), data)

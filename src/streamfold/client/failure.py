@@ -1,0 +1,71 @@
+"""What went wrong in an HTTP client, in our words.
+
+In      an exception of httpx, httpx2, anyio, httptools or the standard library
+Out     the TransportError that it means, or None for one that is no failure of the connection
+Errors  none
+Source  the clients' exception classes; docs/how-to/your-own-http-client.md
+
+The class is known by its name, and by the names of the classes that it is made from, so that no client is imported
+for its exceptions, and a client that is a port of another is understood.
+"""
+
+from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, ProtocolViolation, TransportError
+
+__all__ = ["disconnected", "sentence", "transport_error"]
+
+# The most particular class that is listed counts: ConnectTimeout before TimeoutException.
+MEANING: dict[str, type[TransportError]] = {
+    # httpx and httpx2
+    "ConnectError": ConnectFailed,
+    "ConnectTimeout": ConnectFailed,
+    "PoolTimeout": ConnectFailed,
+    "ProxyError": ConnectFailed,
+    "UnsupportedProtocol": ConnectFailed,
+    "InvalidURL": ConnectFailed,
+    "TimeoutException": IdleTimeout,
+    "ProtocolError": ProtocolViolation,
+    "DecodingError": ProtocolViolation,
+    "NetworkError": Disconnected,
+    "HTTPError": Disconnected,
+    "StreamClosed": Disconnected,
+    # httptools
+    "HttpParserError": ProtocolViolation,
+    # anyio
+    "BrokenResourceError": Disconnected,
+    "ClosedResourceError": Disconnected,
+    "EndOfStream": Disconnected,
+    "IncompleteRead": Disconnected,
+    # the standard library
+    "TimeoutError": IdleTimeout,
+    "SSLError": ProtocolViolation,
+    "OSError": Disconnected,
+}
+
+# h11, below httpx, has one class for "closed too early" and for "no HTTP"; h2 one for a stream that was reset.
+CLOSED_EARLY = ("closed connection", "disconnected", "ConnectionTerminated", "StreamReset")
+
+
+def transport_error(error: BaseException) -> TransportError | None:
+    """The TransportError that an exception means; the exception itself if it is one already; else None."""
+    if isinstance(error, TransportError):
+        return error
+    for kind in type(error).__mro__:
+        if meaning := MEANING.get(kind.__name__):
+            reason = sentence(error)
+            if meaning is ProtocolViolation and any(words in reason for words in CLOSED_EARLY):
+                return Disconnected(reason)
+            return meaning(reason)
+    return None
+
+
+def disconnected(error: BaseException) -> TransportError:
+    """The same, where whatever else went wrong means that no more bytes come."""
+    return transport_error(error) or Disconnected(sentence(error))
+
+
+def sentence(error: BaseException) -> str:
+    """What an exception says, or its kind where it says nothing, as a timeout and a reset often do."""
+    said = str(error).strip().rstrip(".")
+    if not said and error.__cause__ is not None:
+        said = str(error.__cause__).strip()
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

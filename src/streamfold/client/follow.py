@@ -1,0 +1,384 @@
+"""A response followed over HTTP: a session's actions are carried out, and what came of them is told to it.
+
+In      a Session, the Calls of a gateway, and a Transport
+Out     events, states or text, as they come; at the end the Outcome
+Units   seconds; sequence numbers
+Errors  RequestRefused, UnexpectedAnswer or a TransportError where a POST that was to stream does not;
+        once it streams, none: what happens to the connection is the session's to mend
+Source  docs/explanation/client.md
+
+Whoever reads drives: the reader's own task takes the next chunk from the socket, and what is not read is not
+fetched. Everything else (opening, retrieving, cancelling, timers) is done by tasks of the response's own task group.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from types import TracebackType
+from typing import Literal, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from streamfold.client.answer import bad_answer, collect
+from streamfold.client.change import Change
+from streamfold.client.clock import current_clock
+from streamfold.client.connection import Connection
+from streamfold.client.reading import States, Text
+from streamfold.client.request import Calls
+from streamfold.client.start import Start
+from streamfold.client.timekeeper import Timekeeper
+from streamfold.client.transport import Request, Transport
+from streamfold.errors import GatewayError, TransportError, UsageError
+from streamfold.fold import State
+from streamfold.schema import Event
+from streamfold.session import (
+    Applied,
+    Call,
+    Cancel,
+    CancelResult,
+    Connect,
+    Outcome,
+    Patience,
+    Repair,
+    Retrieve,
+    Session,
+    Wait,
+    is_event_stream,
+)
+
+__all__ = ["FollowedResponse", "OnExit"]
+
+OnExit: TypeAlias = Literal["leave", "cancel"]
+
+CANCEL_ON_EXIT_SECONDS = 10.0
+
+
+class FollowedResponse:
+    """One response, followed to its end, inside `async with`.
+
+    Iterate it for its events; or iterate `states()` or `text()`; or await `outcome()` alone. One reader at a time:
+    each event is given once. Leaving the block disconnects, and never cancels, unless it was told `on_exit="cancel"`.
+    """
+
+    def __init__(
+        self,
+        start: Start,
+        *,
+        calls: Calls,
+        transport: Transport,
+        patience: Patience,
+        on_exit: OnExit = "leave",
+        on_repair: Callable[[Repair], None] | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._start = start
+        self._calls = calls
+        self._transport = transport
+        self._patience = patience
+        self._on_exit = on_exit
+        self._on_repair = on_repair
+        self._chance = chance
+        self._begun: Session | None = None
+        self._ready: deque[Applied] = deque()
+        self._is_iterated = False
+        self._is_reading = False
+        self._connection: Connection | None = None
+        self._changed = Change()
+        self._told_repairs = 0
+        self._holder: anyio.CancelScope | None = None
+        self._is_closing = False
+
+    async def __aenter__(self) -> "FollowedResponse":
+        self._clock = current_clock()
+        self._tasks: TaskGroup = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._timekeeper = Timekeeper(self._tasks, clock=self._clock, wake=self._wake)
+        self._begun = self._start.session(patience=self._patience, chance=self._chance, now=self._clock())
+        self._state = self._session.state
+        try:
+            if self._start.post is not None:
+                await self._open_first(self._start.post)
+            self._dispatch()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._on_exit == "cancel" and self._session.outcome is None:
+                with anyio.move_on_after(CANCEL_ON_EXIT_SECONDS, shield=True):
+                    await self._cancel_and_settle()
+        finally:
+            self._session.receive_leave(now=self._clock())
+            await self._close()
+
+    # What is known
+
+    @property
+    def id(self) -> str | None:
+        """The response's id; None until the stream told it."""
+        return self._session.response_id
+
+    @property
+    def state(self) -> State:
+        """The state after the last event that was given to the reader; at the end the final one."""
+        if self._session.outcome is not None and not self._ready:
+            return self._session.outcome.state
+        return self._state
+
+    @property
+    def cursor(self) -> int | None:
+        """The last sequence number that was given to the reader: what another process resumes after."""
+        return self.state.cursor
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was done so far to mend the stream."""
+        return self._session.repairs
+
+    # What a reader does
+
+    def __aiter__(self) -> "FollowedResponse":
+        self._is_iterated = True
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event, each once, in order. Ends when the outcome is there."""
+        self._is_iterated = True
+        ready = self._ready
+        while not ready:
+            if self._session.outcome is not None:
+                raise StopAsyncIteration
+            await self._advance()
+        one = ready.popleft()
+        self._state = one.state
+        return one.event
+
+    async def next_applied(self) -> Sequence[Applied]:
+        """All that was applied since the last time, waiting for at least one; empty at the end."""
+        if not self._is_iterated:
+            aiter(self)
+        while not self._ready and self._session.outcome is None:
+            await self._advance()
+        applied, self._ready = self._ready, deque[Applied]()
+        if applied:
+            self._state = applied[-1].state
+        return applied
+
+    def states(self, *, coalesced: bool = False) -> States:
+        """A state after each event, and the final one.
+
+        coalesced: give a slow reader the newest state each time, and none that is older than another he could have.
+        """
+        return States(self, coalesced=coalesced)
+
+    def text(self) -> Text:
+        """The output text, as it comes: joined, it is the final state's `output_text`."""
+        return Text(self)
+
+    async def outcome(self) -> Outcome:
+        """Follow to the end. What nobody iterates is not kept: the state has it."""
+        while self._session.outcome is None:
+            await self._advance()
+        return self._session.outcome
+
+    async def cancel(self) -> CancelResult:
+        """Cancel the response at the gateway, and find out what that came to. Go on iterating for what is left.
+
+        Returns: the result; UNCONFIRMED where the gateway gave no proof in time, and the response is followed on.
+        """
+        session = self._session
+        session.receive_cancel(now=self._clock())
+        self._dispatch()
+        # Reading goes on in a task of its own: the result may come while the stream is silent.
+        self._tasks.start_soon(self._read_for_cancel)
+        while session.cancel_result is None and session.outcome is None:
+            await self._changed.wait()
+        return session.cancel_result or CancelResult.UNCONFIRMED
+
+    def notice(self) -> None:
+        """Tell it that a verified webhook spoke of this response: a GET that waits is made at once."""
+        self._session.receive_notice(now=self._clock())
+        self._dispatch()
+
+    # How it goes on
+
+    @property
+    def _session(self) -> Session:
+        if self._begun is None:
+            raise UsageError("a response is followed inside `async with`")
+        return self._begun
+
+    async def _advance(self) -> None:
+        """Take in one more chunk, or wait until something else changed."""
+        connection = self._connection
+        if connection is None or self._is_reading:
+            await self._changed.wait()
+            return
+        session = self._session
+        self._is_reading = True
+        try:
+            chunk = await connection.next_chunk()
+        except StopAsyncIteration:
+            if connection is self._connection:
+                session.receive_eof(now=self._clock())
+        except TransportError as failure:
+            if connection is self._connection:
+                session.receive_failure(connection.call, failure.reason, now=self._clock())
+        else:
+            if connection is self._connection:
+                session.receive_chunk(chunk, now=self._clock())
+            else:
+                await connection.leave()
+        finally:
+            self._is_reading = False
+        self._collect(session)
+        if not session.is_steady and (session.needs_shell or not session.is_reading):
+            self._dispatch()
+
+    async def _read_for_cancel(self) -> None:
+        while self._session.cancel_result is None and self._session.outcome is None:
+            await self._advance()
+
+    def _collect(self, session: Session) -> None:
+        """Keep what was applied for the reader; only the last state, if nobody iterates."""
+        applied = session.events()
+        if applied:
+            if self._is_iterated:
+                self._ready.extend(applied)
+            else:
+                self._state = applied[-1].state
+        if self._changed.waiting:
+            self._changed.tell()
+
+    def _dispatch(self) -> None:
+        """Have done what the session asks for."""
+        if self._is_closing:
+            return
+        session = self._session
+        wake_at: float | None = None
+        for action in session.actions():
+            match action:
+                case Wait(seconds):
+                    wake_at = self._clock() + seconds
+                    break
+                case Connect():
+                    self._let_go()
+                    self._tasks.start_soon(self._hold, action, self._request(action))
+                case Retrieve() | Cancel():
+                    self._tasks.start_soon(self._call, action)
+                case _:
+                    pass
+        # A stream that is being opened is not read yet: only the end stops that.
+        if session.outcome is not None or (self._connection is not None and not session.is_reading):
+            self._let_go()
+        self._timekeeper.schedule(wake_at)
+        for repair in session.repairs[self._told_repairs :]:
+            self._told_repairs += 1
+            if self._on_repair is not None:
+                self._on_repair(repair)
+        self._changed.tell()
+
+    # What its tasks do
+
+    def _request(self, call: Call) -> Request:
+        return self._start.request(call, calls=self._calls, response_id=self._session.response_id or "")
+
+    async def _open_first(self, post: Request) -> None:
+        """Send the POST, and wait for its head.
+
+        Raises: RequestRefused or UnexpectedAnswer if no stream comes; TransportError if nothing does.
+        """
+        failure: GatewayError | None = await self._tasks.start(self._hold_first, post)
+        if failure is not None:
+            raise failure
+
+    async def _hold_first(self, post: Request, *, task_status: TaskStatus[GatewayError | None]) -> None:
+        try:
+            async with self._transport.open(post) as reply:
+                if is_event_stream(reply.status, reply.headers):
+                    connection = self._connection = Connection(Connect(), reply)
+                    task_status.started(None)
+                    await connection.wait_until_let_go()
+                    return
+                answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
+        except TransportError as failure:
+            task_status.started(failure)
+        else:
+            task_status.started(bad_answer(answer, expected="an event stream"))
+
+    async def _hold(self, call: Connect, request: Request) -> None:
+        """Open the stream, and hold it open until it is let go of: it is closed by the task that opened it."""
+        session = self._session
+        with anyio.CancelScope() as self._holder:
+            try:
+                async with self._transport.open(request) as reply:
+                    if is_event_stream(reply.status, reply.headers):
+                        session.receive_connected(now=self._clock())
+                        connection = self._connection = Connection(call, reply)
+                        self._dispatch()
+                        await connection.wait_until_let_go()
+                        return
+                    answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
+            except TransportError as failure:
+                session.receive_failure(call, failure.reason, now=self._clock())
+            else:
+                session.receive_answer(call, answer, now=self._clock())
+            self._holder = None
+            self._dispatch()
+
+    def _let_go(self) -> None:
+        """Close the stream that is open, or that is being opened."""
+        if self._connection is not None:
+            self._connection.let_go(is_read=self._is_reading)
+            self._connection = None
+        elif self._holder is not None:
+            self._holder.cancel()
+        self._holder = None
+
+    async def _call(self, call: Retrieve | Cancel) -> None:
+        await self._ask(call)
+        self._dispatch()
+
+    async def _ask(self, call: Retrieve | Cancel) -> None:
+        try:
+            async with self._transport.open(self._request(call)) as reply:
+                answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
+        except TransportError as failure:
+            self._session.receive_failure(call, failure.reason, now=self._clock())
+        else:
+            self._session.receive_answer(call, answer, now=self._clock())
+
+    def _wake(self) -> None:
+        self._session.receive_time(now=self._clock())
+        self._collect(self._session)
+        self._dispatch()
+
+    async def _cancel_and_settle(self) -> None:
+        """Cancel without reading any further: what the gateway answers has to do."""
+        self._is_closing = True
+        self._let_go()
+        session = self._session
+        session.receive_cancel(now=self._clock())
+        session.receive_hang_up(now=self._clock())
+        while session.cancel_result is None and session.outcome is None:
+            match session.actions():
+                case [Wait(seconds), *_]:
+                    await anyio.sleep(seconds)
+                    session.receive_time(now=self._clock())
+                case actions:
+                    for call in takewhile(lambda action: not isinstance(action, Wait), actions):
+                        if isinstance(call, Retrieve | Cancel):
+                            await self._ask(call)
+
+    async def _close(self) -> None:
+        """Let go of everything. What its tasks met by themselves is raised; what the caller's block met is not touched."""
+        self._is_closing = True
+        self._let_go()
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)

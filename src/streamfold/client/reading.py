@@ -1,0 +1,104 @@
+"""Ways to read a followed response: a state after each event, or its text as it grows.
+
+In      a response that is followed
+Out     States, Text: each to be iterated once
+Units   events; characters
+Errors  none of its own
+Source  docs/reference/client.md
+
+Classes, not generators: a generator that is left in the middle must be closed by its loop, and trio warns of it.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from streamfold.fold import State
+from streamfold.schema import ContentPartDone, OutputItemDone, OutputTextDelta, OutputTextDone
+from streamfold.session import Applied
+
+__all__ = ["Followed", "States", "Text"]
+
+
+class Followed(Protocol):
+    """What is used of a followed response."""
+
+    @property
+    def state(self) -> State:
+        """The newest state."""
+        ...
+
+    async def next_applied(self) -> Sequence[Applied]:
+        """All that was applied since the last time; empty at the end."""
+        ...
+
+
+class States:
+    """A state after each event; the final one last, whoever told it."""
+
+    def __init__(self, response: Followed, *, coalesced: bool) -> None:
+        self._response = response
+        self._is_coalesced = coalesced
+        self._ready: deque[State] = deque()
+        self._last: State | None = None
+
+    def __aiter__(self) -> "States":
+        return self
+
+    async def __anext__(self) -> State:
+        if not self._ready:
+            applied = await self._response.next_applied()
+            if applied and (self._is_coalesced or len(applied) == 1):
+                self._last = applied[-1].state
+                return self._last
+            self._ready.extend([each.state for each in applied])
+            if not applied:
+                if self._response.state is self._last:
+                    raise StopAsyncIteration
+                self._ready.append(self._response.state)
+        self._last = self._ready.popleft()
+        return self._last
+
+
+# Text that no delta brought comes whole, with one of these.
+WHOLE_TEXT = (OutputTextDone, ContentPartDone, OutputItemDone)
+
+
+class Text:
+    """Pieces of the output text, as they come; whatever only a later event or the end told comes with that."""
+
+    def __init__(self, response: Followed) -> None:
+        self._response = response
+        self._ready: deque[str] = deque()
+        self._given: list[str] = []
+        self._is_ended = False
+
+    def __aiter__(self) -> "Text":
+        return self
+
+    async def __anext__(self) -> str:
+        while not self._ready:
+            if self._is_ended:
+                raise StopAsyncIteration
+            applied = await self._response.next_applied()
+            for each in applied:
+                if type(each.event) is OutputTextDelta:
+                    self._give(each.event.delta)
+                elif isinstance(each.event, WHOLE_TEXT):
+                    self._catch_up(each.state)
+            if not applied:
+                self._is_ended = True
+                self._catch_up(self._response.state)
+        return self._ready.popleft()
+
+    def _give(self, piece: str) -> None:
+        if piece:
+            self._given.append(piece)
+            self._ready.append(piece)
+
+    def _catch_up(self, state: State) -> None:
+        """Give what the state has beyond what was given. Text that changed behind us cannot be taken back."""
+        text, given = state.output_text, "".join(self._given)
+        self._given = [given]
+        if len(text) > len(given) and text.startswith(given):
+            self._give(text[len(given) :])

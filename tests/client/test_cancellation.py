@@ -1,0 +1,124 @@
+"""A thousand tasks cancelled wherever they happen to be: nothing is left behind, and the gateway is asked to cancel nothing.
+
+Over real connections to the emulator, which notes who disconnected and who asked for a cancel.
+"""
+
+import gc
+import random
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from streamfold.client import Gateway, Transport
+from streamfold.client.direct import DirectTransport
+from streamfold.client.follow import OnExit
+from streamfold.client.httpx import HttpxTransport
+from streamfold.emulator import Emulator, Options, emulate
+from streamfold.schema import OPENAI
+from streamfold.session import Backoff, Patience
+from tests.client.leaving import open_files, running_tasks, settle
+
+pytestmark = pytest.mark.anyio
+
+TASKS = 1000
+AT_ONCE = 25
+MOST_TURNS = 120
+SEED = 20261122
+PATIENCE = Patience(backoff=Backoff(first_seconds=0.001), cancel_grace_seconds=0.0)
+
+TRANSPORTS: dict[str, Callable[[], Transport]] = {"httpx": HttpxTransport, "direct": DirectTransport}
+each_transport = pytest.mark.parametrize("name", TRANSPORTS)
+
+
+async def read_events(here: Gateway, response_id: str, on_exit: OnExit) -> None:
+    async with here.stream(model="toy", input="50000 words", background=True, on_exit=on_exit) as response:
+        async for _ in response:
+            pass
+
+
+async def read_states(here: Gateway, response_id: str, on_exit: OnExit) -> None:
+    async with here.follow(response_id, starting_after=5, on_exit=on_exit) as response:
+        async for _ in response.states(coalesced=True):
+            pass
+
+
+async def read_text(here: Gateway, response_id: str, on_exit: OnExit) -> None:
+    async with here.follow(response_id, on_exit=on_exit) as response:
+        async for _ in response.text():
+            pass
+
+
+async def wait_twice(here: Gateway, response_id: str, on_exit: OnExit) -> None:
+    async with here.follow(response_id, on_exit=on_exit) as response, anyio.create_task_group() as tasks:
+        tasks.start_soon(response.outcome)
+        await response.outcome()
+
+
+WAYS = [read_events, read_states, read_text, wait_twice]
+
+
+async def cancel_at_random(here: Gateway, response_id: str, *, tasks: int, on_exit: OnExit = "leave") -> None:
+    """So many tasks, some at a time, each cancelled after some turns of the loop."""
+    draw = random.Random(SEED)
+
+    async def one(way: Callable[..., Any], turns: int) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(way, here, response_id, on_exit)
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+
+    for _ in range(tasks // AT_ONCE):
+        async with anyio.create_task_group() as group:
+            for _ in range(AT_ONCE):
+                group.start_soon(one, draw.choice(WAYS), draw.randrange(MOST_TURNS))
+
+
+async def everybody_left(emulator: Emulator) -> None:
+    """Wait until the emulator, in its own thread, has seen it."""
+    with anyio.fail_after(20):
+        while any(visit.ended == "open" for visit in list(emulator.journal.visits)):
+            await anyio.sleep(0.001)  # no event of ours can tell of another thread's
+
+
+async def run(name: str, *, tasks: int, on_exit: OnExit) -> Emulator:
+    """Cancel so many tasks at random. Returns: the emulator that they followed responses of."""
+    emulator = Emulator(Options(tokens_per_second=2000))
+    async with emulate(emulator) as url:
+        transport = TRANSPORTS[name]()
+        async with Gateway(url, api_key="key", dialect=OPENAI, http=transport, patience=PATIENCE) as here:
+            async with here.stream(model="toy", input="50000 words", background=True) as response:
+                await anext(aiter(response))
+                response_id = response.id
+            assert response_id is not None
+            await transport.aclose()
+            transport = TRANSPORTS[name]()
+            await everybody_left(emulator)
+            await settle()
+            before = open_files(), running_tasks()
+            async with Gateway(url, api_key="key", dialect=OPENAI, http=transport, patience=PATIENCE) as second:
+                await cancel_at_random(second, response_id, tasks=tasks, on_exit=on_exit)
+            await transport.aclose()
+            await everybody_left(emulator)
+            await settle()
+            gc.collect()  # what nobody closed is warned of here, and a warning is an error
+            await settle()
+            assert (open_files(), running_tasks()) == before
+    return emulator
+
+
+@each_transport
+async def test_a_thousand_tasks_cancelled_anywhere_leave_nothing_and_cancel_nothing(name: str) -> None:
+    emulator = await run(name, tasks=TASKS, on_exit="leave")
+    counters = emulator.journal.counters
+    assert counters["cancels"] == 0
+    assert counters["disconnects"] > TASKS // 10, "they must get as far as the gateway"
+    assert {visit.ended for visit in emulator.journal.visits} <= {"disconnected", "complete"}
+
+
+@each_transport
+async def test_only_where_that_is_asked_is_what_was_left_cancelled(name: str) -> None:
+    emulator = await run(name, tasks=100, on_exit="cancel")
+    assert emulator.journal.counters["cancels"] > 0
