@@ -1,4 +1,4 @@
-"""Draw docs/assets/demo.svg: what `streamfold demo` shows when two thirds of its stream are in.
+"""Draw docs/assets/demo.svg: the second part of `streamfold demo`, its faults, its repairs and what it came to.
 
 python docs/assets/make_demo_picture.py
 """
@@ -7,20 +7,57 @@ import io
 import re
 from pathlib import Path
 
-from rich.console import Console
+import anyio
+from rich.console import Console, RenderableType
+from rich.text import Text
 
-from streamfold.bench import Shape, make_stream
-from streamfold.cli.pace import Pace
-from streamfold.cli.picture import Picture
-from streamfold.cli.rate import measure
+from streamfold.cli.lines import FollowView
+from streamfold.cli.output import Output
+from streamfold.cli.screen import Screen, line
+from streamfold.cli.stage import MAX_NOTES
+from streamfold.cli.story import FAULTS, tell
 
-frames = make_stream(Shape(deltas=600))
-console = Console(record=True, width=92, height=22, force_terminal=True, file=io.StringIO())
-picture = Picture(measure(frames), total=len(frames), console=console)
-picture.show(frames[: len(frames) * 2 // 3], [], pace=Pace(None))
-console.file = io.StringIO()
-console.export_text()  # forget what was drawn on the way
-console.print(picture.draw())
-# Without the fonts that it would fetch: a page that shows the picture opens no other connection.
-drawing = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="streamfold demo"), flags=re.DOTALL)
-Path(__file__).with_name("demo.svg").write_text(drawing, encoding="utf-8")
+WIDTH, HEIGHT = 116, 27
+# While the answer still runs: when all faults but the last have come, and their repairs.
+LAST_FAULT = len(FAULTS)
+
+
+class Still:
+    """A stage that keeps the picture as it was when the last fault came, and a little after."""
+
+    def __init__(self) -> None:
+        self.drawing: RenderableType = Text()
+        self._console = Console(width=WIDTH, height=HEIGHT, force_terminal=True, file=io.StringIO())
+
+    def line(self, words: str) -> None:
+        """Nothing: the picture has no lines."""
+
+    def view(self) -> FollowView:
+        """A picture that is not shown."""
+        self._screen = Screen(
+            Output(), console=self._console, max_notes=MAX_NOTES, foot="Each fault and each repair, as they come"
+        )
+        return self._screen
+
+    def fault(self, number: int, fault: str) -> None:
+        """Note it, as the demo does; at the last one keep the picture."""
+        self._screen.note(line(("✗ ", "red"), (f"connection {number}: {fault}", "dim")))
+        if number == LAST_FAULT:
+            self.drawing = self._screen.draw()
+
+
+async def main() -> None:
+    """Tell the story, and draw it."""
+    stage = Still()
+    claims = await tell(stage, tokens_per_second=75.0, seed=0)
+    console = Console(record=True, width=WIDTH, force_terminal=True, file=io.StringIO())
+    console.print(stage.drawing, Text())
+    for claim in claims:
+        mark = ("✓ ", "green") if claim.holds else ("✗ ", "red")
+        console.print(Text.assemble(mark, claim.sentence), no_wrap=True, overflow="ellipsis")
+    # Without the fonts that it would fetch: a page that shows the picture opens no other connection.
+    drawing = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="streamfold demo"), flags=re.DOTALL)
+    Path(__file__).with_name("demo.svg").write_text(drawing, encoding="utf-8")
+
+
+anyio.run(main)

@@ -2,15 +2,20 @@
 
 import io
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from streamfold.chaos import parse_faults
 from streamfold.cli import main
+from streamfold.emulator import Options, emulate
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,16 @@ class Ran:
     def document(self) -> dict[str, Any]:
         """The one document on stdout."""
         return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Each line on stdout as JSON."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """The last line's outcome."""
+        return self.lines[-1]["outcome"]
 
 
 class Terminal(io.TextIOWrapper):
@@ -59,3 +74,45 @@ def save(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return save
+
+
+class Gateways:
+    """Emulators, each started with its own options and ended with the test."""
+
+    def __init__(self, portal: BlockingPortal, stack: ExitStack) -> None:
+        self._portal = portal
+        self._stack = stack
+
+    def __call__(self, faults: str = "", **options: Any) -> str:
+        """A new one, as fast as it can be unless it is told otherwise. Returns: its URL."""
+        settings = Options(**{"tokens_per_second": 0, "faults": parse_faults(faults)} | options)
+        return self._stack.enter_context(self._portal.wrap_async_context_manager(emulate(settings)))
+
+
+@pytest.fixture
+def gateways() -> Iterator[Gateways]:
+    with start_blocking_portal() as portal, ExitStack() as stack:
+        yield Gateways(portal, stack)
+
+
+@pytest.fixture(autouse=True)
+def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user who runs the tests comes in."""
+    for name in [each for each in os.environ if each.startswith("STREAMFOLD_")]:
+        if name not in {"STREAMFOLD_CORPUS", "STREAMFOLD_REQUIRE_CORPUS", "STREAMFOLD_HYPOTHESIS"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+KEY = "sk-0123456789-secret"
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Sets a gateway by the environment."""
+
+    def use(url: str) -> None:
+        monkeypatch.setenv("STREAMFOLD_BASE_URL", url)
+        monkeypatch.setenv("STREAMFOLD_API_KEY", KEY)
+
+    return use

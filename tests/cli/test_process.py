@@ -99,6 +99,16 @@ def test_without_the_extra_one_line_says_how_to_install_it(library: str) -> None
     )
 
 
+@pytest.mark.parametrize("command", [["emulator"], ["demo"]], ids=["emulator", "demo"])
+def test_without_the_emulators_server_one_line_says_how_to_install_it(command: list[str]) -> None:
+    line = f"import sys; sys.modules['uvicorn'] = None; from streamfold.cli import main; sys.exit(main({command}))"
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, check=False, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr == (
+        b"streamfold: the emulator is an extra; install it with: python -m pip install 'streamfold[emulator]'\n"
+    )
+
+
 def test_the_installed_command_is_the_same() -> None:
     script = Path(sys.executable).with_name("streamfold")
     assert script.exists(), "the package is not installed in this environment: `make test` installs it"

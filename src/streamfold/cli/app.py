@@ -10,9 +10,14 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Parameter
 
+from streamfold.cli.batch import batch_commands
+from streamfold.cli.cancel import cancel
+from streamfold.cli.create import create
 from streamfold.cli.demo import demo
+from streamfold.cli.emulator import emulator
 from streamfold.cli.failure import USAGE, Failure, say
 from streamfold.cli.fold import fold
+from streamfold.cli.follow import follow
 
 __all__ = ["app", "run"]
 
@@ -29,19 +34,20 @@ app: App = App(
     default_parameter=Parameter(negative=()),
     result_action="return_value",
 )
-app.command(fold)
-app.command(demo)
+for command in (demo, create, follow, cancel, batch_commands(), fold, emulator):
+    app.command(command)
 
 
 def _with_stdin_last(arguments: Sequence[str]) -> list[str]:
-    """Cyclopts takes a lone `-` for an option; behind `--` it is an argument, as everywhere else."""
-    if "-" not in arguments or "--" in arguments:
+    """Cyclopts takes a lone `-` for an option; behind `--` it is an argument, as everywhere else. Only a FILE may be one."""
+    if arguments[:1] != ["fold"] or "-" not in arguments or "--" in arguments:
         return list(arguments)
     return [*(each for each in arguments if each != "-"), "--", "-"]
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name. Returns: its exit code."""
+    arguments = list(arguments)
     try:
         exit_code: object = app(_with_stdin_last(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:

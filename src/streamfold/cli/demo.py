@@ -1,8 +1,8 @@
-"""`streamfold demo`: a stream that we make ourselves, folded before your eyes, and what a State is good for.
+"""`streamfold demo`: a made stream folded before your eyes; then a gateway of its own, faults, cancels, and proofs.
 
 In      how many text deltas, the seed of the words, and how fast
-Out     a live picture on a terminal, plain lines at once in a pipe; then what was proven about the states
-Units   events a second; seconds
+Out     live pictures on a terminal, plain lines in a pipe; at the end what was claimed, each tried
+Units   events a second; tokens a second; seconds
 Errors  none: a claim that does not hold is shown as such, and is exit code 1
 Source  docs/reference/cli.md
 """
@@ -22,41 +22,75 @@ from streamfold.fold import State
 
 __all__ = ["demo"]
 
-SHOW_SECONDS = 9.0
+SHOW_SECONDS = 3.0
+WATCHED_TOKENS_PER_SECOND, UNWATCHED_TOKENS_PER_SECOND = 75.0, 400.0
 
 
 def demo(
     *,
-    deltas: Annotated[int, Parameter(help="How many pieces the text comes in.", validator=Number(gte=1))] = 600,
+    deltas: Annotated[int, Parameter(help="How many pieces the folded text comes in.", validator=Number(gte=1))] = 600,
     seed: Annotated[int, Parameter(help="Another seed, other words.")] = 0,
     speed: Annotated[
         float | None,
-        Parameter(help="Events a second; by default the whole takes nine seconds.", validator=Number(gt=0)),
+        Parameter(help="Folded events a second; by default that takes three seconds.", validator=Number(gt=0)),
     ] = None,
 ) -> int:
-    """Fold a made stream live, and show what its states are good for."""
-    from streamfold.bench import Shape, make_stream
-    from streamfold.cli.picture import Picture
-
-    frames = make_stream(Shape(deltas=deltas, seed=seed))
-    rate = measure(frames)
+    """Fold a stream, follow one through faults, cancel others, and prove what became of each."""
     output = Output()
     states: list[State] = []
     try:
-        if output.is_terminal and Picture.fits():
-            pace = Pace(speed or len(frames) / SHOW_SECONDS)
-            Picture(rate, total=len(frames)).show(frames, states, pace=pace)
-        else:
-            show_plainly(frames, states, output=output, pace=Pace(speed))
+        is_live = _is_live(output)
+        rate, claims = _fold(output, states, deltas=deltas, seed=seed, speed=speed, is_live=is_live)
+        _tell(claims, output, heading=str(rate))
     except KeyboardInterrupt:
         say(f"stopped after event {states[-1].cursor}" if states else "stopped before the first event")
         return INTERRUPTED
-    claims = examine(frames, states)
-    _tell(rate, claims, output)
-    return 0 if all(claim.holds for claim in claims) else ERROR
+    told = _follow(output, seed=seed, is_live=is_live)
+    _tell(told, output, heading="What it came to, by the gateway's own word")
+    return 0 if all(claim.holds for claim in (*claims, *told)) else ERROR
 
 
-def _tell(rate: Rate, claims: list[Claim], output: Output) -> None:
-    output.write(f"\n{rate}\n")
+def _is_live(output: Output) -> bool:
+    if not output.is_terminal:
+        return False
+    from streamfold.cli.picture import Picture
+
+    return Picture.fits()
+
+
+def _fold(
+    output: Output, states: list[State], *, deltas: int, seed: int, speed: float | None, is_live: bool
+) -> tuple[Rate, list[Claim]]:
+    """The first part: a stream that is made here, folded. states: gets the State after each event."""
+    from streamfold.bench import Shape, make_stream
+
+    frames = make_stream(Shape(deltas=deltas, seed=seed))
+    rate = measure(frames)
+    output.write("A made stream, folded\n")
+    if is_live:
+        from streamfold.cli.picture import Picture
+
+        Picture(rate, total=len(frames)).show(frames, states, pace=Pace(speed or len(frames) / SHOW_SECONDS))
+    else:
+        show_plainly(frames, states, output=output, pace=Pace(speed))
+    return rate, examine(frames, states)
+
+
+def _follow(output: Output, *, seed: int, is_live: bool) -> list[Claim]:
+    """The second part: a gateway in this process, and what is followed and cancelled there."""
+    from streamfold.cli.gateway import run
+    from streamfold.cli.stage import LiveStage, PlainStage
+    from streamfold.cli.story import tell
+
+    async def main() -> list[Claim]:
+        stage = LiveStage(output) if is_live else PlainStage(output)
+        speed = WATCHED_TOKENS_PER_SECOND if is_live else UNWATCHED_TOKENS_PER_SECOND
+        return await tell(stage, tokens_per_second=speed, seed=seed)
+
+    return run(main)
+
+
+def _tell(claims: list[Claim], output: Output, *, heading: str) -> None:
+    output.write(f"\n{heading}\n")
     for claim in claims:
         output.write(f"  {'✓' if claim.holds else '✗'} {claim.sentence}\n")

@@ -15,7 +15,13 @@ from streamfold.cli.failure import BROKEN_PIPE, ERROR, INTERRUPTED, say
 
 __all__ = ["main"]
 
-LIBRARIES_OF_THE_EXTRA = {"cyclopts", "rich"}
+# What a library that is missing is for, and the extra that brings it.
+EXTRAS = {
+    "cyclopts": ("the command line", "cli"),
+    "rich": ("the command line", "cli"),
+    "uvicorn": ("the emulator", "emulator"),
+    "httptools": ("the emulator", "emulator"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,9 +49,11 @@ def _run(arguments: Sequence[str]) -> int:
 
         return run(arguments)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in LIBRARIES_OF_THE_EXTRA:
+        library = (error.name or "").partition(".")[0]
+        if library not in EXTRAS:
             raise
-        say("the command line is an extra; install it with: python -m pip install 'streamfold[cli]'")
+        what, extra = EXTRAS[library]
+        say(f"{what} is an extra; install it with: python -m pip install 'streamfold[{extra}]'")
         return ERROR
 
 

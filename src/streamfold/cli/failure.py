@@ -11,7 +11,7 @@ import sys
 from streamfold.cli.control import without_controls
 from streamfold.errors import StreamfoldError
 
-__all__ = ["BROKEN_PIPE", "ERROR", "INTERRUPTED", "USAGE", "Failure", "say"]
+__all__ = ["BROKEN_PIPE", "ERROR", "INTERRUPTED", "USAGE", "Failure", "say", "say_command"]
 
 ERROR = 1
 USAGE = 2
@@ -35,3 +35,8 @@ def say(sentence: str) -> None:
     """One line on stderr, whatever is in the sentence: line ends become spaces, controls become visible."""
     line = without_controls(" ".join(sentence.split()))
     print(f"streamfold: {line}", file=sys.stderr, flush=True)
+
+
+def say_command(command: str) -> None:
+    """A command on a line of its own on stderr, with nothing before it but blanks, to be copied."""
+    print(f"  {without_controls(' '.join(command.split()))}", file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from streamfold.cli.failure import INTERRUPTED, USAGE, Failure, say
+from streamfold.cli.number import whole_number
 from streamfold.cli.output import Output
 from streamfold.cli.pace import Pace
 from streamfold.cli.progress import with_progress
@@ -42,7 +43,10 @@ def fold(
         bool, Parameter(help="A line for each event: number, type, change.", group=SHOWN, show_default=False)
     ] = False,
     watch: Annotated[bool, Parameter(help="The text as it grows.", group=SHOWN, show_default=False)] = False,
-    at: Annotated[int | None, Parameter(help="Stop at this sequence number.", validator=Number(gte=0))] = None,
+    at: Annotated[
+        int | None,
+        Parameter(help="Stop at this sequence number.", converter=whole_number, validator=Number(gte=0)),
+    ] = None,
     speed: Annotated[
         float | None,
         Parameter(

@@ -10,12 +10,11 @@ from collections.abc import Callable
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from streamfold.cli.control import without_controls
+from streamfold.cli.drawing import item_rows, text_panel
 from streamfold.cli.pace import Pace
 from streamfold.cli.rate import Rate
 from streamfold.fold import State, reduce, snapshot
@@ -28,7 +27,6 @@ __all__ = ["Picture"]
 DRAWINGS_PER_SECOND = 20
 MIN_COLUMNS, MIN_ROWS = 40, 14
 ROWS_BESIDE_TEXT = 7  # head, bar, figure, the frame of the text
-EXCERPT = 400  # characters of an item's text that can be seen
 
 
 class Picture:
@@ -74,16 +72,10 @@ class Picture:
     def draw(self) -> RenderableType:
         """The picture of this moment."""
         response = snapshot(self._state)
-        items = Table.grid(padding=(0, 1))
-        items.add_column(no_wrap=True)
-        items.add_column(no_wrap=True)
-        items.add_column(no_wrap=True, overflow="crop", ratio=1)
-        for index, item in enumerate(response.output):
-            is_closed = index in self._closed
-            mark = Text("● closed", "green") if is_closed else Text("○ open  ", "yellow")
-            items.add_row(mark, Text(item.type, "bold"), Text(self._excerpt(item), "dim"))
+        items = item_rows(response, self._closed, self._console)
         rows = max(3, self._console.height - ROWS_BESIDE_TEXT - len(response.output))
-        return Group(self._head(response.id), items, self._text_panel(rows), self._bar(), self._figure())
+        panel = text_panel(self._state, self._console, rows=rows)
+        return Group(self._head(response.id), items, panel, self._bar(), self._figure())
 
     def _note(self, event: Event) -> None:
         self._last = event.type
@@ -97,19 +89,6 @@ class Picture:
             ("streamfold demo  ", "bold"), (status, colour), f"  cursor {self._state.cursor}  ", (self._last, "dim"),
             no_wrap=True, overflow="ellipsis",
         )  # fmt: skip
-
-    def _excerpt(self, item: object) -> str:
-        """The end of an item's own text; the message's stands in the panel."""
-        summary = " ".join(getattr(part, "text", "") for part in getattr(item, "summary", ()))
-        words = without_controls(f"{summary}{getattr(item, 'arguments', '')}"[-EXCERPT:])
-        room = max(0, self._console.width - 34)
-        return " ".join(words.split())[-room:]
-
-    def _text_panel(self, rows: int) -> Panel:
-        inside = self._console.width - 4
-        tail = without_controls(self._state.output_text[-rows * inside :])
-        lines = Text(tail).wrap(self._console, inside)[-rows:]
-        return Panel(Text("\n").join(lines), title="output_text", title_align="left", height=rows + 2)
 
     def _bar(self) -> Table:
         folded = 0 if self._state.cursor is None else self._state.cursor + 1

@@ -1,0 +1,54 @@
+"""`streamfold follow ID`: a response followed to its end, over as many connections as it takes.
+
+In      an id, and the sequence number to go on from
+Out     on a terminal a live picture; in a pipe the text; with --json each event, and the outcome last
+Units   sequence numbers
+Errors  none: each is one line
+Source  docs/reference/cli.md
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from streamfold.cli.following import Following, choose_view, follow_to_the_end
+from streamfold.cli.gateway import look
+from streamfold.cli.number import whole_number
+from streamfold.cli.output import Output
+from streamfold.cli.settings import Flags, read_settings
+
+if TYPE_CHECKING:
+    from streamfold.client import FollowedResponse, Gateway
+
+__all__ = ["follow"]
+
+
+def follow(
+    id: Annotated[str, Parameter(help="The response's id.", name="ID")],
+    /,
+    *,
+    starting_after: Annotated[
+        int | None,
+        Parameter(
+            help="The sequence number to go on from; without it the whole stream.",
+            converter=whole_number,
+            validator=Number(gte=0),
+        ),
+    ] = None,
+    json: Annotated[
+        bool, Parameter(help="Each event as a line of JSON, the outcome last.", show_default=False)
+    ] = False,
+    flags: Flags | None = None,
+) -> int:
+    """Follow a response to its end. Ctrl-C leaves it running."""
+    settings = read_settings(flags)
+    view = choose_view(Output(), settings, json=json, in_the_middle=starting_after is not None)
+
+    async def begin(gateway: "Gateway", following: Following) -> "FollowedResponse":
+        response = gateway.follow(id, starting_after=starting_after, on_repair=following.view.repair)
+        await look(gateway.retrieve(id))
+        return response
+
+    following = Following(view, starting_after=starting_after, response_id=id)
+    return follow_to_the_end(settings, following, begin, again=("--json",) if json else ())
