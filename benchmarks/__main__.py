@@ -1,4 +1,4 @@
-"""Measure streamfold against other readers of the same bytes: `python -m benchmarks --help`."""
+"""Measure streamfold against other readers and clients, of the same bytes: `python -m benchmarks --help`."""
 
 import argparse
 import os
@@ -6,12 +6,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.following import FULL_FOLLOWING, QUICK_FOLLOWING, Following, measure_following
 from benchmarks.peers import LIBRARIES, OPENAI_STATE, PEERS
 from benchmarks.recordings import Recordings, measure_recordings
 from streamfold.bench import BENCHMARKS, FULL, QUICK, Plan, Report, Row, as_json, as_text, describe_machine, draw, run
+from streamfold.bench.chart import is_drawable
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
+FOLLOWING = "following"
 RECORDINGS = "recordings"
 NOTHING = Recordings((), (), ())
 
@@ -20,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for. Returns: 1 where a goal was missed and `--strict` was given, else 0."""
     asked = parse(arguments)
     machine = describe_machine(LIBRARIES)
-    plan = QUICK if asked.quick else FULL
-    names = asked.only or [*BENCHMARKS, RECORDINGS]
-    rows = tuple(measured(plan, [name for name in names if name != RECORDINGS]))
+    plan, following = (QUICK, QUICK_FOLLOWING) if asked.quick else (FULL, FULL_FOLLOWING)
+    names = asked.only or [*BENCHMARKS, FOLLOWING, RECORDINGS]
+    rows = tuple(measured(plan, following, [name for name in names if name != RECORDINGS]))
     recorded = find_recordings(plan) if RECORDINGS in names else NOTHING
     report = Report(machine, rows + recorded.rows, recorded.details, recorded.notes)
     print(as_text(report), end="")
@@ -32,18 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller streams and fewer rounds: under 40 s, noisier")
-    parser.add_argument("--only", action="append", choices=[*BENCHMARKS, RECORDINGS], help="one benchmark; repeatable")
+    parser.add_argument("--quick", action="store_true", help="smaller streams and fewer rounds: a minute, noisier")
+    parser.add_argument(
+        "--only", action="append", choices=[*BENCHMARKS, FOLLOWING, RECORDINGS], help="one benchmark; repeatable"
+    )
     parser.add_argument("--json", type=Path, default=RESULTS / "latest.json", help="where the figures go")
     parser.add_argument("--chart", type=Path, default=RESULTS / "latest.svg", help="where the picture goes: .svg, .png")
     parser.add_argument("--strict", action="store_true", help="exit 1 where a goal is missed")
     return parser.parse_args(arguments)
 
 
-def measured(plan: Plan, names: Sequence[str]) -> Iterator[Row]:
+def measured(plan: Plan, following: Following, names: Sequence[str]) -> Iterator[Row]:
     for name in names:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        yield from run(plan, peers=PEERS, only=[name])
+        if name == FOLLOWING:
+            yield from measure_following(following)
+        else:
+            yield from run(plan, peers=PEERS, only=[name])
 
 
 def find_recordings(plan: Plan) -> Recordings:
@@ -60,7 +68,7 @@ def write(report: Report, json: Path, chart: Path) -> None:
     """Write the figures, and the picture where there is something to draw."""
     json.parent.mkdir(parents=True, exist_ok=True)
     json.write_bytes(as_json(report))
-    if any(row.benchmark.startswith("stream-") for row in report.rows):
+    if is_drawable(report.rows):
         chart.parent.mkdir(parents=True, exist_ok=True)
         draw(report.rows, chart)
 

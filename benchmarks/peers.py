@@ -4,20 +4,17 @@ In      chunks of a stream
 Out     nothing while it is timed; the output text it finds, so that a test can see that it did the work
 Source  docs/reference/benchmarks.md says what each does, and what is left out
 
-No HTTP is in it: a stand-in for the response gives the chunks, and does less than a real one would.
+No HTTP is in it: a stand-in for the response gives the chunks, and does less than a real one would. A library is
+imported by the first call that needs it, so that the process which times one peer does not hold the other's.
 """
 
 import codecs
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
-
-from httpx_sse import EventSource, ServerSentEvent
-from openai import OpenAI, Stream, omit
-from openai.lib.streaming.responses import ResponseStream
-from openai.types.responses import ResponseStreamEvent
 
 from streamfold.bench import EVENTS, STATES, Goal, Peer
 from streamfold.schema import decode_known_event
@@ -25,9 +22,6 @@ from streamfold.schema import decode_known_event
 __all__ = ["LIBRARIES", "OPENAI_STATE", "PEERS"]
 
 LIBRARIES = ("streamfold", "msgspec", "attrs", "httpx-sse", "openai", "pydantic")
-
-# Never connects: it is what openai's Stream asks for its decoder and its types.
-CLIENT = OpenAI(api_key="none", base_url="http://localhost:9")
 
 
 class Body:
@@ -57,10 +51,17 @@ def exhaust(events: Iterable[object]) -> None:
     deque(events, maxlen=0)
 
 
+def run(read: Callable[[Sequence[bytes]], Iterable[object]], chunks: Sequence[bytes]) -> None:
+    """Read the chunks to their end."""
+    exhaust(read(chunks))
+
+
 # httpx-sse, and a JSON decoder behind it
 
 
-def httpx_sse_frames(chunks: Sequence[bytes]) -> Iterator[ServerSentEvent]:
+def httpx_sse_frames(chunks: Sequence[bytes]) -> Iterator[Any]:
+    from httpx_sse import EventSource
+
     body: Any = Body(chunks)
     return EventSource(body).iter_sse()
 
@@ -85,15 +86,29 @@ def text_of_typed(events: Iterable[Any]) -> str:
 # openai
 
 
-def openai_events(chunks: Sequence[bytes]) -> Stream[Any]:
+@cache
+def client() -> Any:
+    """Never connects: it is what openai's Stream asks for its decoder and its types."""
+    from openai import OpenAI
+
+    return OpenAI(api_key="none", base_url="http://localhost:9")
+
+
+def openai_events(chunks: Sequence[bytes]) -> Any:
     """Typed events, as `client.responses.create(stream=True)` gives them."""
+    from openai import Stream
+    from openai.types.responses import ResponseStreamEvent
+
     body: Any = Body(chunks)
     kind: Any = ResponseStreamEvent
-    return Stream(cast_to=kind, response=body, client=CLIENT)
+    return Stream(cast_to=kind, response=body, client=client())
 
 
-def openai_states(chunks: Sequence[bytes]) -> ResponseStream[Any]:
+def openai_states(chunks: Sequence[bytes]) -> Any:
     """Typed events and the state they add up to, as `client.responses.stream` gives them: its ResponseStreamState."""
+    from openai import omit
+    from openai.lib.streaming.responses import ResponseStream
+
     return ResponseStream(raw_stream=openai_events(chunks), text_format=omit, input_tools=omit, starting_after=None)
 
 
@@ -108,7 +123,7 @@ def text_of_states(events: Iterable[Any]) -> str:
 
 OPENAI_STATE = Peer(
     f"openai {version('openai')} stream state",
-    run=lambda chunks: exhaust(openai_states(chunks)),
+    run=partial(run, openai_states),
     text=lambda chunks: text_of_states(openai_states(chunks)),
     stands_against=STATES,
     is_slow=True,
@@ -118,20 +133,20 @@ OPENAI_STATE = Peer(
 PEERS = (
     Peer(
         "httpx-sse + json",
-        run=lambda chunks: exhaust(httpx_sse_json(chunks)),
+        run=partial(run, httpx_sse_json),
         text=lambda chunks: text_of_json(httpx_sse_json(chunks)),
         stands_against=EVENTS,
         goal=Goal("≥", 5, "× faster"),
     ),
     Peer(
         "httpx-sse + msgspec",
-        run=lambda chunks: exhaust(httpx_sse_msgspec(chunks)),
+        run=partial(run, httpx_sse_msgspec),
         text=lambda chunks: text_of_typed(httpx_sse_msgspec(chunks)),
         stands_against=EVENTS,
     ),
     Peer(
         f"openai {version('openai')} events",
-        run=lambda chunks: exhaust(openai_events(chunks)),
+        run=partial(run, openai_events),
         text=lambda chunks: text_of_typed(openai_events(chunks)),
         stands_against=EVENTS,
         is_slow=True,

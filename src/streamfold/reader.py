@@ -153,11 +153,11 @@ class EventReader:
 
         A lone CR ends a line too, and one at the very end may be half of a CR LF: that is left to the decoder.
         """
-        text = text.replace(b"\r\n", b"\n")
-        if CR in text:
+        joined = text.replace(b"\r\n", b"\n")
+        if CR in joined:
             self._decode_frames(text, data)
             return b""
-        return text
+        return joined
 
     def _decode_frames(self, text: bytes, data: list[bytes]) -> None:
         try:

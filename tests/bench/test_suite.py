@@ -76,10 +76,10 @@ def test_growth_compares_the_cost_of_an_event_not_of_a_stream(monkeypatch: pytes
     """Where every event costs the same, nothing grew, though the streams are of different lengths."""
     short, long = (len(make_stream(Shape(deltas=deltas))) for deltas in TINY.growth)
 
-    def measure(variants: Sequence[Variant], **_: float) -> Timings:
+    def measure_apart(variants: Sequence[Variant], **_: float) -> Timings:
         return Timings({each.name: (2.0 * (long if "60 deltas" in each.name else short),) for each in variants})
 
-    monkeypatch.setattr("streamfold.bench.suite.measure", measure)
+    monkeypatch.setattr("streamfold.bench.suite.measure_apart", measure_apart)
     states, floor = rows_of("growth")
     assert [row.judged.median for row in (states, floor)] == [1.0, 1.0]
     assert [row.goal for row in (states, floor)] == [Goal("≤", 1.15), None]

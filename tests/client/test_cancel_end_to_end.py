@@ -35,13 +35,15 @@ async def cancelled(emulator: Emulator, dialect: Dialect, name: str, *, after_ev
     """The outcome of a response that is cancelled after so many events; of one that is over, if that is more."""
     async with emulate(emulator) as url:
         transport = TRANSPORTS[name]()
-        async with Gateway(url, api_key="key", dialect=dialect, http=transport, patience=QUICK) as here:
-            async with here.stream(model="toy", input=LONG, background=True) as response:
-                for _ in range(after_events):
-                    await anext(response)
-                with anyio.fail_after(20):
-                    result = await response.cancel()
-                    outcome = await response.outcome()
+        async with (
+            Gateway(url, api_key="key", dialect=dialect, http=transport, patience=QUICK) as here,
+            here.stream(model="toy", input=LONG, background=True) as response,
+        ):
+            for _ in range(after_events):
+                await anext(response)
+            with anyio.fail_after(20):
+                result = await response.cancel()
+                outcome = await response.outcome()
         await transport.aclose()
     assert result is outcome.cancel
     return outcome
@@ -78,11 +80,14 @@ async def test_what_had_ended_before_says_so(rule: str) -> None:
 
 async def test_a_foreground_response_is_left_and_the_server_is_told_nothing_else() -> None:
     emulator = Emulator(Options(tokens_per_second=1000))
-    async with emulate(emulator) as url, Gateway(url, api_key="key", patience=QUICK) as here:
-        async with here.stream(model="toy", input=LONG) as response:
-            await anext(response)
-            assert await response.cancel() is CancelResult.REFUSED
-            outcome = await response.outcome()
+    async with (
+        emulate(emulator) as url,
+        Gateway(url, api_key="key", patience=QUICK) as here,
+        here.stream(model="toy", input=LONG) as response,
+    ):
+        await anext(response)
+        assert await response.cancel() is CancelResult.REFUSED
+        outcome = await response.outcome()
     assert (outcome.status, outcome.proof) == (OutcomeStatus.ABANDONED, None)
 
 

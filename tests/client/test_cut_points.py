@@ -157,10 +157,12 @@ async def follow_emulated(name: str, faults: str) -> tuple[list[Event], Outcome]
     # Time goes on only while somebody waits, so that the response still runs when it is resumed.
     app = Emulator(Options(faults=parse_faults(faults) if faults else ()), clock=HandClock(jumps=True))
     transport = AsgiTransport(app)
-    async with Gateway("http://emulator", api_key="key", dialect=dialect, http=transport, patience=QUICK) as gateway:
-        async with gateway.stream(model="toy", background=True, **body) as response:
-            events = [event async for event in response]
-            outcome = await response.outcome()
+    async with (
+        Gateway("http://emulator", api_key="key", dialect=dialect, http=transport, patience=QUICK) as gateway,
+        gateway.stream(model="toy", background=True, **body) as response,
+    ):
+        events = [event async for event in response]
+        outcome = await response.outcome()
     await transport.aclose()
     return events, outcome
 

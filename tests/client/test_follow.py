@@ -542,6 +542,16 @@ async def test_on_exit_cancel_waits_for_no_stream_that_nobody_reads() -> None:
     assert anyio.current_time() - began < QUICK.cancel_grace_seconds / 2
 
 
+async def test_on_exit_cancel_of_a_response_whose_id_was_never_told_is_left() -> None:
+    here, stub = gateway(by_call(create=stream(forever())))
+    async with here.stream(model="toy", input="hi", background=True, on_exit="cancel") as response:
+        pass
+    outcome = await response.outcome()
+    assert outcome.status in {OutcomeStatus.ABANDONED, OutcomeStatus.LOST}
+    assert stub.asked == ["POST /"], "there is nothing to cancel by"
+    assert stub.is_open == 0
+
+
 async def test_on_exit_cancel_leaves_alone_what_is_over() -> None:
     here, stub = gateway(by_call(create=stream(*WHOLE)))
     async with here.stream(model="toy", input="hi", background=True, on_exit="cancel") as response:

@@ -53,16 +53,18 @@ async def gateway(name: str, emulator: Emulator) -> AsyncGenerator[Gateway, None
 @pytest.mark.parametrize("name", [*MADE, "asgi"])
 async def test_a_slow_reader_loses_nothing(name: str, fault: str) -> None:
     emulator = Emulator(Options(tokens_per_second=None, faults=parse_faults(fault)))
-    async with gateway(name, emulator) as here:
-        async with here.stream(model="toy", input="20 words", background=True) as response:
-            numbers: list[int | None] = []
-            async for event in response:
-                numbers.append(event.sequence_number)
-                if len(numbers) == 1:
-                    await the_connection_is_cut(emulator, name)
-                if len(numbers) <= 10:
-                    assert not response.repairs, "nothing is mended while there is something to read"
-            outcome = await response.outcome()
+    async with (
+        gateway(name, emulator) as here,
+        here.stream(model="toy", input="20 words", background=True) as response,
+    ):
+        numbers: list[int | None] = []
+        async for event in response:
+            numbers.append(event.sequence_number)
+            if len(numbers) == 1:
+                await the_connection_is_cut(emulator, name)
+            if len(numbers) <= 10:
+                assert not response.repairs, "nothing is mended while there is something to read"
+        outcome = await response.outcome()
     assert numbers == list(range(len(numbers)))
     assert outcome.status is OutcomeStatus.COMPLETED
     assert [repair.after for repair in outcome.repairs] == [11]

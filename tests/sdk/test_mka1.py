@@ -86,11 +86,13 @@ async def test_a_response_of_the_sdk_is_gone_on_with_and_cancelled(slow_url: str
 
 
 async def test_the_sdk_goes_on_where_streamfold_stopped(slow_url: str) -> None:
-    async with Gateway(slow_url, api_key="key") as here:
-        async with here.stream(model="toy", input="5000 words", background=True) as response:
-            for _ in range(3):
-                await anext(response)
-            cursor, response_id = response.cursor, response.id
+    async with (
+        Gateway(slow_url, api_key="key") as here,
+        here.stream(model="toy", input="5000 words", background=True) as response,
+    ):
+        for _ in range(3):
+            await anext(response)
+        cursor, response_id = response.cursor, response.id
     async with Mka1(slow_url) as llm:
         stream = await llm.responses.get_async(
             response_id=response_id, stream=True, starting_after=cursor, include=["file_search_call.results"]

@@ -89,11 +89,13 @@ async def test_a_response_of_the_sdk_is_gone_on_with_after_its_last_event(url: s
 
 async def test_the_sdk_sees_the_cancel_that_streamfold_won() -> None:
     async with emulate(Emulator(Options(hold_after_events=6, tokens_per_second=None))) as url, sdk(url) as client:
-        async with Gateway(url, api_key="key", dialect=OPENAI) as here:
-            async with here.stream(model="toy", input="5000 words", background=True) as response:
-                await anext(response)
-                await response.cancel()
-                outcome = await response.outcome()
+        async with (
+            Gateway(url, api_key="key", dialect=OPENAI) as here,
+            here.stream(model="toy", input="5000 words", background=True) as response,
+        ):
+            await anext(response)
+            await response.cancel()
+            outcome = await response.outcome()
         found = await client.responses.retrieve(str(response.id))
     assert found.status == outcome.status == "cancelled"
 

@@ -21,6 +21,7 @@ from streamfold.bench.reading import (
 from streamfold.bench.report import Machine, Report, as_json, as_text, describe_machine
 from streamfold.bench.row import Goal, Row
 from streamfold.bench.suite import BENCHMARKS, FULL, QUICK, Plan, run
+from streamfold.bench.worker import WorkerEnded, measure_apart
 from streamfold.bench.workload import Shape, cut, make_stream, payloads
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Spread",
     "Timings",
     "Variant",
+    "WorkerEnded",
     "as_json",
     "as_text",
     "compare",
@@ -49,6 +51,7 @@ __all__ = [
     "draw",
     "make_stream",
     "measure",
+    "measure_apart",
     "payloads",
     "read_events",
     "read_states",

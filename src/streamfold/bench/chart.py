@@ -1,14 +1,14 @@
 """Results as a picture: what an event costs each reader of the same stream.
 
-In      the Rows of a made stream
+In      the Rows of made streams, and of one that was followed over a socket
 Out     an SVG or PNG file, by the name's ending
 Units   CPU µs an event, on a log scale
-Errors  ImportError where matplotlib (extra `bench`) is missing; ValueError where no made stream was measured
+Errors  ImportError where matplotlib (extra `bench`) is missing; ValueError where there is nothing to draw
 
 matplotlib is imported by its name, when a picture is drawn: nothing else here needs it, and it is slow to load.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,67 @@ from typing import Any
 from streamfold.bench.measure import Spread
 from streamfold.bench.row import Row
 
-__all__ = ["draw"]
+__all__ = ["draw", "is_drawable"]
 
 OURS, THEIRS, INK = "#1f77b4", "#b8b8b8", "#444444"
+FOLLOWED = "following-each"
+
+Costs = Mapping[str, Spread]  # of each variant
+
+
+def is_drawable(rows: Sequence[Row]) -> bool:
+    """Whether anything was measured that the picture shows."""
+    return bool(_panels(rows))
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw the made stream that most variants read; of equals, the largest."""
-    benchmark, costs = _costs(rows)
+    """Draw the made stream that most variants read, of equals the largest; and the one that was followed, if any was.
+
+    Raises: ValueError where neither was measured.
+    """
+    panels = _panels(rows)
+    if not panels:
+        raise ValueError("no made stream was measured, and none was followed: run `streams` or `following`")
+    heights = [0.5 * len(costs) + 1.6 for costs in panels.values()]
+    figure: Any = import_module("matplotlib.figure").Figure(figsize=(9, sum(heights)), layout="constrained")
+    all_axes = figure.subplots(len(panels), squeeze=False, height_ratios=heights)
+    for axes, (title, costs) in zip(all_axes[:, 0], panels.items(), strict=True):
+        _draw_panel(axes, title, costs)
+    figure.savefig(path)
+
+
+def _panels(rows: Sequence[Row]) -> dict[str, Costs]:
+    """What each variant cost, under the title of the benchmark that it ran in."""
+    panels: dict[str, Costs] = {}
+    streams = _costs([row for row in rows if row.benchmark.startswith("stream-")])
+    if streams:
+        benchmark = max(streams, key=lambda name: (len(streams[name]), int(name.removeprefix("stream-"))))
+        deltas = int(benchmark.removeprefix("stream-"))
+        panels[f"Reading one Responses stream of {deltas:,} text deltas"] = streams[benchmark]
+    if followed := _costs([row for row in rows if row.benchmark == FOLLOWED]):
+        panels["Following one over a socket, each event its own write"] = followed[FOLLOWED]
+    return panels
+
+
+def _costs(rows: Sequence[Row]) -> dict[str, dict[str, Spread]]:
+    """What each variant cost, benchmark by benchmark."""
+    found: dict[str, dict[str, Spread]] = {}
+    for row in rows:
+        if row.theirs is not None and not row.name.startswith("noise"):
+            costs = found.setdefault(row.benchmark, {})
+            costs.setdefault(row.subject, row.ours)  # where two rows tell of one variant, the first had more rounds
+            costs.setdefault(row.reference, row.theirs)
+    return found
+
+
+def _draw_panel(axes: Any, title: str, costs: Costs) -> None:
     names = sorted(costs, key=lambda name: costs[name].median, reverse=True)
-    figure: Any = import_module("matplotlib.figure").Figure(figsize=(9, 0.5 * len(names) + 1.6), layout="constrained")
-    axes = figure.subplots()
     _draw_bars(axes, {name: costs[name] for name in names})
     axes.set_xscale("log")
     axes.set_xlim(costs[names[-1]].low / 3, 3 * costs[names[0]].high)
     axes.set_xlabel("CPU µs an event, median and quartiles (log scale; shorter is faster)")
-    axes.set_title(f"Reading one Responses stream of {int(benchmark.removeprefix('stream-')):,} text deltas")
+    axes.set_title(title)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path)
 
 
 def _draw_bars(axes: Any, costs: dict[str, Spread]) -> None:
@@ -45,17 +88,3 @@ def _draw_bars(axes: Any, costs: dict[str, Spread]) -> None:
     for place, cost in enumerate(costs.values()):
         at = (cost.high, place)
         axes.annotate(f"{cost.median:.3g}", at, (6, 0), textcoords="offset points", va="center", color=INK)
-
-
-def _costs(rows: Sequence[Row]) -> tuple[str, dict[str, Spread]]:
-    """The benchmark that is drawn, and what each variant cost in it."""
-    streams: dict[str, dict[str, Spread]] = {}
-    for row in rows:
-        if row.benchmark.startswith("stream-") and row.theirs is not None and not row.name.startswith("noise"):
-            costs = streams.setdefault(row.benchmark, {})
-            costs.setdefault(row.subject, row.ours)  # where two rows tell of one variant, the first had more rounds
-            costs.setdefault(row.reference, row.theirs)
-    if not streams:
-        raise ValueError("no made stream was measured; run the benchmark `streams`")
-    benchmark = max(streams, key=lambda name: (len(streams[name]), int(name.removeprefix("stream-"))))
-    return benchmark, streams[benchmark]

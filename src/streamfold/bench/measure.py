@@ -13,14 +13,16 @@ collected, and while the clock runs the collector is off: nobody pays for what a
 import gc
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import quantiles
 from time import process_time
 
 from attrs import frozen
 
-__all__ = ["Clock", "Spread", "Timings", "Variant", "measure"]
+__all__ = ["Clock", "Sampler", "Spread", "Timings", "Variant", "measure", "sample", "take_turns"]
 
 Clock = Callable[[], float]
+Sampler = Callable[[int], float]  # the seconds that one of so many runs took
 
 
 @frozen
@@ -74,23 +76,30 @@ class Timings:
 def measure(
     variants: Sequence[Variant], *, rounds: int, sample_seconds: float = 0.05, clock: Clock = process_time
 ) -> Timings:
-    """Time the variants, interleaved.
+    """Time the variants, interleaved, in this process.
 
     Each is run once before, which warms it up and tells how many runs make a sample. The collector is left as it was.
     Returns: `rounds` samples of each variant.
     """
     was_enabled = gc.isenabled()
     gc.freeze()  # so that collecting before each sample does not walk what the libraries made when they were imported
-    samples: dict[str, list[float]] = {variant.name: [] for variant in variants}
+    samplers = {variant.name: partial(sample, variant.run, clock=clock) for variant in variants}
     try:
-        runs = {each.name: _runs(_sample(each, 1, clock), sample_seconds) for each in variants}
-        for number in range(rounds):
-            for each in variants if number % 2 == 0 else reversed(variants):
-                samples[each.name].append(_sample(each, runs[each.name], clock))
+        return take_turns(samplers, rounds=rounds, sample_seconds=sample_seconds)
     finally:
         gc.unfreeze()
         if was_enabled:
             gc.enable()
+
+
+def take_turns(samplers: Mapping[str, Sampler], *, rounds: int, sample_seconds: float) -> Timings:
+    """Ask each sampler once how many runs it needs, then in every round once for a sample."""
+    samples: dict[str, list[float]] = {name: [] for name in samplers}
+    runs = {name: _runs(sampler(1), sample_seconds) for name, sampler in samplers.items()}
+    names = list(samplers)
+    for number in range(rounds):
+        for name in names if number % 2 == 0 else reversed(names):
+            samples[name].append(samplers[name](runs[name]))
     return Timings({name: tuple(values) for name, values in samples.items()})
 
 
@@ -99,10 +108,10 @@ def _runs(once: float, sample_seconds: float) -> int:
     return max(1, min(1000, math.ceil(sample_seconds / once))) if once > 0 else 1000
 
 
-def _sample(variant: Variant, runs: int, clock: Clock) -> float:
+def sample(run: Callable[[], object], runs: int, clock: Clock = process_time) -> float:
+    """The seconds that one run takes, of so many: the collector has run before, and is off from then on."""
     gc.collect()
     gc.disable()
-    run = variant.run
     start = clock()
     for _ in range(runs):
         run()

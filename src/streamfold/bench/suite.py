@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from attrs import frozen
 
 from streamfold.bench.footprint import import_rows, memory_row
-from streamfold.bench.measure import Timings, measure
+from streamfold.bench.measure import Timings
 from streamfold.bench.reading import (
     EVENTS,
     EVENTS_SINGLE,
@@ -26,6 +26,7 @@ from streamfold.bench.reading import (
     require_agreement,
 )
 from streamfold.bench.row import Goal, Row
+from streamfold.bench.worker import measure_apart
 
 __all__ = ["BENCHMARKS", "FULL", "QUICK", "Benchmark", "Plan", "run"]
 
@@ -78,7 +79,7 @@ def streams(plan: Plan, peers: Sequence[Peer]) -> Iterator[Row]:
 def _against_quick(stream: MadeStream, peers: Sequence[Peer], plan: Plan) -> Iterator[Row]:
     names = (FLOOR, LEAN_FLOOR, EVENTS, EVENTS_SINGLE, STATES, STATES_SINGLE)
     variants = [*map(stream.variant, names), *map(stream.peer, peers), stream.variant(FLOOR, called=AGAIN)]
-    timings = measure(variants, rounds=plan.rounds, sample_seconds=plan.sample_seconds)
+    timings = measure_apart(variants, rounds=plan.rounds, sample_seconds=plan.sample_seconds)
     benchmark, events = f"stream-{stream.deltas}", len(stream.frames)
     for subject, reference, name, goal in AGAINST_FLOORS:
         yield compare(timings, subject, reference, benchmark=benchmark, name=name, events=events, goal=goal)
@@ -93,7 +94,7 @@ def _against_slow(stream: MadeStream, peers: Sequence[Peer], plan: Plan) -> Iter
     ours = sorted({peer.stands_against for peer in peers})
     rounds = plan.slow_rounds if stream.deltas <= 10_000 else plan.largest_slow_rounds
     variants = [*map(stream.variant, ours), *map(stream.peer, peers)]
-    timings = measure(variants, rounds=rounds, sample_seconds=plan.sample_seconds)
+    timings = measure_apart(variants, rounds=rounds, sample_seconds=plan.sample_seconds)
     for peer in peers:
         yield _against(peer, stream, timings)
 
@@ -117,7 +118,7 @@ def texts(plan: Plan, peers: Sequence[Peer]) -> Iterator[Row]:
     peers = [peer for peer in peers if peer.stands_against == STATES]
     require_agreement(stream, peers)
     variants = [stream.variant(STATES), stream.variant(TEXTS), *map(stream.peer, peers)]
-    timings = measure(variants, rounds=plan.slow_rounds, sample_seconds=plan.sample_seconds)
+    timings = measure_apart(variants, rounds=plan.slow_rounds, sample_seconds=plan.sample_seconds)
     name, events = f"the text read after every event, {plan.text_deltas:,} deltas", len(stream.frames)
     yield compare(timings, TEXTS, STATES, benchmark="text", name=name, events=events)
     for peer in peers:
@@ -133,7 +134,7 @@ def growth(plan: Plan, peers: Sequence[Peer]) -> Iterator[Row]:
         for each, both in names.items()
         for stream, called in zip((short, long), both, strict=True)
     ]
-    timings = measure(variants, rounds=plan.rounds, sample_seconds=plan.sample_seconds)
+    timings = measure_apart(variants, rounds=plan.rounds, sample_seconds=plan.sample_seconds)
     costs = Timings(
         {
             called: tuple(1e6 * seconds / len(stream.frames) for seconds in timings.samples[called])

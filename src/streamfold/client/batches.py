@@ -155,7 +155,10 @@ class FollowedBatch:
         self._is_driven = True
         try:
             has_called = False
-            for action in self._session.actions():
+            actions = self._session.actions()
+            if not actions:
+                await changed.wait()
+            for action in actions:
                 if isinstance(action, Retrieve | Cancel):
                     await self._perform(action)
                     has_called = True
@@ -178,6 +181,9 @@ class FollowedBatch:
                 answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
         except TransportError as failure:
             session.receive_failure(call, failure.reason, now=self._clock())
+        except BaseException:  # whoever reads next makes the call again
+            session.receive_failure(call, "the call was cancelled", now=self._clock())
+            raise
         else:
             session.receive_answer(call, answer, now=self._clock())
 

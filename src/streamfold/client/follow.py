@@ -87,6 +87,7 @@ class FollowedResponse:
         self._connection: Connection | None = None
         self._changed = Change()
         self._told_repairs = 0
+        self._calling: list[Retrieve | Cancel] = []
         self._holder: anyio.CancelScope | None = None
         self._is_closing = False
 
@@ -342,7 +343,9 @@ class FollowedResponse:
         self._holder = None
 
     async def _call(self, call: Retrieve | Cancel) -> None:
+        self._calling.append(call)
         await self._ask(call)
+        self._calling.remove(call)
         self._dispatch()
 
     async def _ask(self, call: Retrieve | Cancel) -> None:
@@ -366,8 +369,13 @@ class FollowedResponse:
         session = self._session
         session.receive_cancel(now=self._clock())
         session.receive_hang_up(now=self._clock())
+        self._tasks.cancel_scope.cancel()
+        for call in self._calling:  # by tasks that are no more
+            session.receive_failure(call, "it was left", now=self._clock())
         while session.cancel_result is None and session.outcome is None:
             match session.actions():
+                case []:
+                    return  # nothing can be asked: the response's id was never told
                 case [Wait(seconds), *_]:
                     await anyio.sleep(seconds)
                     session.receive_time(now=self._clock())

@@ -140,6 +140,7 @@ class HttpxReply:
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = dict(response.headers.items())
         self._socket: Any = socket_of(response)
+        self._is_closed = False
         self._guard = Guard()  # the client itself counts the silence
         self._bytes: AsyncIterator[bytes] | None = None
         self._chunks: AsyncGenerator[bytes, None] | None = None
@@ -170,12 +171,16 @@ class HttpxReply:
 
     async def aclose(self) -> None:
         """Close the socket, and every generator that a reader left in the middle."""
+        self._is_closed = True
         if self._chunks is None:
             return
         if cast(AsyncGeneratorType[bytes, None], self._chunks).ag_running:  # another task reads
             await self.abort()
             return
         await self._chunks.aclose()
+        await self._close_source()
+
+    async def _close_source(self) -> None:
         # Closing the outermost generator leaves the library's inner ones to the garbage collector, which trio warns
         # of. A cancellation where they wait runs through them all, and closes the socket on its way.
         if self._bytes is not None and not self._response.is_closed:
@@ -188,9 +193,13 @@ class HttpxReply:
     async def _read(self, source: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         try:
             async for chunk in source:
+                if self._is_closed:  # while this read was pending: nobody comes back for the rest
+                    break
                 yield chunk
         except Exception as error:
             raise self._failure(error) from error
+        if self._is_closed:
+            await self._close_source()
 
     async def _decode(self, source: AsyncIterator[bytes], decoder: ContentDecoder) -> AsyncGenerator[bytes, None]:
         try:

@@ -126,6 +126,7 @@ class Session(Following):
                 self._receive_terminal(applied[-2].state if len(applied) > 1 else before)
                 return
         if intake.has_gap:
+            self.is_steady = False
             self._watch_gap()
         else:
             is_known = intake.has_progressed and self.response_id is not None
