@@ -370,8 +370,8 @@ class FollowedResponse:
         session.receive_cancel(now=self._clock())
         session.receive_hang_up(now=self._clock())
         self._tasks.cancel_scope.cancel()
-        for call in self._calling:  # by tasks that are no more
-            session.receive_failure(call, "it was left", now=self._clock())
+        for calling in self._calling:  # by tasks that are no more
+            session.receive_failure(calling, "it was left", now=self._clock())
         while session.cancel_result is None and session.outcome is None:
             match session.actions():
                 case []:

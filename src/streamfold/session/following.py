@@ -132,7 +132,8 @@ class Following(ABC):
 
     def _call_of(self, timer: Timer) -> Call | None:
         """What is called when this falls due."""
-        return {Timer.POLL: Retrieve(), Timer.CANCEL: Cancel()}.get(timer)
+        calls: dict[Timer, Call] = {Timer.POLL: Retrieve(), Timer.CANCEL: Cancel()}
+        return calls.get(timer)
 
     def _fall_due(self, timer: Timer) -> None:
         match timer:
