@@ -334,3 +334,19 @@ def test_whoever_ends_with_a_cancel_on_its_way_leaves_it_unconfirmed() -> None:
     one.cancel()
     one._end()
     assert (one.cancel_result, one.actions()) == (CancelResult.UNCONFIRMED, [Finish()])
+
+
+@pytest.mark.parametrize(
+    ("is_proven", "result"), [(True, CancelResult.ALREADY_TERMINAL), (False, CancelResult.UNCONFIRMED)]
+)
+def test_a_cancel_after_the_end_is_answered_by_how_the_end_was_known(is_proven: bool, result: CancelResult) -> None:
+    one = Followed()
+    one._answer_late_cancel(is_proven=is_proven)
+    assert one.cancel_result is result
+
+
+def test_a_cancel_after_the_end_does_not_change_what_an_earlier_one_came_to() -> None:
+    one = Followed()
+    one.cancel_result = CancelResult.CANCEL_WON
+    one._answer_late_cancel(is_proven=True)
+    assert one.cancel_result is CancelResult.CANCEL_WON

@@ -1069,6 +1069,21 @@ def test_the_grace_is_no_longer_than_the_deadline() -> None:
     assert one.actions() == [Wait(3.0)]
 
 
+def test_a_cancel_whose_caller_reads_no_further_is_settled_by_its_answer() -> None:
+    one = reading(created())
+    one.receive_cancel(now=1)
+    one.receive_hang_up(now=1)
+    one.receive_answer(Cancel(), answer(200, body("cancelled")), now=2)
+    assert (over(one).status, over(one).cancel) == (OutcomeStatus.CANCELLED, CancelResult.CANCEL_WON)
+
+
+def test_a_caller_who_reads_no_further_is_given_no_connection() -> None:
+    one = reading(created())
+    drop(one)
+    one.receive_hang_up(now=1)
+    assert not any(isinstance(each, Connect) for each in one.actions())
+
+
 def test_completed_after_a_cancel_that_was_confirmed_is_a_conflict_that_a_get_decides() -> None:
     one = cancelled(*HELD)
     one.receive_answer(Cancel(), answer(200, body("cancelled")), now=1.1)

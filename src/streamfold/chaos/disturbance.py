@@ -61,7 +61,7 @@ class Disturbance:
         self._gzip = zlib.compressobj(wbits=GZIP_WINDOW) if _only(Gzip, faults) else None
         self._events = 0
         self._bytes = 0
-        self.is_cut = False
+        self.is_cut: bool = False
 
     @property
     def encoding(self) -> str | None:

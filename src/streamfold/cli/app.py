@@ -34,8 +34,8 @@ app: App = App(
     default_parameter=Parameter(negative=()),
     result_action="return_value",
 )
-for command in (demo, create, follow, cancel, batch_commands(), fold, emulator):
-    app.command(command)
+for _command in (demo, create, follow, cancel, batch_commands(), fold, emulator):
+    app.command(_command)
 
 
 def _with_stdin_last(arguments: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ class Following:
         self.view = view
         self._id = response_id
         self.state: State = State()
-        self.begun = 0.0
+        self.begun: float = 0.0
         self._floor = starting_after
         self._response: FollowedResponse | None = None
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from streamfold.client.background import spawn
 from streamfold.client.content import ContentDecoder, is_plain
@@ -83,14 +84,15 @@ class Exchange:
         self._scope = scope_of(request)
         self._body: bytes | None = request.body or b""
         # No room in between: the application goes on when the reader has taken what it sent.
+        self.parts: MemoryObjectReceiveStream[bytes]
         self._sender, self.parts = anyio.create_memory_object_stream[bytes](0)
         self._task = anyio.CancelScope()
         self._left = anyio.Event()
-        self.head = anyio.Event()
-        self.finished = anyio.Event()
-        self.status = 0
+        self.head: anyio.Event = anyio.Event()
+        self.finished: anyio.Event = anyio.Event()
+        self.status: int = 0
         self.headers: dict[str, str] = {}
-        self.is_whole = False
+        self.is_whole: bool = False
         self.failure: Exception | None = None
 
     async def run(self) -> None:

@@ -17,7 +17,7 @@ class Change:
 
     def __init__(self) -> None:
         self._event = anyio.Event()
-        self.waiting = 0
+        self.waiting: int = 0
 
     async def wait(self) -> None:
         """Until the next change."""

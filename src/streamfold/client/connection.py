@@ -25,7 +25,7 @@ class Connection:
         self._reply = reply
         self._chunks = reply.chunks()
         # The reply's own method, bound once: nothing of ours stands between the reader and the socket.
-        self.next_chunk = self._chunks.__anext__
+        self.next_chunk: Callable[[], Awaitable[bytes]] = self._chunks.__anext__
         self._is_let_go = anyio.Event()
         self._is_read = False
 

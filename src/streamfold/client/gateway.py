@@ -66,7 +66,7 @@ class Gateway:
             headers=headers,
         )
         self._transport, self._owns_transport = choose_transport(http)
-        self.batches = Batches(self._calls, transport=self._transport, patience=self._patience, ask=self._ask)
+        self.batches: Batches = Batches(self._calls, transport=self._transport, patience=self._patience, ask=self._ask)
 
     async def __aenter__(self) -> "Gateway":
         return self

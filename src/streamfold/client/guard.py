@@ -29,7 +29,7 @@ class Guard:
     def __init__(self, *, idle_seconds: float | None = None) -> None:
         self._idle_seconds = idle_seconds
         self._waiting: anyio.CancelScope | None = None
-        self.is_ended = False
+        self.is_ended: bool = False
 
     async def wait(self, begin: Callable[[], Awaitable[T]]) -> T:
         """What `begin` leads to.

@@ -8,6 +8,7 @@ Source  RFC 9112; httptools, which is Node's llhttp
 """
 
 import re
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -86,16 +87,16 @@ class ReplyParser:
     """
 
     def __init__(self, *, method: str = "GET") -> None:
-        self.status = 0
+        self.status: int = 0
         self.headers: dict[str, str] = {}
         self.bodies: list[bytes] = []
-        self.has_head = False
-        self.is_over = False
+        self.has_head: bool = False
+        self.is_over: bool = False
         self.failure: TransportError | None = None
         self._is_bodiless = method == "HEAD"
         self._overhead = 0
         # Called by httptools, from C. A list's own `append` costs no frame of Python for each part.
-        self.on_body = self.bodies.append
+        self.on_body: Callable[[bytes], None] = self.bodies.append
         self._parser = HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:

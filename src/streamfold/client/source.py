@@ -10,7 +10,7 @@ The bytes go to our own reader. An EventSource's events do not: its decoder lose
 mark, and believes a charset that a stream cannot have.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import AsyncGeneratorType
 from typing import Any, Protocol, cast
@@ -60,7 +60,7 @@ class IterableReply:
 
     def __init__(self, source: AsyncIterable[bytes], *, idle_seconds: float | None) -> None:
         self.status = 200
-        self.headers = {"content-type": "text/event-stream"}
+        self.headers: Mapping[str, str] = {"content-type": "text/event-stream"}
         self._source = source
         self._guard = Guard(idle_seconds=idle_seconds)
         self._bytes: Any = None  # an iterator; it may have `aclose`, as a generator does

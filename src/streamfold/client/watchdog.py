@@ -27,7 +27,7 @@ class Watchdog:
     __slots__ = ("_cancel", "_expire", "_seconds", "now", "waiting_since")
 
     def __init__(self, seconds: float, expire: Callable[[], None]) -> None:
-        self.now = clock()
+        self.now: Callable[[], float] = clock()
         self.waiting_since: float | None = None
         self._seconds = seconds
         self._expire = expire

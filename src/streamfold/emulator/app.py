@@ -63,8 +63,8 @@ class Emulator:
     """
 
     def __init__(self, options: Options | None = None, *, clock: Clock | None = None, post: Post = post) -> None:
-        self.options = options or Options()
-        self.journal = Journal()
+        self.options: Options = options or Options()
+        self.journal: Journal = Journal()
         self._clock = clock or SystemClock()
         self._tasks: TaskGroup | None = None
         self._schedule = Schedule(self.options)

@@ -50,7 +50,7 @@ class Draft:
         self.output: list[Fields] = []
         self.cut_by: str | None = None
         self.is_over = False
-        self.output_tokens = 0
+        self.output_tokens: int = 0
         self.reasoning_tokens = 0
 
     @property

@@ -71,7 +71,7 @@ class Outlet:
         self._clock = clock
         self._journal = journal
         self._visit = visit
-        self.last_write = clock.now()
+        self.last_write: float = clock.now()
 
     async def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         """The head. A compressed body has no length that could be told."""

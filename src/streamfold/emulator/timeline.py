@@ -49,9 +49,9 @@ class Entry:
     __slots__ = ("_data", "fields", "number", "recorded")
 
     def __init__(self, fields: Fields, number: int | None, recorded: bytes | None) -> None:
-        self.fields = fields
-        self.number = number
-        self.recorded = recorded
+        self.fields: Fields = fields
+        self.number: int | None = number
+        self.recorded: bytes | None = recorded
         self._data: dict[tuple[str, bool], bytes] = {}
 
     @property
@@ -91,8 +91,8 @@ class Timeline:
         faults: Iterable[Fault] = (),
     ) -> None:
         self.entries: list[Entry] = []
-        self.changed = anyio.Event()
-        self.hang_ups = 0
+        self.changed: anyio.Event = anyio.Event()
+        self.hang_ups: int = 0
         self._script = script
         self._pace = pace
         self._dialect = dialect

@@ -54,8 +54,7 @@ class BatchSession(Following):
         """The caller wants the batch cancelled. A second wish changes nothing."""
         self._now = now
         if self.outcome is not None:
-            over = CancelResult.ALREADY_TERMINAL if self.outcome.proof else CancelResult.UNCONFIRMED
-            self.cancel_result = self.cancel_result or over
+            self._answer_late_cancel(is_proven=self.outcome.proof is not None)
         elif self._cancelling is None:
             self._cancelling = Cancelling(is_terminal=is_terminal_batch_status)
             self._cancelling.receive_end()  # there is no stream that could tell more

@@ -28,8 +28,8 @@ class Cancelling:
 
     def __init__(self, *, is_terminal: Callable[[str | None], bool] = is_terminal_status) -> None:
         self._is_terminal = is_terminal
-        self.attempts = 0
-        self.body = b""
+        self.attempts: int = 0
+        self.body: bytes = b""
         self._evidence = Evidence()
         self._answer: Answer | None = None
 

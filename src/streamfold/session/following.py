@@ -27,7 +27,7 @@ class Following(ABC):
     """The base of both. cancel_result: what a cancel came to; None while that is open, and where none was asked."""
 
     def __init__(self, *, patience: Patience | None, chance: Callable[[], float], now: float) -> None:
-        self.patience = patience or Patience()
+        self.patience: Patience = patience or Patience()
         self.cancel_result: CancelResult | None = None
         self._chance = chance
         self._now = now
@@ -175,6 +175,11 @@ class Following(ABC):
             self._reconsider()
         else:
             self._send_cancel_again(asked=seconds_asked(answer.headers))
+
+    def _answer_late_cancel(self, *, is_proven: bool) -> None:
+        """It was asked for after the end."""
+        if self.cancel_result is None:
+            self.cancel_result = CancelResult.ALREADY_TERMINAL if is_proven else CancelResult.UNCONFIRMED
 
     def _send_cancel_again(self, *, asked: float) -> None:
         """No answer that says anything: ask again, while there is time."""

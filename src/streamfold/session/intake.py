@@ -56,11 +56,11 @@ class Intake:
     """
 
     def __init__(self, state: State, *, patience: Patience, starting_after: int | None) -> None:
-        self.state = state
-        self.has_progressed = False
-        self.is_plain = False
-        self.is_over = state.is_terminal
-        self.is_full = False
+        self.state: State = state
+        self.has_progressed: bool = False
+        self.is_plain: bool = False
+        self.is_over: bool = state.is_terminal
+        self.is_full: bool = False
         self.response_id: str | None = None
         self.is_background: bool | None = None
         self._patience = patience

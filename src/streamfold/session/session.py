@@ -56,8 +56,8 @@ class Session(Following):
         self.response_id = response_id
         self.outcome: Outcome | None = None
         self.repairs: tuple[Repair, ...] = ()
-        self.is_reading = is_connected
-        self.is_steady = False
+        self.is_reading: bool = is_connected
+        self.is_steady: bool = False
         start = state or State.under(self.patience.sequence_policy)
         self._intake = Intake(start, patience=self.patience, starting_after=starting_after)
         self._final = start  # the state, once a Response from outside the stream was adopted
@@ -150,8 +150,7 @@ class Session(Following):
         """The caller wants the response cancelled. A second wish changes nothing."""
         self._now = now
         if self.outcome is not None:
-            over = CancelResult.ALREADY_TERMINAL if self.outcome.proof else CancelResult.UNCONFIRMED
-            self.cancel_result = self.cancel_result or over
+            self._answer_late_cancel(is_proven=self.outcome.proof is not None)
         elif self._cancelling is None:
             self.is_steady = False
             self._cancelling = Cancelling()

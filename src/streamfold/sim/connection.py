@@ -58,7 +58,7 @@ class Connection:
         if retry_milliseconds:
             self._acts += self._disturbance.data(b"retry: %d\n\n" % retry_milliseconds)
         self._is_closing = False
-        self.is_over = False
+        self.is_over: bool = False
 
     @property
     def due(self) -> float:

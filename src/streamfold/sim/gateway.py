@@ -53,7 +53,7 @@ class ModelGateway:
 
     def __init__(self, script: Script, telling: Telling, *, seen: int = 0) -> None:
         self.script = script
-        self.truth = Truth(telling, script.manner, head_start_seconds=script.head_start_seconds, seen=seen)
+        self.truth: Truth = Truth(telling, script.manner, head_start_seconds=script.head_start_seconds, seen=seen)
         self.shown: set[bytes] = set()
         self.met: list[str] = []
         self._calls = {"streams": 0, "retrieves": 0, "cancels": 0}

@@ -20,10 +20,10 @@ class Tally:
     """Counts that can be added up. raised: runs that ended in an exception, which no run may."""
 
     def __init__(self) -> None:
-        self.runs = 0
+        self.runs: int = 0
         self.raised = 0
-        self.events = 0
-        self.compacted = 0
+        self.events: int = 0
+        self.compacted: int = 0
         self.faults: Counter[str] = Counter()
         self.repairs: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()

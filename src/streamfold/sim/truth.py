@@ -51,12 +51,12 @@ class Truth:
         self._manner = manner
         count, pause = len(telling.lines), manner.pause_seconds
         times = [manner.pace_seconds * place + pause * (2 * place > count) for place in range(count)]
-        self.began = -max(head_start_seconds, times[seen - 1] if seen else 0.0)
+        self.began: float = -max(head_start_seconds, times[seen - 1] if seen else 0.0)
         times = [self.began + time for time in times]
-        self.natural_end = inf if manner.ending == "never" else times[-1]
-        self.cancelled_at = inf
-        self.feed = Feed(list(telling.lines), times, closed_at=self.natural_end)
-        self.cancelled = b""
+        self.natural_end: float = inf if manner.ending == "never" else times[-1]
+        self.cancelled_at: float = inf
+        self.feed: Feed = Feed(list(telling.lines), times, closed_at=self.natural_end)
+        self.cancelled: bytes = b""
         self.told_in_cancelled: tuple[Line, ...] = ()
 
     @property

@@ -31,9 +31,9 @@ class Wire:
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self.head = b""
-        self.body = b""
-        self.closed = anyio.Event()  # the client has let go of the connection, or we have
+        self.head: bytes = b""
+        self.body: bytes = b""
+        self.closed: anyio.Event = anyio.Event()  # the client has let go of the connection, or we have
 
     async def send(self, data: bytes) -> None:
         """One write, which is one segment on loopback."""
