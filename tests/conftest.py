@@ -31,33 +31,6 @@ settings.register_profile(
 settings.load_profile(os.environ.get("STREAMFOLD_HYPOTHESIS") or ("ci" if os.environ.get("CI") else "dev"))
 
 
-# What takes long, and leans on nothing that differs between Pythons. `make test` runs all of it; `.ci/run` leaves it
-# out on every Python but the first, with `-m "not slow"`.
-SLOW = (
-    "tests/bench/test_benchmarks.py",
-    "tests/bench/test_following.py",
-    "tests/cli/",
-    "tests/client/test_cancel_end_to_end.py",
-    "tests/client/test_cancellation.py",
-    "tests/client/test_cut_points.py",
-    "tests/emulator/test_model.py",
-    "tests/emulator/test_playback.py",
-    "tests/emulator/test_sdks.py",
-    "tests/emulator/test_wire.py",
-    "tests/fold/test_recordings.py",
-    "tests/schema/test_bodies_of_the_corpus.py",
-    "tests/sdk/",
-    "tests/session/test_cancel_orders.py",
-    "tests/session/test_reconcile.py",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.relative_to(ROOT).as_posix().startswith(SLOW):
-            item.add_marker("slow")
-
-
 @dataclass(frozen=True)
 class Recording:
     """One recorded stream: `name` is its path in the corpus's recordings, as in "openai/text-1.sse"."""

@@ -4,7 +4,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamfold import Event, EventReader, FrameDecoder, FrameTooLarge, UsageError, decode_event
@@ -83,6 +83,7 @@ def test_any_bytes_give_the_events_of_their_frames(noise: bytes, places: list[in
         max_size=12,
     )
 )
+@example([b"data: ", b"\r", b"\r\n"])
 def test_pieces_of_frames_in_any_order_give_the_events_of_their_frames(pieces: list[bytes]) -> None:
     decoder = FrameDecoder()
     expected = [decode_event(frame.data) for piece in pieces for frame in decoder.feed(piece)]

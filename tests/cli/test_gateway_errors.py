@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.cli.conftest import KEY, Gateways, Run
+from tests.cli.conftest import KEY, Gateways, Ran, Run
 
 Use = Callable[[str], None]
 COMMANDS = [
@@ -57,14 +57,13 @@ def answering() -> Iterator[Callable[..., str]]:
         server.server_close()
 
 
-def check(ran: object, code: int, told: str) -> None:
+def check(ran: Ran, code: int, told: str) -> None:
     """One line and nothing else, with these words."""
-    assert (ran.code, ran.out) == (code, b"")  # type: ignore[attr-defined]
-    err: str = ran.err  # type: ignore[attr-defined]
-    assert err.count("\n") == 1
-    assert err.startswith("streamfold: ")
-    assert told in err
-    assert KEY not in err
+    assert (ran.code, ran.out) == (code, b"")
+    assert ran.err.count("\n") == 1
+    assert ran.err.startswith("streamfold: ")
+    assert told in ran.err
+    assert KEY not in ran.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -158,3 +158,14 @@ async def test_an_exception_of_the_block_comes_out_as_it_is() -> None:
         async with here.batches.follow("batch_1") as followed:
             async for _ in followed:
                 raise LookupError("mine")
+
+
+async def test_a_get_that_was_cancelled_is_made_again_by_whoever_reads_next() -> None:
+    here, stub = gateway(in_turn(Told(opening=anyio.Event()), said(batch("completed"))))
+    async with here.batches.follow("batch_1") as followed:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(followed.outcome)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        assert (await followed.outcome()).status is OutcomeStatus.COMPLETED
+    assert len(stub.requests) == 2

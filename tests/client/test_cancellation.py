@@ -15,7 +15,7 @@ from streamfold.client import Gateway, Transport
 from streamfold.client.direct import DirectTransport
 from streamfold.client.follow import OnExit
 from streamfold.client.httpx import HttpxTransport
-from streamfold.emulator import Emulator, Options, emulate
+from streamfold.emulator import Emulator, Journal, Options, emulate
 from streamfold.schema import OPENAI
 from streamfold.session import Backoff, Patience
 from tests.client.leaving import open_files, running_tasks
@@ -78,17 +78,22 @@ async def cancel_at_random(here: Gateway, response_id: str, *, tasks: int, on_ex
 
 async def everybody_left(emulator: Emulator) -> None:
     """Wait until the emulator, in its own thread, has seen it."""
-    with anyio.fail_after(20):
-        while any(visit.ended == "open" for visit in list(emulator.journal.visits)):
-            await anyio.sleep(0.001)  # no event of ours can tell of another thread's
+
+    def have_left() -> bool:
+        def nobody(seen: Journal) -> bool:
+            return all(visit.ended != "open" for visit in seen.visits)
+
+        return emulator.journal.wait_for(nobody, timeout_seconds=20)
+
+    assert await anyio.to_thread.run_sync(have_left)
 
 
 async def run(name: str, *, tasks: int, on_exit: OnExit) -> Emulator:
     """Cancel so many tasks at random. Returns: the emulator that they followed responses of."""
     # What stands still in the middle costs nothing, and never ends by itself.
     emulator = Emulator(Options(tokens_per_second=None, hold_after_events=150, cancel="mka1"))
+    before = open_files(), running_tasks()
     async with emulate(emulator) as url:
-        before = open_files(), running_tasks()
         transport = TRANSPORTS[name]()
         async with Gateway(url, api_key="key", dialect=OPENAI, http=transport, patience=PATIENCE) as here:
             async with here.stream(model="toy", input="300 words", background=True) as response:
@@ -96,12 +101,10 @@ async def run(name: str, *, tasks: int, on_exit: OnExit) -> Emulator:
             await cancel_at_random(here, str(response.id), tasks=tasks, on_exit=on_exit)
         await transport.aclose()
         await everybody_left(emulator)
-        gc.collect()  # what nobody closed is warned of here, and a warning is an error
-        with anyio.move_on_after(10):
-            while open_files() > before[0]:  # the emulator's own sockets are of this process too
-                await anyio.sleep(0.001)
-        left = max(0, open_files() - before[0]), running_tasks() - before[1]
-        assert left == (0, 0), f"{left[0]} open files and {left[1]} tasks are left"
+    gc.collect()  # what nobody closed is warned of here, and a warning is an error
+    # Its own sockets are of this process too, and are closed by now.
+    left = max(0, open_files() - before[0]), running_tasks() - before[1]
+    assert left == (0, 0), f"{left[0]} open files and {left[1]} tasks are left"
     return emulator
 
 

@@ -46,7 +46,7 @@ class Transparent:
 
 class Loses(Transparent):
     class reply(Wrapped):
-        async def chunks(self) -> AsyncGenerator[bytes, None]:  # type: ignore[override]
+        async def chunks(self) -> AsyncGenerator[bytes, None]:
             last = b""
             async for chunk in self.reply.chunks():
                 yield last
@@ -81,7 +81,7 @@ class Keeps(Transparent):
 
 class HoldsBack(Transparent):
     class reply(Wrapped):
-        async def chunks(self) -> AsyncGenerator[bytes, None]:  # type: ignore[override]
+        async def chunks(self) -> AsyncGenerator[bytes, None]:
             yield b"".join([chunk async for chunk in self.reply.chunks()])
 
 

@@ -569,6 +569,20 @@ async def test_on_exit_cancel_is_done_when_the_block_itself_is_cancelled() -> No
     assert stub.asked == ["POST /", f"POST /{RESPONSE_ID}/cancel"]
 
 
+async def test_on_exit_a_cancel_that_was_on_its_way_is_sent_again() -> None:
+    answers = iter([Told(opening=anyio.Event()), said(body("cancelled"))])
+    here, stub = gateway(by_call(create=stream(*WHOLE[:3], forever()), cancel=lambda: next(answers)))
+    with anyio.CancelScope() as scope:
+        async with here.stream(model="toy", input="hi", background=True, on_exit="cancel") as response:
+            await anext(response)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(response.cancel)
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
+    assert stub.asked == ["POST /", *[f"POST /{RESPONSE_ID}/cancel"] * 2]
+    assert (await response.outcome()).cancel is CancelResult.CANCEL_WON
+
+
 @pytest.mark.parametrize("error", [LookupError("mine"), KeyboardInterrupt(), StopAsyncIteration()])
 async def test_an_exception_of_the_block_comes_out_as_it_is(error: BaseException) -> None:
     here, stub = gateway(by_call(create=stream(*WHOLE[:3], forever())))
@@ -588,7 +602,7 @@ async def test_an_exception_in_the_loop_body_comes_out_as_it_is() -> None:
     with pytest.raises(ZeroDivisionError):
         async with here.stream(model="toy", input="hi") as response:
             async for _ in response:
-                1 / 0  # noqa: B018
+                raise ZeroDivisionError
 
 
 async def test_a_break_leaves_nothing_open() -> None:

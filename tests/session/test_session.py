@@ -1077,6 +1077,15 @@ def test_a_cancel_whose_caller_reads_no_further_is_settled_by_its_answer() -> No
     assert (over(one).status, over(one).cancel) == (OutcomeStatus.CANCELLED, CancelResult.CANCEL_WON)
 
 
+def test_a_hole_in_a_steady_stream_is_told_to_the_shell() -> None:
+    one = reading(created(), added(1), delta(2))
+    one.receive_chunk(delta(3), now=1)
+    assert one.is_steady
+    one.receive_chunk(delta(5), now=1)
+    assert (one.is_steady, one.needs_shell) == (False, True)
+    assert one.actions() == [Wait(one.patience.gap_seconds)]
+
+
 def test_a_caller_who_reads_no_further_is_given_no_connection() -> None:
     one = reading(created())
     drop(one)

@@ -106,7 +106,7 @@ async def _cancel(one: "FollowedBatch", show: Show) -> CancelResult:
             await one.cancel()
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:  # a reader of stdout that went away is met in the other task
-        raise group.exceptions[0] from None
+        raise group.exceptions[0] from group
     return await one.cancel()  # known by now: the same once more
 
 

@@ -10,6 +10,8 @@ It may be read from any thread at any time. No key and no payload is in it.
 """
 
 from collections import Counter, deque
+from collections.abc import Callable
+from threading import Condition
 from typing import Any
 
 from attrs import asdict, define
@@ -43,23 +45,37 @@ class Journal:
     def __init__(self) -> None:
         self.visits: deque[Visit] = deque(maxlen=MOST_VISITS)
         self.counters: Counter[str] = Counter()
+        self._changed = Condition()
+
+    def wait_for(self, claim: Callable[["Journal"], bool], *, timeout_seconds: float) -> bool:
+        """Block this thread, which is not the server's, until the claim about this journal holds.
+
+        Returns: whether it does; False once the time is up.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: claim(self), timeout_seconds)
 
     def count(self, what: str) -> None:
         """One more of these."""
-        self.counters[what] += 1
+        with self._changed:
+            self.counters[what] += 1
+            self._changed.notify_all()
 
     def begin(self, visit: Visit) -> Visit:
         """Note a request."""
-        self.count("requests")
-        self.visits.append(visit)
+        with self._changed:
+            self.visits.append(visit)
+            self.count("requests")
         return visit
 
     def end(self, visit: Visit, how: str) -> None:
         """Note how its answer ended; what comes first counts."""
-        if visit.ended == "open":
-            visit.ended = how
-            if how != "complete":
-                self.count({"disconnected": "disconnects", "cut": "cuts"}[how])
+        with self._changed:
+            if visit.ended == "open":
+                visit.ended = how
+                if how != "complete":
+                    self.count({"disconnected": "disconnects", "cut": "cuts"}[how])
+                self._changed.notify_all()
 
     def as_fields(self) -> dict[str, Any]:
         """All of it, as what JSON can say."""
