@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfold.errors import SequenceGap
-from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK, reduce
-from streamfold.fold.replay import fold, states
+from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK, reduce, states
+from streamfold.fold.replay import fold
 from streamfold.fold.sequence import SequencePolicy
 from streamfold.fold.state import State
 from streamfold.fold.steps import GROWS
@@ -398,6 +398,63 @@ def test_the_fast_way_equals_the_slow_way(runs: list[Any], first: int) -> None:
     """Numbers that are not looked at never bring a text into focus."""
     events = deltas_of(runs, first)
     assert seen(fold(events)) == seen(fold(events, ARRIVAL))
+
+
+def one_by_one(events: list[Event], state: State) -> list[State]:
+    found = []
+    for each in events:
+        state = reduce(state, each)
+        found.append(state)
+    return found
+
+
+@given(RUNS, FIRST_NUMBERS, st.sampled_from([State(), RENUMBER, ARRIVAL]))
+def test_states_are_those_of_reducing_one_after_the_other(runs: list[Any], first: int, start: State) -> None:
+    events = deltas_of(runs, first)
+    reached = one_by_one(events, start)
+    assert list(states(events, start)) == reached
+    assert [seen(state) for state in states(events, start)] == [seen(state) for state in reached]
+
+
+def test_a_long_run_of_deltas_is_joined_block_by_block_in_states_too() -> None:
+    begun = fold(STREAM[:3])
+    events: list[Event] = [delta(number, f"{number} ") for number in range(3, 3 * FRAGMENTS_PER_BLOCK)]
+    reached = one_by_one(events, begun)
+    assert [state.output_text for state in states(events, begun)] == [state.output_text for state in reached]
+    assert [state.previous is None for state in states(events, begun)] == [state.previous is None for state in reached]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(keepalive(5), id="another type"),
+        pytest.param(delta(4, "b"), id="a duplicate"),
+        pytest.param(delta(3, "b"), id="an older one"),
+        pytest.param(growing("response.output_text.delta", 5, "c", item=1), id="another item"),
+        pytest.param(growing("response.output_text.delta", 5, "c", part=1), id="another part"),
+        pytest.param(growing("response.refusal.delta", 5, "c"), id="another text"),
+        pytest.param(
+            event("response.output_text.delta", 5, output_index=0, content_index=0, delta="c", logprobs=[{}]),
+            id="with logprobs",
+        ),
+    ],
+)
+def test_in_a_run_of_deltas_whatever_is_not_the_next_of_them_is_taken_as_it_is(other: Event) -> None:
+    begun = fold(STREAM[:3])
+    events = [delta(3, "a"), delta(4, "b"), other]
+    reached = one_by_one(events, begun)
+    found = list(states(events, begun))
+    assert [seen(state) for state in found] == [seen(state) for state in reached]
+    assert (found[2] is found[1]) == (reached[2] is reached[1]) == (other.sequence_number != 5)
+
+
+def test_states_raise_at_a_gap_in_a_run_after_the_states_before_it() -> None:
+    begun = fold(STREAM[:3])
+    found = []
+    with pytest.raises(SequenceGap) as raised:
+        for state in states([delta(3, "a"), delta(4, "b"), delta(6, "c")], begun):
+            found.append(state.cursor)
+    assert (found, raised.value.expected, raised.value.got) == ([3, 4], 5, 6)
 
 
 @given(RUNS, st.data())

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfold.errors import NumberNotReached, SequenceGap
-from streamfold.fold.reduce import reduce
-from streamfold.fold.replay import fold, replay, states
+from streamfold.fold.reduce import reduce, states
+from streamfold.fold.replay import fold, replay
 from streamfold.fold.sequence import SequencePolicy
 from streamfold.fold.state import State
 from streamfold.schema import Event

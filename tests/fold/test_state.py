@@ -6,8 +6,8 @@ import pytest
 from msgspec import Raw
 
 from streamfold.fold.anomaly import AnomalyKind
-from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK, reduce
-from streamfold.fold.replay import fold, states
+from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK, reduce, states
+from streamfold.fold.replay import fold
 from streamfold.fold.sequence import SequencePolicy
 from streamfold.fold.state import Document, State, StreamError, grown, settled, without_text, written
 from streamfold.fold.text import Text

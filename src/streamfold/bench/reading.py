@@ -19,7 +19,7 @@ from msgspec.json import Decoder
 from streamfold.bench.measure import Timings, Variant
 from streamfold.bench.row import Goal, Row
 from streamfold.bench.workload import Shape, cut, make_stream, payloads
-from streamfold.fold import SequencePolicy, State, reduce
+from streamfold.fold import SequencePolicy, State, fold, reduce, states
 from streamfold.reader import EventReader
 from streamfold.schema import decode_known_event
 
@@ -88,11 +88,19 @@ def read_states(chunks: Sequence[bytes], policy: SequencePolicy = SequencePolicy
     reader = EventReader()
     state = State.under(policy)
     for chunk in chunks:
+        for reached in states(reader.feed(chunk), state):
+            state = reached
+    return fold(reader.close(), state)
+
+
+def read_states_singly(chunks: Sequence[bytes]) -> State:
+    """The same for chunks of one event each: `reduce` takes one, and no loop need be set up for it."""
+    reader = EventReader()
+    state = State()
+    for chunk in chunks:
         for event in reader.feed(chunk):
             state = reduce(state, event)
-    for event in reader.close():
-        state = reduce(state, event)
-    return state
+    return fold(reader.close(), state)
 
 
 def read_texts(chunks: Sequence[bytes]) -> str:
@@ -101,9 +109,8 @@ def read_texts(chunks: Sequence[bytes]) -> str:
     state = State()
     text = ""
     for chunk in chunks:
-        for event in reader.feed(chunk):
-            state = reduce(state, event)
-            text = state.output_text
+        for reached in states(reader.feed(chunk), state):
+            state, text = reached, reached.output_text
     return text
 
 
@@ -152,7 +159,7 @@ class MadeStream:
             EVENTS: partial(read_events, self.chunks),
             EVENTS_SINGLE: partial(read_events, self.frames),
             STATES: partial(read_states, self.chunks),
-            STATES_SINGLE: partial(read_states, self.frames),
+            STATES_SINGLE: partial(read_states_singly, self.frames),
             TEXTS: partial(read_texts, self.chunks),
         }
         return Variant(called or name, runs[name])

@@ -9,8 +9,8 @@ Source  docs/explanation/state.md
 from streamfold.fold.adopt import adopt
 from streamfold.fold.anomaly import Anomaly, AnomalyKind
 from streamfold.fold.checkpoint import checkpoint, restore
-from streamfold.fold.reduce import reduce
-from streamfold.fold.replay import fold, replay, states
+from streamfold.fold.reduce import reduce, states
+from streamfold.fold.replay import fold, replay
 from streamfold.fold.sequence import SequencePolicy
 from streamfold.fold.snapshot import snapshot, snapshot_json
 from streamfold.fold.state import State, StreamError

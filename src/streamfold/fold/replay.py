@@ -1,21 +1,19 @@
-"""Fold many events; the state at any sequence number.
+"""Fold events to the last state, or to the one at a sequence number.
 
 In      events in the order of their numbers, and a state to start from
-Out     the last State, every State, or the one at a number
+Out     the last State, or the one at a number
 Units   sequence numbers
 Errors  SequenceGap from an event ahead of the state; NumberNotReached where the events end before the number
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from streamfold.errors import NumberNotReached
-from streamfold.fold.reduce import reduce
+from streamfold.fold.reduce import START, states
 from streamfold.fold.state import State
 from streamfold.schema import Event
 
-__all__ = ["fold", "replay", "states"]
-
-START = State()
+__all__ = ["fold", "replay"]
 
 
 def fold(events: Iterable[Event], state: State = START) -> State:
@@ -23,19 +21,9 @@ def fold(events: Iterable[Event], state: State = START) -> State:
 
     Raises: SequenceGap at the first event that is ahead.
     """
-    for event in events:
-        state = reduce(state, event)
+    for reached in states(events, state):
+        state = reached
     return state
-
-
-def states(events: Iterable[Event], state: State = START) -> Iterator[State]:
-    """A state after each event: the same object again after a duplicate. Keeping them all is cheap.
-
-    Raises: SequenceGap at the first event that is ahead, after the states before it.
-    """
-    for event in events:
-        state = reduce(state, event)
-        yield state
 
 
 def replay(events: Iterable[Event], *, at: int, state: State = START) -> State:

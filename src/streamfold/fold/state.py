@@ -13,7 +13,6 @@ the event that ends them.
 """
 
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 from typing import Any
 
 from msgspec import Raw, Struct, field
@@ -66,13 +65,13 @@ class Focus(Struct, frozen=True, gc=False):
     """A document, and which events add to the text that grows in it.
 
     grows: the event type that adds to it; None where no text grows. output_index, index: where such an event must
-    point; index_of reads the latter from it.
+    point; index_of reads the latter from it, and is None where the item has one such text.
     """
 
     document: Document
     grows: type | None = None
     output_index: int | None = None
-    index_of: Callable[[object], Any] = attrgetter("output_index")
+    index_of: Callable[[object], Any] | None = None
     index: int | None = None
 
 
