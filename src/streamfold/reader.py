@@ -25,7 +25,7 @@ from streamfold.sse import FrameDecoder
 __all__ = ["EventReader"]
 
 LF, CR = 10, 13
-NO_HEAD = ()  # no bytes start with one of none
+NOT_NEXT = -1
 BYTE_ORDER_MARK_START = b"\xef"
 BLANK_LINES = (b"\n\n", b"\r\n\r\n")
 
@@ -54,9 +54,8 @@ class EventReader:
         self._held = b""  # the beginning of a frame, while the decoder holds nothing
         self._has_begun = False
         self._is_between_frames = False  # the decoder's own, read once after it was fed
-        # What stood before the data of the last frame that the regular expression took; the same, while a frame is next.
-        self._usual_head = b""
-        self._head: bytes | tuple[()] = NO_HEAD
+        self._usual_head = b""  # what stood before the data of the last frame that the regular expression took
+        self._around = NOT_NEXT  # how much such a frame has beside its data, while a frame is next
         self.payloads: list[bytes] = []
 
     @property
@@ -70,10 +69,11 @@ class EventReader:
         Raises: FrameTooLarge when a block is beyond the limit; where events came before it in the same chunk, those
         are returned, and the next call raises. UsageError after `close`.
         """
-        head = self._head
-        if type(chunk) is bytes and chunk.startswith(head):
-            data = chunk[len(head) : -2]
-            if LF not in data and CR not in data and chunk[-2:] == b"\n\n" and len(chunk) <= self._max_frame_bytes:
+        if type(chunk) is bytes:
+            data = chunk.removeprefix(self._usual_head).removesuffix(b"\n\n")
+            size = len(chunk)  # tells whether both were there to be removed
+            is_usual = size == self._around + len(data) and size <= self._max_frame_bytes
+            if is_usual and LF not in data and CR not in data:
                 try:
                     event = decode_known_event(data)
                 except UNDECODABLE:
@@ -88,7 +88,7 @@ class EventReader:
         Raises: FrameTooLarge if the last `feed` met a block beyond the limit.
         """
         frames = self._decoder.feed(self._held) if self._held else []
-        self._held, self._head = b"", NO_HEAD
+        self._held, self._around = b"", NOT_NEXT
         self._is_between_frames = False
         frames += self._decoder.close()
         return self._decode([frame.data for frame in frames])
@@ -96,7 +96,7 @@ class EventReader:
     def _read(self, chunk: bytes | bytearray | memoryview) -> list[Event]:
         """The general way: whole frames are cut out of the text, and the beginning of one behind them is kept."""
         text = self._held + chunk
-        self._held, self._head = b"", NO_HEAD
+        self._held, self._around = b"", NOT_NEXT
         data: list[bytes] = []
         if not self._is_between_frames:
             text = self._catch_up(text, data)
@@ -108,7 +108,7 @@ class EventReader:
         is_short = len(text) <= HELD_BYTES + 8 * len(chunk) and len(text) <= self._max_frame_bytes
         if self._is_between_frames and is_short:
             self._held = text
-            self._head = NO_HEAD if text else self._usual_head or NO_HEAD
+            self._around = NOT_NEXT if text or not self._usual_head else len(self._usual_head) + 2
         elif text:
             self._decode_frames(text, data)
         return self._decode(data)

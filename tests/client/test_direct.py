@@ -131,6 +131,33 @@ async def test_leaving_while_another_task_reads_ends_that_read() -> None:
     assert len(failures) == 1
 
 
+async def test_what_comes_soon_after_a_read_is_gathered_and_what_comes_after_silence_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def talk(wire: Wire) -> None:
+        await wire.send(head())
+        await opened.wait()
+        await wire.send(chunk(b"first"))
+        await asked.wait()
+        for part in (b"a", b"b", b"c"):
+            await wire.send(chunk(part))
+        sent.set()
+        await wire.gone()
+
+    monkeypatch.setattr("streamfold.client.direct.GATHER_SECONDS", 0.2)
+    opened, asked, sent = anyio.Event(), anyio.Event(), anyio.Event()
+    async with serve(talk) as server, DirectTransport().open(Request(method="GET", url=server.url)) as reply:
+        chunks = reply.chunks()
+        began = anyio.current_time()
+        opened.set()
+        assert await anext(chunks) == b"first"
+        assert anyio.current_time() - began < 0.2
+        asked.set()
+        await sent.wait()
+        assert await anext(chunks) == b"abc"
+        assert anyio.current_time() - began >= 0.2
+
+
 async def test_a_url_that_is_none_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(InvalidArgument):
         await get("ftp://127.0.0.1/")

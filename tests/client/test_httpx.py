@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from streamfold.client.conformance import CHECKS, Wire, check, chunk, head, serve
-from streamfold.client.httpx import HttpxTransport
+from streamfold.client.httpx import HttpxTransport, innermost
 from streamfold.client.transport import Request
 from streamfold.errors import Disconnected, UsageError
 from tests.client.conftest import Certificates
@@ -142,6 +142,28 @@ async def test_a_reply_without_a_socket_can_be_aborted_too(library: ModuleType) 
         await anyio.wait_all_tasks_blocked()
         await reply.abort()
     assert got == [EVENT]
+
+
+@libraries
+async def test_the_body_is_read_where_nothing_but_http_stands_below(library: ModuleType) -> None:
+    async with serve(answer) as server, library.AsyncClient() as client, client.stream("GET", server.url) as response:
+        below = innermost(response.stream)
+        assert type(below).__name__ == "HTTP11ConnectionByteStream"
+        assert [part async for part in below] == [EVENT]
+
+
+def test_a_stream_that_is_not_known_by_name_is_read_itself() -> None:
+    class Stream:
+        def __init__(self, inner: object) -> None:
+            self._stream = inner
+
+    class BoundAsyncStream(Stream):
+        pass
+
+    unknown = Stream(b"not looked at")
+    assert innermost(unknown) is unknown
+    assert innermost(BoundAsyncStream(unknown)) is unknown
+    assert innermost(changed := object.__new__(BoundAsyncStream)) is changed
 
 
 async def test_a_reply_is_read_once() -> None:

@@ -1,5 +1,6 @@
 """States and text out of batches of applied events, however many come at a time."""
 
+from collections import deque
 from collections.abc import Sequence
 
 import pytest
@@ -16,7 +17,9 @@ class Given:
     """What is followed: batches of applied events, and a final state that may know more."""
 
     def __init__(self, *batches: Sequence[bytes], final: Sequence[bytes] = ()) -> None:
-        self.state = State()
+        self.state = self.given = State()
+        self.kept: deque[Applied] = deque()
+        self.has_ended = False
         self._batches = iter(batches)
         self._final = final
 
@@ -25,8 +28,11 @@ class Given:
         if frames is None:
             self._apply(self._final)
             self._final = ()
+            self.has_ended = True
             return ()
         return self._apply(frames)
+
+    read = next_applied
 
     def _apply(self, frames: Sequence[bytes]) -> tuple[Applied, ...]:
         applied: list[Applied] = []

@@ -59,12 +59,29 @@ def refused(status: int, message: str = "no", **words: Any) -> Answer:
     return answer(status, {"error": {"message": message} | words})
 
 
-def session(response_id: str | None = RESPONSE_ID, *, chance: float = 0.0, now: float = 0.0, **given: Any) -> Session:
+class Heard(Session):
+    """A session that keeps what its chunks brought, until it is asked for."""
+
+    def __init__(self, *arguments: Any, **given: Any) -> None:
+        super().__init__(*arguments, **given)
+        self._brought: list[Applied] = []
+
+    def receive_chunk(self, chunk: bytes, *, now: float) -> list[Applied]:
+        applied = super().receive_chunk(chunk, now=now)
+        self._brought += applied
+        return applied
+
+    def events(self) -> list[Applied]:
+        brought, self._brought = self._brought, []
+        return brought
+
+
+def session(response_id: str | None = RESPONSE_ID, *, chance: float = 0.0, now: float = 0.0, **given: Any) -> Heard:
     """A session whose every random number is `chance`: with 0, it waits no longer than it is asked to."""
-    return Session(response_id, chance=lambda: chance, now=now, **given)
+    return Heard(response_id, chance=lambda: chance, now=now, **given)
 
 
-def reading(*chunks: bytes, **given: Any) -> Session:
+def reading(*chunks: bytes, **given: Any) -> Heard:
     """A session whose stream is open and has brought these chunks, at the time 0; nothing is left to be asked of it."""
     one = session(**given)
     one.receive_connected(now=0.0)

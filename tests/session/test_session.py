@@ -29,6 +29,7 @@ from tests.fold import made as fold_made
 from tests.session.made import (
     RESPONSE_ID,
     TORN,
+    Heard,
     added,
     answer,
     body,
@@ -1007,7 +1008,7 @@ def test_whoever_leaves_may_say_why() -> None:
 # Cancel; every order of it is in test_cancel_orders.py
 
 
-def cancelled(*chunks: bytes, **given: Any) -> Session:
+def cancelled(*chunks: bytes, **given: Any) -> Heard:
     """A session that read these, and has just sent a cancel, at the time 1."""
     one = reading(*chunks, **given)
     one.receive_cancel(now=1.0)

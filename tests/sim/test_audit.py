@@ -29,15 +29,15 @@ SLOW = Manner(pace_seconds=0.2)
 class Forgetful(Session):
     """Loses the fourth event."""
 
-    def events(self) -> list[Applied]:
-        return [each for each in super().events() if each.event.sequence_number != 3]
+    def receive_chunk(self, chunk: bytes, *, now: float) -> list[Applied]:
+        return [each for each in super().receive_chunk(chunk, now=now) if each.event.sequence_number != 3]
 
 
 class Stammering(Session):
     """Tells each event twice."""
 
-    def events(self) -> list[Applied]:
-        return [each for each in super().events() for _ in range(2)]
+    def receive_chunk(self, chunk: bytes, *, now: float) -> list[Applied]:
+        return [each for each in super().receive_chunk(chunk, now=now) for _ in range(2)]
 
 
 class Deaf(Session):
@@ -76,8 +76,8 @@ class Rash(Session):
     def receive_answer(self, call: Call, answer: Answer, *, now: float) -> None:
         super().receive_answer(call, evolve(answer, headers={}), now=now)
 
-    def receive_chunk(self, chunk: bytes, *, now: float) -> None:
-        super().receive_chunk(chunk.replace(b"retry: ", b"retired: "), now=now)
+    def receive_chunk(self, chunk: bytes, *, now: float) -> list[Applied]:
+        return super().receive_chunk(chunk.replace(b"retry: ", b"retired: "), now=now)
 
 
 DROP = (Upset(faults="drop:after_events=3"),)

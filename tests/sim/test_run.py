@@ -11,8 +11,8 @@ from tests.sim import run
 class Stammering(Session):
     """A session that tells its events twice."""
 
-    def events(self) -> list[Applied]:
-        return [each for each in super().events() for _ in range(2)]
+    def receive_chunk(self, chunk: bytes, *, now: float) -> list[Applied]:
+        return [each for each in super().receive_chunk(chunk, now=now) for _ in range(2)]
 
 
 def test_the_closing_line_says_what_there_was_and_what_there_was_not(capsys: pytest.CaptureFixture[str]) -> None:

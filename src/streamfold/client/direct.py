@@ -32,6 +32,11 @@ from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, Transpor
 
 __all__ = ["DirectReply", "DirectTransport"]
 
+# A stream is read a thousand times a second at most, and at once after every silence. A reader that is faster than
+# the server would be woken for each few events, and spend its time on that: see docs/explanation/transports.md.
+GATHER_SECONDS = 0.001
+FULL_BYTES = 65_536  # what one read holds: after such a one more is there already
+
 
 class DirectTransport:
     """A Transport that holds nothing: every reply has its own connection, closed with it.
@@ -149,6 +154,7 @@ class DirectReply:
     async def _read(self) -> AsyncGenerator[bytes, None]:
         parser, watchdog = self._parser, self._watchdog
         bodies, receive, feed, now = parser.bodies, self._stream.receive, parser.feed, watchdog.now
+        next_at = 0.0
         while True:
             if bodies:
                 data = bodies[0] if len(bodies) == 1 else b"".join(bodies)
@@ -156,6 +162,8 @@ class DirectReply:
                 yield data
             if parser.is_over:
                 break
+            if (left := next_at - now()) > 0:
+                await anyio.sleep(left)
             watchdog.waiting_since = now()
             try:
                 data = await receive()
@@ -163,6 +171,7 @@ class DirectReply:
                 self._lost(error)
             else:
                 feed(data)
+                next_at = 0.0 if len(data) >= FULL_BYTES else now() + GATHER_SECONDS
             watchdog.waiting_since = None
         if parser.failure is not None:
             raise parser.failure

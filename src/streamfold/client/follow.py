@@ -25,7 +25,7 @@ from streamfold.client.answer import bad_answer, collect
 from streamfold.client.change import Change
 from streamfold.client.clock import current_clock
 from streamfold.client.connection import Connection
-from streamfold.client.reading import States, Text
+from streamfold.client.reading import States, Text, take_all
 from streamfold.client.request import Calls
 from streamfold.client.start import Start
 from streamfold.client.timekeeper import Timekeeper
@@ -81,7 +81,7 @@ class FollowedResponse:
         self._on_repair = on_repair
         self._chance = chance
         self._begun: Session | None = None
-        self._ready: deque[Applied] = deque()
+        self.kept: deque[Applied] = deque()
         self._is_iterated = False
         self._is_reading = False
         self._connection: Connection | None = None
@@ -97,7 +97,7 @@ class FollowedResponse:
         await self._tasks.__aenter__()
         self._timekeeper = Timekeeper(self._tasks, clock=self._clock, wake=self._wake)
         self._begun = self._start.session(patience=self._patience, chance=self._chance, now=self._clock())
-        self._state = self._session.state
+        self.given = self._session.state
         try:
             if self._start.post is not None:
                 await self._open_first(self._start.post)
@@ -128,9 +128,9 @@ class FollowedResponse:
     @property
     def state(self) -> State:
         """The state after the last event that was given to the reader; at the end the final one."""
-        if self._session.outcome is not None and not self._ready:
+        if self._session.outcome is not None and not self.kept:
             return self._session.outcome.state
-        return self._state
+        return self.given
 
     @property
     def cursor(self) -> int | None:
@@ -151,24 +151,58 @@ class FollowedResponse:
     async def __anext__(self) -> Event:
         """The next event, each once, in order. Ends when the outcome is there."""
         self._is_iterated = True
-        ready = self._ready
-        while not ready:
-            if self._session.outcome is not None:
+        kept = self.kept
+        while not kept:
+            applied = await self.read()
+            if not applied and self.has_ended:
                 raise StopAsyncIteration
-            await self._advance()
-        one = ready.popleft()
-        self._state = one.state
+            kept.extend(applied)
+        one = kept.popleft()
+        self.given = one.state
         return one.event
 
     async def next_applied(self) -> Sequence[Applied]:
         """All that was applied since the last time, waiting for at least one; empty at the end."""
-        if not self._is_iterated:
-            aiter(self)
-        while not self._ready and self._session.outcome is None:
-            await self._advance()
-        applied, self._ready = self._ready, deque[Applied]()
-        if applied:
-            self._state = applied[-1].state
+        self._is_iterated = True
+        applied: Sequence[Applied] = ()
+        while not applied and not self.has_ended:
+            applied = take_all(self.kept) if self.kept else await self.read()
+        self.given = applied[-1].state if applied else self.given
+        return applied
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more comes, and nothing is kept for the reader."""
+        return self._session.outcome is not None and not self.kept
+
+    async def read(self) -> Sequence[Applied]:
+        """Take in one more chunk, or wait until something else changed. Returns: what it brought; often nothing."""
+        session, connection = self._begun or self._session, self._connection
+        applied: Sequence[Applied] = ()
+        if connection is None or self._is_reading:
+            if session.outcome is None:
+                await self._changed.wait()
+            return applied
+        self._is_reading = True
+        try:
+            chunk = await connection.next_chunk()
+        except StopAsyncIteration:
+            if connection is self._connection:
+                session.receive_eof(now=self._clock())
+        except TransportError as failure:
+            if connection is self._connection:
+                session.receive_failure(connection.call, failure.reason, now=self._clock())
+        else:
+            if connection is self._connection:
+                applied = session.receive_chunk(chunk, now=self._clock())
+            else:
+                await connection.leave()
+        finally:
+            self._is_reading = False
+        if self._changed.waiting:
+            self._changed.tell()
+        if not session.is_steady and (session.needs_shell or not session.is_reading):
+            self._dispatch()
         return applied
 
     def states(self, *, coalesced: bool = False) -> States:
@@ -176,10 +210,12 @@ class FollowedResponse:
 
         coalesced: give a slow reader the newest state each time, and none that is older than another he could have.
         """
+        self._is_iterated = True
         return States(self, coalesced=coalesced)
 
     def text(self) -> Text:
         """The output text, as it comes: joined, it is the final state's `output_text`."""
+        self._is_iterated = True
         return Text(self)
 
     async def outcome(self) -> Outcome:
@@ -216,46 +252,16 @@ class FollowedResponse:
         return self._begun
 
     async def _advance(self) -> None:
-        """Take in one more chunk, or wait until something else changed."""
-        connection = self._connection
-        if connection is None or self._is_reading:
-            await self._changed.wait()
-            return
-        session = self._session
-        self._is_reading = True
-        try:
-            chunk = await connection.next_chunk()
-        except StopAsyncIteration:
-            if connection is self._connection:
-                session.receive_eof(now=self._clock())
-        except TransportError as failure:
-            if connection is self._connection:
-                session.receive_failure(connection.call, failure.reason, now=self._clock())
-        else:
-            if connection is self._connection:
-                session.receive_chunk(chunk, now=self._clock())
-            else:
-                await connection.leave()
-        finally:
-            self._is_reading = False
-        self._collect(session)
-        if not session.is_steady and (session.needs_shell or not session.is_reading):
-            self._dispatch()
+        """Go on by a chunk or a change. What it brought is kept for whoever iterates; else only the last state is."""
+        applied = await self.read()
+        if self._is_iterated:
+            self.kept.extend(applied)
+        elif applied:
+            self.given = applied[-1].state
 
     async def _read_for_cancel(self) -> None:
         while self._session.cancel_result is None and self._session.outcome is None:
             await self._advance()
-
-    def _collect(self, session: Session) -> None:
-        """Keep what was applied for the reader; only the last state, if nobody iterates."""
-        applied = session.events()
-        if applied:
-            if self._is_iterated:
-                self._ready.extend(applied)
-            else:
-                self._state = applied[-1].state
-        if self._changed.waiting:
-            self._changed.tell()
 
     def _dispatch(self) -> None:
         """Have done what the session asks for."""
@@ -359,7 +365,6 @@ class FollowedResponse:
 
     def _wake(self) -> None:
         self._session.receive_time(now=self._clock())
-        self._collect(self._session)
         self._dispatch()
 
     async def _cancel_and_settle(self) -> None:

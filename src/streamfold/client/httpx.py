@@ -30,6 +30,13 @@ from streamfold.errors import Disconnected, UsageError
 __all__ = ["Client", "HttpxReply", "HttpxTransport", "Response"]
 
 EVENT_STREAM = "text/event-stream"
+# What httpx, httpx2 and the httpcore of each put round the body: each gives what is in it, chunk by chunk, and is
+# closed with the response. One that is not known by its name is left where it is.
+AROUND_THE_BODY = {
+    "BoundAsyncStream": "_stream",
+    "AsyncResponseStream": "_httpcore_stream",
+    "PoolByteStream": "_stream",
+}
 Connect = Callable[..., AbstractAsyncContextManager[Any]]
 
 
@@ -155,8 +162,8 @@ class HttpxReply:
         if is_read or not (is_plain(encoding) or encoding in FORMATS):
             self._bytes = response.aiter_bytes()
         else:
-            # Below aiter_bytes and aiter_raw: two generators less for each chunk, and no decoder without a bound.
-            self._bytes = aiter(response.stream)
+            # Below aiter_bytes and aiter_raw: no decoder without a bound, and five generators less for each chunk.
+            self._bytes = aiter(innermost(response.stream))
             decoder = None if is_plain(encoding) else ContentDecoder(encoding)
         source = self._bytes if self._socket is not None else guarded(self._bytes, self._guard)
         self._chunks = self._decode(source, decoder) if decoder else self._read(source)
@@ -218,6 +225,13 @@ async def guarded(source: AsyncIterator[bytes], guard: Guard) -> AsyncGenerator[
     with suppress(StopAsyncIteration):
         while True:
             yield await guard.wait(source.__anext__)
+
+
+def innermost(stream: Any) -> Any:
+    """The byte stream under those that only pass its chunks on."""
+    while (inner := getattr(stream, AROUND_THE_BODY.get(type(stream).__name__, ""), None)) is not None:
+        stream = inner
+    return stream
 
 
 def socket_of(response: Response) -> Any:

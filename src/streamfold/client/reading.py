@@ -17,20 +17,43 @@ from streamfold.fold import State
 from streamfold.schema import ContentPartDone, OutputItemDone, OutputTextDelta, OutputTextDone
 from streamfold.session import Applied
 
-__all__ = ["Followed", "States", "Text"]
+__all__ = ["Followed", "States", "Text", "take_all"]
 
 
 class Followed(Protocol):
-    """What is used of a followed response."""
+    """What is used of a followed response. given: the state after the last event that was handed to its reader."""
+
+    given: State
 
     @property
     def state(self) -> State:
         """The newest state."""
         ...
 
+    @property
+    def kept(self) -> deque[Applied]:
+        """What another task took in for the reader."""
+        ...
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more comes, and nothing is kept."""
+        ...
+
+    async def read(self) -> Sequence[Applied]:
+        """What the next chunk brings: often nothing."""
+        ...
+
     async def next_applied(self) -> Sequence[Applied]:
         """All that was applied since the last time; empty at the end."""
         ...
+
+
+def take_all(kept: deque[Applied]) -> Sequence[Applied]:
+    """What is kept, which is kept no longer."""
+    taken = tuple(kept)
+    kept.clear()
+    return taken
 
 
 class States:
@@ -39,24 +62,25 @@ class States:
     def __init__(self, response: Followed, *, coalesced: bool) -> None:
         self._response = response
         self._is_coalesced = coalesced
-        self._ready: deque[State] = deque()
+        self._ready: deque[Applied] = deque()
         self._last: State | None = None
 
     def __aiter__(self) -> "States":
         return self
 
     async def __anext__(self) -> State:
-        if not self._ready:
-            applied = await self._response.next_applied()
-            if applied and (self._is_coalesced or len(applied) == 1):
-                self._last = applied[-1].state
-                return self._last
-            self._ready.extend([each.state for each in applied])
-            if not applied:
-                if self._response.state is self._last:
+        ready, response = self._ready, self._response
+        while not ready:
+            # Not `next_applied`: a layer of coroutines between the reader and the socket costs each event 0.1 µs.
+            applied = take_all(response.kept) if response.kept else await response.read()
+            if applied:
+                ready.extend(applied[-1:] if self._is_coalesced else applied)
+            elif response.has_ended:
+                if response.state is self._last:
                     raise StopAsyncIteration
-                self._ready.append(self._response.state)
-        self._last = self._ready.popleft()
+                self._last = response.state
+                return self._last
+        self._last = response.given = ready.popleft().state
         return self._last
 
 

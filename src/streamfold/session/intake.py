@@ -11,13 +11,13 @@ none: it is a gap that shows. Where a stream has no numbers, a replay is recogni
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from streamfold.errors import SequenceGap
-from streamfold.fold import SequencePolicy, State, adopt, reduce
+from streamfold.fold import SequencePolicy, State, adopt, reduce, states
 from streamfold.reader import EventReader
 from streamfold.schema import UNDECODABLE, Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent
 from streamfold.session.cancel import read_background
@@ -70,6 +70,7 @@ class Intake:
         # Where the numbers are not the server's, a replay is told by counting: all events but signs of life.
         self._count = 0 if state.cursor is None or self.is_numbered else state.cursor + 1
         self._to_skip = 0
+        self._steps_by_one = patience.sequence_policy is SequencePolicy.STRICT
         self._late_end: ResponseEvent | None = None
         self._reconnection_seconds = 0.0
         self._first: int | None = None  # of this connection; and what is believed, for an earlier one began so too
@@ -139,34 +140,61 @@ class Intake:
         if not events or self.is_over:
             return []
         before = self.state
+        if len(events) == 1 and self.is_plain and type(events[0]) is before.focus.grows:
+            # Nine of ten where a server writes and flushes each event: it ends nothing, and is known for what it is.
+            try:
+                after = reduce(before, events[0])
+            except SequenceGap:
+                after = before
+            if after is not before:
+                self.state = after
+                self.has_progressed = True
+                return [Applied(events[0], reader.payloads[0], after)]
         applied: list[Applied] = []
         if self.is_plain:
-            self._take_plain(zip(events, reader.payloads, strict=True), applied)
+            applied = self._take_plain(events, reader.payloads)
         else:
             self._take_each(zip(events, reader.payloads, strict=True), applied)
         if applied:
             self.has_progressed = True
-            # What shares the focus shares the Response: a delta has ended nothing.
-            if self.state.focus is not before.focus:
+            # Where the Response is the same, none came that could have ended it.
+            if self.state.focus.document.head is not before.focus.document.head:
                 self._look_at_responses(applied)
         return applied
 
-    def _take_plain(self, rest: Iterator[tuple[Event, bytes]], applied: list[Applied]) -> None:
+    def _take_plain(self, events: list[Event], payloads: list[bytes]) -> list[Applied]:
         """The way of a stream with nothing wrong: one reduce for each event, and nothing else."""
         state = self.state
+        reached = self._step_by_step(events)
+        if reached:
+            self.state = reached[-1]
+            return list(map(Applied, events, payloads, reached))
+        applied: list[Applied] = []
+        rest = zip(events, payloads, strict=True)
         for event, data in rest:
             try:
                 after = reduce(state, event)
             except SequenceGap:
                 self.state = state
                 self._take_each([(event, data), *rest], applied)
-                return
+                return applied
             if after is state:
                 self._note_late(event)
             elif type(event) is not UnknownEvent or not _is_torn(event):
                 state = after
                 applied.append(Applied(event, data, state))
         self.state = state
+        return applied
+
+    def _step_by_step(self, events: list[Event]) -> list[State]:
+        """The states after these events, if each of them has the next number; else none."""
+        before = self.state
+        try:
+            reached = [reduce(before, events[0])] if len(events) == 1 else list(states(events, before))
+        except SequenceGap:
+            return []
+        # Numbers that are the server's rise by one or not at all: who came so far took no step twice, and left none out.
+        return reached if self._steps_by_one and reached[-1].cursor == (before.cursor or 0) + len(events) else []
 
     def _look_at_responses(self, applied: list[Applied]) -> None:
         if self.response_id is None:

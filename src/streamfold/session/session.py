@@ -6,7 +6,8 @@ Units   seconds of any clock that only goes forward; sequence numbers
 Errors  none for anything that a peer sent: it is recorded, and answered with actions
 Source  docs/explanation/repair.md and docs/explanation/cancel.md
 
-Pure: no I/O, no clock, no chance. `receive_*` tells what happened; `events` and `actions` say what it means.
+Pure: no I/O, no clock, no chance. `receive_*` tells what happened; `receive_chunk` gives the events that were new, and
+`actions` says what to do.
 """
 
 from collections.abc import Callable
@@ -61,7 +62,6 @@ class Session(Following):
         start = state or State.under(self.patience.sequence_policy)
         self._intake = Intake(start, patience=self.patience, starting_after=starting_after)
         self._final = start  # the state, once a Response from outside the stream was adopted
-        self._applied: list[Applied] = []
         self._ladder = Ladder(self.patience.max_attempts)
         self._trying = RepairKind.RESUME if self._intake.can_resume else RepairKind.REPLAY
         if not is_connected:
@@ -79,11 +79,6 @@ class Session(Following):
         """All that is known now."""
         return self._intake.state if self.outcome is None else self.outcome.state
 
-    def events(self) -> list[Applied]:
-        """What was applied since this was last asked, each once, in order."""
-        applied, self._applied = self._applied, []
-        return applied
-
     # Facts
 
     def receive_connected(self, *, now: float) -> None:
@@ -96,26 +91,24 @@ class Session(Following):
             if self._cancelling is not None:
                 self._cancelling.receive_end(has_ended=False)
 
-    def receive_chunk(self, chunk: bytes, *, now: float) -> None:
-        """Bytes of the stream, cut anywhere."""
+    def receive_chunk(self, chunk: bytes, *, now: float) -> list[Applied]:
+        """Bytes of the stream, cut anywhere. Returns: what they brought that is new, in order."""
         self._now = now
         if not self.is_reading:
-            return
+            return []
         intake = self._intake
         before, had_progressed = intake.state, intake.has_progressed
         try:
             applied = intake.feed(chunk)
         except FrameTooLarge as error:
             self._fail_stream(str(error), most=1)
-            return
+            return []
         if self.is_steady and intake.is_plain and not intake.is_over:
-            self._applied += applied
-            return
+            return applied
         if self.response_id is None and intake.response_id is not None:
             self.response_id = intake.response_id
             self._send_cancel()
         if applied:
-            self._applied += applied
             if not had_progressed:
                 self._ladder.progress()
                 self._timers.drop(Timer.STALLED)
@@ -124,13 +117,14 @@ class Session(Following):
                 self._timers.drop(Timer.GAP)  # that hole is filled; another one has its own time
             if intake.state.is_terminal:
                 self._receive_terminal(applied[-2].state if len(applied) > 1 else before)
-                return
+                return applied
         if intake.has_gap:
             self.is_steady = False
             self._watch_gap()
         else:
             is_known = intake.has_progressed and self.response_id is not None
             self.is_steady = is_known and not self._timers and not self._actions
+        return applied
 
     def receive_eof(self, *, now: float) -> None:
         """The stream ended, cleanly as far as HTTP can tell."""

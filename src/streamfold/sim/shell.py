@@ -153,6 +153,7 @@ class _Shell:
         self._deeds = sorted(script.deeds, key=lambda deed: deed.at)
         self._deadline = inf
         self._repairs = 0
+        self._brought: list[Applied] = []  # by chunks, since it was last looked at
         self._cursor = after if start.cursor is None else start.cursor
 
     def follow(self) -> None:
@@ -166,7 +167,7 @@ class _Shell:
             if run.trouble or self._now > MOST_SECONDS or run.steps > MOST_STEPS:
                 run.trouble = run.trouble or f"it did not end in {self._now:g} s and {run.steps} steps"
                 return
-        run.applied += self._session.events()
+        run.applied += self._brought
         run.at, run.outcome = self._now, self._session.outcome
         self._tell_more()
 
@@ -174,7 +175,8 @@ class _Shell:
         """Take what the session makes of the last fact."""
         if self.run.script.is_restless:
             self._session.receive_time(now=self._now)
-        if applied := self._session.events():
+        if applied := self._brought:
+            self._brought = []
             self.run.applied += applied
             self._cursor = applied[-1].event.sequence_number
             self.run.applied_at += [self._now] * len(applied)
@@ -265,7 +267,7 @@ class _Shell:
                 self._heard_at = self._now
                 if self._session.is_reading and TERMINAL.search(chunk):
                     self.run.was_told_end = True
-                self._session.receive_chunk(chunk, now=self._now)
+                self._brought += self._session.receive_chunk(chunk, now=self._now)
         return True
 
     def _answer(self, call: Call, got: Connection | Answer | str) -> None:
@@ -303,8 +305,8 @@ class _Shell:
         """Facts that come after the end change nothing, and ask for nothing."""
         session, late = self._session, self._now + 1
         session.receive_connected(now=late)
-        for line in self._gateway.truth.feed.lines[-2:]:
-            session.receive_chunk(line.wire, now=late)
+        lines = self._gateway.truth.feed.lines[-2:]
+        brought = [each for line in lines for each in session.receive_chunk(line.wire, now=late)]
         session.receive_eof(now=late)
         for call in (Connect(), Retrieve(), Cancel()):
             session.receive_failure(call, "late", now=late)
@@ -313,7 +315,7 @@ class _Shell:
         session.receive_leave(now=late)
         session.receive_cancel(now=late)
         session.receive_time(now=late + 1e6)
-        if session.outcome is not self.run.outcome or session.events() or session.actions() or session.is_reading:
+        if session.outcome is not self.run.outcome or brought or session.actions() or session.is_reading:
             self.run.trouble = "facts after the end did something"
 
 
