@@ -285,3 +285,15 @@ def test_a_batch_that_is_lost_while_a_cancel_is_on_its_way_waits_for_its_answer(
     assert one.outcome is None
     one.receive_answer(Cancel(), batch("cancelled"), now=0.2)
     assert (over(one).status, over(one).proof) == (OutcomeStatus.CANCELLED, Proof.CANCEL_ANSWER)
+
+
+def test_a_batch_that_was_lost_while_a_cancel_is_on_its_way_is_found_again_by_a_get_that_is_answered() -> None:
+    one = session(max_attempts=1)
+    one.receive_cancel(now=0.0)
+    one.receive_answer(Retrieve(), answer(200, b"<html>"), now=0.1)
+    one.receive_failure(Cancel(), "the connection was lost", now=0.2)
+    one.receive_answer(Retrieve(), batch("in_progress"), now=0.3)
+    one.receive_time(now=1000.0)
+    assert (one.cancel_result, one.outcome) == (CancelResult.UNCONFIRMED, None)
+    one.receive_answer(Retrieve(), batch("completed"), now=1001.0)
+    assert (over(one).status, over(one).proof) == (OutcomeStatus.COMPLETED, Proof.RETRIEVED)

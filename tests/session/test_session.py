@@ -1239,6 +1239,19 @@ def test_a_drop_while_a_cancel_is_on_its_way_is_resumed() -> None:
     assert (outcome.proof, outcome.cancel, kinds(one)) == (Proof.TERMINAL_EVENT, CancelResult.CANCEL_WON, [RESUME])
 
 
+def test_what_was_lost_while_a_cancel_is_on_its_way_is_found_again_by_a_get_that_is_answered() -> None:
+    one = session(patience=patience(max_attempts=1))
+    one.receive_answer(Connect(None), answer(200, body("in_progress")), now=0.0)
+    one.receive_cancel(now=1.0)
+    one.receive_answer(Retrieve(), HTML, now=2.0)
+    one.receive_failure(Cancel(), "the connection was lost", now=3.0)
+    one.receive_answer(Retrieve(), answer(200, body("in_progress")), now=3.1)
+    one.receive_time(now=100.0)
+    assert (one.cancel_result, one.outcome) == (CancelResult.UNCONFIRMED, None)
+    one.receive_answer(Retrieve(), answer(200, body("completed", "a")), now=101.0)
+    assert (over(one).status, over(one).proof) == ("completed", Proof.RETRIEVED)
+
+
 def test_an_end_before_the_stream_was_resumed_is_not_the_end_that_a_cancel_waits_for() -> None:
     one = cancelled(*HELD)
     one.receive_eof(now=1.1)

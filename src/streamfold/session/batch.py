@@ -88,6 +88,7 @@ class BatchSession(Following):
             self._fail_retrieve("what came is no Batch: it has no status")
             return
         self._attempts = 0
+        self._lost = ""  # whoever answers can be asked again
         self.batch = batch
         if not is_terminal_batch_status(batch.status):
             self._timers[Timer.POLL] = self._now + self.patience.poll_seconds

@@ -297,6 +297,7 @@ class Session(Following):
         """The Response still runs: go on with its stream where one may yet be had, and ask again later."""
         wait = self.patience.poll_seconds
         self._timers.drop(Timer.STALLED)  # what runs is not stalled
+        self._lost = ""  # and whoever tells so can be asked again
         if not self._has_stream:
             self._ladder.give_another_try()
             kind = self._ladder.next(can_resume=self._intake.can_resume)
