@@ -168,3 +168,11 @@ def test_numbers_that_lie_are_excused_and_the_end_is_right_all_the_same() -> Non
     assert run.outcome is not None
     assert run.outcome.status is OutcomeStatus.COMPLETED
     assert audit(run) == []
+
+
+def test_what_the_gateway_leaves_out_of_the_beginning_each_time_cannot_be_missed() -> None:
+    leaving_out = Upset(faults="gap:after_events=0,count=2")
+    run = done(streams=(leaving_out, leaving_out), manner=Manner(pace_seconds=2.0))
+    assert (run.applied[0].event.sequence_number, audit(run)) == (2, [])
+    run = done(streams=(leaving_out,), manner=Manner(pace_seconds=2.0))
+    assert (run.applied[0].event.sequence_number, audit(run)) == (0, [])

@@ -54,7 +54,7 @@ def _events(run: Run) -> Iterator[Complaint]:
         yield from _renumbered_events(run)
         return
     lines = run.truth.feed.lines
-    for place, each in enumerate(run.applied, run.begins_at + _skips_keepalive(run)):
+    for place, each in enumerate(run.applied, run.begins_at + _left_out(run)):
         if place < len(lines) and each.data in {lines[place].data, _torn(run, lines[place].data)}:
             continue
         if _is_made_up(run, place) or _came_alone(run):
@@ -79,10 +79,18 @@ def _came_alone(run: Run) -> bool:
     )
 
 
-def _skips_keepalive(run: Run) -> bool:
-    """Whether the stream's first event, a keepalive, came too late: nothing tells with which number a stream begins."""
-    lines, applied = run.truth.telling.lines, run.applied
-    return run.script.manner.has_keepalive and not run.begins_at and bool(applied) and applied[0].data == lines[1].data
+def _left_out(run: Run) -> int:
+    """How many events at the very beginning nobody could miss, as nothing tells with which number a stream begins.
+
+    A keepalive that came too late; and what the gateway left out each time that the whole stream was asked for.
+    """
+    if run.begins_at or not run.applied:
+        return 0
+    lines, first = run.truth.telling.lines, run.applied[0].data
+    is_believed = sum("gap:after_events=0" in upset.faults for upset in run.script.streams) > 1
+    most = MOST_LEFT_OUT if is_believed else int(run.script.manner.has_keepalive)
+    places = range(1, min(most + 1, len(lines)))
+    return next((place for place in places if first in {lines[place].data, _torn(run, lines[place].data)}), 0)
 
 
 def _torn(run: Run, data: bytes) -> bytes:
@@ -95,7 +103,7 @@ def _torn(run: Run, data: bytes) -> bytes:
 
 def _is_made_up(run: Run, place: int) -> bool:
     """Whether the event at that place is the last of the run, and the gateway's own invention."""
-    if place != run.begins_at + _skips_keepalive(run) + len(run.applied) - 1:
+    if place != run.begins_at + _left_out(run) + len(run.applied) - 1:
         return False
     # The fault `two_terminals` sends it again, with the next number.
     shown = {*run.gateway.shown}
@@ -166,7 +174,7 @@ def _compaction(run: Run) -> Iterator[Complaint]:
     outcome = run.outcome
     if outcome is None or lies(run) or any(TORN in each.data for each in run.applied):
         return
-    place = run.begins_at + len(run.applied) + _skips_keepalive(run)
+    place = run.begins_at + len(run.applied) + _left_out(run)
     place -= bool(run.applied) and _is_made_up(run, place - 1)
     cancelled = outcome.status == CANCELLED
     lines = run.truth.told_in_cancelled if cancelled else run.truth.telling.lines
