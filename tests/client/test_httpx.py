@@ -166,6 +166,22 @@ def test_a_stream_that_is_not_known_by_name_is_read_itself() -> None:
     assert innermost(changed := object.__new__(BoundAsyncStream)) is changed
 
 
+@libraries
+async def test_a_reply_that_is_aborted_after_its_end_harms_no_other(library: ModuleType) -> None:
+    async def answer_and_stay(wire: Wire) -> None:
+        await wire.send(head(transfer_encoding="", content_length="2") + b"{}")
+        await wire.gone()
+
+    async with serve(answer_and_stay) as server, library.AsyncClient() as client:
+        for _ in range(2):
+            async with HttpxTransport(client).open(get(server.url)) as reply:
+                chunks = reply.chunks()
+                assert await anext(chunks) == b"{}"
+                with pytest.raises(StopAsyncIteration):
+                    await anext(chunks)
+                await reply.abort()
+
+
 async def test_a_reply_is_read_once() -> None:
     transport = HttpxTransport()
     async with serve(answer) as server, transport.open(get(server.url)) as reply:

@@ -9,6 +9,7 @@ Source  docs/explanation/transports.md has the measurements
 Both libraries are known by their shape alone, so that either may be missing.
 """
 
+import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -173,8 +174,13 @@ class HttpxReply:
         """End a read that is pending in another task."""
         self._guard.end()
         if self._socket is not None:
-            with suppress(Exception):  # the other side may have been faster
-                await self._socket.aclose()
+            # Not closed under the library: the read may just have come to the body's end, and a pool asks a connection
+            # that it keeps whether there is anything to read, which a closed socket of trio cannot say.
+            try:
+                self._socket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            except Exception:  # the other side was faster, or uvloop, which lets nobody shut its sockets down
+                with suppress(Exception):
+                    await self._socket.aclose()
 
     async def aclose(self) -> None:
         """Close the socket, and every generator that a reader left in the middle."""
@@ -207,6 +213,8 @@ class HttpxReply:
             raise self._failure(error) from error
         if self._is_closed:
             await self._close_source()
+        if self._guard.is_ended:  # the end may be that of our own doing
+            raise Disconnected(ABORTED)
 
     async def _decode(self, source: AsyncIterator[bytes], decoder: ContentDecoder) -> AsyncGenerator[bytes, None]:
         try:
@@ -215,6 +223,8 @@ class HttpxReply:
                     yield piece
         except Exception as error:
             raise self._failure(error) from error
+        if self._guard.is_ended:
+            raise Disconnected(ABORTED)
 
     def _failure(self, error: Exception) -> Exception:
         return Disconnected(ABORTED) if self._guard.is_ended else disconnected(error)
