@@ -167,6 +167,23 @@ def test_a_stream_that_is_not_known_by_name_is_read_itself() -> None:
 
 
 @libraries
+async def test_a_reply_without_a_socket_that_is_left_in_the_middle_leaves_no_generator(library: ModuleType) -> None:
+    class Endless(library.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                await anyio.lowlevel.checkpoint()
+                yield EVENT
+
+    def respond(request: Any) -> Any:
+        return library.Response(200, stream=Endless())
+
+    async with library.AsyncClient(transport=library.MockTransport(respond)) as client:
+        async with HttpxTransport(client).open(get("http://nowhere.invalid/")) as reply:
+            assert await anext(reply.chunks()) == EVENT
+    gc.collect()  # a generator that is left is warned of here, and a warning is an error
+
+
+@libraries
 async def test_a_reply_that_is_aborted_after_its_end_harms_no_other(library: ModuleType) -> None:
     async def answer_and_stay(wire: Wire) -> None:
         await wire.send(head(transfer_encoding="", content_length="2") + b"{}")

@@ -49,6 +49,13 @@ def test_a_cancel_that_comes_too_late_is_answered_in_the_way_of_the_dialect(canc
     assert (run.outcome.status, run.outcome.cancel) == (COMPLETED, LATE)
 
 
+def test_a_cancel_that_is_refused_on_purpose_is_not_done_even_where_its_answer_would_have_been_lost() -> None:
+    refused = Upset(faults="refuse:on=resume,status=422", answer="lost")
+    run = done(manner=Manner(**SLOW), cancels=(refused,), deeds=(Deed(0.5),))
+    assert run.outcome is not None
+    assert (heard(run, "cancel"), run.outcome.status) == ([422], COMPLETED)
+
+
 def test_a_foreground_response_is_left() -> None:
     run = done(manner=Manner(background=False, **SLOW), start="create", deeds=(Deed(0.5),))
     assert run.outcome is not None

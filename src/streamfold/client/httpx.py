@@ -166,7 +166,7 @@ class HttpxReply:
             # Below aiter_bytes and aiter_raw: no decoder without a bound, and five generators less for each chunk.
             self._bytes = aiter(innermost(response.stream))
             decoder = None if is_plain(encoding) else ContentDecoder(encoding)
-        source = self._bytes if self._socket is not None else guarded(self._bytes, self._guard)
+        source = self._bytes if self._socket is not None else Guarded(self._bytes, self._guard)
         self._chunks = self._decode(source, decoder) if decoder else self._read(source)
         return self._chunks
 
@@ -196,7 +196,7 @@ class HttpxReply:
     async def _close_source(self) -> None:
         # Closing the outermost generator leaves the library's inner ones to the garbage collector, which trio warns
         # of. A cancellation where they wait runs through them all, and closes the socket on its way.
-        if self._bytes is not None and not self._response.is_closed:
+        if self._bytes is not None:
             with anyio.CancelScope() as scope:
                 scope.cancel()
                 with suppress(Exception):
@@ -217,24 +217,33 @@ class HttpxReply:
             raise Disconnected(ABORTED)
 
     async def _decode(self, source: AsyncIterator[bytes], decoder: ContentDecoder) -> AsyncGenerator[bytes, None]:
+        chunks = self._read(source)
         try:
-            async for chunk in source:
+            async for chunk in chunks:
                 for piece in decoder.decode(chunk):
                     yield piece
-        except Exception as error:
-            raise self._failure(error) from error
-        if self._guard.is_ended:
-            raise Disconnected(ABORTED)
+        finally:
+            await chunks.aclose()
 
     def _failure(self, error: Exception) -> Exception:
         return Disconnected(ABORTED) if self._guard.is_ended else disconnected(error)
 
 
-async def guarded(source: AsyncIterator[bytes], guard: Guard) -> AsyncGenerator[bytes, None]:
-    """The same, but a pending read can be ended, where there is no socket to close for that."""
-    with suppress(StopAsyncIteration):
-        while True:
-            yield await guard.wait(source.__anext__)
+class Guarded:
+    """The same chunks, but a pending read can be ended, where there is no socket to end it with.
+
+    A class: a generator would have to be closed, and trio warns of one that is not.
+    """
+
+    def __init__(self, source: AsyncIterator[bytes], guard: Guard) -> None:
+        self._source = source
+        self._guard = guard
+
+    def __aiter__(self) -> "Guarded":
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await self._guard.wait(self._source.__anext__)
 
 
 def innermost(stream: Any) -> Any:

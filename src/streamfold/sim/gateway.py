@@ -89,7 +89,8 @@ class ModelGateway:
         upset, faults = self._faults("cancels")
         arrives, at = now + upset.lag_seconds, now + upset.lag_seconds + upset.seconds
         broken = _broken(upset, faults)
-        if broken is not None and upset.answer not in {"lost", "taken"}:
+        is_refused = any(isinstance(fault, Refuse) for fault in faults)  # and so not done
+        if broken is not None and (is_refused or upset.answer not in {"lost", "taken"}):
             return Reply(at, broken)
         answer = self._cancelled(arrives)
         if broken is not None:
