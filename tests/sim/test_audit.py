@@ -176,3 +176,9 @@ def test_what_the_gateway_leaves_out_of_the_beginning_each_time_cannot_be_missed
     assert (run.applied[0].event.sequence_number, audit(run)) == (2, [])
     run = done(streams=(leaving_out,), manner=Manner(pace_seconds=2.0))
     assert (run.applied[0].event.sequence_number, audit(run)) == (0, [])
+
+
+def test_a_gap_at_the_beginning_of_a_post_is_mended_at_its_end_for_the_id_was_in_it() -> None:
+    leaving_out = Upset(faults="gap:after_events=0,count=3")
+    run = done(streams=(leaving_out,), manner=Manner(pace_seconds=2.0), start="create", window_events=2)
+    assert (run.applied[0].event.sequence_number, run.applied_at[0] > 5, audit(run)) == (0, True, [])

@@ -47,6 +47,14 @@ ONCE_FAILED = {
     "a POST's stream whose beginning was left out": (
         '{"manner":{"pace_seconds":0.2},"start":"create","streams":[{"faults":"gap:after_events=0,count=3"}]}'
     ),
+    "a GET that is answered takes a loss back": (
+        '{"manner":{"ending":"never"},"streams":[{"answer":"json"}],"retrieves":[{"faults":"html"}],'
+        '"cancels":[{"lag_seconds":4.0,"answer":"unsent"}],"deeds":[{"at":0.637}],"max_attempts":1,"total_seconds":90.0}'
+    ),
+    "a GET that is answered puts off the next": (
+        '{"stream":6,"manner":{"pace_seconds":2.0,"retry_milliseconds":1500,"cancel_seconds":40.0},'
+        '"deeds":[{"at":24.719}],"max_frame_bytes":961}'
+    ),
 }
 
 

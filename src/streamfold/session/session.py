@@ -296,7 +296,7 @@ class Session(Following):
     def _keep_asking(self, status: str) -> None:
         """The Response still runs: go on with its stream where one may yet be had, and ask again later."""
         wait = self.patience.poll_seconds
-        self._timers.drop(Timer.STALLED)  # what runs is not stalled
+        self._timers.drop(Timer.STALLED, Timer.POLL)  # what runs is not stalled; and it was asked just now
         self._lost = ""  # and whoever tells so can be asked again
         if not self._has_stream:
             self._ladder.give_another_try()
