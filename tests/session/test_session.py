@@ -333,6 +333,16 @@ def test_a_wait_is_counted_from_the_last_fact() -> None:
     assert one.actions()[0] == Wait(0.125)
 
 
+def test_an_end_from_beyond_a_hole_counts_when_nothing_else_can_be_learned() -> None:
+    one = reading(*HELD, delta(3, "b"), ended(5, text="held b c"), patience=patience(max_attempts=1))
+    one.receive_eof(now=1.0)
+    assert one.outcome is None
+    refuse_all(one, refused(404), now=1.0)
+    outcome = over(one)
+    assert (outcome.status, outcome.proof, outcome.state.output_text) == ("completed", Proof.TERMINAL_EVENT, "held b c")
+    assert (outcome.is_compacted, outcome.compacted_after) == (True, 3)
+
+
 def test_a_resumed_stream_repeats_nothing() -> None:
     one = reading(*HELD)
     drop(one)

@@ -51,6 +51,10 @@ ONCE_FAILED = {
         '{"manner":{"ending":"never"},"streams":[{"answer":"json"}],"retrieves":[{"faults":"html"}],'
         '"cancels":[{"lag_seconds":4.0,"answer":"unsent"}],"deeds":[{"at":0.637}],"max_attempts":1,"total_seconds":90.0}'
     ),
+    "an end from beyond a hole counts when nothing else can be learned, whichever connection brought it": (
+        '{"streams":[{"faults":"refuse:on=resume"},{"faults":"corrupt:after_events=12"},{"faults":"no_terminal"},'
+        '{"answer":"empty"},{"faults":"html"}],"retrieves":[{"answer":"open"},{"seconds":90.0}],"max_attempts":1}'
+    ),
     "a GET that is answered puts off the next": (
         '{"stream":6,"manner":{"pace_seconds":2.0,"retry_milliseconds":1500,"cancel_seconds":40.0},'
         '"deeds":[{"at":24.719}],"max_frame_bytes":961}'

@@ -72,6 +72,7 @@ class Intake:
         self._to_skip = 0
         self._steps_by_one = patience.sequence_policy is SequencePolicy.STRICT
         self._late_end: ResponseEvent | None = None
+        self._earlier_end: ResponseEvent | None = None
         self._reconnection_seconds = 0.0
         self._first: int | None = None  # of this connection; and what is believed, for an earlier one began so too
         self._believed_first: int | None = None
@@ -115,6 +116,11 @@ class Intake:
         ahead = self._window.last()
         return ahead if isinstance(ahead, ResponseEvent) and self._is_end(ahead) else self._late_end
 
+    @property
+    def any_end(self) -> ResponseEvent | None:
+        """The same, or that of an earlier connection."""
+        return self.end_out_of_turn or self._earlier_end
+
     def adopted(self, event: ResponseEvent) -> State:
         """The state with this event's Response for its own."""
         return adopt(self.state, bytes(event.response))
@@ -122,6 +128,7 @@ class Intake:
     def begin(self, *, is_replay: bool) -> None:
         """Another connection is open. is_replay: whether it was asked to begin with the first event."""
         self.has_progressed = self.is_full = False
+        self._earlier_end = self.any_end
         self._window.clear()  # this connection brings them again
         self._late_end = None
         self._believed_first, self._first = self._first, None

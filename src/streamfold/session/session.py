@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from streamfold.errors import FrameTooLarge
 from streamfold.fold import State, adopt
+from streamfold.schema import ResponseEvent
 from streamfold.session.action import Call, Connect
 from streamfold.session.answer import Answer
 from streamfold.session.cancelling import Cancelling
@@ -137,7 +138,7 @@ class Session(Following):
             self._reconsider()
         if self.outcome is not None or self._intake.state.is_terminal:
             return
-        if self._intake.has_progressed or not self._accept_end_out_of_turn():
+        if self._intake.has_progressed or not self._accept_end(self._intake.end_out_of_turn):
             self._fail_stream("the stream ended before its terminal event", most=2)
 
     def receive_cancel(self, *, now: float) -> None:
@@ -180,9 +181,8 @@ class Session(Following):
             self._note_compaction(before, self._intake.state)
         self._take_end(OutcomeStatus(self._intake.state.status or ""))
 
-    def _accept_end_out_of_turn(self) -> bool:
+    def _accept_end(self, event: ResponseEvent | None) -> bool:
         """A terminal event whose turn never comes: its Response is the last word. Returns: whether there was one."""
-        event = self._intake.end_out_of_turn
         if event is None:
             return False
         self._timers.drop(Timer.GAP)
@@ -340,7 +340,7 @@ class Session(Following):
         self._conclude(verdict.status, verdict.proof, conflicts=verdict.conflicts, reason=reason)
 
     def _conclude_lost(self, reason: str) -> None:
-        if not self._accept_end_out_of_turn():
+        if not self._accept_end(self._intake.any_end):
             self._conclude(OutcomeStatus.LOST, None, reason=reason)
 
     def _call_of(self, timer: Timer) -> Call | None:
