@@ -786,6 +786,46 @@ def test_a_stream_that_begins_in_its_middle_twice_is_believed() -> None:
     assert numbers(one.events()) == [7, 8]
 
 
+def begun_in_its_middle(first: bytes = delta(7)) -> tuple[Heard, float]:
+    """A session of which one connection began with this event, and another was opened. Returns: it, and the time."""
+    one = reading()
+    one.receive_chunk(first, now=0.0)
+    _, now = next_call(one, now=0.0)
+    one.receive_connected(now=now)
+    return one, now
+
+
+def test_what_comes_late_on_the_second_connection_is_the_beginning_all_the_same() -> None:
+    one, now = begun_in_its_middle(added(1))
+    one.receive_chunk(added(1), now=now)
+    assert one.events() == []
+    one.receive_chunk(created(0) + delta(2), now=now)
+    assert numbers(one.events()) == [0, 1, 2]
+
+
+def test_a_second_beginning_in_the_middle_is_believed_when_nothing_else_came_in_time() -> None:
+    one, now = begun_in_its_middle()
+    one.receive_chunk(delta(7), now=now)
+    one.receive_time(now=now + 1)
+    assert (one.is_reading, one.events()) == (True, [])
+    one.receive_chunk(delta(8), now=now + 2)
+    assert numbers(one.events()) == [7, 8]
+    one.receive_chunk(delta(10), now=now + 3)
+    one.receive_time(now=now + 4)
+    assert (one.is_reading, one.repairs[-1].after) == (False, 8)
+
+
+def test_a_beginning_that_two_connections_broke_off_after_is_believed_by_the_third() -> None:
+    one, now = begun_in_its_middle()
+    one.receive_chunk(delta(7), now=now)
+    one.receive_failure(Connect(), "reset", now=now)
+    call, now = next_call(one, now=now)
+    assert call == Connect(None)
+    one.receive_connected(now=now)
+    one.receive_chunk(delta(7), now=now)
+    assert numbers(one.events()) == [7]
+
+
 def test_an_event_torn_on_its_way_is_a_gap_that_a_resume_fills() -> None:
     one = reading(*HELD)
     one.receive_chunk(TORN + delta(4, "c"), now=1.0)

@@ -55,6 +55,9 @@ ONCE_FAILED = {
         '{"streams":[{"faults":"refuse:on=resume"},{"faults":"corrupt:after_events=12"},{"faults":"no_terminal"},'
         '{"answer":"empty"},{"faults":"html"}],"retrieves":[{"answer":"open"},{"seconds":90.0}],"max_attempts":1}'
     ),
+    "a second stream that begins in its middle may only have its first events out of order": (
+        '{"streams":[{"faults":"gap:after_events=0;drop:after_events=6,how=rst"},{"faults":"reorder:after_events=0"}]}'
+    ),
     "a GET that is answered puts off the next": (
         '{"stream":6,"manner":{"pace_seconds":2.0,"retry_milliseconds":1500,"cancel_seconds":40.0},'
         '"deeds":[{"at":24.719}],"max_frame_bytes":961}'

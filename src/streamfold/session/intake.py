@@ -74,8 +74,10 @@ class Intake:
         self._late_end: ResponseEvent | None = None
         self._earlier_end: ResponseEvent | None = None
         self._reconnection_seconds = 0.0
-        self._first: int | None = None  # of this connection; and what is believed, for an earlier one began so too
-        self._believed_first: int | None = None
+        # The first number of this connection, where that is no beginning; that of the one before; and what is believed.
+        self._first: int | None = None
+        self._first_before: int | None = None
+        self._believed: int | None = None
 
     @property
     def after(self) -> int | None:
@@ -131,11 +133,20 @@ class Intake:
         self._earlier_end = self.any_end
         self._window.clear()  # this connection brings them again
         self._late_end = None
-        self._believed_first, self._first = self._first, None
+        self.believe()
+        self._first_before, self._first = self._first, None
         self.is_plain = self.state.cursor is not None and self.is_numbered
         self._reconnection_seconds = self.reconnection_seconds
         self._reader = EventReader(max_frame_bytes=self._patience.max_frame_bytes)
         self._to_skip = self._count if is_replay and not self.is_numbered else 0
+
+    def believe(self) -> bool:
+        """Take the first event of this connection for the first of the stream, if the connection before began so too."""
+        if self.state.cursor is not None or self._first is None:
+            return False
+        if self._first == self._first_before:
+            self._believed = self._first
+        return self._believed == self._first
 
     def feed(self, chunk: bytes) -> list[Applied]:
         """What this chunk brings that is new. What stands behind the first terminal event is not of this response.
@@ -217,6 +228,10 @@ class Intake:
     def _take_each(self, rest: Iterable[tuple[Event, bytes]], applied: list[Applied]) -> None:
         """The way of every other stream: each event is asked whether its turn has come."""
         for event, data in rest:
+            if self._first is not None and self._is_behind_first(event) and self.believe():
+                held = self._window.take(self._first)
+                if held is not None:
+                    self._take(*held, applied)
             self._take(event, data, applied)
             while len(self._window) and self.state.cursor is not None:
                 self._window.drop_to(self.state.cursor)
@@ -277,12 +292,16 @@ class Intake:
             return number > self._floor
         if policy is not SequencePolicy.STRICT:
             return True
-        # A stream begins with `response.created`, or with signs of life before it. Another first event is believed
-        # when the whole stream was asked for again, and began with it again.
-        if number > 0 and not self._is_beginning(event) and number != self._believed_first:
+        # A stream begins with `response.created`, or with signs of life before it.
+        if number > 0 and not self._is_beginning(event) and number != self._believed:
             self._first = number if self._first is None else min(number, self._first)
             raise SequenceGap(0, number)
         return True
+
+    def _is_behind_first(self, event: Event) -> bool:
+        """Whether nothing came yet of what stands before the first event, though this one stands behind it."""
+        number = event.sequence_number
+        return self.state.cursor is None and number is not None and self._first is not None and number > self._first
 
     def _is_beginning(self, event: Event) -> bool:
         if isinstance(event, ResponseCreated | Keepalive | UnknownEvent):

@@ -351,7 +351,7 @@ class Session(Following):
             case Timer.CONNECT:
                 self._is_connecting = True
                 self._actions.append(self._connection)
-            case Timer.GAP:
+            case Timer.GAP if not self._intake.believe():
                 self._fail_stream(f"an event is missing after {self._intake.after}", most=2)
             case Timer.STALLED:
                 self._lose(f"nothing new came for {self.patience.stalled_seconds:g} s")
