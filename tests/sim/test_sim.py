@@ -58,6 +58,10 @@ ONCE_FAILED = {
     "a second stream that begins in its middle may only have its first events out of order": (
         '{"streams":[{"faults":"gap:after_events=0;drop:after_events=6,how=rst"},{"faults":"reorder:after_events=0"}]}'
     ),
+    "what was left with its end known, and the cancel unanswered, is compacted as any other": (
+        '{"manner":{"finished":"next"},"streams":[{"seconds":0.5}],"cancels":[{"answer":"taken"},{"lag_seconds":0.5}],'
+        '"deeds":[{"at":0.232},{"at":0.753,"what":"leave"}]}'
+    ),
     "a GET that is answered puts off the next": (
         '{"stream":6,"manner":{"pace_seconds":2.0,"retry_milliseconds":1500,"cancel_seconds":40.0},'
         '"deeds":[{"at":24.719}],"max_frame_bytes":961}'

@@ -176,11 +176,13 @@ def _compaction(run: Run) -> Iterator[Complaint]:
         return
     place = run.begins_at + len(run.applied) + _left_out(run)
     place -= bool(run.applied) and _is_made_up(run, place - 1)
-    cancelled = outcome.status == CANCELLED
+    # Who leaves while a cancel is unanswered may have been told the end by then.
+    knows_end = outcome.proof is not None or outcome.state.is_terminal
+    cancelled = outcome.state.status == CANCELLED
     lines = run.truth.told_in_cancelled if cancelled else run.truth.telling.lines
     # A Response that failed by an error event has no output: what was told of it was all there was.
     has_output = cancelled or not run.script.manner.ending.startswith("error")
-    unseen = outcome.proof is not None and has_output and any(line.adds for line in lines[place:])
+    unseen = knows_end and has_output and any(line.adds for line in lines[place:])
     if run.script.start == "after":
         # Nobody can tell whether text that is missing stood before the number that was asked for.
         can_tell = not outcome.is_compacted and not (run.applied and _is_made_up(run, place))
