@@ -73,8 +73,11 @@ class States:
         while not ready:
             # Not `next_applied`: a layer of coroutines between the reader and the socket costs each event 0.1 µs.
             applied = take_all(response.kept) if response.kept else await response.read()
+            if len(applied) == 1 or (applied and self._is_coalesced):  # it need not wait for its turn
+                self._last = response.given = applied[-1].state
+                return self._last
             if applied:
-                ready.extend(applied[-1:] if self._is_coalesced else applied)
+                ready.extend(applied)
             elif response.has_ended:
                 if response.state is self._last:
                     raise StopAsyncIteration
