@@ -131,28 +131,27 @@ async def test_leaving_while_another_task_reads_ends_that_read() -> None:
     assert len(failures) == 1
 
 
-async def test_what_comes_soon_after_a_read_is_gathered_and_what_comes_after_silence_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_in_a_burst_what_comes_soon_after_a_read_is_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
     async def talk(wire: Wire) -> None:
         await wire.send(head())
-        await opened.wait()
-        await wire.send(chunk(b"first"))
-        await asked.wait()
-        for part in (b"a", b"b", b"c"):
-            await wire.send(chunk(part))
+        for asked, parts in steps:
+            await asked.wait()
+            for part in parts:
+                await wire.send(chunk(part))
         sent.set()
         await wire.gone()
 
     monkeypatch.setattr("streamfold.client.direct.GATHER_SECONDS", 0.2)
-    opened, asked, sent = anyio.Event(), anyio.Event(), anyio.Event()
+    steps = [(anyio.Event(), parts) for parts in ([b"first"], [b"second"], [b"a", b"b", b"c"])]
+    sent = anyio.Event()
     async with serve(talk) as server, DirectTransport().open(Request(method="GET", url=server.url)) as reply:
         chunks = reply.chunks()
         began = anyio.current_time()
-        opened.set()
-        assert await anext(chunks) == b"first"
-        assert anyio.current_time() - began < 0.2
-        asked.set()
+        for (asked, _), expected in zip(steps, (b"first", b"second"), strict=False):
+            asked.set()
+            assert await anext(chunks) == expected
+        assert anyio.current_time() - began < 0.2, "what comes after silence is read at once"
+        steps[2][0].set()
         await sent.wait()
         assert await anext(chunks) == b"abc"
         assert anyio.current_time() - began >= 0.2

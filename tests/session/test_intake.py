@@ -242,6 +242,15 @@ def test_a_stream_that_begins_in_its_middle_twice_is_believed() -> None:
     assert took(one, delta(7), delta(8)) == [7, 8]
 
 
+def test_a_beginning_that_the_window_could_not_hold_is_believed_when_it_comes_again() -> None:
+    one = intake(window_bytes=1)
+    for _ in range(2):
+        one.begin(is_replay=True)
+        assert (took(one, delta(7), delta(8)), one.is_full) == ([], True)
+    one.begin(is_replay=True)
+    assert took(one, delta(7), delta(8)) == [7, 8]
+
+
 def test_it_is_its_first_event_that_is_believed() -> None:
     one = fed(delta(7), delta(8))
     one.begin(is_replay=True)

@@ -32,8 +32,9 @@ from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, Transpor
 
 __all__ = ["DirectReply", "DirectTransport"]
 
-# A stream is read a thousand times a second at most, and at once after every silence. A reader that is faster than
-# the server would be woken for each few events, and spend its time on that: see docs/explanation/transports.md.
+# Two reads that come so soon one after the other are a burst, in which no read comes sooner after another: a reader
+# that is faster than its server would be woken for each few events, and spend its time on that. See
+# docs/explanation/transports.md.
 GATHER_SECONDS = 0.001
 FULL_BYTES = 65_536  # what one read holds: after such a one more is there already
 
@@ -154,7 +155,7 @@ class DirectReply:
     async def _read(self) -> AsyncGenerator[bytes, None]:
         parser, watchdog = self._parser, self._watchdog
         bodies, receive, feed, now = parser.bodies, self._stream.receive, parser.feed, watchdog.now
-        next_at = 0.0
+        read_at, next_at = -GATHER_SECONDS, 0.0
         while True:
             if bodies:
                 data = bodies[0] if len(bodies) == 1 else b"".join(bodies)
@@ -171,7 +172,9 @@ class DirectReply:
                 self._lost(error)
             else:
                 feed(data)
-                next_at = 0.0 if len(data) >= FULL_BYTES else now() + GATHER_SECONDS
+                before, read_at = read_at, now()
+                is_burst = read_at - before < GATHER_SECONDS and len(data) < FULL_BYTES
+                next_at = read_at + GATHER_SECONDS if is_burst else 0.0
             watchdog.waiting_since = None
         if parser.failure is not None:
             raise parser.failure

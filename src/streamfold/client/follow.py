@@ -82,6 +82,7 @@ class FollowedResponse:
         self._chance = chance
         self._begun: Session | None = None
         self.kept: deque[Applied] = deque()
+        self.given: State = State()
         self._is_iterated = False
         self._is_reading = False
         self._connection: Connection | None = None
