@@ -96,6 +96,16 @@ async def test_state_id_and_cursor_are_those_of_the_last_event_given() -> None:
     assert seen == [(0, 0, ""), (1, 1, ""), (2, 2, "Hel"), (3, 3, "Hello"), (4, 4, "Hello")]
 
 
+async def test_state_and_cursor_are_those_of_the_last_that_was_given_where_states_or_text_are_read() -> None:
+    here, _ = gateway(lambda request: stream(b"".join(WHOLE)))
+    async with here.stream(model="toy", input="hi") as response:
+        seen = [(state.cursor, response.cursor, response.state is state) async for state in response.states()]
+    assert seen == [(number, number, True) for number in range(5)]
+    async with here.stream(model="toy", input="hi") as response:
+        pieces = [(piece, response.cursor) async for piece in response.text()]
+    assert pieces == [("Hel", 2), ("lo", 3)]
+
+
 async def test_a_state_comes_after_each_event() -> None:
     here, _ = gateway(in_turn(stream(*WHOLE)))
     async with here.stream(model="toy", input="hi") as response:

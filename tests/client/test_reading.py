@@ -23,7 +23,7 @@ class Given:
         self._batches = iter(batches)
         self._final = final
 
-    async def next_applied(self) -> tuple[Applied, ...]:
+    async def read(self) -> tuple[Applied, ...]:
         frames = next(self._batches, None)
         if frames is None:
             self._apply(self._final)
@@ -31,8 +31,6 @@ class Given:
             self.has_ended = True
             return ()
         return self._apply(frames)
-
-    read = next_applied
 
     def _apply(self, frames: Sequence[bytes]) -> tuple[Applied, ...]:
         applied: list[Applied] = []
@@ -104,6 +102,24 @@ async def test_the_rest_of_the_text_comes_with_a_final_state_that_no_event_told(
 async def test_text_that_changed_behind_the_reader_is_not_given_again() -> None:
     given = Given(HEAD, [delta(2, "Hello")], [ended(3, text="Other")])
     assert [piece async for piece in Text(given)] == ["Hello"]
+
+
+async def test_the_response_knows_what_was_given_also_in_the_middle_of_a_batch() -> None:
+    given = Given([*HEAD, delta(2, "Hel"), delta(3, "lo"), ended(4, text="Hello")])
+    states = States(given, coalesced=False)
+    for number in range(5):
+        assert (await anext(states)).cursor == given.given.cursor == number
+    given = Given([*HEAD, delta(2, "Hel"), delta(3, "lo"), ended(4, text="Hello")])
+    text = Text(given)
+    assert (await anext(text), given.given.cursor) == ("Hel", 2)
+    assert (await anext(text), given.given.cursor) == ("lo", 3)
+
+
+async def test_what_was_kept_is_given_before_anything_is_read() -> None:
+    for coalesced, expected in ((False, [0, 1, 2]), (True, [1, 2])):
+        given = Given([delta(2, "a")])
+        given.kept.extend(given._apply(HEAD))
+        assert [state.cursor async for state in States(given, coalesced=coalesced)] == expected
 
 
 async def test_a_reader_that_is_at_its_end_stays_there() -> None:

@@ -32,7 +32,7 @@ class Followed(Protocol):
 
     @property
     def kept(self) -> deque[Applied]:
-        """What another task took in for the reader."""
+        """What was taken in, and waits for the reader's turn."""
         ...
 
     @property
@@ -42,10 +42,6 @@ class Followed(Protocol):
 
     async def read(self) -> Sequence[Applied]:
         """What the next chunk brings: often nothing."""
-        ...
-
-    async def next_applied(self) -> Sequence[Applied]:
-        """All that was applied since the last time; empty at the end."""
         ...
 
 
@@ -62,28 +58,28 @@ class States:
     def __init__(self, response: Followed, *, coalesced: bool) -> None:
         self._response = response
         self._is_coalesced = coalesced
-        self._ready: deque[Applied] = deque()
         self._last: State | None = None
 
     def __aiter__(self) -> "States":
         return self
 
     async def __anext__(self) -> State:
-        ready, response = self._ready, self._response
-        while not ready:
-            # Not `next_applied`: a layer of coroutines between the reader and the socket costs each event 0.1 µs.
-            applied = take_all(response.kept) if response.kept else await response.read()
+        response = self._response
+        kept = response.kept
+        while not kept:
+            applied = await response.read()
             if len(applied) == 1 or (applied and self._is_coalesced):  # it need not wait for its turn
                 self._last = response.given = applied[-1].state
                 return self._last
             if applied:
-                ready.extend(applied)
+                kept.extend(applied)
             elif response.has_ended:
                 if response.state is self._last:
                     raise StopAsyncIteration
                 self._last = response.state
                 return self._last
-        self._last = response.given = ready.popleft().state
+        one = take_all(kept)[-1] if self._is_coalesced else kept.popleft()
+        self._last = response.given = one.state
         return self._last
 
 
@@ -104,19 +100,26 @@ class Text:
         return self
 
     async def __anext__(self) -> str:
+        response = self._response
+        kept = response.kept
         while not self._ready:
             if self._is_ended:
                 raise StopAsyncIteration
-            applied = await self._response.next_applied()
-            for each in applied:
-                if type(each.event) is OutputTextDelta:
-                    self._give(each.event.delta)
-                elif isinstance(each.event, WHOLE_TEXT):
-                    self._catch_up(each.state)
-            if not applied:
+            while not kept and not response.has_ended:
+                kept.extend(await response.read())
+            if kept:
+                self._take(kept.popleft())
+            else:
                 self._is_ended = True
-                self._catch_up(self._response.state)
+                self._catch_up(response.state)
         return self._ready.popleft()
+
+    def _take(self, one: Applied) -> None:
+        self._response.given = one.state
+        if type(one.event) is OutputTextDelta:
+            self._give(one.event.delta)
+        elif isinstance(one.event, WHOLE_TEXT):
+            self._catch_up(one.state)
 
     def _give(self, piece: str) -> None:
         if piece:
