@@ -22,7 +22,7 @@ def test_a_seed_gives_the_same_inputs_again() -> None:
 
 
 def test_a_fault_of_the_reader_is_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(streamfold.reader, "NO_HEAD", b"\n\n")
+    monkeypatch.setattr(streamfold.reader, "NOT_NEXT", 2)
     with pytest.raises(AssertionError, match="cutting the bytes elsewhere"):
         run.run(minutes=1, inputs=20_000, seed=1)
     assert "failed: seed 1, input" in capsys.readouterr().out
