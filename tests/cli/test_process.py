@@ -74,7 +74,10 @@ def test_a_reader_that_went_away_is_met_quietly(
     assert process.returncode == 141
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+@pytest.mark.skipif(
+    not os.path.exists("/dev/full"),
+    reason="needs /dev/full, as Linux has it: elsewhere a full disk would have to be made, as root",
+)
 def test_a_full_disk_is_one_line(save: Save) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run([*COMMAND, "fold", save(FRAMES)], stdout=full, stderr=PIPE, check=False, timeout=20)

@@ -1,6 +1,5 @@
 """Settings: flag before environment before file, and never the key in any output."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,10 +152,9 @@ def test_the_folder_is_that_of_the_platform(platform: str, variables: dict[str, 
     assert config_folder(variables, platform=platform) == Path.home() / folder
 
 
-@pytest.mark.skipif(os.name == "nt", reason="paths of POSIX")
-def test_the_folder_may_be_set() -> None:
-    assert config_folder({"XDG_CONFIG_HOME": "/etc/mine"}, platform="linux") == Path("/etc/mine/streamfold")
-    assert config_folder({"APPDATA": "/data"}, platform="win32") == Path("/data/streamfold")
+def test_the_folder_may_be_set(tmp_path: Path) -> None:
+    assert config_folder({"XDG_CONFIG_HOME": str(tmp_path)}, platform="linux") == tmp_path / "streamfold"
+    assert config_folder({"APPDATA": str(tmp_path)}, platform="win32") == tmp_path / "streamfold"
 
 
 def test_every_dialect_may_be_chosen() -> None:

@@ -2,8 +2,6 @@
 
 In      README.md and docs/**/*.md
 Out     Page, with its Blocks in order, its links and the anchors of its headings
-
-A comment `<!-- notest: reason -->` on the line before a block keeps it from being run.
 """
 
 import re
@@ -16,7 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 
 FENCE = re.compile(r"^( *)(```+)(.*)$")
-NOT_TESTED = re.compile(r"^\s*<!-- notest: (.+) -->$")
 HEADING = re.compile(r"^#{1,6} +(.+?)(?: +#+)?$")
 LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
 CODE = re.compile(r"`[^`]*`")
@@ -24,12 +21,11 @@ CODE = re.compile(r"`[^`]*`")
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block. line: that of its first line of text. reason: why it is not run; empty where it is."""
+    """One fenced block. line: that of its first line of text."""
 
     language: str
     text: str
     line: int
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,21 +63,18 @@ class Page:
 
 
 def read_blocks(text: str) -> Iterator[Block]:
-    fence, indent, language, first, reason = "", 0, "", 0, ""
+    fence, indent, language, first = "", 0, "", 0
     held: list[str] = []
-    before = ""
     for number, line in enumerate(text.splitlines(), 1):
         mark = FENCE.match(line)
         if not fence and mark:
             fence, indent, language, first = mark[2], len(mark[1]), mark[3].strip(), number + 1
-            found = NOT_TESTED.match(before)
-            reason, held = found[1] if found else "", []
+            held = []
         elif fence and mark and mark[2] == fence and not mark[3].strip():
-            yield Block(language, "".join(f"{one}\n" for one in held), first, reason)
+            yield Block(language, "".join(f"{one}\n" for one in held), first)
             fence = ""
         elif fence:
             held.append(line[indent:])
-        before = line
 
 
 def read_prose(text: str) -> Iterator[str]:

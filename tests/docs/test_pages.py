@@ -37,9 +37,7 @@ def test_the_examples_of_a_page_run_in_their_order(page: Page, tmp_path: Path, m
     names: dict[str, Any] = {"__name__": "example"}
     printed: str | None = None
     for block in page.blocks:
-        if block.reason:
-            printed = None
-        elif block.language == "python":
+        if block.language == "python":
             printed = run_python(page, block, names)
         elif block.language == "console" and HAS_COMMAND:
             run_console(page, block, tmp_path)
@@ -97,20 +95,6 @@ def fits(lines: list[str], shown: list[str]) -> bool:
     return bool(lines) and lines[0] == shown[0] and fits(lines[1:], shown[1:])
 
 
-@pytest.mark.parametrize(
-    ("page", "block"),
-    [
-        pytest.param(page, block, id=f"{page.name}:{block.line}")
-        for page in pages_that_run()
-        for block in page.blocks
-        if block.reason
-    ],
-)
-def test_an_example_that_is_not_run_says_why_and_is_sound_python(page: Page, block: Block) -> None:
-    compile(block.text, page.name, "exec")
-    pytest.skip(f"not run: {block.reason}")
-
-
 def test_every_how_to_and_lesson_has_an_example() -> None:
     guides = [page for page in pages_that_run() if page.path.name != "index.md"]
     assert [page.name for page in guides if not any(block.language == "python" for block in page.blocks)] == []
@@ -165,12 +149,9 @@ def test_every_law_names_a_test_that_exists() -> None:
 # The tests' own tools
 
 
-def test_a_block_keeps_its_language_its_place_and_its_reason() -> None:
-    text = "a\n```python\nx = 1\n```\n<!-- notest: it opens a connection -->\n```python\ny\n```\n"
-    assert list(read_blocks(text)) == [
-        Block("python", "x = 1\n", 3),
-        Block("python", "y\n", 7, "it opens a connection"),
-    ]
+def test_a_block_keeps_its_language_and_its_place() -> None:
+    text = "a\n```python\nx = 1\n```\nb\n```text\ny\n```\n"
+    assert list(read_blocks(text)) == [Block("python", "x = 1\n", 3), Block("text", "y\n", 7)]
 
 
 def test_a_heading_becomes_the_anchor_that_mkdocs_makes() -> None:

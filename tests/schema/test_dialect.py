@@ -1,5 +1,7 @@
 """Dialects: the differences that the protocol reference states, and nothing where it is silent."""
 
+from typing import Any
+
 import msgspec.structs
 import pytest
 
@@ -13,9 +15,9 @@ def test_a_dialect_is_found_by_its_name() -> None:
 
 
 @EACH_DIALECT
-def test_a_dialect_cannot_be_changed(dialect: Dialect) -> None:
+def test_a_dialect_cannot_be_changed(dialect: Any) -> None:
     with pytest.raises(AttributeError):
-        setattr(dialect, "name", "other")  # noqa: B010 - a type checker would see it
+        dialect.name = "other"
 
 
 def test_the_table_of_dialects_cannot_be_changed() -> None:

@@ -121,9 +121,10 @@ def refuse_all(one: Session, said: Answer, *, now: float) -> tuple[list[Action],
         call, now = next_call(one, now=now)
         if isinstance(call, Finish):
             break
+        assert not isinstance(call, Wait)
         made.append(call)
         assert len(made) < 1000, "it calls for ever"
-        one.receive_answer(call, said, now=now)  # type: ignore[arg-type]
+        one.receive_answer(call, said, now=now)
     return made, now
 
 

@@ -1,6 +1,6 @@
 """The actions: values, equal when they ask for the same, and never changed."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from attrs.exceptions import FrozenInstanceError
@@ -24,5 +24,6 @@ def test_the_calls_are_the_actions_that_are_answered() -> None:
 
 
 def test_an_action_cannot_be_changed() -> None:
+    wait: Any = Wait(1.0)
     with pytest.raises(FrozenInstanceError):
-        Wait(1.0).seconds = 2.0  # type: ignore[misc]
+        wait.seconds = 2.0

@@ -1,5 +1,7 @@
 """Outcome: the words it is made of, and what it says without being told."""
 
+from typing import Any
+
 import pytest
 from attrs.exceptions import FrozenInstanceError
 
@@ -44,5 +46,6 @@ def test_the_anomalies_are_those_of_the_state() -> None:
 
 
 def test_an_outcome_cannot_be_changed() -> None:
+    outcome: Any = Outcome(status=OutcomeStatus.LOST, state=State())
     with pytest.raises(FrozenInstanceError):
-        Outcome(status=OutcomeStatus.LOST, state=State()).reason = "x"  # type: ignore[misc]
+        outcome.reason = "x"

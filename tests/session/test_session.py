@@ -500,9 +500,11 @@ def test_gets_that_fail_now_and_then_are_not_given_up() -> None:
     one.receive_answer(Connect(None), refused(404), now=now)
     for _ in range(20):
         call, now = next_call(one, now=now)
-        one.receive_failure(call, "timeout", now=now)  # type: ignore[arg-type]
+        assert call == Retrieve()
+        one.receive_failure(Retrieve(), "timeout", now=now)
         call, now = next_call(one, now=now)
-        one.receive_answer(call, answer(200, body()), now=now)  # type: ignore[arg-type]
+        assert call == Retrieve()
+        one.receive_answer(Retrieve(), answer(200, body()), now=now)
     assert one.outcome is None
 
 
