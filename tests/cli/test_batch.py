@@ -2,10 +2,17 @@
 
 import json
 from collections.abc import Callable
+from typing import cast
 from urllib.request import Request, urlopen
 
+import anyio
 import pytest
 
+from streamfold.cli.batch import _cancel
+from streamfold.client import FollowedBatch
+from streamfold.errors import UsageError
+from streamfold.schema import Batch
+from streamfold.session import CancelResult
 from tests.cli.conftest import KEY, Gateways, Run
 
 Use = Callable[[str], None]
@@ -79,3 +86,34 @@ def test_a_cancel_of_what_is_over_says_so(make: Callable[..., str], run: Run) ->
     ran = run("batch", "cancel", batch_id)
     assert ran.code == 0
     assert ran.out.decode().splitlines()[-1].endswith("it had ended before the cancel came")
+
+
+class Cancelled:
+    """A batch whose cancel fails, and whose reader fails too, if it `fails`, on its way out."""
+
+    def __init__(self, *, fails: bool) -> None:
+        self._fails = fails
+
+    def __aiter__(self) -> "Cancelled":
+        return self
+
+    async def __anext__(self) -> Batch:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            if self._fails:
+                raise BrokenPipeError
+        raise StopAsyncIteration
+
+    async def cancel(self) -> CancelResult:
+        await anyio.wait_all_tasks_blocked()
+        raise UsageError("no")
+
+
+@pytest.mark.anyio
+async def test_what_one_task_met_is_raised_as_it_is_and_what_two_met_together() -> None:
+    with pytest.raises(UsageError):
+        await _cancel(cast(FollowedBatch, Cancelled(fails=False)), print)
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await _cancel(cast(FollowedBatch, Cancelled(fails=True)), print)
+    assert {type(each) for each in raised.value.exceptions} == {UsageError, BrokenPipeError}

@@ -43,9 +43,19 @@ async def test_a_server_that_does_not_answer_the_handshake_is_a_failed_connectio
             await get(url, connect_timeout_seconds=0.1)
 
 
-async def test_a_host_that_has_no_address_is_a_failed_connection() -> None:
+async def test_a_mistake_that_is_no_failure_of_the_connection_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def mistake(*where: object) -> None:
+        raise LookupError("a mistake")
+
+    monkeypatch.setattr(anyio, "connect_tcp", mistake)
+    with pytest.raises(LookupError, match="a mistake"):
+        await get("http://127.0.0.1/")
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "nowhere" * 10 + ".invalid"], ids=["no address", "no name"])
+async def test_a_host_that_has_no_address_is_a_failed_connection(host: str) -> None:
     with pytest.raises(ConnectFailed, match="nowhere"):
-        await get("http://nowhere.invalid/")
+        await get(f"http://{host}/")
 
 
 async def test_an_answer_given_before_the_request_was_read_counts() -> None:

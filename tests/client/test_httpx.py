@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from streamfold.client.conformance import CHECKS, Wire, check, chunk, head, serve
-from streamfold.client.httpx import HttpxTransport, innermost
+from streamfold.client.httpx import HttpxReply, HttpxTransport, innermost
 from streamfold.client.transport import Request
 from streamfold.errors import Disconnected, UsageError
 from tests.client.conftest import Certificates
@@ -197,6 +197,43 @@ async def test_a_reply_that_is_aborted_after_its_end_harms_no_other(library: Mod
                 with pytest.raises(StopAsyncIteration):
                     await anext(chunks)
                 await reply.abort()
+
+
+@libraries
+async def test_an_abort_after_a_reset_harms_no_other_request_either(library: ModuleType) -> None:
+    async def answer_and_reset(wire: Wire) -> None:
+        await wire.send(head(transfer_encoding="", content_length="2") + b"{}")
+        await was_read.wait()
+        await wire.reset()
+
+    async with serve(answer_and_reset) as server, library.AsyncClient() as client:
+        for _ in range(2):
+            was_read = anyio.Event()
+            async with HttpxTransport(client).open(get(server.url)) as reply:
+                assert [part async for part in reply.chunks()] == [b"{}"]
+                was_read.set()
+                await server.wires[-1].closed.wait()
+                await reply.abort()
+
+
+@pytest.mark.parametrize("refusal", [TypeError("no such method"), NotImplementedError(), AttributeError("shutdown")])
+async def test_a_socket_that_cannot_be_shut_down_is_closed(refusal: Exception) -> None:
+    class Socket:
+        is_closed = False
+
+        def get_extra_info(self, name: str) -> "Socket":
+            return self
+
+        def shutdown(self, how: int) -> None:
+            raise refusal
+
+        async def aclose(self) -> None:
+            self.is_closed = True
+
+    sock = Socket()
+    response = httpx.Response(200, extensions={"http_version": b"HTTP/1.1", "network_stream": sock})
+    await HttpxReply(response).abort()
+    assert sock.is_closed
 
 
 async def test_a_reply_is_read_once() -> None:

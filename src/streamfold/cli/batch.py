@@ -105,7 +105,9 @@ async def _cancel(one: "FollowedBatch", show: Show) -> CancelResult:
             tasks.start_soon(watch)
             await one.cancel()
             tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:  # a reader of stdout that went away is met in the other task
+    except BaseExceptionGroup as group:  # what one task met, as that nobody reads stdout any longer, ended the other
+        if len(group.exceptions) > 1:
+            raise
         raise group.exceptions[0] from group
     return await one.cancel()  # known by now: the same once more
 

@@ -182,7 +182,7 @@ class FollowedBatch:
         except TransportError as failure:
             session.receive_failure(call, failure.reason, now=self._clock())
         except BaseException:  # whoever reads next makes the call again
-            session.receive_failure(call, "the call was cancelled", now=self._clock())
+            session.receive_failure(call, "it was left", now=self._clock())
             raise
         else:
             session.receive_answer(call, answer, now=self._clock())

@@ -32,6 +32,8 @@ from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, Transpor
 
 __all__ = ["DirectReply", "DirectTransport"]
 
+# What says that no connection came about, TLS and a host that is no name among it; all else is somebody's mistake.
+NO_CONNECTION = (OSError, anyio.BrokenResourceError, anyio.EndOfStream, UnicodeError)
 # Two reads that come so soon one after the other are a burst, in which no read comes sooner after another: a reader
 # that is faster than its server would be woken for each few events, and spend its time on that. See
 # docs/explanation/transports.md.
@@ -81,7 +83,7 @@ class DirectTransport:
         except BaseException as error:
             if stream is not None:
                 await anyio.aclose_forcefully(stream)
-            if not isinstance(error, Exception):
+            if not isinstance(error, NO_CONNECTION):
                 raise
             said = f"no connection within {seconds:g} seconds" if isinstance(error, TimeoutError) else sentence(error)
             raise ConnectFailed(f"{target.authority}: {said}") from error

@@ -178,8 +178,10 @@ class HttpxReply:
             # that it keeps whether there is anything to read, which a closed socket of trio cannot say.
             try:
                 self._socket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-            except Exception:  # the other side was faster, or uvloop, which lets nobody shut its sockets down
-                with suppress(Exception):
+            except OSError:
+                pass  # the other side was faster: a read that is pending has its end
+            except (AttributeError, NotImplementedError, TypeError):  # uvloop's cannot be, and a backend may have none
+                with suppress(Exception):  # a socket that fails to close is closed
                     await self._socket.aclose()
 
     async def aclose(self) -> None:
