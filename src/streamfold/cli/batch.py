@@ -106,9 +106,10 @@ async def _cancel(one: "FollowedBatch", show: Show) -> CancelResult:
             await one.cancel()
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:  # what one task met, as that nobody reads stdout any longer, ended the other
-        if len(group.exceptions) > 1:
+        met, *others = group.exceptions
+        if others:
             raise
-        raise group.exceptions[0] from group
+        raise met from group
     return await one.cancel()  # known by now: the same once more
 
 
