@@ -57,3 +57,15 @@ def test_a_foreground_response_is_not_cancelled(gateways: Gateways, use: Use, ru
     ran = run("cancel", response_id)
     assert ran.code == 0
     assert "it had ended before the cancel came" in ran.out.decode()
+
+
+def test_a_cancel_that_is_not_allowed_is_told_at_once_and_the_response_runs_on(
+    make: Callable[..., str], run: Run
+) -> None:
+    response_id = make(tokens_per_second=20, faults="refuse:status=403,on=cancel")
+    ran = run("cancel", response_id)
+    assert (ran.code, ran.out) == (1, b"")
+    assert ran.err == (
+        f"streamfold: {response_id}: abandoned (it was left running); not proven;"
+        " the gateway did not allow the cancel: this key may not\n"
+    )

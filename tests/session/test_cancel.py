@@ -13,7 +13,7 @@ from tests.session.made import answer, body, refused
 
 TERMINAL = (CancelAnswer.REFUSED_AS_TERMINAL, None)
 FOREGROUND = (CancelAnswer.REFUSED_AS_FOREGROUND, None)
-NONE = (CancelAnswer.NONE, None)
+NOT_ALLOWED = (CancelAnswer.NOT_ALLOWED, None)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_a_response_in_the_answer_tells_its_status(
         pytest.param(refused(400, "no"), None, TERMINAL, id="for a reason that a GET will tell"),
         pytest.param(answer(400, b""), None, TERMINAL, id="without a word"),
         pytest.param(refused(400, param="starting_after"), None, TERMINAL, id="in words that make no sense"),
-        pytest.param(refused(401), None, NONE, id="unauthorized"),
-        pytest.param(refused(403), True, NONE, id="forbidden"),
+        pytest.param(refused(401), None, NOT_ALLOWED, id="unauthorized"),
+        pytest.param(refused(403), True, NOT_ALLOWED, id="forbidden"),
     ],
 )
 def test_a_refusal_says_why(

@@ -93,6 +93,8 @@ def results(script: Script, outcome: Outcome, world: World) -> set[CancelResult 
     won = CancelResult.CANCEL_WON if outcome.status is OutcomeStatus.CANCELLED else CancelResult.COMPLETION_WON
     if "answer" not in world.told:
         return {won}
+    if script.answer == "401":
+        return {CancelResult.NOT_ALLOWED}
     if script.answer in {
         "200 completed",
         "200 failed",

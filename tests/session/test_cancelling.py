@@ -5,7 +5,7 @@ import pytest
 from streamfold.session.answer import Answer
 from streamfold.session.cancelling import Cancelling
 from streamfold.session.outcome import CancelResult, OutcomeStatus, Proof
-from streamfold.session.reconcile import AskGateway, Conclude, KeepWaiting, Unconfirmed
+from streamfold.session.reconcile import AskGateway, Conclude, FollowOn, KeepWaiting
 from tests.session.made import answer, body, refused
 
 CANCELLED, COMPLETED = OutcomeStatus.CANCELLED, OutcomeStatus.COMPLETED
@@ -96,7 +96,7 @@ def test_a_repeated_cancel_may_have_been_taken_the_first_time(attempts: int, res
 def test_without_a_proof_in_time_it_is_unconfirmed() -> None:
     cancelling = answered(answer(200, body("in_progress")))
     cancelling.receive_time_up()
-    assert cancelling.verdict == Unconfirmed()
+    assert cancelling.verdict == FollowOn(CancelResult.UNCONFIRMED)
 
 
 def test_a_stream_that_is_open_again_has_not_ended() -> None:

@@ -310,7 +310,7 @@ def test_what_a_refused_cancel_cannot_tell_is_lost() -> None:
     one.cancel()
     one.answer(refused(401))
     one.lose()
-    assert (one.ended, one.cancel_result) == (["no more"], CancelResult.UNCONFIRMED)
+    assert (one.ended, one.cancel_result) == (["no more"], CancelResult.NOT_ALLOWED)
 
 
 def test_the_total_time_is_no_longer_for_a_cancel() -> None:

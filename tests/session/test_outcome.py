@@ -16,7 +16,7 @@ from tests.fold.made import keepalive
     [
         (OutcomeStatus, "completed incomplete failed cancelled expired abandoned lost"),
         (Proof, "terminal_event retrieved cancel_answer"),
-        (CancelResult, "cancel_won completion_won already_terminal unconfirmed refused"),
+        (CancelResult, "cancel_won completion_won already_terminal unconfirmed not_allowed refused"),
         (RepairKind, "resume replay retrieve"),
     ],
 )

@@ -15,15 +15,15 @@ from streamfold.session.reconcile import (
     CancelAnswer,
     Conclude,
     Evidence,
+    FollowOn,
     KeepWaiting,
-    Unconfirmed,
     Verdict,
     reconcile,
 )
 
 COMPLETED, INCOMPLETE, FAILED, CANCELLED, EXPIRED, ABANDONED, LOST = OutcomeStatus
 BY_EVENT, BY_GET, BY_ANSWER = Proof
-WON, COMPLETION, TERMINAL, _, REFUSED = CancelResult
+WON, COMPLETION, TERMINAL, UNCONFIRMED, NOT_ALLOWED, REFUSED = CancelResult
 SAID_CANCELLED: dict[str, Any] = {"answer": CancelAnswer.CANCELLED, "answered": CANCELLED}
 SAID_COMPLETED: dict[str, Any] = {"answer": CancelAnswer.ENDED, "answered": COMPLETED}
 SAID_FAILED: dict[str, Any] = {"answer": CancelAnswer.ENDED, "answered": FAILED}
@@ -31,6 +31,7 @@ SAID_INCOMPLETE: dict[str, Any] = {"answer": CancelAnswer.ENDED, "answered": INC
 SAID_OPEN: dict[str, Any] = {"answer": CancelAnswer.OPEN}
 REFUSED_OVER: dict[str, Any] = {"answer": CancelAnswer.REFUSED_AS_TERMINAL}
 REFUSED_FOREGROUND: dict[str, Any] = {"answer": CancelAnswer.REFUSED_AS_FOREGROUND}
+FORBIDDEN: dict[str, Any] = {"answer": CancelAnswer.NOT_ALLOWED}
 SAID_NOTHING: dict[str, Any] = {"answer": CancelAnswer.NONE, "was_repeated": True}
 
 
@@ -113,7 +114,7 @@ ROWS = [
     pytest.param(
         SAID_OPEN, {"retrieved": FAILED}, Conclude(FAILED, BY_GET, COMPLETION), id="200 in progress, GET failed"
     ),
-    pytest.param(SAID_OPEN, {"is_time_up": True}, Unconfirmed(), id="200 in progress, deadline"),
+    pytest.param(SAID_OPEN, {"is_time_up": True}, FollowOn(UNCONFIRMED), id="200 in progress, deadline"),
     # refused as terminal: a GET proves it
     pytest.param(REFUSED_OVER, {}, AskGateway(), id="refused as terminal: GET"),
     pytest.param(
@@ -132,7 +133,7 @@ ROWS = [
         Conclude(CANCELLED, BY_GET, WON),
         id="refused, since an earlier cancel of ours was taken",
     ),
-    pytest.param(REFUSED_OVER, {"is_time_up": True}, Unconfirmed(), id="refused as terminal, no GET in time"),
+    pytest.param(REFUSED_OVER, {"is_time_up": True}, FollowOn(UNCONFIRMED), id="refused as terminal, no GET in time"),
     # refused as foreground: left
     pytest.param(REFUSED_FOREGROUND, {}, Conclude(ABANDONED, None, REFUSED), id="refused as foreground: left"),
     pytest.param(
@@ -167,12 +168,28 @@ ROWS = [
         Conclude(CANCELLED, BY_GET, WON),
         id="no answer, GET cancelled",
     ),
-    pytest.param({}, {"is_time_up": True}, Unconfirmed(), id="no answer in time"),
+    pytest.param({}, {"is_time_up": True}, FollowOn(UNCONFIRMED), id="no answer in time"),
     pytest.param(SAID_NOTHING, {}, AskGateway(), id="404, 5xx, lost: GET"),
     pytest.param(SAID_NOTHING, {"event": CANCELLED}, Conclude(CANCELLED, BY_EVENT, WON), id="lost, cancelled"),
     pytest.param(SAID_NOTHING, {"event": COMPLETED}, Conclude(COMPLETED, BY_EVENT, COMPLETION), id="lost, completed"),
     pytest.param(SAID_NOTHING, {"retrieved": CANCELLED}, Conclude(CANCELLED, BY_GET, WON), id="lost, GET cancelled"),
-    pytest.param(SAID_NOTHING, {"is_time_up": True}, Unconfirmed(), id="lost, and no GET in time"),
+    pytest.param(SAID_NOTHING, {"is_time_up": True}, FollowOn(UNCONFIRMED), id="lost, and no GET in time"),
+    # not allowed: it is followed on, and whatever becomes of it is not our doing
+    pytest.param(FORBIDDEN, {}, FollowOn(NOT_ALLOWED), id="not allowed: told at once"),
+    pytest.param(FORBIDDEN, {"is_time_up": True}, FollowOn(NOT_ALLOWED), id="not allowed, deadline"),
+    pytest.param(FORBIDDEN, {"event": COMPLETED}, Conclude(COMPLETED, BY_EVENT, NOT_ALLOWED), id="403, completed"),
+    pytest.param(
+        FORBIDDEN, {"retrieved": CANCELLED}, Conclude(CANCELLED, BY_GET, NOT_ALLOWED), id="403, somebody else's cancel"
+    ),
+    pytest.param(
+        FORBIDDEN | {"was_repeated": True}, {}, AskGateway(), id="403, but an earlier one may have been taken"
+    ),
+    pytest.param(
+        FORBIDDEN | {"was_repeated": True},
+        {"event": CANCELLED},
+        Conclude(CANCELLED, BY_EVENT, WON),
+        id="403, since an earlier cancel of ours was taken",
+    ),
 ]
 
 
@@ -208,11 +225,11 @@ PROOFS = {BY_EVENT: "event", BY_GET: "retrieved", BY_ANSWER: "answered"}
 
 def test_every_evidence_is_looked_at() -> None:
     assert set(VALUES) == {each.name for each in fields(Evidence)}
-    assert len(EVERY) == len(set(EVERY)) == 7 * 8 * 8 * 2 * 8 * 2 * 2 == 28_672
+    assert len(EVERY) == len(set(EVERY)) == 8 * 8 * 8 * 2 * 8 * 2 * 2 == 32_768
 
 
 def test_every_evidence_has_a_verdict() -> None:
-    assert {type(verdict) for verdict in VERDICTS} == {Conclude, AskGateway, KeepWaiting, Unconfirmed}
+    assert {type(verdict) for verdict in VERDICTS} == {Conclude, AskGateway, KeepWaiting, FollowOn}
 
 
 def test_the_same_evidence_gives_the_same_verdict() -> None:
@@ -234,7 +251,7 @@ def test_only_a_refused_foreground_response_is_concluded_without_a_proof() -> No
 
 def test_when_time_is_up_nothing_is_waited_for() -> None:
     kinds = {type(reconcile(evolve(evidence, is_time_up=True))) for evidence in EVERY}
-    assert kinds == {Conclude, Unconfirmed}
+    assert kinds == {Conclude, FollowOn}
 
 
 def test_time_takes_no_conclusion_back() -> None:
@@ -245,7 +262,7 @@ def test_time_takes_no_conclusion_back() -> None:
 
 def test_unconfirmed_is_only_what_had_time_enough() -> None:
     for evidence, verdict in zip(EVERY, VERDICTS, strict=True):
-        if isinstance(verdict, Unconfirmed):
+        if verdict == FollowOn(UNCONFIRMED):
             assert evidence.is_time_up
             assert evidence.event is None is evidence.retrieved
 

@@ -1261,7 +1261,19 @@ def test_a_cancel_is_sent_again_when_the_gateway_asks_for_it() -> None:
 def test_a_cancel_that_is_not_allowed_is_not_sent_again() -> None:
     one = cancelled(*HELD)
     one.receive_answer(Cancel(), refused(401), now=1.1)
-    assert calls(one) == [Retrieve()]
+    assert (one.cancel_result, calls(one), one.is_reading) == (CancelResult.NOT_ALLOWED, [], True)
+    one.receive_chunk(ended(3, "cancelled"), now=1.2)
+    assert (over(one).status, over(one).proof) == ("cancelled", Proof.TERMINAL_EVENT)
+    assert over(one).cancel is CancelResult.NOT_ALLOWED  # by somebody else
+
+
+def test_a_cancel_that_is_not_allowed_may_have_been_taken_when_it_was_sent_before() -> None:
+    one = cancelled(*HELD)
+    one.receive_failure(Cancel(), "reset", now=1.1)
+    one.receive_time(now=60.0)
+    one.receive_answer(Cancel(), refused(401), now=60.0)
+    one.receive_chunk(ended(3, "cancelled"), now=60.1)
+    assert over(one).cancel is CancelResult.CANCEL_WON
 
 
 def test_a_refused_cancel_of_a_response_that_is_over_is_proven_by_a_get() -> None:
@@ -1399,6 +1411,34 @@ def test_a_cancel_after_the_end_is_not_sent(end: Any, result: CancelResult) -> N
     one.actions()
     one.receive_cancel(now=2.0)
     assert (one.actions(), one.cancel_result) == ([], result)
+
+
+@pytest.mark.parametrize(
+    ("tell", "status", "proof", "result"),
+    [
+        pytest.param(
+            lambda one: one.receive_chunk(ended(3), now=1.0),
+            "completed",
+            Proof.TERMINAL_EVENT,
+            CancelResult.COMPLETION_WON,
+            id="the terminal event",
+        ),
+        pytest.param(
+            lambda one: one.receive_answer(Cancel(), answer(200, body("cancelled")), now=1.0),
+            "cancelled",
+            Proof.CANCEL_ANSWER,
+            CancelResult.CANCEL_WON,
+            id="the answer",
+        ),
+        pytest.param(lambda one: None, "abandoned", None, CancelResult.UNCONFIRMED, id="nothing"),
+    ],
+)
+def test_who_leaves_a_cancel_is_told_what_is_known_of_it(tell: Any, status: str, proof: Any, result: Any) -> None:
+    one = cancelled(*HELD)
+    tell(one)
+    assert one.outcome is None
+    one.receive_leave(now=1.5)
+    assert (over(one).status, over(one).proof, over(one).cancel) == (status, proof, result)
 
 
 def test_an_answer_to_a_cancel_that_nobody_asked_for_counts_for_nothing() -> None:

@@ -4,6 +4,7 @@ from functools import cache
 
 import pytest
 
+from streamfold.session import CancelResult
 from streamfold.sim import Tally, read_script
 from tests.sim import run
 
@@ -96,4 +97,4 @@ def test_the_runs_meet_every_fault_and_every_end() -> None:
     assert set(tally.repairs) == {"resume", "replay", "retrieve"}
     assert set(tally.outcomes) == {"completed", "incomplete", "failed", "cancelled", "abandoned", "lost"}
     assert set(tally.proofs) == {"terminal_event", "retrieved", "cancel_answer", "none"}
-    assert set(tally.cancels) == {"cancel_won", "completion_won", "already_terminal", "refused", "unconfirmed"}
+    assert set(tally.cancels) | {"not_allowed"} == {*CancelResult}  # which is drawn once in some thousand runs

@@ -15,7 +15,7 @@ from msgspec.json import encode
 
 from streamfold.cli.failure import ERROR, INTERRUPTED, say
 from streamfold.cli.gateway import look, visit
-from streamfold.cli.outcome import batch_document, batch_words
+from streamfold.cli.outcome import RUNS_ON, batch_document, batch_words
 from streamfold.cli.output import Output
 from streamfold.cli.settings import Flags, Settings, read_settings
 from streamfold.schema import Batch
@@ -85,8 +85,8 @@ async def follow_batch(gateway: "Gateway", batch_id: str, show: Show, *, is_canc
     followed = gateway.batches.follow(batch_id)
     await look(gateway.batches.retrieve(batch_id))
     async with followed as one:
-        if is_cancel and await _cancel(one, show) is CancelResult.UNCONFIRMED:
-            return BatchOutcome(status=OutcomeStatus.ABANDONED, batch=one.batch, cancel=CancelResult.UNCONFIRMED)
+        if is_cancel and (result := await _cancel(one, show)) in RUNS_ON:
+            return BatchOutcome(status=OutcomeStatus.ABANDONED, batch=one.batch, cancel=result)
         async for seen in one:
             show(seen)
         return await one.outcome()

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from streamfold.cli.failure import ERROR, INTERRUPTED, say
 from streamfold.cli.gateway import look, visit
-from streamfold.cli.outcome import cancel_words, outcome_document, outcome_words
+from streamfold.cli.outcome import RUNS_ON, outcome_document, outcome_words
 from streamfold.cli.output import Output
 from streamfold.cli.settings import Flags, read_settings
 from streamfold.schema import is_terminal_status
@@ -74,13 +74,13 @@ async def _cancel(gateway: "Gateway", response_id: str) -> Cancelled:
         if found is not None and is_terminal_status(found.status):  # a gateway may take a cancel of what is cancelled
             return Cancelled(evolve(await response.outcome(), cancel=CancelResult.ALREADY_TERMINAL), begun)
         result = await response.cancel()
-        if result is not CancelResult.UNCONFIRMED or response.state.is_terminal:
+        if result not in RUNS_ON or response.state.is_terminal:
             return Cancelled(await response.outcome(), begun)
         unproven = Outcome(
             status=OutcomeStatus.ABANDONED,
             state=response.state,
             cancel=result,
             repairs=response.repairs,
-            reason=cancel_words(result),
+            reason="it was left running",
         )
         return Cancelled(unproven, begun)

@@ -15,9 +15,9 @@ from streamfold.fold import Anomaly, snapshot
 from streamfold.session import BatchOutcome, CancelResult, Outcome, OutcomeStatus, Proof, Repair
 
 __all__ = [
+    "RUNS_ON",
     "batch_document",
     "batch_words",
-    "cancel_words",
     "exit_code",
     "outcome_document",
     "outcome_words",
@@ -31,11 +31,14 @@ PROOFS: Mapping[Proof | None, str] = {
     Proof.CANCEL_ANSWER: "proven by the answer to the cancel",
     None: "not proven",
 }
+# What a cancel came to when nothing is proven: whether it takes effect or not, the response runs on.
+RUNS_ON = frozenset({CancelResult.UNCONFIRMED, CancelResult.NOT_ALLOWED})
 CANCELS: Mapping[CancelResult, str] = {
     CancelResult.CANCEL_WON: "the cancel won",
     CancelResult.COMPLETION_WON: "it ended by itself while the cancel was on its way",
     CancelResult.ALREADY_TERMINAL: "it had ended before the cancel came",
     CancelResult.UNCONFIRMED: "the gateway gave no proof of the cancel in time; it may still take effect",
+    CancelResult.NOT_ALLOWED: "the gateway did not allow the cancel: this key may not",
     CancelResult.REFUSED: "the gateway cancels no foreground response; it was left",
 }
 
@@ -137,11 +140,6 @@ def batch_words(outcome: BatchOutcome) -> str:
     if outcome.cancel is not None:
         parts.append(CANCELS[outcome.cancel])
     return "; ".join(parts)
-
-
-def cancel_words(result: CancelResult) -> str:
-    """What a cancel came to."""
-    return CANCELS[result]
 
 
 def repair_words(repair: Repair) -> str:

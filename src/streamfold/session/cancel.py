@@ -59,7 +59,7 @@ def read_cancel_answer(
         return _read_status(_status_of(answer.body), is_terminal)
     match refusal_of(answer):
         case Refusal.UNAUTHORIZED:
-            return CancelAnswer.NONE, None
+            return CancelAnswer.NOT_ALLOWED, None
         case Refusal.UNKNOWN_ID | Refusal.BUSY:
             return None
         case _:

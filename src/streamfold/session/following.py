@@ -17,7 +17,7 @@ from streamfold.session.answer import Answer, seconds_asked
 from streamfold.session.cancelling import Cancelling
 from streamfold.session.outcome import CancelResult
 from streamfold.session.patience import Patience
-from streamfold.session.reconcile import AskGateway, Conclude, Unconfirmed
+from streamfold.session.reconcile import AskGateway, Conclude, FollowOn
 from streamfold.session.timer import Timer, Timers
 
 __all__ = ["Following"]
@@ -210,8 +210,8 @@ class Following(ABC):
             case AskGateway():
                 if Timer.POLL not in self._timers:
                     self._retrieve()
-            case Unconfirmed():
-                self.cancel_result = CancelResult.UNCONFIRMED  # so far: a late answer is still listened to
+            case FollowOn() as verdict:
+                self.cancel_result = verdict.result  # so far: a late answer is still listened to
                 self._timers.drop(Timer.CANCEL)
                 if self._lost:
                     self._conclude_lost(self._lost)

@@ -48,6 +48,8 @@ class CancelResult(StrEnum):
     """It had ended before."""
     UNCONFIRMED = auto()
     """The gateway gave no proof in time. The cancel may still take effect."""
+    NOT_ALLOWED = auto()
+    """The gateway refused it to whoever asked, with 401 or 403. The response is followed on."""
     REFUSED = auto()
     """A foreground response is cancelled by leaving it, and so it was left: see OutcomeStatus.ABANDONED."""
 

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from streamfold.session.outcome import CancelResult, Conflict, OutcomeStatus, Proof
 
-__all__ = ["AskGateway", "CancelAnswer", "Conclude", "Evidence", "KeepWaiting", "Unconfirmed", "Verdict", "reconcile"]
+__all__ = ["AskGateway", "CancelAnswer", "Conclude", "Evidence", "FollowOn", "KeepWaiting", "Verdict", "reconcile"]
 
 
 class CancelAnswer(StrEnum):
@@ -28,8 +28,10 @@ class CancelAnswer(StrEnum):
     """200, with a Response that still runs."""
     REFUSED_AS_TERMINAL = auto()
     REFUSED_AS_FOREGROUND = auto()
+    NOT_ALLOWED = auto()
+    """401 or 403: who asked may not cancel it."""
     NONE = auto()
-    """No answer that says anything, however often it was asked: not found, not allowed, server errors, silence."""
+    """No answer that says anything, however often it was asked: not found, server errors, silence."""
 
 
 REFUSALS = frozenset({CancelAnswer.REFUSED_AS_TERMINAL, CancelAnswer.REFUSED_AS_FOREGROUND})
@@ -75,11 +77,13 @@ class KeepWaiting:
 
 
 @frozen
-class Unconfirmed:
-    """There was time enough, and no proof."""
+class FollowOn:
+    """Nothing is proven, and it is followed as before. result: what is to be said of the cancel by now."""
+
+    result: CancelResult
 
 
-Verdict: TypeAlias = Conclude | AskGateway | KeepWaiting | Unconfirmed
+Verdict: TypeAlias = Conclude | AskGateway | KeepWaiting | FollowOn
 
 
 def reconcile(evidence: Evidence) -> Verdict:
@@ -110,8 +114,10 @@ def _without_event(evidence: Evidence) -> Verdict:
         if evidence.has_ended or evidence.is_time_up:
             return Conclude(evidence.answered, Proof.CANCEL_ANSWER, _result(evidence.answered, evidence))
         return KeepWaiting()
+    if _was_not_allowed(evidence):
+        return FollowOn(CancelResult.NOT_ALLOWED)
     if evidence.is_time_up:
-        return Unconfirmed()
+        return FollowOn(CancelResult.UNCONFIRMED)
     return KeepWaiting() if evidence.answer is None else AskGateway()
 
 
@@ -119,6 +125,8 @@ def _result(status: OutcomeStatus, evidence: Evidence) -> CancelResult:
     """What the cancel came to, when this status is final."""
     if evidence.answer is CancelAnswer.ENDED:
         return CancelResult.ALREADY_TERMINAL
+    if _was_not_allowed(evidence):
+        return CancelResult.NOT_ALLOWED
     if status is OutcomeStatus.CANCELLED:
         # Refused, and cancelled: by a cancel of ours whose answer was lost, or by somebody else.
         by_others = evidence.answer in REFUSALS and not evidence.was_repeated
@@ -126,6 +134,11 @@ def _result(status: OutcomeStatus, evidence: Evidence) -> CancelResult:
     if evidence.answer in REFUSALS:
         return CancelResult.ALREADY_TERMINAL
     return CancelResult.COMPLETION_WON
+
+
+def _was_not_allowed(evidence: Evidence) -> bool:
+    """Whether no cancel of ours can have been taken, for whoever we are may not."""
+    return evidence.answer is CancelAnswer.NOT_ALLOWED and not evidence.was_repeated
 
 
 def _conflicts(evidence: Evidence) -> list[Conflict]:

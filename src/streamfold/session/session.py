@@ -168,8 +168,11 @@ class Session(Following):
             self._retrieve()
 
     def receive_leave(self, *, now: float, reason: str = "it was left before its end") -> None:
-        """The caller goes. The response may go on without us."""
+        """The caller goes. The response may go on without us; of a cancel, what is known by now has to do."""
         self._now = now
+        if self._cancelling is not None and self.outcome is None:
+            self._cancelling.receive_time_up()
+            self._reconsider()
         if self.outcome is None:
             self._conclude(OutcomeStatus.ABANDONED, None, reason=reason)
 

@@ -48,15 +48,16 @@ def allowed_cancels(run: Run) -> set[CancelResult | None]:
     outcome = run.outcome
     if outcome is None or run.cancelled_at is None:
         return {None}
-    if outcome.status is OutcomeStatus.ABANDONED:
-        if run.left_at is not None:
-            return {None, CancelResult.UNCONFIRMED}
+    told = [fact.got for fact in run.facts if fact.call == "cancel"]
+    heard = [got for got in told if isinstance(got, Answer)]
+    if outcome.status is OutcomeStatus.ABANDONED and run.left_at is None:
         return {CancelResult.REFUSED}
-    if outcome.status is OutcomeStatus.LOST:
+    if len(told) == 1 and heard and heard[0].status in UNAUTHORIZED:
+        return {CancelResult.NOT_ALLOWED}
+    if outcome.status in {OutcomeStatus.ABANDONED, OutcomeStatus.LOST}:
         return {None, CancelResult.UNCONFIRMED}
     if outcome.status is OutcomeStatus.CANCELLED:
         return {CancelResult.CANCEL_WON}
-    heard = [fact.got for fact in run.facts if fact.call == "cancel" and isinstance(fact.got, Answer)]
     refused = any(400 <= got.status < 500 and got.status not in BUSY | UNAUTHORIZED | UNKNOWN for got in heard)
     ended = any(
         got.status == 200 and any(_tells(got, each) for each in ("completed", "failed", "incomplete")) for got in heard
