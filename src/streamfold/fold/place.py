@@ -43,13 +43,15 @@ class Place(Struct, frozen=True, gc=False):
 
     def path(self, event: Any) -> Path:
         """The path of the value that the event changes."""
-        return (*self.part_path(event), *self.tail)
+        if self.list_path:
+            return (event.output_index, *self.list_path, self.index_of(event), *self.tail)
+        return (event.output_index, *self.tail)
 
 
 def are_within_bounds(path: Path) -> bool:
     """Whether every index in this path may be one."""
     for key in path:
-        if isinstance(key, int) and not 0 <= key <= MAX_INDEX:
+        if type(key) is int and not 0 <= key <= MAX_INDEX:
             return False
     return True
 

@@ -67,29 +67,31 @@ def states(events: Iterable[Event], state: State = START) -> Iterator[State]:
 
     Raises: SequenceGap at the first event that is ahead, after the states before it.
     """
-    focus, number = state.focus, 0
-    grows: Any = None  # this and the following: what the focus says, once an event was reduced
-    index_of = output_index = index = None
+    focus, cursor, within = state.focus, state.cursor or 0, WITHIN_BLOCK
+    grows: Any = focus.grows  # this and the following: what the focus says of the events that add to its text
+    output_index, index_of, index = focus.output_index, focus.index_of, focus.index
+    is_text = grows is OutputTextDelta
     event: Any
     for event in events:
-        number += 1
+        # The difference of two numbers is a small integer, which is there already: a sum would be made for each event.
         if (
             type(event) is grows
-            and event.sequence_number == number
-            and number & WITHIN_BLOCK
+            and (number := event.sequence_number or 0) - cursor == 1
+            and number & within
             and event.output_index == output_index
             and (
                 event.content_index == index and not event.logprobs
-                if grows is OutputTextDelta
+                if is_text
                 else index_of is None or index_of(event) == index
             )
         ):
+            cursor = number
             state = State(number, focus, state, event.delta)
         else:
             state = reduce(state, event)
-            focus, number = state.focus, state.cursor or 0
-            grows, index_of = focus.grows, focus.index_of
-            output_index, index = focus.output_index, focus.index
+            focus, cursor = state.focus, state.cursor or 0
+            grows, output_index, index_of, index = focus.grows, focus.output_index, focus.index_of, focus.index
+            is_text = grows is OutputTextDelta
         yield state
 
 

@@ -11,12 +11,13 @@ of a megabyte costs nothing until somebody looks inside. The nodes are never cha
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
-from msgspec import MsgspecError, Raw, Struct
+from msgspec import Raw, Struct
 from msgspec.json import Decoder, Encoder
 
 from streamfold.fold.text import Text
+from streamfold.schema import UNDECODABLE
 
 __all__ = [
     "NULL",
@@ -61,17 +62,17 @@ NULL = Raw(b"null")
 _encode = Encoder().encode
 _decode_container: Callable[[Raw], dict[str, Raw] | list[Raw]] = Decoder(dict[str, Raw] | list[Raw]).decode
 _decode_text = Decoder(str).decode
-_Decoded = TypeVar("_Decoded")
 
 
 def opened(node: Node | None) -> Node | None:
     """The node with its outermost bytes read, if they are an object or an array; else the node itself."""
     if type(node) is not Raw:
         return node
-    container = _or_none(_decode_container, node)
-    if container is None:
+    try:
+        container = _decode_container(node)
+    except UNDECODABLE:
         return node
-    return Array(enumerate(container)) if isinstance(container, list) else Object(container)
+    return Object(container) if isinstance(container, dict) else Array(enumerate(container))
 
 
 def nothing(depth: int) -> None:
@@ -136,8 +137,13 @@ def text_of(node: Node | None) -> Text | None:
         return node
     if node is None or node == NULL:
         return Text()
-    text = _or_none(_decode_text, node) if isinstance(node, Raw) else None
-    return None if text is None else Text().push(text)
+    if not isinstance(node, Raw):
+        return None
+    try:
+        text = _decode_text(node)
+    except UNDECODABLE:
+        return None
+    return Text((), (text,))
 
 
 def encode(node: Node) -> bytes:
@@ -146,13 +152,6 @@ def encode(node: Node) -> bytes:
         return _encode(_plain(node))
     except UnicodeEncodeError:  # half of a surrogate pair, which only an event made by hand can hold
         return _encode(_plain(node, whole_characters))
-
-
-def _or_none(decode: Callable[[Raw], _Decoded], raw: Raw) -> _Decoded | None:
-    try:
-        return decode(raw)
-    except (MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _plain(node: Node, text: Callable[[str], str] = str) -> Any:

@@ -13,10 +13,12 @@ an item a new id with every event.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import TypeAlias
 
 from msgspec import Raw, Struct
+from msgspec.structs import fields
 
 __all__ = [
     "EVENT_TYPES",
@@ -162,17 +164,18 @@ def require_objects(event: Struct) -> None:
     An object must also be UTF-8 throughout, for it is shown again as it came.
     Raises: ValueError, which msgspec reports as its ValidationError.
     """
-    for name in event.__struct_fields__:
+    for name in _object_fields(type(event)):
         value = getattr(event, name)
-        if isinstance(value, Raw) and not _is_object(value, may_be_null=name not in NEVER_NULL):
+        if not str(value, "utf-8").startswith("{") and (value != NULL or name in NEVER_NULL):
             raise ValueError(f"Expected `object` - at `$.{name}`")
 
 
-def _is_object(value: Raw, *, may_be_null: bool) -> bool:
-    return bytes(value).decode().startswith("{") or (may_be_null and value == NULL)
-
-
 NEVER_NULL = frozenset({"response", "part", "delta", "steer"})
+
+
+@cache
+def _object_fields(kind: type[Struct]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind) if each.type is Raw)
 
 
 # Shapes that several types share
