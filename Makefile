@@ -11,7 +11,7 @@ UV := $(shell command -v uv 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench fuzz sim docs changelog changelog-draft clean distclean
+.PHONY: help demo test check bench fuzz sim crash docs changelog changelog-draft clean distclean
 
 help:
 	@echo "make demo       the whole story, against a gateway of its own: streams, faults, repairs, cancels"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench      the benchmarks"
 	@echo "make fuzz       ten minutes of fuzzing (MINUTES=10)"
 	@echo "make sim        100,000 sessions under seeded faults, in virtual time (RUNS=100000)"
+	@echo "make crash      kill the writer of a log 1,000 times, at random instants (KILLS=1000)"
 	@echo "make docs       the documentation, into site/"
 	@echo "make changelog  gather changelog.d/ into CHANGELOG.md (changelog-draft: only print it)"
 	@echo "make clean      remove caches, reports and builds (distclean: the environments too)"
@@ -48,6 +49,10 @@ fuzz: $(VENV)/.has-test
 RUNS ?= 100000
 sim: $(VENV)/.has-test
 	@$(BIN)/python tests/sim/run.py --runs $(RUNS) $(ARGS)
+
+KILLS ?= 1000
+crash: $(VENV)/.has-test
+	@$(BIN)/python -m tests.log.crash --kills $(KILLS) $(ARGS)
 
 docs: $(VENV)/.has-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site

@@ -14,7 +14,12 @@ from streamfold.errors import (
     IdleTimeout,
     InvalidArgument,
     InvalidWebhook,
+    LeaseHeld,
+    LogClosed,
+    LogConflict,
     LogError,
+    LogGap,
+    LogUnusable,
     MalformedBody,
     MalformedCheckpoint,
     NumberNotReached,
@@ -24,11 +29,55 @@ from streamfold.errors import (
     StreamfoldError,
     TransportError,
     UnexpectedAnswer,
+    UnknownStream,
     UsageError,
     WireError,
+    WriterFenced,
 )
 
 ERRORS = [
+    pytest.param(
+        UnknownStream("tenant", "resp_1"),
+        {"tenant": "tenant", "response_id": "resp_1"},
+        "the log has no stream of resp_1; acquire it before appending to it",
+        id="unknown stream",
+    ),
+    pytest.param(
+        LeaseHeld("host-7", 12.34),
+        {"owner": "host-7", "seconds": 12.34},
+        "host-7 writes this stream; try again in 12.3 s, when its lease may have ended",
+        id="lease held",
+    ),
+    pytest.param(
+        WriterFenced(3, 5),
+        {"epoch": 3, "current": 5},
+        "this writer has epoch 3, the stream has 5; stop, for another writer goes on",
+        id="writer fenced",
+    ),
+    pytest.param(
+        LogGap(4, 7),
+        {"next_number": 4, "got": 7},
+        "the log needs record 4 next, got 7; send again from 4",
+        id="log gap",
+    ),
+    pytest.param(
+        LogConflict(4),
+        {"sequence_number": 4},
+        "the log holds another record 4; two sources of one response disagree",
+        id="log conflict",
+    ),
+    pytest.param(
+        LogClosed(9, 9),
+        {"next_number": 9, "got": 9},
+        "the stream was finished before record 9; record 9 comes too late",
+        id="log closed",
+    ),
+    pytest.param(
+        LogUnusable("log.db", "the disk is full; nothing was written"),
+        {"where": "log.db", "reason": "the disk is full; nothing was written"},
+        "log.db: the disk is full; nothing was written",
+        id="log unusable",
+    ),
     pytest.param(
         FrameTooLarge(1048576),
         {"limit_bytes": 1048576},

@@ -17,7 +17,12 @@ __all__ = [
     "IdleTimeout",
     "InvalidArgument",
     "InvalidWebhook",
+    "LeaseHeld",
+    "LogClosed",
+    "LogConflict",
     "LogError",
+    "LogGap",
+    "LogUnusable",
     "MalformedBody",
     "MalformedCheckpoint",
     "NumberNotReached",
@@ -27,8 +32,10 @@ __all__ = [
     "StreamfoldError",
     "TransportError",
     "UnexpectedAnswer",
+    "UnknownStream",
     "UsageError",
     "WireError",
+    "WriterFenced",
 ]
 
 
@@ -236,3 +243,86 @@ class UnexpectedAnswer(GatewayError):
     def __str__(self) -> str:
         came = self.content_type or "no content type"
         return f"expected {self.expected}, got {came} with status {self.status}: {self.excerpt or 'an empty body'}"
+
+
+class UnknownStream(LogError):
+    """The log has no stream of this tenant and response."""
+
+    def __init__(self, tenant: str, response_id: str) -> None:
+        super().__init__(tenant, response_id)
+        self.tenant: str = tenant
+        self.response_id: str = response_id
+
+    def __str__(self) -> str:
+        return f"the log has no stream of {self.response_id}; acquire it before appending to it"
+
+
+class LeaseHeld(LogError):
+    """Another writer has the stream. seconds: how long it may still go without a sign of life."""
+
+    def __init__(self, owner: str, seconds: float) -> None:
+        super().__init__(owner, seconds)
+        self.owner: str = owner
+        self.seconds: float = seconds
+
+    def __str__(self) -> str:
+        return f"{self.owner} writes this stream; try again in {self.seconds:.1f} s, when its lease may have ended"
+
+
+class WriterFenced(LogError):
+    """Another writer took the stream over: nothing of this one is appended any more. epoch: ours. current: the other's."""
+
+    def __init__(self, epoch: int, current: int) -> None:
+        super().__init__(epoch, current)
+        self.epoch: int = epoch
+        self.current: int = current
+
+    def __str__(self) -> str:
+        return f"this writer has epoch {self.epoch}, the stream has {self.current}; stop, for another writer goes on"
+
+
+class LogGap(LogError):
+    """The records begin ahead of what the log holds: appended, they would leave a hole."""
+
+    def __init__(self, next_number: int, got: int) -> None:
+        super().__init__(next_number, got)
+        self.next_number: int = next_number
+        self.got: int = got
+
+    def __str__(self) -> str:
+        return f"the log needs record {self.next_number} next, got {self.got}; send again from {self.next_number}"
+
+
+class LogConflict(LogError):
+    """The log holds another record with this number."""
+
+    def __init__(self, sequence_number: int) -> None:
+        super().__init__(sequence_number)
+        self.sequence_number: int = sequence_number
+
+    def __str__(self) -> str:
+        return f"the log holds another record {self.sequence_number}; two sources of one response disagree"
+
+
+class LogClosed(LogError):
+    """The stream is finished: nothing follows its last record."""
+
+    def __init__(self, next_number: int, got: int) -> None:
+        super().__init__(next_number, got)
+        self.next_number: int = next_number
+        self.got: int = got
+
+    def __str__(self) -> str:
+        return f"the stream was finished before record {self.next_number}; record {self.got} comes too late"
+
+
+class LogUnusable(LogError):
+    """The store cannot be opened, read or written. where: which. reason: why, and what to do."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where: str = where
+        self.reason: str = reason
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"

@@ -1,0 +1,34 @@
+"""The door of the durable log: what every engine promises, two engines, and a reader that never misses a record.
+
+async with SqliteLog("streams.db") as log:
+    lease = await log.acquire(key, owner="this process", seconds=30)
+    await log.append(lease, [Record(0, "response.created", data)])
+    async with tail(log, key) as records:
+        async for record in records: ...
+"""
+
+from streamfold.log.append import says_the_same
+from streamfold.log.log import Durability, EventLog, Lease, SavedCheckpoint, StreamInfo, Watch
+from streamfold.log.memory import MemoryLog
+from streamfold.log.record import Record, StreamKey
+from streamfold.log.sqlite import SqliteLog
+from streamfold.log.tail import Tail, tail, wait_for_cancel
+from streamfold.log.watchers import Watchers
+
+__all__ = [
+    "Durability",
+    "EventLog",
+    "Lease",
+    "MemoryLog",
+    "Record",
+    "SavedCheckpoint",
+    "SqliteLog",
+    "StreamInfo",
+    "StreamKey",
+    "Tail",
+    "Watch",
+    "Watchers",
+    "says_the_same",
+    "tail",
+    "wait_for_cancel",
+]

@@ -1,0 +1,152 @@
+"""Tails, cancels, checkpoints, lists, and the end of a stream's life.
+
+In      a Site
+Out     READING: the checks by what they say
+Errors  AssertionError
+Source  docs/reference/log.md
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import anyio
+
+from streamfold.errors import LogGap, LogUnusable, UnknownStream
+from streamfold.log.contract.site import (
+    KEY,
+    OTHER,
+    Check,
+    Site,
+    begin,
+    enter,
+    must_be,
+    must_refuse,
+    numbers,
+    refusal,
+    some,
+)
+from streamfold.log.log import SavedCheckpoint
+from streamfold.log.record import Record, StreamKey
+from streamfold.log.tail import tail, wait_for_cancel
+
+__all__ = ["READING"]
+
+READING: dict[str, Check] = {}
+SOON_SECONDS = 10.0  # more than anything here should take
+
+# Tails and cancels
+
+
+@enter(READING, "a tail gives every record once, and ends with the stream")
+async def tails(site: Site) -> None:
+    lease = await begin(site, some(0, 600))
+    got: dict[int, list[Record]] = {}
+
+    async def follow(after: int) -> None:
+        async with tail(site.log, KEY, after=after) as records:
+            got[after] = [record async for record in records]
+
+    with anyio.fail_after(SOON_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            for after in (-1, 299, 599, 650):
+                tasks.start_soon(follow, after)
+            for number in range(600, 700):
+                await site.log.append(lease, some(number, 1))
+            await site.log.append(lease, some(700, 1), status="completed")
+    for after, records in got.items():
+        must_be(records, some(after + 1, 700 - after), f"what came after {after}")
+
+
+@enter(READING, "a tail of a stream that is dropped says so")
+async def dropped_tails(site: Site) -> None:
+    await begin(site, some(0, 1))
+    with anyio.fail_after(SOON_SECONDS):
+        async with tail(site.log, KEY) as records:
+            must_be(await anext(records), some(0, 1)[0], "the first record")
+            await site.log.drop(KEY)
+            await must_refuse(anext(records), UnknownStream(KEY.tenant, KEY.response_id))
+
+
+@enter(READING, "a cancel reaches whoever waits for it")
+async def cancels(site: Site) -> None:
+    lease = await begin(site)
+    heard: list[bool] = []
+
+    async def wait() -> None:
+        heard.append(await wait_for_cancel(site.log, KEY))
+
+    with anyio.fail_after(SOON_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            await site.log.request_cancel(KEY)
+        await wait()
+        info = await site.log.info(KEY)
+        must_be((heard, info and info.is_cancel_requested), ([True, True], True), "what was heard")
+        await site.log.append(lease, [], status="cancelled")
+        await begin(site, key=OTHER)
+        await site.log.append(await begin(site, key=OTHER), [], status="completed")
+        must_be(await wait_for_cancel(site.log, OTHER), False, "whether a finished stream was to be cancelled")
+
+
+# Checkpoints, lists and the end
+
+
+@enter(READING, "the newest checkpoint that is not behind a number")
+async def checkpoints(site: Site) -> None:
+    lease = await begin(site, some(0, 10))
+    for cursor, data in ((2, b"two"), (7, b"seven"), (5, b"five"), (7, b"seven again")):
+        await site.log.save_checkpoint(lease, SavedCheckpoint(cursor, data))
+    expected = {None: (7, b"seven again"), 9: (7, b"seven again"), 6: (5, b"five"), 5: (5, b"five"), 2: (2, b"two")}
+    for at, (cursor, data) in expected.items():
+        must_be(await site.log.checkpoint(KEY, at=at), SavedCheckpoint(cursor, data), f"the checkpoint at {at}")
+    must_be(await site.log.checkpoint(KEY, at=1), None, "the checkpoint at 1")
+    await must_refuse(site.log.save_checkpoint(lease, SavedCheckpoint(10, b"")), LogGap(10, 10))
+    await site.log.drop(KEY)
+    must_be(await site.log.checkpoint(KEY), None, "the checkpoint of a stream that was dropped")
+
+
+@enter(READING, "a tenant's streams are listed page by page")
+async def pages(site: Site) -> None:
+    for number in range(7):
+        await begin(site, key=StreamKey("tenant", f"resp_{number}"))
+    await begin(site, key=StreamKey("another", "resp_5"))
+    found: list[str] = []
+    after: str | None = None
+    while page := await site.log.list("tenant", after=after, limit=3):
+        found += [each.key.response_id for each in page]
+        after = found[-1]
+    must_be(found, [f"resp_{number}" for number in range(7)], "the ids")
+
+
+@enter(READING, "what may be dropped is dropped, and nothing else")
+async def retention(site: Site) -> None:
+    info = None
+    for key in (KEY, OTHER):
+        await begin(site, some(0, 2), key=key)
+        info = await site.log.info(key)
+    now = info.created_at if info else 0.0
+    await site.log.retain(KEY, until=now + 0.05)
+    await site.log.retain(OTHER, until=now + 3600)
+    must_be(await site.log.expire(), 0, "how many were dropped before their time")
+    await site.sleep(0.1)
+    must_be(await site.log.expire(), 1, "how many were dropped")
+    must_be([await numbers(site.log, key) for key in (KEY, OTHER)], [[], [0, 1]], "what is left")
+    await site.log.retain(OTHER, until=None)
+    await site.sleep(0.1)
+    must_be(await site.log.expire(), 0, "how many were dropped that are kept for ever")
+
+
+@enter(READING, "a log that was closed says so")
+async def closed(site: Site) -> None:
+    lease = await begin(site)
+    await site.log.aclose()
+    await site.log.aclose()
+    calls: Mapping[str, Callable[[], Awaitable[object]]] = {
+        "append": lambda: site.log.append(lease, some(0, 1)),
+        "read": lambda: site.log.read(KEY),
+        "info": lambda: site.log.info(KEY),
+        "list": lambda: site.log.list("tenant"),
+        "acquire": lambda: site.log.acquire(KEY, owner="two", seconds=1),
+    }
+    for name, call in calls.items():
+        must_be(type(await refusal(call())), LogUnusable, f"what {name} raises")

@@ -1,0 +1,219 @@
+"""What is appended, by whom, and what is refused.
+
+In      a Site
+Out     WRITING: the checks by what they say
+Errors  AssertionError
+Source  docs/reference/log.md
+"""
+
+import anyio
+
+from streamfold.errors import LeaseHeld, LogClosed, LogConflict, LogGap, UnknownStream, WriterFenced
+from streamfold.log.contract.site import (
+    KEY,
+    LEASE_SECONDS,
+    OTHER,
+    Check,
+    Site,
+    begin,
+    enter,
+    must_be,
+    must_refuse,
+    numbers,
+    refusal,
+    some,
+)
+from streamfold.log.log import Lease, SavedCheckpoint
+from streamfold.log.record import Record, StreamKey
+
+__all__ = ["WRITING"]
+
+WRITING: dict[str, Check] = {}
+
+# Appending and reading
+
+
+@enter(WRITING, "there is no stream before it is acquired")
+async def no_stream(site: Site) -> None:
+    log = site.log
+    must_be(await log.info(KEY), None, "what is known of it")
+    must_be(list(await log.read(KEY)), [], "its records")
+    must_be(await log.checkpoint(KEY), None, "its checkpoint")
+    must_be(await log.drop(KEY), False, "whether it could be dropped")
+    unknown = UnknownStream(KEY.tenant, KEY.response_id)
+    never = Lease(KEY, "one", 1, 0, 0.0)
+    for call in (
+        lambda: log.append(never, some(0, 1)),
+        lambda: log.renew(never, seconds=1),
+        lambda: log.request_cancel(KEY),
+        lambda: log.retain(KEY, until=None),
+        lambda: log.save_checkpoint(never, SavedCheckpoint(0, b"")),
+    ):
+        await must_refuse(call(), unknown)
+
+
+@enter(WRITING, "records come back as they were, from any number on")
+async def round_trip(site: Site) -> None:
+    strange = [Record(0, "", b""), Record(1, "a b", b"\x00\xff\r\n"), Record(2, "€", b"x" * 1_000_000)]
+    records = [*strange, *some(3, 4)]
+    lease = await begin(site, records[:2])
+    must_be(await site.log.append(lease, records[2:]), 7, "the number that is needed next")
+    must_be(list(await site.log.read(KEY)), records, "all records")
+    for after in range(-1, 8):
+        must_be(list(await site.log.read(KEY, after=after)), records[after + 1 :], f"those after {after}")
+    must_be(list(await site.log.read(KEY, after=1, limit=3)), records[2:5], "three after 1")
+
+
+@enter(WRITING, "what is appended again is not there twice")
+async def duplicates(site: Site) -> None:
+    lease = await begin(site, some(0, 5))
+    for first, count in ((0, 5), (4, 1), (0, 1), (3, 4), (0, 7)):
+        await site.log.append(lease, some(first, count))
+    must_be(await numbers(site.log), list(range(7)), "the numbers")
+
+
+@enter(WRITING, "another padding of the same event is no other event")
+async def padding(site: Site) -> None:
+    lease = await begin(site, [Record(0, "delta", b'{"delta":"a","obfuscation":"xyz","n":1.0}')])
+    await site.log.append(lease, [Record(0, "delta", b'{"delta":"a","obfuscation":"q","n":1.0}')])
+    await site.log.append(lease, [Record(0, "delta", b'{"n":1.0,"delta":"a"}')])
+    must_be((await site.log.read(KEY))[0].data, b'{"delta":"a","obfuscation":"xyz","n":1.0}', "the record that stays")
+
+
+@enter(WRITING, "another record of a number that is there is refused, and what comes with it")
+async def conflicts(site: Site) -> None:
+    lease = await begin(site, some(0, 3))
+    await must_refuse(site.log.append(lease, [*some(1, 1), *some(2, 2, text="other")]), LogConflict(2))
+    await must_refuse(site.log.append(lease, [Record(0, "delta", b"no JSON")]), LogConflict(0))
+    must_be(list(await site.log.read(KEY)), some(0, 3), "the records")
+
+
+@enter(WRITING, "a hole is refused, and the number told that is needed")
+async def gaps(site: Site) -> None:
+    lease = await begin(site)
+    await must_refuse(site.log.append(lease, some(1, 2)), LogGap(0, 1))
+    await site.log.append(lease, some(0, 3))
+    await must_refuse(site.log.append(lease, some(5, 1)), LogGap(3, 5))
+    must_be(await numbers(site.log), [0, 1, 2], "the numbers")
+
+
+@enter(WRITING, "a stream may begin at any number")
+async def beginnings(site: Site) -> None:
+    lease = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS, first_number=40)
+    must_be(lease.next_number, 40, "the number that is needed first")
+    await must_refuse(site.log.append(lease, some(41, 1)), LogGap(40, 41))
+    await site.log.append(lease, some(40, 3))
+    must_be(await numbers(site.log), [40, 41, 42], "the numbers")
+    must_be([each.sequence_number for each in await site.log.read(KEY, after=41)], [42], "those after 41")
+    again = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS, first_number=7)
+    must_be(again.next_number, 43, "the number that is needed next, for whoever goes on")
+
+
+@enter(WRITING, "nothing follows the end")
+async def ends(site: Site) -> None:
+    lease = await begin(site, some(0, 2))
+    await site.log.append(lease, some(2, 1), status="completed")
+    await must_refuse(site.log.append(lease, some(3, 1)), LogClosed(3, 3))
+    await site.log.append(lease, some(1, 2), status="failed")
+    info = await site.log.info(KEY)
+    must_be(info and (info.status, info.is_finished, info.next_number), ("completed", True, 3), "how it stands")
+
+
+@enter(WRITING, "a stream may end without a record more")
+async def bare_ends(site: Site) -> None:
+    lease = await begin(site, some(0, 2))
+    await site.log.append(lease, [], status="cancelled")
+    info = await site.log.info(KEY)
+    must_be(info and (info.status, info.next_number), ("cancelled", 2), "how it stands")
+
+
+@enter(WRITING, "streams and tenants do not see each other")
+async def tenants(site: Site) -> None:
+    keys = [KEY, OTHER, StreamKey("another", KEY.response_id)]
+    for count, key in enumerate(keys, 1):
+        await begin(site, some(0, count, text=key.tenant), key=key)
+    for count, key in enumerate(keys, 1):
+        must_be(list(await site.log.read(key)), some(0, count, text=key.tenant), f"the records of {key}")
+    await site.log.drop(KEY)
+    must_be([await numbers(site.log, key) for key in keys], [[], [0, 1], [0, 1, 2]], "what is left")
+
+
+# Writers
+
+
+@enter(WRITING, "one writer has a stream, until its lease ends")
+async def leases(site: Site) -> None:
+    first = await begin(site, some(0, 1))
+    held = await refusal(site.log.acquire(KEY, owner="two", seconds=LEASE_SECONDS))
+    if not isinstance(held, LeaseHeld) or held.owner != "one" or not 0 < held.seconds <= LEASE_SECONDS:
+        raise AssertionError(f"expected that `one` holds it, got {held!r}")
+    await site.log.renew(first, seconds=0.05)
+    await site.sleep(0.1)
+    second = await site.log.acquire(KEY, owner="two", seconds=LEASE_SECONDS)
+    must_be((second.next_number, second.epoch > first.epoch), (1, True), "the new lease")
+    await site.log.append(second, some(1, 1))
+    fenced = WriterFenced(first.epoch, second.epoch)
+    await must_refuse(site.log.append(first, some(2, 1)), fenced)
+    await must_refuse(site.log.append(first, []), fenced)
+    await must_refuse(site.log.renew(first, seconds=1), fenced)
+    await must_refuse(site.log.save_checkpoint(first, SavedCheckpoint(0, b"")), fenced)
+    await site.log.release(first)
+    await site.log.append(second, some(2, 1))
+    must_be(await numbers(site.log), [0, 1, 2], "the numbers")
+
+
+@enter(WRITING, "a writer that comes again is another one")
+async def again(site: Site) -> None:
+    first = await begin(site)
+    second = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS)
+    await must_refuse(site.log.append(first, some(0, 1)), WriterFenced(first.epoch, second.epoch))
+
+
+@enter(WRITING, "a lease that was let go of is free at once")
+async def released(site: Site) -> None:
+    first = await begin(site)
+    await site.log.release(first)
+    second = await site.log.acquire(KEY, owner="two", seconds=LEASE_SECONDS)
+    must_be(second.epoch > first.epoch, True, "whether the epoch rose")
+
+
+@enter(WRITING, "the epoch rises, though the stream was dropped")
+async def epochs(site: Site) -> None:
+    first = await begin(site)
+    await site.log.drop(KEY)
+    await site.sleep(0.01)
+    second = await begin(site, some(0, 1), owner="two")
+    await must_refuse(site.log.append(first, some(1, 1)), WriterFenced(first.epoch, second.epoch))
+
+
+@enter(WRITING, "an append is refused for the first reason of four")
+async def order_of_refusals(site: Site) -> None:
+    old = await begin(site, some(0, 2))
+    lease = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS)
+    await site.log.append(lease, [], status="completed")
+    await must_refuse(site.log.append(old, some(9, 1)), WriterFenced(old.epoch, lease.epoch))
+    await must_refuse(site.log.append(lease, some(9, 1)), LogGap(2, 9))
+    await must_refuse(site.log.append(lease, some(1, 2, text="other")), LogConflict(1))
+    await must_refuse(site.log.append(lease, some(1, 2)), LogClosed(2, 2))
+
+
+@enter(WRITING, "of writers that race for a number, one wins")
+async def races(site: Site) -> None:
+    won: list[str] = []
+
+    async def write(owner: str) -> None:
+        for number in range(20):
+            try:
+                lease = await site.log.acquire(KEY, owner=owner, seconds=0.0)
+                if lease.next_number <= number:
+                    await site.log.append(lease, [Record(number, "delta", owner.encode())])
+                    won.append(f"{number} {owner}")
+            except (LeaseHeld, WriterFenced, LogConflict, LogGap):
+                pass  # another one was faster
+
+    async with anyio.create_task_group() as tasks:
+        for writer in range(8):
+            tasks.start_soon(write, f"writer {writer}")
+    must_be(await numbers(site.log), list(range(20)), "the numbers")
+    there = [f"{each.sequence_number} {each.data.decode()}" for each in await site.log.read(KEY)]
+    must_be(sorted(won), sorted(there), "who won which number")

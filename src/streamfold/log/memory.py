@@ -1,0 +1,203 @@
+"""A log in the memory of one process: for tests, and where nothing need outlive it.
+
+In      records
+Out     the records again
+Units   sequence numbers, seconds since 1970
+Errors  LogError and its kinds
+Source  docs/reference/log.md
+
+No method waits for anything in the middle, so each is one atomic step.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from time import time
+
+from attrs import define, field
+
+from streamfold.errors import LeaseHeld, LogGap, LogUnusable, UnknownStream, WriterFenced
+from streamfold.log.append import Head, new_records, next_epoch, require_series
+from streamfold.log.log import Durability, EventLog, Lease, SavedCheckpoint, StreamInfo, Watch
+from streamfold.log.record import Record, StreamKey
+from streamfold.log.watchers import Watchers
+
+__all__ = ["MemoryLog"]
+
+
+@define
+class _Stream:
+    first_number: int
+    created_at: float
+    epoch: int = 0
+    owner: str = ""
+    lease_expires_at: float = 0.0
+    records: list[Record] = field(factory=list[Record])
+    status: str | None = None
+    is_cancel_requested: bool = False
+    expires_at: float | None = None
+    checkpoints: dict[int, bytes] = field(factory=dict[int, bytes])
+
+    @property
+    def next_number(self) -> int:
+        return self.first_number + len(self.records)
+
+    def between(self, first: int, beyond: int) -> list[Record]:
+        return self.records[max(0, first - self.first_number) : max(0, beyond - self.first_number)]
+
+
+class MemoryLog(EventLog):
+    """Streams as lists. clock: seconds since 1970."""
+
+    durability = Durability.MEMORY
+
+    def __init__(self, *, clock: Callable[[], float] = time) -> None:
+        self._clock = clock
+        self._streams: dict[StreamKey, _Stream] = {}
+        self._watchers = Watchers()
+        self._is_closed = False
+
+    async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
+        """See EventLog."""
+        self._require_open()
+        now = self._clock()
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = _Stream(first_number, created_at=now)
+        if stream.owner not in {"", owner} and stream.lease_expires_at > now:
+            raise LeaseHeld(stream.owner, stream.lease_expires_at - now)
+        stream.epoch = next_epoch(stream.epoch, now=now)
+        stream.owner, stream.lease_expires_at = owner, now + seconds
+        return Lease(key, owner, stream.epoch, stream.next_number, stream.lease_expires_at)
+
+    async def renew(self, lease: Lease, *, seconds: float) -> Lease:
+        """See EventLog."""
+        stream = self._written_by(lease)
+        stream.lease_expires_at = self._clock() + seconds
+        return Lease(lease.key, lease.owner, lease.epoch, stream.next_number, stream.lease_expires_at)
+
+    async def release(self, lease: Lease) -> None:
+        """See EventLog."""
+        self._require_open()
+        stream = self._streams.get(lease.key)
+        if stream is not None and stream.epoch == lease.epoch:
+            stream.owner, stream.lease_expires_at = "", 0.0
+
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        """See EventLog."""
+        self._require_open()
+        require_series(records)
+        stream = self._stream(lease.key)
+        head = Head(stream.next_number, stream.epoch, stream.status is not None)
+        stream.records += new_records(head, records, epoch=lease.epoch, stored=stream.between)
+        if status is not None and stream.status is None:
+            stream.status = status
+        self._watchers.tell([lease.key])
+        return stream.next_number
+
+    async def info(self, key: StreamKey) -> StreamInfo | None:
+        """See EventLog."""
+        self._require_open()
+        stream = self._streams.get(key)
+        return None if stream is None else _info(key, stream)
+
+    async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
+        """See EventLog."""
+        self._require_open()
+        stream = self._streams.get(key)
+        if stream is None:
+            return []
+        first = stream.first_number if after is None else max(stream.first_number, after + 1)
+        return stream.between(first, first + limit)
+
+    def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
+        """See EventLog."""
+        return self._watchers.watch(key)
+
+    async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
+        """See EventLog."""
+        self._require_open()
+        found = sorted(key.response_id for key in self._streams if key.tenant == tenant)
+        begin = 0 if after is None else bisect_right(found, after)
+        keys = [StreamKey(tenant, each) for each in found[begin : begin + limit]]
+        return [_info(key, self._streams[key]) for key in keys]
+
+    async def request_cancel(self, key: StreamKey) -> None:
+        """See EventLog."""
+        self._require_open()
+        self._stream(key).is_cancel_requested = True
+        self._watchers.tell([key])
+
+    async def save_checkpoint(self, lease: Lease, checkpoint: SavedCheckpoint) -> None:
+        """See EventLog."""
+        stream = self._written_by(lease)
+        if checkpoint.cursor >= stream.next_number:
+            raise LogGap(stream.next_number, checkpoint.cursor)
+        stream.checkpoints[checkpoint.cursor] = checkpoint.data
+
+    async def checkpoint(self, key: StreamKey, *, at: int | None = None) -> SavedCheckpoint | None:
+        """See EventLog."""
+        self._require_open()
+        stream = self._streams.get(key)
+        saved = {} if stream is None else stream.checkpoints
+        cursor = max((each for each in saved if at is None or each <= at), default=None)
+        return None if cursor is None else SavedCheckpoint(cursor, saved[cursor])
+
+    async def retain(self, key: StreamKey, *, until: float | None) -> None:
+        """See EventLog."""
+        self._require_open()
+        self._stream(key).expires_at = until
+
+    async def expire(self, *, limit: int = 100) -> int:
+        """See EventLog."""
+        self._require_open()
+        now = self._clock()
+        over = [
+            key for key, stream in self._streams.items() if stream.expires_at is not None and stream.expires_at <= now
+        ]
+        for key in over[:limit]:
+            await self.drop(key)
+        return len(over[:limit])
+
+    async def drop(self, key: StreamKey) -> bool:
+        """See EventLog."""
+        self._require_open()
+        was_there = self._streams.pop(key, None) is not None
+        self._watchers.tell([key])
+        return was_there
+
+    async def aclose(self) -> None:
+        """See EventLog."""
+        self._is_closed = True
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise LogUnusable("the log in memory", "it was closed before")
+
+    def _stream(self, key: StreamKey) -> _Stream:
+        stream = self._streams.get(key)
+        if stream is None:
+            raise UnknownStream(key.tenant, key.response_id)
+        return stream
+
+    def _written_by(self, lease: Lease) -> _Stream:
+        self._require_open()
+        stream = self._stream(lease.key)
+        if stream.epoch != lease.epoch:
+            raise WriterFenced(lease.epoch, stream.epoch)
+        return stream
+
+
+def _info(key: StreamKey, stream: _Stream) -> StreamInfo:
+    return StreamInfo(
+        key=key,
+        first_number=stream.first_number,
+        next_number=stream.next_number,
+        epoch=stream.epoch,
+        owner=stream.owner,
+        lease_expires_at=stream.lease_expires_at,
+        status=stream.status,
+        is_cancel_requested=stream.is_cancel_requested,
+        created_at=stream.created_at,
+        expires_at=stream.expires_at,
+    )

@@ -1,0 +1,110 @@
+"""Telling the other processes of this machine that a log grew.
+
+In      the path of the log's file
+Out     a datagram to each process that listens; a callback where one came
+Units   none
+Errors  none: a wake that does not come makes a reader late, and nothing else
+Source  decision 0013
+
+Each process that listens has a socket in a folder of the log's own, among the temporary files of its user, for a
+socket's path may have no more than about 100 characters. Where there are no such sockets, nobody is told.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from select import select
+from tempfile import gettempdir
+from threading import Thread
+from uuid import uuid4
+
+__all__ = ["Listener", "Teller"]
+
+WAKE = b"w"
+
+
+def folder_of(path: Path) -> Path:
+    """Where the listeners of this log have their sockets."""
+    name = sha256(os.fsencode(path.resolve())).hexdigest()[:16]
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    return Path(gettempdir()) / f"streamfold-{user}-{name}"
+
+
+def new_socket() -> socket.socket | None:
+    """One for datagrams; None where the system has none."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if hasattr(socket, "AF_UNIX") else None
+
+
+class Teller:
+    """Tells whoever listens. own: the address of our own listener, who is told in another way."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder = folder_of(path)
+        self._socket = new_socket()
+        self.own: Path | None = None
+        if self._socket is not None:
+            self._socket.setblocking(False)
+
+    def tell(self) -> None:
+        """The log grew."""
+        if self._socket is None or not self._folder.exists():
+            return
+        with suppress(OSError):  # the folder is another user's, or gone by now
+            for address in self._folder.iterdir():
+                if address != self.own:
+                    self._tell(self._socket, address)
+
+    def _tell(self, teller: socket.socket, address: Path) -> None:
+        try:
+            teller.sendto(WAKE, str(address))
+        except ConnectionRefusedError:
+            if address.is_socket():  # left behind by a process that was killed
+                address.unlink()
+        except BlockingIOError:
+            pass  # it is full, so a wake is on its way
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if self._socket is not None:
+            self._socket.close()
+
+
+class Listener:
+    """A thread that listens. heard: called in that thread for each wake. address: None where nobody can listen."""
+
+    def __init__(self, path: Path, heard: Callable[[], object]) -> None:
+        self._heard = heard
+        self._stop, self._stopped = socket.socketpair()
+        self.address: Path | None = folder_of(path) / f"{os.getpid()}-{uuid4().hex[:8]}"
+        self._socket = new_socket()
+        try:
+            self.address.parent.mkdir(mode=0o700, exist_ok=True)
+            if self._socket is not None:
+                self._socket.bind(str(self.address))
+        except OSError:  # the folder is another user's: this reader is late, and nothing else
+            self.address = None
+        self._thread = Thread(target=self._listen, name="streamfold wake", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and remove the socket."""
+        self._stop.close()
+        self._thread.join()
+        self._stopped.close()
+        if self._socket is not None:
+            self._socket.close()
+        if self.address is not None:
+            with suppress(OSError):
+                self.address.unlink()
+                self.address.parent.rmdir()  # if we were the last
+
+    def _listen(self) -> None:
+        heard = self._socket
+        if heard is None or self.address is None:
+            return
+        while self._stopped not in select([heard, self._stopped], [], [])[0]:
+            heard.recv(1)
+            self._heard()

@@ -1,0 +1,190 @@
+"""Engines that break one promise each: what shows that a check can fail."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from anyio.lowlevel import checkpoint
+
+from streamfold.errors import LogConflict, LogGap
+from streamfold.log import EventLog, Lease, MemoryLog, Record, SavedCheckpoint, StreamInfo, StreamKey
+
+
+class InventsStreams(MemoryLog):
+    async def info(self, key: StreamKey) -> StreamInfo | None:
+        return await super().info(key) or StreamInfo(key=key, first_number=0, next_number=0, epoch=1)
+
+
+class Trims(MemoryLog):
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        cut = [Record(each.sequence_number, each.name, each.data.strip()) for each in records]
+        return await super().append(lease, cut, status=status)
+
+
+class AppendsTwice(MemoryLog):
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        stream = self._stream(lease.key)
+        stream.records += [Record(stream.next_number + n, each.name, each.data) for n, each in enumerate(records)]
+        return stream.next_number
+
+
+class ComparesBytes(MemoryLog):
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        for each in records:
+            for there in await self.read(lease.key, after=each.sequence_number - 1, limit=1):
+                if there != each:
+                    raise LogConflict(each.sequence_number)
+        return await super().append(lease, records, status=status)
+
+
+class LooksThenWrites(MemoryLog):
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        stream = self._stream(lease.key)
+        new = [each for each in records if each.sequence_number >= stream.next_number]
+        await checkpoint()
+        stream.records += new
+        return stream.next_number
+
+
+class WritesBeforeItLooks(MemoryLog):
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        next_number = self._stream(lease.key).next_number
+        new = [each for each in records if each.sequence_number >= next_number]
+        if new and new[0].sequence_number == next_number:
+            await super().append(lease, new, status=status)
+        return await super().append(lease, records, status=status)
+
+
+class LeavesHoles(MemoryLog):
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        try:
+            return await super().append(lease, records, status=status)
+        except LogGap as gap:
+            moved = [Record(gap.next_number + n, each.name, each.data) for n, each in enumerate(records)]
+            return await super().append(lease, moved, status=status)
+
+
+class BeginsAtZero(MemoryLog):
+    async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
+        return await super().acquire(key, owner=owner, seconds=seconds)
+
+
+class NeverEnds(MemoryLog):
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        return await super().append(lease, records)
+
+
+class OneForAll(MemoryLog):
+    def _stream(self, key: StreamKey) -> Any:
+        return super()._stream(StreamKey("tenant", key.response_id))
+
+    async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
+        return await super().read(StreamKey("tenant", key.response_id), after=after, limit=limit)
+
+
+class FencesNobody(MemoryLog):
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        stream = self._stream(lease.key)
+        current = Lease(lease.key, lease.owner, stream.epoch, lease.next_number, lease.expires_at)
+        return await super().append(current, records, status=status)
+
+
+class LeasesToAll(MemoryLog):
+    async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
+        if key in self._streams:
+            self._streams[key].owner = ""
+        return await super().acquire(key, owner=owner, seconds=seconds, first_number=first_number)
+
+
+class KeepsLeases(MemoryLog):
+    async def release(self, lease: Lease) -> None:
+        pass
+
+
+class CountsEpochs(MemoryLog):
+    async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
+        lease = await super().acquire(key, owner=owner, seconds=seconds, first_number=first_number)
+        self._streams[key].epoch = 1
+        return Lease(key, owner, 1, lease.next_number, lease.expires_at)
+
+
+class ClosedFirst(MemoryLog):
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        stream = self._stream(lease.key)
+        if records and stream.status is not None and lease.epoch == stream.epoch:
+            records = [Record(stream.next_number, "late", b"")]
+        return await super().append(lease, records, status=status)
+
+
+class RepeatsToTails(MemoryLog):
+    has_repeated = False
+
+    async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
+        found = await super().read(key, after=after, limit=limit)
+        if found and not self.has_repeated:
+            self.has_repeated = True
+            return [found[0], *found]
+        return found
+
+
+class ForgetsAndDenies(MemoryLog):
+    async def drop(self, key: StreamKey) -> bool:
+        self._stream(key).records.clear()
+        return True
+
+
+class HearsNoCancel(MemoryLog):
+    async def request_cancel(self, key: StreamKey) -> None:
+        self._stream(key)
+        self._watchers.tell([key])
+
+
+class KeepsFirstCheckpoint(MemoryLog):
+    async def save_checkpoint(self, lease: Lease, checkpoint: SavedCheckpoint) -> None:
+        if await self.checkpoint(lease.key) is None:
+            await super().save_checkpoint(lease, checkpoint)
+
+
+class ListsAll(MemoryLog):
+    async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
+        found = [await self.info(key) for key in self._streams]
+        return [each for each in found if each is not None and (after is None or each.key.response_id > after)]
+
+
+class DropsAll(MemoryLog):
+    async def expire(self, *, limit: int = 100) -> int:
+        for key in list(self._streams):
+            await self.drop(key)
+        return 1
+
+
+class NeverCloses(MemoryLog):
+    async def aclose(self) -> None:
+        pass
+
+
+# Which check finds which engine out.
+BROKEN: dict[str, type[EventLog]] = {
+    "there is no stream before it is acquired": InventsStreams,
+    "records come back as they were, from any number on": Trims,
+    "what is appended again is not there twice": AppendsTwice,
+    "another padding of the same event is no other event": ComparesBytes,
+    "another record of a number that is there is refused, and what comes with it": WritesBeforeItLooks,
+    "a hole is refused, and the number told that is needed": LeavesHoles,
+    "a stream may begin at any number": BeginsAtZero,
+    "nothing follows the end": NeverEnds,
+    "a stream may end without a record more": NeverEnds,
+    "streams and tenants do not see each other": OneForAll,
+    "one writer has a stream, until its lease ends": LeasesToAll,
+    "a writer that comes again is another one": FencesNobody,
+    "a lease that was let go of is free at once": KeepsLeases,
+    "the epoch rises, though the stream was dropped": CountsEpochs,
+    "an append is refused for the first reason of four": ClosedFirst,
+    "of writers that race for a number, one wins": LooksThenWrites,
+    "a tail gives every record once, and ends with the stream": RepeatsToTails,
+    "a tail of a stream that is dropped says so": ForgetsAndDenies,
+    "a cancel reaches whoever waits for it": HearsNoCancel,
+    "the newest checkpoint that is not behind a number": KeepsFirstCheckpoint,
+    "a tenant's streams are listed page by page": ListsAll,
+    "what may be dropped is dropped, and nothing else": DropsAll,
+    "a log that was closed says so": NeverCloses,
+}

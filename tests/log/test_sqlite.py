@@ -1,0 +1,234 @@
+"""SqliteLog: its file, what can be wrong with one, its other processes, and what a group of appends shares."""
+
+import os
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from streamfold.errors import LogConflict, LogGap, LogUnusable
+from streamfold.log import Record, SqliteLog, StreamKey, tail
+from streamfold.log.wake import folder_of
+from tests.log.crash import Tally, run
+
+pytestmark = pytest.mark.anyio
+
+KEY = StreamKey("tenant", "resp_1")
+
+
+def some(first: int, count: int) -> list[Record]:
+    return [Record(number, "delta", b'{"n":%d}' % number) for number in range(first, first + count)]
+
+
+async def fill(path: Path, count: int = 10) -> None:
+    async with SqliteLog(path) as log:
+        lease = await log.acquire(KEY, owner="one", seconds=30)
+        await log.append(lease, some(0, count))
+        await log.release(lease)
+
+
+async def numbers(path: Path) -> list[int]:
+    async with SqliteLog(path) as log:
+        return [each.sequence_number for each in await log.read(KEY)]
+
+
+# The file
+
+
+async def test_what_was_appended_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
+    await fill(tmp_path / "log.db")
+    assert await numbers(tmp_path / "log.db") == list(range(10))
+
+
+async def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:
+    await fill(tmp_path / "log.db")
+    async with SqliteLog(tmp_path / "log.db") as log:
+        await log.info(KEY)
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+    assert {mode & 0o077 for mode in modes.values()} == {0}, modes
+
+
+async def test_the_write_ahead_log_does_not_grow_for_ever(tmp_path: Path) -> None:
+    async with SqliteLog(tmp_path / "log.db") as log:
+        lease = await log.acquire(KEY, owner="one", seconds=30)
+        most = 0
+        for number in range(60):
+            await log.append(lease, [Record(number, "delta", os.urandom(500_000))])
+            most = max(most, (tmp_path / "log.db-wal").stat().st_size)
+    assert most < 20_000_000
+    assert not (tmp_path / "log.db-wal").exists()
+
+
+async def test_what_is_dropped_gives_its_room_back(tmp_path: Path) -> None:
+    async with SqliteLog(tmp_path / "log.db") as log:
+        lease = await log.acquire(KEY, owner="one", seconds=30)
+        await log.append(lease, [Record(0, "delta", os.urandom(5_000_000))])
+        await log.drop(KEY)
+    assert (tmp_path / "log.db").stat().st_size < 200_000
+
+
+# What can be wrong with it
+
+
+def another_database(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE photo (id INTEGER)")
+    connection.close()
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "a directory": (lambda path: path.mkdir(), "it is a directory; name a file in it"),
+    "no database": (lambda path: path.write_bytes(b"hello " * 1000), "it is no SQLite database"),
+    "another program's": (another_database, "it is a database of another program"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_file_that_is_no_log_is_refused_and_left_as_it_is(what: str, tmp_path: Path) -> None:
+    make, words = BAD[what]
+    path = tmp_path / "log.db"
+    make(path)
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(LogUnusable, match=words) as caught:
+        SqliteLog(path)
+    assert caught.value.where == str(path)
+    assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LogUnusable, match="it cannot be opened: No such file or directory"):
+        SqliteLog(tmp_path / "nowhere" / "log.db")
+
+
+async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    await fill(tmp_path / "log.db")
+    connection = sqlite3.connect(tmp_path / "log.db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(LogUnusable, match="it has schema 99, and this streamfold knows 1; use the newer streamfold"):
+        SqliteLog(tmp_path / "log.db")
+
+
+async def test_a_flipped_bit_in_a_record_is_never_read_as_another_event(tmp_path: Path) -> None:
+    await fill(tmp_path / "log.db")
+    connection = sqlite3.connect(tmp_path / "log.db")
+    connection.execute("UPDATE event SET data = ? WHERE data = ?", (b'{"n":7}', b'{"n":5}'))
+    connection.commit()
+    connection.close()
+    async with SqliteLog(tmp_path / "log.db") as log:
+        with pytest.raises(LogUnusable, match="record 5 is damaged"):
+            await log.read(KEY)
+        assert len(await log.read(KEY, after=5)) == 4
+
+
+async def test_a_file_that_was_cut_short_is_told(tmp_path: Path) -> None:
+    await fill(tmp_path / "log.db", 5_000)
+    data = (tmp_path / "log.db").read_bytes()
+    (tmp_path / "log.db").write_bytes(data[: len(data) // 2])
+    with pytest.raises(LogUnusable, match=r"damaged|no SQLite database"):
+        async with SqliteLog(tmp_path / "log.db") as log:
+            await log.read(KEY, limit=5_000)
+
+
+async def test_a_disk_without_room_is_told_and_nothing_is_half_written(tmp_path: Path) -> None:
+    async with SqliteLog(tmp_path / "log.db") as log:
+        lease = await log.acquire(KEY, owner="one", seconds=30)
+        await log.append(lease, some(0, 3))
+        pages = log._written.execute("PRAGMA page_count").fetchone()[0]
+        log._written.execute(f"PRAGMA max_page_count = {pages + 2}")
+        with pytest.raises(LogUnusable, match="the disk is full; nothing was written"):
+            await log.append(lease, [Record(3, "delta", os.urandom(100_000))])
+        log._written.execute("PRAGMA max_page_count = 1000000")
+        assert [each.sequence_number for each in await log.read(KEY)] == [0, 1, 2]
+        assert await log.append(lease, some(3, 1)) == 4
+
+
+# A group
+
+
+async def test_an_append_that_is_refused_refuses_itself_alone(tmp_path: Path) -> None:
+    keys = [StreamKey("tenant", f"resp_{number}") for number in range(8)]
+    refused: list[object] = []
+    async with SqliteLog(tmp_path / "log.db") as log:
+        leases = [await log.acquire(key, owner="one", seconds=30) for key in keys]
+
+        async def write(place: int) -> None:
+            for number in range(20):
+                try:
+                    await log.append(leases[place], some(number + (number == 10 and place % 2), 1))
+                except (LogGap, LogConflict) as error:
+                    refused.append((place, type(error)))
+                    await log.append(leases[place], some(number, 1))
+
+        async with anyio.create_task_group() as tasks:
+            for place in range(8):
+                tasks.start_soon(write, place)
+        found = [[each.sequence_number for each in await log.read(key)] for key in keys]
+    assert found == [list(range(20))] * 8
+    assert sorted(refused, key=str) == [(place, LogGap) for place in (1, 3, 5, 7)]
+
+
+async def test_who_is_cancelled_while_an_append_is_written_can_send_it_again(tmp_path: Path) -> None:
+    async with SqliteLog(tmp_path / "log.db") as log:
+        lease = await log.acquire(KEY, owner="one", seconds=30)
+        for number in range(20):
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await log.append(lease, some(number, 1))
+            assert await log.append(lease, some(number, 1)) == number + 1
+    assert await numbers(tmp_path / "log.db") == list(range(20))
+
+
+# Other processes
+
+WRITER = """
+import anyio, sys
+from streamfold.log import Record, SqliteLog, StreamKey
+
+async def main(path):
+    async with SqliteLog(path) as log:
+        lease = await log.acquire(StreamKey("tenant", "resp_1"), owner="another process", seconds=0)
+        for number in range(200):
+            await log.append(lease, [Record(number, "delta", b'{"n":%d}' % number)])
+        await log.append(lease, [], status="completed")
+
+anyio.run(main, sys.argv[1])
+"""
+
+
+async def test_a_tail_is_woken_by_another_process(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with SqliteLog(path) as log:
+        await log.acquire(KEY, owner="", seconds=0)
+        with anyio.fail_after(30):
+            # So long between two looks that only a wake can bring it.
+            async with tail(log, KEY, safety_seconds=3600) as records:
+                with subprocess.Popen([sys.executable, "-c", WRITER, str(path)]) as other:
+                    got = [each.sequence_number async for each in records]
+                    assert other.wait() == 0
+    assert got == list(range(200))
+    assert not folder_of(path).exists()
+
+
+def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
+    """A few of the kills that `make crash` does."""
+    tally = run(tmp_path / "log.db", kills=12, seed=1, tally=Tally())
+    assert (tally.kills, tally.lost, tally.damaged) == (12, 0, 0)
+    assert tally.there >= tally.acknowledged > 100
+
+
+async def test_a_socket_that_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with SqliteLog(path) as log:
+        async with tail(log, KEY):
+            left = folder_of(path) / "1-dead"
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+                listener.bind(str(left))
+            await log.acquire(KEY, owner="one", seconds=1)
+            assert not left.exists()

@@ -1,0 +1,77 @@
+"""Teller and Listener: who hears that a log grew, and who need not be there."""
+
+import socket
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from streamfold.log.wake import Listener, Teller, folder_of
+
+SOON_SECONDS = 10
+
+
+def test_whoever_listens_is_told_but_not_the_one_that_told(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    ours, theirs = Event(), Event()
+    teller = Teller(path)
+    listeners = [Listener(path, ours.set), Listener(path, theirs.set)]
+    teller.own = listeners[0].address
+    teller.tell()
+    assert theirs.wait(SOON_SECONDS)
+    for each in listeners:
+        each.close()
+    teller.close()
+    assert not ours.is_set()
+    assert not folder_of(path).exists()
+
+
+def test_nobody_need_listen(tmp_path: Path) -> None:
+    teller = Teller(tmp_path / "log.db")
+    teller.tell()
+    teller.close()
+
+
+def test_one_that_does_not_read_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    teller = Teller(path)
+    folder_of(path).mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full:
+        full.bind(str(folder_of(path) / "1-full"))
+        for _ in range(5_000):
+            teller.tell()
+    (folder_of(path) / "1-full").unlink()
+    folder_of(path).rmdir()
+    teller.close()
+
+
+def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    folder_of(path).mkdir(mode=0o700)
+    other = folder_of(path) / "other"
+    other.write_text("x")
+    teller = Teller(path)
+    teller.tell()
+    teller.close()
+    assert other.read_text() == "x"
+    other.unlink()
+    folder_of(path).rmdir()
+
+
+def test_a_folder_that_is_not_ours_makes_a_reader_late_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log.db"
+    monkeypatch.setattr("streamfold.log.wake.gettempdir", lambda: str(tmp_path / "nowhere"))
+    listener = Listener(path, lambda: None)
+    assert listener.address is None
+    listener.close()
+
+
+def test_a_system_without_such_sockets_tells_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.db"
+    monkeypatch.setattr("streamfold.log.wake.new_socket", lambda: None)
+    listener, teller = Listener(path, lambda: None), Teller(path)
+    teller.tell()
+    teller.close()
+    listener.close()
