@@ -16,6 +16,7 @@ from streamfold.errors import LogConflict, LogGap, LogUnusable
 from streamfold.log import Record, SqliteLog, StreamKey, tail
 from streamfold.log.wake import folder_of
 from tests.log.crash import Tally, run
+from tests.log.race import race
 
 pytestmark = pytest.mark.anyio
 
@@ -221,6 +222,15 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
     tally = run(tmp_path / "log.db", kills=12, seed=1, tally=Tally())
     assert (tally.kills, tally.lost, tally.damaged) == (12, 0, 0)
     assert tally.there >= tally.acknowledged > 100
+
+
+async def test_no_number_is_won_twice_by_processes_that_race_for_it(tmp_path: Path) -> None:
+    won, fenced = race(tmp_path / "log.db", processes=8, numbers=400)
+    async with SqliteLog(tmp_path / "log.db") as log:
+        there = {each.sequence_number: each.name for each in await log.read(KEY)}
+    assert {number: name for name, numbers in won.items() for number in numbers} == there
+    assert sum(map(len, won.values())) == len(there) == 400
+    assert fenced > 0
 
 
 async def test_a_socket_that_a_killed_process_left_is_removed(tmp_path: Path) -> None:

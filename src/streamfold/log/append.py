@@ -19,7 +19,7 @@ from msgspec.json import Decoder
 from streamfold.errors import InvalidArgument, LogClosed, LogConflict, LogGap, WriterFenced
 from streamfold.log.record import Record
 
-__all__ = ["Head", "new_records", "next_epoch", "require_series", "says_the_same"]
+__all__ = ["Head", "new_records", "next_epoch", "require_beginning", "require_series", "says_the_same"]
 
 PADDING = "obfuscation"  # of any length, and another one for each reader of the same event
 
@@ -41,6 +41,15 @@ def next_epoch(epoch: int, *, now: float) -> int:
     now: seconds since 1970.
     """
     return max(epoch + 1, int(now * 1000))
+
+
+def require_beginning(first_number: int) -> None:
+    """A stream begins at 0 or later.
+
+    Raises: InvalidArgument.
+    """
+    if first_number < 0:
+        raise InvalidArgument("first_number", f"must be 0 or more, got {first_number}")
 
 
 def require_series(records: Sequence[Record]) -> None:

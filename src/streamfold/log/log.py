@@ -111,7 +111,7 @@ class EventLog(ABC):
         """Become the writer of a stream, which is made if there is none; again by the same owner: go on as such.
 
         Every other writer is fenced from then on. first_number: of the first record, for a stream that is made.
-        Raises: LeaseHeld while another owner's lease lasts.
+        Raises: LeaseHeld while another owner's lease lasts; InvalidArgument for a first number below 0.
         """
 
     @abstractmethod
@@ -131,7 +131,8 @@ class EventLog(ABC):
 
         status: how the response ended: with these records the stream is finished.
         Returns: the number that is needed next.
-        Raises: WriterFenced, LogGap, LogConflict, LogClosed, UnknownStream; nothing was written then.
+        Raises: WriterFenced, LogGap, LogConflict, LogClosed, UnknownStream; InvalidArgument for records that do not
+        follow one another. Nothing was written then.
         """
 
     # Reading

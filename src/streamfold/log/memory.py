@@ -17,7 +17,7 @@ from time import time
 from attrs import define, field
 
 from streamfold.errors import LeaseHeld, LogGap, LogUnusable, UnknownStream, WriterFenced
-from streamfold.log.append import Head, new_records, next_epoch, require_series
+from streamfold.log.append import Head, new_records, next_epoch, require_beginning, require_series
 from streamfold.log.log import Durability, EventLog, Lease, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.watchers import Watchers
@@ -60,6 +60,7 @@ class MemoryLog(EventLog):
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
         """See EventLog."""
         self._require_open()
+        require_beginning(first_number)
         now = self._clock()
         stream = self._streams.get(key)
         if stream is None:

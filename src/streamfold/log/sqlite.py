@@ -21,8 +21,9 @@ from time import time
 from anyio import CancelScope
 from anyio.to_thread import run_sync
 
+from streamfold.errors import LogUnusable
 from streamfold.log import rows
-from streamfold.log.append import require_series
+from streamfold.log.append import require_beginning, require_series
 from streamfold.log.log import Durability, EventLog, Lease, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.sqlite_file import Lock, connect, explain, make
@@ -62,6 +63,7 @@ class SqliteLog(EventLog):
 
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
         """See EventLog."""
+        require_beginning(first_number)
         return await self._write(
             lambda: rows.acquire(
                 self._written, key, owner=owner, seconds=seconds, first_number=first_number, now=self._clock()
@@ -176,6 +178,8 @@ class SqliteLog(EventLog):
                     self._written.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as error:
             raise explain(self._path, error) from error
+        except OSError as error:  # as on a network's file system that has no locks
+            raise LogUnusable(str(self._path), f"its lock cannot be held: {error.strerror}") from error
         self._teller.tell()
 
     @contextmanager

@@ -8,7 +8,7 @@ Source  docs/reference/log.md
 
 import anyio
 
-from streamfold.errors import LeaseHeld, LogClosed, LogConflict, LogGap, UnknownStream, WriterFenced
+from streamfold.errors import InvalidArgument, LeaseHeld, LogClosed, LogConflict, LogGap, UnknownStream, WriterFenced
 from streamfold.log.contract.site import (
     KEY,
     LEASE_SECONDS,
@@ -94,11 +94,16 @@ async def gaps(site: Site) -> None:
     await must_refuse(site.log.append(lease, some(1, 2)), LogGap(0, 1))
     await site.log.append(lease, some(0, 3))
     await must_refuse(site.log.append(lease, some(5, 1)), LogGap(3, 5))
+    torn = [*some(3, 1), *some(5, 1)]
+    await must_refuse(site.log.append(lease, torn), InvalidArgument("records", "must follow one another: 3, then 5"))
     must_be(await numbers(site.log), [0, 1, 2], "the numbers")
 
 
 @enter(WRITING, "a stream may begin at any number")
 async def beginnings(site: Site) -> None:
+    wrong = site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS, first_number=-1)
+    await must_refuse(wrong, InvalidArgument("first_number", "must be 0 or more, got -1"))
+    must_be(await site.log.info(KEY), None, "what is known of it")
     lease = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS, first_number=40)
     must_be(lease.next_number, 40, "the number that is needed first")
     await must_refuse(site.log.append(lease, some(41, 1)), LogGap(40, 41))

@@ -1,0 +1,161 @@
+"""Tails that catch up and go on live, in random orders of everything else: `python -m tests.log.handover --runs 100000`.
+
+In      how many runs, a seed
+Out     a line that counts holes, repeats and hangs; exit status 1 where there was one, with its Story
+Units   runs; steps of the event loop
+
+A Story is small enough to be read: what is appended between which pauses, and from where each tail begins.
+"""
+
+import argparse
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from random import Random
+
+import anyio
+from anyio.lowlevel import checkpoint
+from attrs import frozen
+
+from streamfold.log import MemoryLog, Record, StreamInfo, StreamKey, Watch, tail
+
+KEY = StreamKey("tenant", "resp_1")
+SOON_SECONDS = 10
+
+
+@frozen
+class Story:
+    """runs: how many records each append brings; 0 for a writer that begins anew. afters: where each tail begins.
+
+    pauses: how often others go first at each step, in turn. is_ended_with_last: the end comes with the last records.
+    loses_wakes: no tail is told of anything.
+    """
+
+    runs: tuple[int, ...]
+    afters: tuple[int, ...]
+    pauses: tuple[int, ...]
+    is_ended_with_last: bool
+    loses_wakes: bool
+
+
+class Slow(MemoryLog):
+    """A log that lets others go first at each of its steps, as often as it is told."""
+
+    def __init__(self, pauses: tuple[int, ...], *, loses_wakes: bool) -> None:
+        super().__init__()
+        self._pauses = pauses
+        self._steps = 0
+        self._loses_wakes = loses_wakes
+
+    async def pause(self) -> None:
+        self._steps += 1
+        for _ in range(self._pauses[self._steps % len(self._pauses)]):
+            await checkpoint()
+
+    async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
+        await self.pause()
+        found = await super().read(key, after=after, limit=limit)
+        await self.pause()
+        return found
+
+    async def info(self, key: StreamKey) -> StreamInfo | None:
+        await self.pause()
+        found = await super().info(key)
+        await self.pause()
+        return found
+
+    def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
+        return self._losing(super().watch(key))
+
+    @asynccontextmanager
+    async def _losing(self, watching: AbstractAsyncContextManager[Watch]) -> AsyncGenerator[Watch, None]:
+        async with watching as watch:
+            yield Impatient(watch) if self._loses_wakes else watch
+
+
+class Impatient(Watch):
+    """Nobody tells it anything: it looks again by itself."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    async def wait(self, *, seconds: float) -> None:
+        await checkpoint()
+
+
+async def write(log: Slow, story: Story) -> int:
+    number = 0
+    lease = await log.acquire(KEY, owner="one", seconds=30)
+    for place, run in enumerate(story.runs):
+        await log.pause()
+        if run == 0:  # the writer begins anew, and sends the last one again
+            lease = await log.acquire(KEY, owner="one", seconds=30)
+            number = max(0, number - 1)
+            run = 1
+        records = [Record(each, "delta", b"%d" % each) for each in range(number, number + run)]
+        is_last = place == len(story.runs) - 1
+        number = await log.append(lease, records, status="completed" if is_last and story.is_ended_with_last else None)
+    await log.pause()
+    await log.append(lease, [], status="completed")
+    return number
+
+
+async def complaint(story: Story) -> str:
+    """What went wrong in this story; empty if nothing did."""
+    log = Slow(story.pauses, loses_wakes=story.loses_wakes)
+    await log.acquire(KEY, owner="one", seconds=30)
+    got: list[tuple[int, list[int]]] = []
+    count = 0
+
+    async def follow(after: int) -> None:
+        await log.pause()
+        async with tail(log, KEY, after=after, safety_seconds=3600) as records:
+            got.append((after, [each.sequence_number async for each in records]))
+
+    with anyio.move_on_after(SOON_SECONDS) as scope:
+        async with anyio.create_task_group() as tasks:
+            for after in story.afters:
+                tasks.start_soon(follow, after)
+            count = await write(log, story)
+    if scope.cancelled_caught:
+        return "a tail waits for ever"
+    expected = sorted((after, list(range(after + 1, count))) for after in story.afters)
+    return "" if sorted(got) == expected else f"expected {expected}, got {sorted(got)}"
+
+
+def draw(random: Random) -> Story:
+    return Story(
+        runs=tuple(random.randrange(5) for _ in range(random.randrange(7))),
+        afters=tuple(random.randrange(-1, 7) for _ in range(random.randint(1, 3))),
+        pauses=tuple(random.randrange(4) for _ in range(random.randint(1, 7))),
+        is_ended_with_last=random.random() < 0.5,
+        loses_wakes=random.random() < 0.2,
+    )
+
+
+async def run(runs: int, seed: int) -> list[str]:
+    """The complaints of so many stories, each with its story."""
+    random = Random(seed)
+    found: list[str] = []
+    for _ in range(runs):
+        story = draw(random)
+        if said := await complaint(story):
+            found.append(f"{said}: {story}")
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    found = anyio.run(run, asked.runs, asked.seed)
+    print("\n".join(found[:10]))
+    print(
+        f"{asked.runs:,} interleavings of appends, tails, ends and restarts: {len(found)} with a hole, a repeat or a hang"
+    )
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Processes that race for one stream of a SQLite log: no number is won twice, and nobody who was fenced writes.
+
+In      how many processes, how many numbers
+Out     what each process won
+Units   processes, sequence numbers
+
+Each process takes the stream over as often as it can, and appends the number that is needed next, with its own name. A
+number is won by whom the log acknowledged it to.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from streamfold.log import StreamKey
+
+KEY = StreamKey("tenant", "resp_1")
+ROOT = Path(__file__).resolve().parents[2]
+RACER = """
+import anyio, sys
+from streamfold.errors import LogError
+from streamfold.log import Record, SqliteLog
+from tests.log.race import KEY
+
+async def main(path, name, numbers):
+    async with SqliteLog(path) as log:
+        fenced = 0
+        while True:
+            lease = await log.acquire(KEY, owner=name, seconds=0)
+            number = lease.next_number
+            if number >= numbers:
+                break
+            try:
+                for number in range(number, min(number + 3, numbers)):
+                    await log.append(lease, [Record(number, name, name.encode())])
+                    print(number, flush=True)
+            except LogError:
+                fenced += 1
+        print("fenced", fenced, flush=True)
+
+anyio.run(main, sys.argv[1], sys.argv[2], int(sys.argv[3]))
+"""
+
+
+def race(path: Path, *, processes: int, numbers: int) -> tuple[dict[str, list[int]], int]:
+    """The numbers that each process won, and how often one was fenced."""
+    racing = {
+        f"racer {place}": subprocess.Popen(
+            [sys.executable, "-c", RACER, str(path), f"racer {place}", str(numbers)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for place in range(processes)
+    }
+    won: dict[str, list[int]] = {}
+    fenced = 0
+    for name, process in racing.items():
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, name
+        lines = said.splitlines()
+        won[name] = [int(line) for line in lines if line.isdigit()]
+        fenced += int(lines[-1].split()[1])
+    return won, fenced
