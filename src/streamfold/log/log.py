@@ -147,7 +147,10 @@ class EventLog(ABC):
 
     @abstractmethod
     def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
-        """Be told of changes, by whichever process they are made."""
+        """Be told of changes, by whichever process they are made.
+
+        Raises: LogUnusable where the log was closed.
+        """
 
     @abstractmethod
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:

@@ -21,6 +21,7 @@ from streamfold.log.append import Head, new_records, next_epoch, require_beginni
 from streamfold.log.log import Durability, EventLog, Lease, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.watchers import Watchers
+from streamfold.log.worker import CLOSED
 
 __all__ = ["MemoryLog"]
 
@@ -113,6 +114,7 @@ class MemoryLog(EventLog):
 
     def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
         """See EventLog."""
+        self._require_open()
         return self._watchers.watch(key)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
@@ -173,7 +175,7 @@ class MemoryLog(EventLog):
 
     def _require_open(self) -> None:
         if self._is_closed:
-            raise LogUnusable("the log in memory", "it was closed before")
+            raise LogUnusable("the log in memory", CLOSED)
 
     def _stream(self, key: StreamKey) -> _Stream:
         stream = self._streams.get(key)

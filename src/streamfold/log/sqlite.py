@@ -29,7 +29,7 @@ from streamfold.log.record import Record, StreamKey
 from streamfold.log.sqlite_file import Lock, connect, explain, make
 from streamfold.log.wake import Listener, Teller
 from streamfold.log.watchers import Watchers
-from streamfold.log.worker import CallSoon, Worker, current_call_soon
+from streamfold.log.worker import CLOSED, CallSoon, Worker, current_call_soon
 
 __all__ = ["SqliteLog"]
 
@@ -93,6 +93,8 @@ class SqliteLog(EventLog):
 
     def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
         """See EventLog."""
+        if self._is_closed:
+            raise LogUnusable(str(self._path), CLOSED)
         if self._listener is None:
             self._listener = Listener(self._path, partial(self._hear, current_call_soon()))
             self._teller.own = self._listener.address

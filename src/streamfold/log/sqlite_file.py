@@ -153,6 +153,8 @@ def connect(path: Path, *, may_write: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA journal_size_limit = 0")  # once a checkpoint has moved it, it begins small again
         connection.execute("PRAGMA synchronous = FULL" if may_write else "PRAGMA query_only = ON")
+        connection.execute("PRAGMA fullfsync = ON")  # on macOS only this reaches the disk
+        connection.execute("PRAGMA checkpoint_fullfsync = ON")
     except sqlite3.Error as error:
         raise explain(path, error) from error
     return connection

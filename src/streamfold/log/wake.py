@@ -73,7 +73,7 @@ class Teller:
 
 
 class Listener:
-    """A thread that listens. heard: called in that thread for each wake. address: None where nobody can listen."""
+    """A thread that listens. heard: called in that thread for a wake, or for many that came at once. address: None where nobody can listen."""
 
     def __init__(self, path: Path, heard: Callable[[], object]) -> None:
         self._heard = heard
@@ -84,6 +84,7 @@ class Listener:
             self.address.parent.mkdir(mode=0o700, exist_ok=True)
             if self._socket is not None:
                 self._socket.bind(str(self.address))
+                self._socket.setblocking(False)
         except OSError:  # the folder is another user's: this reader is late, and nothing else
             self.address = None
         self._thread = Thread(target=self._listen, name="streamfold wake", daemon=True)
@@ -106,5 +107,7 @@ class Listener:
         if heard is None or self.address is None:
             return
         while self._stopped not in select([heard, self._stopped], [], [])[0]:
-            heard.recv(1)
+            with suppress(BlockingIOError):
+                while True:
+                    heard.recv(1)
             self._heard()

@@ -22,7 +22,9 @@ from anyio.lowlevel import current_token
 
 from streamfold.errors import LogUnusable, StreamfoldError
 
-__all__ = ["Worker", "current_call_soon"]
+__all__ = ["CLOSED", "Worker", "current_call_soon"]
+
+CLOSED = "it was closed before"
 
 CallSoon = Callable[[Callable[[], object]], object]
 Result = TypeVar("Result")
@@ -67,7 +69,7 @@ class Worker:
         Raises: what `run` raises; LogUnusable after `close`.
         """
         if self._is_closed:
-            raise LogUnusable(self._name, "it was closed before")
+            raise LogUnusable(self._name, CLOSED)
         job = _Job(run)
         self._jobs.put(job)
         await job.is_done.wait()

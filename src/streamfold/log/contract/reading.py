@@ -141,10 +141,16 @@ async def closed(site: Site) -> None:
     lease = await begin(site)
     await site.log.aclose()
     await site.log.aclose()
+
+    async def watch() -> None:
+        async with site.log.watch(KEY):
+            pass
+
     calls: Mapping[str, Callable[[], Awaitable[object]]] = {
         "append": lambda: site.log.append(lease, some(0, 1)),
         "read": lambda: site.log.read(KEY),
         "info": lambda: site.log.info(KEY),
+        "watch": watch,
         "list": lambda: site.log.list("tenant"),
         "acquire": lambda: site.log.acquire(KEY, owner="two", seconds=1),
     }
