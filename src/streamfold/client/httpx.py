@@ -177,9 +177,8 @@ class HttpxReply:
             # Not closed under the library: the read may just have come to the body's end, and a pool asks a connection
             # that it keeps whether there is anything to read, which a closed socket of trio cannot say.
             try:
-                self._socket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # the other side was faster: a read that is pending has its end
+                with suppress(OSError):  # the other side was faster: a read that is pending has its end
+                    self._socket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
             except (AttributeError, NotImplementedError, TypeError):  # uvloop's cannot be, and a backend may have none
                 with suppress(Exception):  # a socket that fails to close is closed
                     await self._socket.aclose()
