@@ -150,6 +150,19 @@ async def test_a_disk_without_room_is_told_and_nothing_is_half_written(tmp_path:
         assert await log.append(lease, some(3, 1)) == 4
 
 
+async def test_what_was_committed_is_not_told_as_lost_where_only_the_tidying_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(log: SqliteLog) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with SqliteLog(tmp_path / "log.db") as log:
+        lease = await log.acquire(KEY, owner="one", seconds=30)
+        monkeypatch.setattr(SqliteLog, "_tidy", fail)
+        assert await log.append(lease, some(0, 3)) == 3
+        assert [each.sequence_number for each in await log.read(KEY)] == [0, 1, 2]
+
+
 # A group
 
 

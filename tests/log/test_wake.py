@@ -26,6 +26,19 @@ def test_whoever_listens_is_told_but_not_the_one_that_told(tmp_path: Path) -> No
     assert not folder_of(path).exists()
 
 
+def test_one_that_is_gone_keeps_no_other_from_being_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.db"
+    heard = Event()
+    listener, teller = Listener(path, heard.set), Teller(path)
+    assert listener.address is not None
+    gone = folder_of(path) / "1-gone"
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter([gone, listener.address]))
+    teller.tell()
+    assert heard.wait(SOON_SECONDS)
+    teller.close()
+    listener.close()
+
+
 def test_nobody_need_listen(tmp_path: Path) -> None:
     teller = Teller(tmp_path / "log.db")
     teller.tell()

@@ -112,7 +112,8 @@ def test_a_loop_that_is_gone_is_not_told() -> None:
 
     async def ask_and_leave() -> Worker:
         worker = Worker("test", around=groups.around)
-        with anyio.move_on_after(0.01):
+        with anyio.CancelScope() as scope:
+            scope.cancel()
             await worker.do(go.wait)
         return worker
 

@@ -173,16 +173,23 @@ class SqliteLog(EventLog):
                     with suppress(sqlite3.Error):  # some failures have ended the transaction
                         self._written.execute("ROLLBACK")
                     raise
-                if self._has_dropped:  # a script runs it to its end, where a statement frees one page
-                    self._has_dropped = False
-                    self._written.executescript("PRAGMA incremental_vacuum;")
-                if self._wal.exists() and self._wal.stat().st_size > WAL_BYTES:
-                    self._written.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                # What was committed stays so: where this fails it is done after the next commit, and a disk that fails
+                # for good fails that one.
+                with suppress(sqlite3.Error, OSError):
+                    self._tidy()
         except sqlite3.Error as error:
             raise explain(self._path, error) from error
         except OSError as error:  # as on a network's file system that has no locks
             raise LogUnusable(str(self._path), f"its lock cannot be held: {error.strerror}") from error
         self._teller.tell()
+
+    def _tidy(self) -> None:
+        if self._has_dropped:
+            # A script runs it to its end, where a statement frees one page.
+            self._written.executescript("PRAGMA incremental_vacuum;")
+            self._has_dropped = False
+        if self._wal.exists() and self._wal.stat().st_size > WAL_BYTES:
+            self._written.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
     def _look(self) -> Generator[None]:

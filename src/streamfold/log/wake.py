@@ -50,21 +50,20 @@ class Teller:
 
     def tell(self) -> None:
         """The log grew."""
-        if self._socket is None or not self._folder.exists():
+        if self._socket is None:
             return
-        with suppress(OSError):  # the folder is another user's, or gone by now
+        with suppress(OSError):  # nobody ever listened, or the folder is another user's
             for address in self._folder.iterdir():
                 if address != self.own:
                     self._tell(self._socket, address)
 
     def _tell(self, teller: socket.socket, address: Path) -> None:
-        try:
-            teller.sendto(WAKE, str(address))
-        except ConnectionRefusedError:
-            if address.is_socket():  # left behind by a process that was killed
-                address.unlink()
-        except BlockingIOError:
-            pass  # it is full, so a wake is on its way
+        with suppress(OSError):  # it is full, so a wake is on its way; or it went since, and the others are told
+            try:
+                teller.sendto(WAKE, str(address))
+            except ConnectionRefusedError:
+                if address.is_socket():  # left behind by a process that was killed
+                    address.unlink()
 
     def close(self) -> None:
         """Let go of the socket."""

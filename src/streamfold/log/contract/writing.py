@@ -6,6 +6,8 @@ Errors  AssertionError
 Source  docs/reference/log.md
 """
 
+from contextlib import suppress
+
 import anyio
 
 from streamfold.errors import InvalidArgument, LeaseHeld, LogClosed, LogConflict, LogGap, UnknownStream, WriterFenced
@@ -210,14 +212,12 @@ async def races(site: Site) -> None:
     async def write(owner: str) -> None:
         number = 0
         while number < RACED:
-            try:
+            with suppress(LeaseHeld, WriterFenced):  # another one was faster
                 lease = await site.log.acquire(KEY, owner=owner, seconds=0.0)
                 number = lease.next_number
                 if number < RACED:
                     await site.log.append(lease, [Record(number, "delta", owner.encode())])
                     won.append(f"{number} {owner}")
-            except (LeaseHeld, WriterFenced, LogConflict, LogGap):
-                pass  # another one was faster
 
     async with anyio.create_task_group() as tasks:
         for writer in range(8):
