@@ -6,7 +6,17 @@ from typing import Any
 from anyio.lowlevel import checkpoint
 
 from streamfold.errors import LogConflict, LogGap
-from streamfold.log import EventLog, Lease, MemoryLog, Record, SavedCheckpoint, StreamInfo, StreamKey
+from streamfold.log import (
+    Damage,
+    EventLog,
+    Lease,
+    MemoryLog,
+    Note,
+    Record,
+    SavedCheckpoint,
+    StreamInfo,
+    StreamKey,
+)
 
 
 class InventsStreams(MemoryLog):
@@ -144,6 +154,22 @@ class KeepsFirstCheckpoint(MemoryLog):
             await super().save_checkpoint(lease, checkpoint)
 
 
+class KeepsLastNote(MemoryLog):
+    async def note(self, lease: Lease, note: Note) -> None:
+        self._stream(lease.key).notes.clear()
+        await super().note(lease, note)
+
+
+class ListsTenantsTwice(MemoryLog):
+    async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
+        return sorted(key.tenant for key in self._streams if after is None or key.tenant > after)[:limit]
+
+
+class FindsDamage(MemoryLog):
+    async def damages(self) -> Sequence[Damage]:
+        return [Damage(None, "everything")]
+
+
 class ListsAll(MemoryLog):
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
         found = [await self.info(key) for key in self._streams]
@@ -184,6 +210,9 @@ BROKEN: dict[str, type[EventLog]] = {
     "a tail of a stream that is dropped says so": ForgetsAndDenies,
     "a cancel reaches whoever waits for it": HearsNoCancel,
     "the newest checkpoint that is not behind a number": KeepsFirstCheckpoint,
+    "notes stay in their order, and go with their stream": KeepsLastNote,
+    "tenants are listed page by page, each once": ListsTenantsTwice,
+    "a log that is as it was written has no damage, and says how it stands": FindsDamage,
     "a tenant's streams are listed page by page": ListsAll,
     "what may be dropped is dropped, and nothing else": DropsAll,
     "a log that was closed says so": NeverCloses,

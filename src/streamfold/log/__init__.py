@@ -8,7 +8,8 @@ async with SqliteLog("streams.db") as log:
 """
 
 from streamfold.log.append import says_the_same
-from streamfold.log.log import Durability, EventLog, Lease, SavedCheckpoint, StreamInfo, Watch
+from streamfold.log.diagnosis import Damage, Diagnosis, Durability
+from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.memory import MemoryLog
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.sqlite import SqliteLog
@@ -16,10 +17,13 @@ from streamfold.log.tail import Tail, tail, wait_for_cancel
 from streamfold.log.watchers import Watchers
 
 __all__ = [
+    "Damage",
+    "Diagnosis",
     "Durability",
     "EventLog",
     "Lease",
     "MemoryLog",
+    "Note",
     "Record",
     "SavedCheckpoint",
     "SqliteLog",

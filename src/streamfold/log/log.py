@@ -10,28 +10,15 @@ Source  docs/reference/log.md
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from enum import StrEnum, auto
 from types import TracebackType
 from typing import Self
 
 from attrs import frozen
 
+from streamfold.log.diagnosis import Damage, Diagnosis, Durability
 from streamfold.log.record import Record, StreamKey
 
-__all__ = ["Durability", "EventLog", "Lease", "SavedCheckpoint", "StreamInfo", "Watch"]
-
-
-class Durability(StrEnum):
-    """What a record survives, once its append has returned."""
-
-    MEMORY = auto()
-    """Nothing: it ends with the process."""
-    PROCESS = auto()
-    """The end of the process."""
-    POWER = auto()
-    """The end of the machine's power: it was written to the disk."""
-    REPLICATED = auto()
-    """The loss of a machine: another one has it."""
+__all__ = ["EventLog", "Lease", "Note", "SavedCheckpoint", "StreamInfo", "Watch"]
 
 
 @frozen
@@ -80,6 +67,20 @@ class SavedCheckpoint:
     data: bytes
 
 
+@frozen
+class Note:
+    """What happened between two records, as its writer told it: a repair, a cancel, an end.
+
+    kind: one word. text: in words. after: the number of the last record before it; None before the first.
+    at: seconds since 1970.
+    """
+
+    kind: str
+    text: str
+    after: int | None
+    at: float
+
+
 class Watch(ABC):
     """Tells of changes of one stream. A change may be told twice, or late, or for nothing; look at the log itself."""
 
@@ -91,10 +92,12 @@ class Watch(ABC):
 class EventLog(ABC):
     """A log of many streams, each the records of one response in their order, with no hole. Use it with `async with`.
 
-    durability: what a record survives, once its append has returned.
+    durability: what a record survives, once its append has returned. may_forget: whether a record that was acknowledged
+    can be gone after all, as by a failover: a writer keeps what it wrote until the end, and appends it again after LogGap.
     """
 
     durability: Durability
+    may_forget: bool = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -156,7 +159,11 @@ class EventLog(ABC):
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
         """A tenant's streams in the order of their response ids, behind one of these."""
 
-    # Cancels, checkpoints and the end of a stream's life
+    @abstractmethod
+    async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
+        """Who has streams, in order, behind one of them."""
+
+    # Cancels, checkpoints, notes and the end of a stream's life
 
     @abstractmethod
     async def request_cancel(self, key: StreamKey) -> None:
@@ -177,6 +184,17 @@ class EventLog(ABC):
         """The newest one whose cursor is not behind `at`."""
 
     @abstractmethod
+    async def note(self, lease: Lease, note: Note) -> None:
+        """Keep a note beside the records, behind those that are there.
+
+        Raises: WriterFenced, UnknownStream.
+        """
+
+    @abstractmethod
+    async def notes(self, key: StreamKey) -> Sequence[Note]:
+        """The notes of a stream, in the order in which they were made."""
+
+    @abstractmethod
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
         """Say when the stream may be dropped; None for never.
 
@@ -190,6 +208,16 @@ class EventLog(ABC):
     @abstractmethod
     async def drop(self, key: StreamKey) -> bool:
         """Forget the stream and everything beside it. Returns: whether there was one."""
+
+    # The log as a whole
+
+    @abstractmethod
+    async def diagnose(self) -> Diagnosis:
+        """How the log stands: versions, settings, and what is unsafe about them."""
+
+    @abstractmethod
+    async def damages(self) -> Sequence[Damage]:
+        """All that is not as it was written, as far as the store can tell. It reads the whole log."""
 
     @abstractmethod
     async def aclose(self) -> None:

@@ -18,7 +18,8 @@ from attrs import define, field
 
 from streamfold.errors import LeaseHeld, LogGap, LogUnusable, UnknownStream, WriterFenced
 from streamfold.log.append import Head, new_records, next_epoch, require_beginning, require_series
-from streamfold.log.log import Durability, EventLog, Lease, SavedCheckpoint, StreamInfo, Watch
+from streamfold.log.diagnosis import Damage, Diagnosis, Durability
+from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.watchers import Watchers
 from streamfold.log.worker import CLOSED
@@ -38,6 +39,7 @@ class _Stream:
     is_cancel_requested: bool = False
     expires_at: float | None = None
     checkpoints: dict[int, bytes] = field(factory=dict[int, bytes])
+    notes: list[Note] = field(factory=list[Note])
 
     @property
     def next_number(self) -> int:
@@ -125,6 +127,13 @@ class MemoryLog(EventLog):
         keys = [StreamKey(tenant, each) for each in found[begin : begin + limit]]
         return [_info(key, self._streams[key]) for key in keys]
 
+    async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
+        """See EventLog."""
+        self._require_open()
+        found = sorted({key.tenant for key in self._streams})
+        begin = 0 if after is None else bisect_right(found, after)
+        return found[begin : begin + limit]
+
     async def request_cancel(self, key: StreamKey) -> None:
         """See EventLog."""
         self._require_open()
@@ -145,6 +154,17 @@ class MemoryLog(EventLog):
         saved = {} if stream is None else stream.checkpoints
         cursor = max((each for each in saved if at is None or each <= at), default=None)
         return None if cursor is None else SavedCheckpoint(cursor, saved[cursor])
+
+    async def note(self, lease: Lease, note: Note) -> None:
+        """See EventLog."""
+        self._written_by(lease).notes.append(note)
+        self._watchers.tell([lease.key])
+
+    async def notes(self, key: StreamKey) -> Sequence[Note]:
+        """See EventLog."""
+        self._require_open()
+        stream = self._streams.get(key)
+        return [] if stream is None else list(stream.notes)
 
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
         """See EventLog."""
@@ -168,6 +188,21 @@ class MemoryLog(EventLog):
         was_there = self._streams.pop(key, None) is not None
         self._watchers.tell([key])
         return was_there
+
+    async def diagnose(self) -> Diagnosis:
+        """See EventLog."""
+        self._require_open()
+        return Diagnosis(
+            engine="memory",
+            durability=self.durability,
+            settings={},
+            unsafe=("every record ends with the process; for a log that stays, give open_log a sqlite: path",),
+        )
+
+    async def damages(self) -> Sequence[Damage]:
+        """See EventLog. Memory is taken to be as it was written."""
+        self._require_open()
+        return []
 
     async def aclose(self) -> None:
         """See EventLog."""

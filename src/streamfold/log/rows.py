@@ -16,7 +16,7 @@ from zlib import crc32
 
 from streamfold.errors import InvalidArgument, LeaseHeld, LogGap, LogUnusable, UnknownStream, WriterFenced
 from streamfold.log.append import Head, new_records, next_epoch
-from streamfold.log.log import Lease, SavedCheckpoint, StreamInfo
+from streamfold.log.log import Lease, Note, SavedCheckpoint, StreamInfo
 from streamfold.log.record import Record, StreamKey
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
     "drop",
     "expire",
     "info",
+    "note",
+    "notes",
     "page",
     "read",
     "release",
@@ -34,6 +36,7 @@ __all__ = [
     "request_cancel",
     "retain",
     "save_checkpoint",
+    "tenants",
 ]
 
 Result = TypeVar("Result")
@@ -196,6 +199,15 @@ def page(connection: sqlite3.Connection, tenant: str, *, after: str | None, limi
     return [_told(row)[1] for row in connection.execute(PAGE, (tenant, after or "", limit))]
 
 
+def tenants(connection: sqlite3.Connection, *, after: str | None, limit: int) -> list[str]:
+    """See EventLog.tenants."""
+    found = connection.execute(
+        "SELECT DISTINCT tenant FROM stream WHERE ? IS NULL OR tenant > ? ORDER BY tenant LIMIT ?",
+        (after, after, limit),
+    )
+    return [tenant for (tenant,) in found]
+
+
 def request_cancel(connection: sqlite3.Connection, key: StreamKey) -> None:
     """See EventLog.request_cancel."""
     stream, _ = _existing(connection, key)
@@ -223,6 +235,21 @@ def checkpoint(connection: sqlite3.Connection, key: StreamKey, *, at: int | None
     return None if row is None else SavedCheckpoint(*row)
 
 
+def note(connection: sqlite3.Connection, lease: Lease, note: Note) -> None:
+    """See EventLog.note."""
+    stream, _ = _written_by(connection, lease)
+    connection.execute("INSERT INTO note VALUES (?, ?, ?, ?, ?)", (stream, note.kind, note.text, note.after, note.at))
+
+
+def notes(connection: sqlite3.Connection, key: StreamKey) -> list[Note]:
+    """See EventLog.notes."""
+    found = _found(connection, key)
+    if found is None:
+        return []
+    rows = connection.execute("SELECT kind, text, after, at FROM note WHERE stream = ? ORDER BY rowid", (found[0],))
+    return [Note(*row) for row in rows]
+
+
 def retain(connection: sqlite3.Connection, key: StreamKey, *, until: float | None) -> None:
     """See EventLog.retain."""
     stream, _ = _existing(connection, key)
@@ -248,4 +275,5 @@ def drop(connection: sqlite3.Connection, key: StreamKey) -> bool:
 def _drop(connection: sqlite3.Connection, stream: int) -> None:
     connection.execute("DELETE FROM event WHERE k >= ? AND k < ?", (stream << PLACE_BITS, (stream + 1) << PLACE_BITS))
     connection.execute("DELETE FROM checkpoint WHERE stream = ?", (stream,))
+    connection.execute("DELETE FROM note WHERE stream = ?", (stream,))
     connection.execute("DELETE FROM stream WHERE id = ?", (stream,))

@@ -24,9 +24,11 @@ from anyio.to_thread import run_sync
 from streamfold.errors import LogUnusable
 from streamfold.log import rows
 from streamfold.log.append import require_beginning, require_series
-from streamfold.log.log import Durability, EventLog, Lease, SavedCheckpoint, StreamInfo, Watch
+from streamfold.log.diagnosis import Damage, Diagnosis, Durability
+from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.sqlite_file import Lock, connect, explain, make
+from streamfold.log.sqlite_health import damages, diagnose
 from streamfold.log.wake import Listener, Teller
 from streamfold.log.watchers import Watchers
 from streamfold.log.worker import CLOSED, CallSoon, Worker, current_call_soon
@@ -104,6 +106,10 @@ class SqliteLog(EventLog):
         """See EventLog."""
         return await self._reader.do(lambda: rows.page(self._looked_at, tenant, after=after, limit=limit))
 
+    async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
+        """See EventLog."""
+        return await self._reader.do(lambda: rows.tenants(self._looked_at, after=after, limit=limit))
+
     async def request_cancel(self, key: StreamKey) -> None:
         """See EventLog."""
         await self._write(lambda: rows.request_cancel(self._written, key), key=key)
@@ -116,6 +122,14 @@ class SqliteLog(EventLog):
         """See EventLog."""
         return await self._reader.do(lambda: rows.checkpoint(self._looked_at, key, at=at))
 
+    async def note(self, lease: Lease, note: Note) -> None:
+        """See EventLog."""
+        await self._write(lambda: rows.note(self._written, lease, note), key=lease.key)
+
+    async def notes(self, key: StreamKey) -> Sequence[Note]:
+        """See EventLog."""
+        return await self._reader.do(lambda: rows.notes(self._looked_at, key))
+
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
         """See EventLog."""
         await self._write(lambda: rows.retain(self._written, key, until=until))
@@ -127,6 +141,14 @@ class SqliteLog(EventLog):
     async def drop(self, key: StreamKey) -> bool:
         """See EventLog."""
         return await self._write(self._dropping(lambda: rows.drop(self._written, key)), key=key)
+
+    async def diagnose(self) -> Diagnosis:
+        """See EventLog."""
+        return await self._reader.do(lambda: diagnose(self._path, self._looked_at))
+
+    async def damages(self) -> Sequence[Damage]:
+        """See EventLog."""
+        return await self._reader.do(lambda: damages(self._looked_at))
 
     async def aclose(self) -> None:
         """See EventLog."""

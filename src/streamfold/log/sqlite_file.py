@@ -50,6 +50,8 @@ CREATE TABLE event (k INTEGER PRIMARY KEY, name TEXT NOT NULL, data BLOB NOT NUL
 CREATE TABLE checkpoint (
     stream INTEGER NOT NULL, cursor INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (stream, cursor)
 ) WITHOUT ROWID;
+CREATE TABLE note (stream INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, after INTEGER, at REAL NOT NULL);
+CREATE INDEX note_stream ON note (stream);
 """
 
 # What SQLite says, and what it means to whoever asked for a log.

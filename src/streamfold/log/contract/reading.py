@@ -1,4 +1,4 @@
-"""Tails, cancels, checkpoints, lists, and the end of a stream's life.
+"""Tails, cancels, checkpoints, notes, lists, and the end of a stream's life.
 
 In      a Site
 Out     READING: the checks by what they say
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 
-from streamfold.errors import LogGap, LogUnusable, UnknownStream
+from streamfold.errors import LogGap, LogUnusable, UnknownStream, WriterFenced
 from streamfold.log.contract.site import (
     KEY,
     OTHER,
@@ -24,7 +24,7 @@ from streamfold.log.contract.site import (
     refusal,
     some,
 )
-from streamfold.log.log import SavedCheckpoint
+from streamfold.log.log import Note, SavedCheckpoint
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.tail import tail, wait_for_cancel
 
@@ -88,7 +88,7 @@ async def cancels(site: Site) -> None:
         must_be(await wait_for_cancel(site.log, OTHER), False, "whether a finished stream was to be cancelled")
 
 
-# Checkpoints, lists and the end
+# Checkpoints, notes, lists and the end
 
 
 @enter(READING, "the newest checkpoint that is not behind a number")
@@ -103,6 +103,40 @@ async def checkpoints(site: Site) -> None:
     await must_refuse(site.log.save_checkpoint(lease, SavedCheckpoint(10, b"")), LogGap(10, 10))
     await site.log.drop(KEY)
     must_be(await site.log.checkpoint(KEY), None, "the checkpoint of a stream that was dropped")
+
+
+@enter(READING, "notes stay in their order, and go with their stream")
+async def notes(site: Site) -> None:
+    old = await begin(site, some(0, 3))
+    lease = await begin(site)
+    told = [Note("repair", "the connection was lost", 1, 10.5), Note("cancel", "€", None, 10.25), Note("", "", 2, 0.0)]
+    for note in told:
+        await site.log.note(lease, note)
+    must_be(list(await site.log.notes(KEY)), told, "the notes")
+    must_be(list(await site.log.notes(OTHER)), [], "the notes of a stream that there is not")
+    await must_refuse(site.log.note(old, told[0]), WriterFenced(old.epoch, lease.epoch))
+    await site.log.drop(KEY)
+    await must_refuse(site.log.note(lease, told[0]), UnknownStream(KEY.tenant, KEY.response_id))
+    await begin(site)
+    must_be(list(await site.log.notes(KEY)), [], "the notes of a stream that was dropped")
+
+
+@enter(READING, "tenants are listed page by page, each once")
+async def who(site: Site) -> None:
+    for number in range(8):
+        await begin(site, key=StreamKey(f"tenant {number % 5}", f"resp_{number}"))
+    must_be(list(await site.log.tenants(limit=3)), ["tenant 0", "tenant 1", "tenant 2"], "the first three")
+    must_be(list(await site.log.tenants(after="tenant 2")), ["tenant 3", "tenant 4"], "those behind the third")
+    await site.log.drop(StreamKey("tenant 4", "resp_4"))
+    must_be(list(await site.log.tenants(after="tenant 3")), [], "those behind a last one that has no stream any more")
+
+
+@enter(READING, "a log that is as it was written has no damage, and says how it stands")
+async def diagnosis(site: Site) -> None:
+    await begin(site, some(0, 3))
+    must_be(list(await site.log.damages()), [], "the damages")
+    told = await site.log.diagnose()
+    must_be((told.durability, bool(told.engine)), (site.log.durability, True), "how it stands")
 
 
 @enter(READING, "a tenant's streams are listed page by page")
