@@ -10,6 +10,7 @@ from benchmarks.following import FULL_FOLLOWING, QUICK_FOLLOWING, Following, mea
 from benchmarks.logs import FULL_LOGGING, QUICK_LOGGING, Logging, measure_logs
 from benchmarks.peers import LIBRARIES, OPENAI_STATE, PEERS
 from benchmarks.recordings import Recordings, measure_recordings
+from benchmarks.travel import FULL_TRAVEL, QUICK_TRAVEL, Travel, measure_travel
 from streamfold.bench import BENCHMARKS, FULL, QUICK, Plan, Report, Row, as_json, as_text, describe_machine, draw, run
 from streamfold.bench.chart import is_drawable
 
@@ -17,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 FOLLOWING = "following"
 LOG = "log"
+TRAVEL = "travel"
 RECORDINGS = "recordings"
 NOTHING = Recordings((), (), ())
 
@@ -25,11 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for. Returns: 1 where a goal was missed and `--strict` was given, else 0."""
     asked = parse(arguments)
     machine = describe_machine(LIBRARIES)
-    plan, following, logging = (
-        (QUICK, QUICK_FOLLOWING, QUICK_LOGGING) if asked.quick else (FULL, FULL_FOLLOWING, FULL_LOGGING)
+    plan, following, logging, travel = (
+        (QUICK, QUICK_FOLLOWING, QUICK_LOGGING, QUICK_TRAVEL)
+        if asked.quick
+        else (FULL, FULL_FOLLOWING, FULL_LOGGING, FULL_TRAVEL)
     )
-    names = asked.only or [*BENCHMARKS, FOLLOWING, LOG, RECORDINGS]
-    rows = tuple(measured(plan, following, logging, [name for name in names if name != RECORDINGS]))
+    names = asked.only or [*BENCHMARKS, FOLLOWING, LOG, TRAVEL, RECORDINGS]
+    rows = tuple(measured(plan, following, logging, travel, [name for name in names if name != RECORDINGS]))
     recorded = find_recordings(plan) if RECORDINGS in names else NOTHING
     report = Report(machine, rows + recorded.rows, recorded.details, recorded.notes)
     print(as_text(report), end="")
@@ -41,7 +45,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller streams and fewer rounds: a minute, noisier")
     parser.add_argument(
-        "--only", action="append", choices=[*BENCHMARKS, FOLLOWING, LOG, RECORDINGS], help="one benchmark; repeatable"
+        "--only",
+        action="append",
+        choices=[*BENCHMARKS, FOLLOWING, LOG, TRAVEL, RECORDINGS],
+        help="one benchmark; repeatable",
     )
     parser.add_argument("--json", type=Path, default=RESULTS / "latest.json", help="where the figures go")
     parser.add_argument("--chart", type=Path, default=RESULTS / "latest.svg", help="where the picture goes: .svg, .png")
@@ -49,13 +56,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def measured(plan: Plan, following: Following, logging: Logging, names: Sequence[str]) -> Iterator[Row]:
+def measured(plan: Plan, following: Following, logging: Logging, travel: Travel, names: Sequence[str]) -> Iterator[Row]:
     for name in names:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         if name == FOLLOWING:
             yield from measure_following(following)
         elif name == LOG:
             yield from measure_logs(logging)
+        elif name == TRAVEL:
+            yield from measure_travel(travel)
         else:
             yield from run(plan, peers=PEERS, only=[name])
 
