@@ -189,6 +189,16 @@ async def test_what_the_reader_lacks_comes_from_the_log_first() -> None:
     assert stub.asked == ["GET /resp_1 stream after 2"]
 
 
+async def test_a_reader_that_has_nothing_gets_all_that_the_log_has_first() -> None:
+    log = MemoryLog()
+    await leave_after(3, log)
+    response, stub = resumed(log, stream(*WHOLE[3:]), state=State())
+    async with response:
+        assert response.cursor is None
+        assert [event.sequence_number async for event in response] == [0, 1, 2, 3, 4]
+    assert stub.asked == ["GET /resp_1 stream after 2"]
+
+
 async def test_what_the_reader_has_though_the_log_lacks_it_is_recorded_and_not_given_again() -> None:
     log = MemoryLog()
     await leave_after(2, log)

@@ -116,7 +116,8 @@ class Gateway:
 
         starting_after: the cursor to go on from; None for the whole stream. state: what was folded up to there, so
         that the text before the cursor is known too; its own cursor then counts. log: what has it recorded, and goes on
-        recording, as `record` does: what it has is known at once, and comes again only behind a cursor that was given.
+        recording, as `record` does: what it has is known at once, and its events come again only to a reader that lacks
+        them, as its `starting_after` or `state` says, with State() for one that has nothing.
         Raises: InvalidArgument; inside `async with`, where there is a log, LeaseHeld and other LogErrors.
         """
         start = Start(

@@ -116,16 +116,15 @@ class Recorder:
             await self._take(await self._acquire(key, first_number=0))
         state = self._last = await replay(self._log, key)
         there = evolve(start, state=state, starting_after=None)
+        if start.state is None and start.starting_after is None:  # its reader goes on where the log ends
+            return Beginning(there)
         after = start.starting_after if start.state is None else start.state.cursor
-        if after is None or after == state.cursor:
+        if after is not None and (state.cursor is None or after >= state.cursor):
+            self._floor = None if after == state.cursor else after
             return Beginning(there)
-        if state.cursor is None or after > state.cursor:
-            self._floor = after
-            return Beginning(there)
-        missed = [
-            Applied(each.event, each.record.data, each.after) async for each in states(self._log, key, after=after)
-        ]
-        return Beginning(there, given=start.state or await replay(self._log, key, at=after), missed=missed)
+        given = start.state or await replay(self._log, key, at=after)
+        missed = [Applied(each.event, each.record.data, each.after) async for each in states(self._log, key, after=after)]
+        return Beginning(there, given=given, missed=missed)
 
     async def _acquire(self, key: StreamKey, *, first_number: int) -> Lease:
         """A writer that died has its lease until that ends: wait so long, but not for one that renews it."""
