@@ -28,8 +28,9 @@ from streamfold.log.append import require_beginning, require_series
 from streamfold.log.diagnosis import Damage, Diagnosis, Durability
 from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.record import Record, StreamKey
+from streamfold.log.sqlite_diagnosis import diagnose
 from streamfold.log.sqlite_file import connect, connect_to_read, explain, make
-from streamfold.log.sqlite_health import damages, diagnose
+from streamfold.log.sqlite_health import damages
 from streamfold.log.sqlite_writer import Writer
 from streamfold.log.wake import Listener
 from streamfold.log.watchers import Watchers

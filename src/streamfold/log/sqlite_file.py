@@ -139,9 +139,10 @@ def connect(path: Path, *, may_write: bool) -> sqlite3.Connection:
         connection = _open(path)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA journal_size_limit = 0")  # once a checkpoint has moved it, it begins small again
-        connection.execute("PRAGMA synchronous = FULL" if may_write else "PRAGMA query_only = ON")
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")  # on macOS only this reaches the disk
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
+        connection.execute(f"PRAGMA query_only = {not may_write}")
         return connection
 
 

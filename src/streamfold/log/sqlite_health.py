@@ -1,24 +1,23 @@
-"""How a SQLite log stands: its settings, and what in it is not as it was written.
+"""What in a SQLite log is not as it was written: by SQLite's own checks, and row by row by ours.
 
 In      a connection that only reads
-Out     a Diagnosis; the damages
-Errors  LogUnusable, where not even its settings can be read; damages raises nothing for what is in the file
-Source  docs/reference/log.md; decisions 0013 and 0015
+Out     the damages
+Errors  none for what is in the file: that is what is told
+Source  docs/reference/log.md; decision 0015
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from streamfold.log.diagnosis import Damage, Diagnosis, Durability
+from streamfold.log.diagnosis import Damage
 from streamfold.log.record import StreamKey
 from streamfold.log.seal import Values, is_whole
 from streamfold.log.sqlite_file import explain
 from streamfold.log.sqlite_schema import STREAM
 from streamfold.log.stream_row import PLACE_BITS, StreamRow
 
-__all__ = ["damages", "diagnose"]
+__all__ = ["damages"]
 
 IDS = "SELECT id FROM stream NOT INDEXED"
 STREAM_OF = f"SELECT {STREAM}, crc FROM stream WHERE id = ?"
@@ -31,16 +30,6 @@ STRAYS = {
     "checkpoints": "SELECT count(*) FROM checkpoint WHERE stream NOT IN (SELECT id FROM stream)",
     "notes": "SELECT count(*) FROM note WHERE stream NOT IN (SELECT id FROM stream)",
 }
-
-
-def diagnose(path: Path, connection: sqlite3.Connection) -> Diagnosis:
-    """See EventLog.diagnose."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    return Diagnosis(
-        engine=f"SQLite {sqlite3.sqlite_version}",
-        durability=Durability.POWER,
-        settings={"file": str(path), "schema": str(version)},
-    )
 
 
 def damages(connection: sqlite3.Connection) -> list[Damage]:
@@ -130,7 +119,7 @@ def _missing(what: str, first: int, beyond: int) -> str:
 
 
 @contextmanager
-def _told_in(found: list[Damage], key: StreamKey | None) -> Iterator[None]:
+def _told_in(found: list[Damage], key: StreamKey | None) -> Generator[None]:
     """What SQLite cannot read is a damage, and not the end of the search."""
     try:
         yield
@@ -139,7 +128,7 @@ def _told_in(found: list[Damage], key: StreamKey | None) -> Iterator[None]:
 
 
 @contextmanager
-def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+def _snapshot(connection: sqlite3.Connection) -> Generator[None]:
     connection.execute("BEGIN")
     try:
         yield
