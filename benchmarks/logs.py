@@ -48,7 +48,8 @@ class Singly(SqliteLog):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._writer._most = 1
+        assert self._writer is not None
+        self._writer._worker._most = 1
 
 
 def measure_logs(plan: Logging) -> Iterator[Row]:

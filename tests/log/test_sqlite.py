@@ -14,6 +14,7 @@ import pytest
 
 from streamfold.errors import LogConflict, LogGap, LogUnusable
 from streamfold.log import Record, SqliteLog, StreamKey, tail
+from streamfold.log.sqlite_writer import Writer
 from streamfold.log.wake import folder_of
 from tests.log.crash import Tally, run
 from tests.log.race import race
@@ -112,7 +113,7 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "log.db")
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(LogUnusable, match="it has schema 99, and this streamfold knows 1; use the newer streamfold"):
+    with pytest.raises(LogUnusable, match="it has schema 99, and this streamfold knows 2; use the newer streamfold"):
         SqliteLog(tmp_path / "log.db")
 
 
@@ -141,11 +142,13 @@ async def test_a_disk_without_room_is_told_and_nothing_is_half_written(tmp_path:
     async with SqliteLog(tmp_path / "log.db") as log:
         lease = await log.acquire(KEY, owner="one", seconds=30)
         await log.append(lease, some(0, 3))
-        pages = log._written.execute("PRAGMA page_count").fetchone()[0]
-        log._written.execute(f"PRAGMA max_page_count = {pages + 2}")
+        assert log._writer is not None
+        written = log._writer._connection
+        pages = written.execute("PRAGMA page_count").fetchone()[0]
+        written.execute(f"PRAGMA max_page_count = {pages + 2}")
         with pytest.raises(LogUnusable, match="the disk is full; nothing was written"):
             await log.append(lease, [Record(3, "delta", os.urandom(100_000))])
-        log._written.execute("PRAGMA max_page_count = 1000000")
+        written.execute("PRAGMA max_page_count = 1000000")
         assert [each.sequence_number for each in await log.read(KEY)] == [0, 1, 2]
         assert await log.append(lease, some(3, 1)) == 4
 
@@ -153,12 +156,12 @@ async def test_a_disk_without_room_is_told_and_nothing_is_half_written(tmp_path:
 async def test_what_was_committed_is_not_told_as_lost_where_only_the_tidying_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(log: SqliteLog) -> None:
+    def fail(writer: Writer) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     async with SqliteLog(tmp_path / "log.db") as log:
         lease = await log.acquire(KEY, owner="one", seconds=30)
-        monkeypatch.setattr(SqliteLog, "_tidy", fail)
+        monkeypatch.setattr(Writer, "_tidy", fail)
         assert await log.append(lease, some(0, 3)) == 3
         assert [each.sequence_number for each in await log.read(KEY)] == [0, 1, 2]
 

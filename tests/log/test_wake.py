@@ -3,10 +3,11 @@
 import socket
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
-from streamfold.log.wake import Listener, Teller, folder_of
+from streamfold.log.wake import Listener, Teller, can_be_woken, folder_of
 
 SOON_SECONDS = 10
 
@@ -78,6 +79,29 @@ def test_a_folder_that_is_not_ours_makes_a_reader_late_and_nothing_else(
     monkeypatch.setattr("streamfold.log.wake.gettempdir", lambda: str(tmp_path / "nowhere"))
     listener = Listener(path, lambda: None)
     assert listener.address is None
+    assert not can_be_woken(path)
+    listener.close()
+
+
+def test_a_listener_whose_folder_is_removed_meanwhile_makes_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by the last other one, which goes at that moment."""
+    path, heard, mkdir = tmp_path / "log.db", Event(), Path.mkdir
+    gone: list[Path] = []
+
+    def mkdir_that_is_undone_once(folder: Path, **how: Any) -> None:
+        mkdir(folder, **how)
+        if not gone:
+            folder.rmdir()
+            gone.append(folder)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir_that_is_undone_once)
+    listener, teller = Listener(path, heard.set), Teller(path)
+    teller.tell()
+    assert heard.wait(SOON_SECONDS)
+    assert gone == [folder_of(path)]
+    teller.close()
     listener.close()
 
 

@@ -21,9 +21,10 @@ from tempfile import gettempdir
 from threading import Thread
 from uuid import uuid4
 
-__all__ = ["Listener", "Teller"]
+__all__ = ["Listener", "Teller", "can_be_woken"]
 
 WAKE = b"w"
+BIND_TRIES = 10
 
 
 def folder_of(path: Path) -> Path:
@@ -36,6 +37,29 @@ def folder_of(path: Path) -> Path:
 def new_socket() -> socket.socket | None:
     """One for datagrams; None where the system has none."""
     return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if hasattr(socket, "AF_UNIX") else None
+
+
+def bound(listener: socket.socket, folder: Path) -> Path | None:
+    """The address that the socket has now; None where it can have none, as where the folder is another user's."""
+    address = folder / f"{os.getpid()}-{uuid4().hex[:8]}"
+    listener.setblocking(False)
+    for _ in range(BIND_TRIES):
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            listener.bind(str(address))
+            return address
+        except FileNotFoundError:  # the last other listener has just removed the folder
+            continue
+        except OSError:
+            return None
+    return None
+
+
+def can_be_woken(path: Path) -> bool:
+    """Whether a listener of this log would hear anything."""
+    listener = Listener(path, lambda: None)
+    listener.close()
+    return listener.address is not None
 
 
 class Teller:
@@ -77,15 +101,8 @@ class Listener:
     def __init__(self, path: Path, heard: Callable[[], object]) -> None:
         self._heard = heard
         self._stop, self._stopped = socket.socketpair()
-        self.address: Path | None = folder_of(path) / f"{os.getpid()}-{uuid4().hex[:8]}"
         self._socket = new_socket()
-        try:
-            self.address.parent.mkdir(mode=0o700, exist_ok=True)
-            if self._socket is not None:
-                self._socket.bind(str(self.address))
-                self._socket.setblocking(False)
-        except OSError:  # the folder is another user's: this reader is late, and nothing else
-            self.address = None
+        self.address = None if self._socket is None else bound(self._socket, folder_of(path))
         self._thread = Thread(target=self._listen, name="streamfold wake", daemon=True)
         self._thread.start()
 
