@@ -446,6 +446,33 @@ async def test_a_cancel_that_the_log_is_asked_for_reaches_the_gateway() -> None:
     assert await kinds(log) == ["cancel", "outcome", "cancel"]
 
 
+async def test_a_response_that_is_cancelled_on_exit_is_finished_in_the_log() -> None:
+    log = MemoryLog()
+    here, _ = gateway(by_call(create=stream(*WHOLE[:3], forever()), cancel=said(body("cancelled"))))
+    made = here.stream(model="toy", input="hi", on_exit="cancel")
+    async with record(made, log) as response:
+        await anext(response)
+    info = await log.info(KEY)
+    assert info is not None
+    assert (info.status, info.next_number, info.owner) == ("cancelled", 1, "")
+    assert (await replay(log, KEY)).status == "cancelled"
+
+
+async def test_a_task_that_is_cancelled_writes_what_it_was_given_and_cancels_nothing() -> None:
+    log = MemoryLog()
+    response, stub = recorded(log, stream(*WHOLE[:3], forever()), max_behind=100)
+    with anyio.CancelScope() as scope:
+        async with response:
+            for _ in range(3):
+                await anext(response)
+            scope.cancel()
+            await anext(response)
+    info = await log.info(KEY)
+    assert info is not None
+    assert (info.status, info.next_number, info.owner) == (None, 3, "")
+    assert stub.asked == ["POST /"]
+
+
 async def test_repairs_are_noted_where_they_were_made() -> None:
     log = MemoryLog()
     response, _ = recorded(log, stream(*WHOLE[:2], CUT), stream(*WHOLE[2:]))

@@ -1,6 +1,6 @@
 """Every engine keeps the promise of EventLog: the contract's checks, each once for each engine."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import pytest
 from streamfold.errors import LogError
 from streamfold.log import EventLog, MemoryLog, SqliteLog
 from streamfold.log.contract import CHECKS, check
+from streamfold.log.valkey import ValkeyLog
 from tests.log.broken import BROKEN
+from tests.log.valkeys import Valkey, running
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +34,20 @@ ENGINES: dict[str, Callable[[Path, Clock], EventLog]] = {
     "memory": lambda _, clock: MemoryLog(clock=clock),
     "sqlite": lambda folder, clock: SqliteLog(folder / "log.db", clock=clock),
 }
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with running(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("name", CHECKS)
+async def test_valkey_keeps_its_promise(name: str, valkey: Valkey) -> None:
+    valkey.ask("FLUSHALL")
+    async with ValkeyLog(valkey.url) as log:
+        await check(log, name)
 
 
 @asynccontextmanager

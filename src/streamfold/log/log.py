@@ -88,6 +88,13 @@ class Watch(ABC):
     async def wait(self, *, seconds: float) -> None:
         """Until something may have changed since the last `wait` began, but no longer than this."""
 
+    def told(self, after: int | None) -> Sequence[Record] | None:
+        """The records behind a number, as they were told with the change; none where nothing is behind it.
+
+        None where that was not told: read the log.
+        """
+        return None
+
 
 class EventLog(ABC):
     """A log of many streams, each the records of one response in their order, with no hole. Use it with `async with`.
