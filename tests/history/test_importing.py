@@ -68,6 +68,13 @@ async def test_the_id_that_is_given_comes_first() -> None:
     assert await imported(log, DATA, response_id="other") == StreamKey(TENANT, "other")
 
 
+async def test_what_one_log_exports_another_imports() -> None:
+    log, other = MemoryLog(), MemoryLog()
+    await imported(log, DATA)
+    assert await import_stream(other, TENANT, export(log, KEY)) == "resp_1"
+    assert await all_records(other) == RECORDS
+
+
 async def test_an_id_that_is_told_late() -> None:
     log = MemoryLog()
     data = [b'{"type":"keepalive","sequence_number":%d}' % number for number in range(3)] + said("a", first=3)

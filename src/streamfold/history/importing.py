@@ -10,7 +10,7 @@ Records are appended in groups, each of them wholly or not at all. So what was b
 again: what is there must say the same, and is passed over.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 
 from anyio import CancelScope
 from msgspec import Raw, Struct
@@ -47,7 +47,7 @@ _decode_text = Decoder(str).decode
 async def import_stream(
     log: EventLog,
     tenant: str,
-    chunks: Iterable[bytes],
+    chunks: Iterable[bytes] | AsyncIterable[bytes],
     response_id: str | None = None,
     *,
     policy: SequencePolicy = SequencePolicy.STRICT,
@@ -68,8 +68,12 @@ async def import_stream(
     entry = _Entry(log, tenant, response_id, policy=policy, owner=owner)
     try:
         try:
-            for chunk in chunks:
-                await entry.take(reader.feed(chunk), reader.payloads)
+            if isinstance(chunks, AsyncIterable):
+                async for chunk in chunks:
+                    await entry.take(reader.feed(chunk), reader.payloads)
+            else:
+                for chunk in chunks:
+                    await entry.take(reader.feed(chunk), reader.payloads)
             await entry.take_last(reader.close(), reader.payloads)
         except (SequenceGap, FrameTooLarge, MalformedBody):
             await entry.write()

@@ -134,8 +134,8 @@ class _Examination:
                     await self._compare(self._checkpoints.popleft())
             self._look_at_end()
         except LogError as error:
-            self._problems.append(str(error))
-        problems = tuple(dict.fromkeys([*self._problems, *damages]))
+            damages = damages or [str(error)]  # what the store says is the same, and may be more
+        problems = (*self._problems, *damages)
         return Verdict(self._info.key, events, self._info.status, problems)
 
     async def _find_checkpoints(self) -> None:
