@@ -256,5 +256,5 @@ async def test_a_socket_that_a_killed_process_left_is_removed(tmp_path: Path) ->
             left = folder_of(path) / "1-dead"
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
                 listener.bind(str(left))
-            await log.acquire(KEY, owner="one", seconds=1)
+            await log.append(await log.acquire(KEY, owner="one", seconds=1), some(0, 1))
             assert not left.exists()

@@ -123,7 +123,9 @@ class Recorder:
             self._floor = None if after == state.cursor else after
             return Beginning(there)
         given = start.state or await replay(self._log, key, at=after)
-        missed = [Applied(each.event, each.record.data, each.after) async for each in states(self._log, key, after=after)]
+        missed = [
+            Applied(each.event, each.record.data, each.after) async for each in states(self._log, key, after=after)
+        ]
         return Beginning(there, given=given, missed=missed)
 
     async def _acquire(self, key: StreamKey, *, first_number: int) -> Lease:
