@@ -11,7 +11,7 @@ UV := $(shell command -v uv 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench fuzz sim crash docs changelog changelog-draft clean distclean
+.PHONY: help demo test check bench fuzz sim crash flips test-powercut docs changelog changelog-draft clean distclean
 
 help:
 	@echo "make demo       the whole story, against a gateway of its own: streams, faults, repairs, cancels"
@@ -21,6 +21,8 @@ help:
 	@echo "make fuzz       ten minutes of fuzzing (MINUTES=10)"
 	@echo "make sim        100,000 sessions under seeded faults, in virtual time (RUNS=100000)"
 	@echo "make crash      kill the writer of a log 1,000 times, at random instants (KILLS=1000)"
+	@echo "make flips      flip bits of a log's file and cut it short, at 500 places (FLIPS=500)"
+	@echo "make test-powercut  cut the power of a log's disk, and fill it up; needs root and a loop device"
 	@echo "make docs       the documentation, into site/"
 	@echo "make changelog  gather changelog.d/ into CHANGELOG.md (changelog-draft: only print it)"
 	@echo "make clean      remove caches, reports and builds (distclean: the environments too)"
@@ -53,6 +55,14 @@ sim: $(VENV)/.has-test
 KILLS ?= 1000
 crash: $(VENV)/.has-test
 	@$(BIN)/python -m tests.log.crash --kills $(KILLS) $(ARGS)
+
+FLIPS ?= 500
+flips: $(VENV)/.has-test
+	@$(BIN)/python -m tests.log.flips --flips $(FLIPS) $(ARGS)
+
+CUTS ?= 10
+test-powercut: $(VENV)/.has-test
+	@$(BIN)/python -m tests.log.powercut --cuts $(CUTS) $(ARGS)
 
 docs: $(VENV)/.has-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site

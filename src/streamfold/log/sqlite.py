@@ -29,7 +29,7 @@ from streamfold.log.diagnosis import Damage, Diagnosis, Durability
 from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.sqlite_diagnosis import diagnose
-from streamfold.log.sqlite_file import connect, connect_to_read, explain, make
+from streamfold.log.sqlite_file import FAILURES, connect, connect_to_read, explain, make
 from streamfold.log.sqlite_health import damages
 from streamfold.log.sqlite_writer import Writer
 from streamfold.log.wake import Listener, Wake
@@ -213,7 +213,7 @@ class SqliteLog(EventLog):
             finally:
                 if self._looked_at.in_transaction:  # some failures have ended it
                     self._looked_at.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise LogUnusable(str(self._path), explain(error)) from error
 
     def _hear(self, call_soon: CallSoon, wake: Wake) -> None:

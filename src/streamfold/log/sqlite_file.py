@@ -23,11 +23,13 @@ from streamfold.log.sqlite_schema import make_schema, migrate, require_ours
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Lock", "connect", "connect_to_read", "explain", "failing", "has_wal", "make"]
+__all__ = ["FAILURES", "Lock", "connect", "connect_to_read", "explain", "failing", "has_wal", "make"]
 
 BUSY_SECONDS = 5.0
 CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
+# How SQLite fails. Where it is the text of a table's definition that is damaged, its message is no text either.
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
 # What SQLite says, and what it means to whoever asked for a log.
 MEANINGS = {
     "SQLITE_FULL": "the disk is full; nothing was written",
@@ -40,11 +42,17 @@ MEANINGS = {
 }
 
 
-def explain(error: sqlite3.Error) -> str:
-    """What went wrong, in words."""
-    name = getattr(error, "sqlite_errorname", None) or ""
-    primary = "_".join(name.split("_")[:2])
+def explain(error: Exception) -> str:
+    """What a failure was, in words."""
+    if isinstance(error, UnicodeDecodeError):
+        return MEANINGS["SQLITE_CORRUPT"]
+    primary = _primary(error)
     return f"{MEANINGS[primary]} ({error})" if primary in MEANINGS else str(error)
+
+
+def _primary(error: Exception) -> str:
+    name = getattr(error, "sqlite_errorname", None) or ""
+    return "_".join(name.split("_")[:2])
 
 
 @contextmanager
@@ -55,7 +63,7 @@ def failing(path: Path) -> Generator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except FAILURES as error:
         raise LogUnusable(str(path), explain(error)) from error
     except OSError as error:
         raise LogUnusable(str(path), f"it cannot be opened: {error.strerror}") from error
@@ -96,8 +104,9 @@ def make(path: Path) -> None:
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600))
         except PermissionError as error:
-            if not os.access(path, os.R_OK):
+            if not path.exists():
                 raise
+            os.close(os.open(path, os.O_RDONLY | CLOSE_ON_EXEC))
             raise LogUnusable(str(path), "it can only be read; open it with may_write=False") from error
         lock = Lock(path)
         try:
@@ -157,10 +166,10 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
             raise LogUnusable(str(path), "there is no such file")
         try:
             return _checked(path, "mode=ro")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
             # SQLite shares a file through a -shm beside it. Where it cannot make one, nobody writes the file, and it is
             # read as it is, unless what was written last is still in the -wal.
-            if has_wal(path) or os.access(path.parent, os.W_OK):
+            if has_wal(path) or _primary(error) not in {"SQLITE_CANTOPEN", "SQLITE_READONLY"}:
                 raise
             return _checked(path, "mode=ro&immutable=1")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from streamfold.errors import LogUnusable
 from streamfold.log.rows import Result
-from streamfold.log.sqlite_file import Lock, connect, explain
+from streamfold.log.sqlite_file import FAILURES, Lock, connect, explain
 from streamfold.log.sqlite_schema import require_version
 from streamfold.log.wake import Teller, Wake
 from streamfold.log.worker import Worker
@@ -80,7 +80,7 @@ class Writer:
                 # for good fails that one.
                 with suppress(sqlite3.Error, OSError):
                     self._tidy()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise LogUnusable(str(self._path), explain(error)) from error
         except OSError as error:  # as on a network's file system that has no locks
             raise LogUnusable(str(self._path), f"its lock cannot be held: {error.strerror}") from error
