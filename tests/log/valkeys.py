@@ -96,7 +96,8 @@ class Valkey:
         from redis.exceptions import RedisError
 
         try:
-            with Redis(host=self.host, port=self.port, socket_timeout=5, protocol=2) as client:
+            password = self.settings.get("requirepass")
+            with Redis(host=self.host, port=self.port, password=password, socket_timeout=5, protocol=2) as client:
                 client.response_callbacks.clear()  # as it is, not as redis-py makes it
                 return client.execute_command(*command)
         except RedisError as error:
