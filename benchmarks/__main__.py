@@ -12,6 +12,7 @@ from benchmarks.logs import FULL_LOGGING, QUICK_LOGGING, measure_logs
 from benchmarks.peers import LIBRARIES, OPENAI_STATE, PEERS
 from benchmarks.recorded import FULL_RECORDED, QUICK_RECORDED, measure_recorded
 from benchmarks.recordings import Recordings, measure_recordings
+from benchmarks.travel import FULL_TRAVEL, QUICK_TRAVEL, measure_travel
 from streamfold.bench import BENCHMARKS, FULL, QUICK, Plan, Report, Row, as_json, as_text, describe_machine, draw, run
 from streamfold.bench.chart import is_drawable
 
@@ -20,6 +21,7 @@ RESULTS = HERE / "results"
 FOLLOWING = "following"
 LOG = "log"
 RECORDED = "recorded"
+TRAVEL = "travel"
 RECORDINGS = "recordings"
 NOTHING = Recordings((), (), ())
 # What has processes, files or servers of its own: measured in full, and quickly.
@@ -27,6 +29,7 @@ APART: Mapping[str, tuple[Callable[[], Iterator[Row]], Callable[[], Iterator[Row
     FOLLOWING: (partial(measure_following, FULL_FOLLOWING), partial(measure_following, QUICK_FOLLOWING)),
     LOG: (partial(measure_logs, FULL_LOGGING), partial(measure_logs, QUICK_LOGGING)),
     RECORDED: (partial(measure_recorded, FULL_RECORDED), partial(measure_recorded, QUICK_RECORDED)),
+    TRAVEL: (partial(measure_travel, FULL_TRAVEL), partial(measure_travel, QUICK_TRAVEL)),
 }
 
 

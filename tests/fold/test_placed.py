@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from streamfold import Event, SequencePolicy, State, decode_event, fold, reduce, snapshot_json
-from streamfold.fold import reduce_at
+from streamfold.fold import place_at, reduce_at
 from tests.fold.made import created, delta, keepalive, tolerated
 from tests.fold.streams import Story, stories
 
@@ -64,6 +64,20 @@ def test_what_cannot_be_read_takes_its_place_and_is_noted(first: list[Event]) ->
     assert state.cursor == at
     assert ("malformed", 1) in [(kind, count) for kind, count, _ in tolerated(state)]
     assert reduce_at(state, keepalive(at + 1), at + 1).cursor == at + 1
+
+
+def test_a_number_that_the_server_never_gave_is_not_taken_for_its_own() -> None:
+    state = placed((0, created(0)), (1, delta(1, "a")), (2, delta(None, "b")))
+    assert (state.cursor, state.output_text, state.is_numbered) == (2, "ab", False)
+    assert reduce_at(state, delta(2, "c"), 3).output_text == "abc"
+
+
+def test_a_state_is_placed_where_the_log_has_it() -> None:
+    state = reduce(reduce(State(), created(0)), delta(1, "a"))
+    assert place_at(state, 1) is state
+    there = place_at(state, 5)
+    assert (there.cursor, there.is_numbered, there.output_text) == (5, False, "a")
+    assert reduce_at(there, delta(2, "b"), 6).output_text == "ab"
 
 
 def test_no_state_changes() -> None:

@@ -66,6 +66,17 @@ async def test_without_a_number_the_last_word_counts_and_with_one_the_events_do(
         assert (await replay(log, KEY, at=2)).status == "in_progress"
 
 
+async def test_a_checkpoint_counts_where_the_log_has_it(log: EventLog) -> None:
+    """A gateway that does not count by one: the state has its number, and the record another."""
+    events = said("a", "b", "c", is_over=False)
+    async with log:
+        lease = await begin(log, [Record(number, "", each) for number, each in enumerate(events, 10)])
+        await log.save_checkpoint(lease, SavedCheckpoint(13, checkpoint(fold(events_of(events[:4])))))
+        state = await replay(log, KEY, at=14)
+        assert (state.cursor, state.output_text, state.is_numbered) == (14, "abc", False)
+        assert (await replay(log, KEY, at=13)).output_text == "ab"
+
+
 async def test_a_checkpoint_that_cannot_be_read_is_passed_over(log: EventLog) -> None:
     async with log:
         lease = await begin(log, records_of(DATA))

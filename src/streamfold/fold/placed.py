@@ -17,7 +17,20 @@ from streamfold.fold.sequence import SequencePolicy
 from streamfold.fold.state import Focus, State
 from streamfold.schema import Event
 
-__all__ = ["reduce_at"]
+__all__ = ["place_at", "reduce_at"]
+
+
+def place_at(state: State, number: int) -> State:
+    """The state with this number for its cursor. Where that was another one, it is the log's, and no longer the server's.
+
+    So nobody asks the server for what comes behind a number that it never gave.
+    """
+    if state.cursor == number:
+        return state
+    document = state.focus.document
+    if document.is_numbered:
+        document = replace(document, policy=SequencePolicy.ARRIVAL, is_numbered=False)
+    return State(number, Focus(document), state.previous, state.fragment)
 
 
 def reduce_at(state: State, event: Event, number: int) -> State:
@@ -28,8 +41,7 @@ def reduce_at(state: State, event: Event, number: int) -> State:
     """
     if state.cursor is not None and number <= state.cursor:
         return state
-    after = reduce(_trusting(state, event.sequence_number, number), event)
-    return after if after.cursor == number else State(number, after.focus, after.previous, after.fragment)
+    return place_at(reduce(_trusting(state, event.sequence_number, number), event), number)
 
 
 def _trusting(state: State, own: int | None, number: int) -> State:

@@ -15,6 +15,7 @@ from streamfold.history.importing import import_stream
 from streamfold.history.pace import CHECKPOINT_EVERY, CheckpointPace, is_due
 from streamfold.history.replay import replay
 from streamfold.history.step import Step, Steps, live, states
+from streamfold.history.verdict import Verdict, Verdicts, verify
 
 __all__ = [
     "CHECKPOINT_EVERY",
@@ -23,6 +24,8 @@ __all__ = [
     "Exported",
     "Step",
     "Steps",
+    "Verdict",
+    "Verdicts",
     "diff",
     "export",
     "filler",
@@ -34,4 +37,5 @@ __all__ = [
     "live",
     "replay",
     "states",
+    "verify",
 ]

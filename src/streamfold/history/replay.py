@@ -10,7 +10,7 @@ It begins with the nearest checkpoint, so it costs the records behind that one, 
 """
 
 from streamfold.errors import MalformedCheckpoint, NumberNotReached
-from streamfold.fold import State, restore
+from streamfold.fold import State, place_at, restore
 from streamfold.history.folding import fold_records, is_filler
 from streamfold.history.pages import Pages, existing, require_number
 from streamfold.log import EventLog, SavedCheckpoint, StreamInfo, StreamKey
@@ -54,7 +54,7 @@ async def _nearest_state(log: EventLog, info: StreamInfo, at: int | None) -> Sta
     saved = await nearest_checkpoint(log, info, at)
     while saved is not None:
         try:
-            return restore(saved.data)
+            return place_at(restore(saved.data), saved.cursor)
         except MalformedCheckpoint:  # of another version, or damaged: the records have it all, and `verify` tells
             saved = await log.checkpoint(info.key, at=saved.cursor - 1)
     return State()
