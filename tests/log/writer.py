@@ -20,10 +20,14 @@ STATUS = "completed"
 
 @define
 class Tale:
-    """How it went. acknowledged: records. gaps: how often the log had forgotten some. again: records sent again."""
+    """How it went. acknowledged: records. gaps: how often the log lacked some. forgotten: of those acknowledged.
+
+    again: records that were sent again. unsure: appends that were not acknowledged, and done again.
+    """
 
     acknowledged: int = 0
     gaps: int = 0
+    forgotten: int = 0
     again: int = 0
     unsure: int = 0
 
@@ -51,6 +55,7 @@ async def append(log: EventLog, lease: Lease, count: int, tale: Tale, *, status:
             await log.append(lease, [record(lease.key, number) for number in range(first, count)], status=status)
         except LogGap as gap:
             tale.gaps += 1
+            tale.forgotten += max(0, tale.acknowledged - gap.next_number)
             tale.again += first - gap.next_number
             first = gap.next_number
         except LogUnusable:
