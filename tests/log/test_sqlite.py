@@ -2,11 +2,8 @@
 
 import os
 import shutil
-import socket
 import sqlite3
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -19,9 +16,6 @@ import pytest
 from streamfold.errors import LogConflict, LogGap, LogUnusable
 from streamfold.log import Record, SqliteLog, StreamKey, tail
 from streamfold.log.sqlite_writer import Writer
-from streamfold.log.wake import folder_of
-from tests.log.crash import Tally, run
-from tests.log.race import race
 
 pytestmark = pytest.mark.anyio
 
@@ -207,7 +201,7 @@ async def test_a_file_that_cannot_be_written_is_refused_and_can_be_read(folder: 
     await fill(folder / "log.db")
     (folder / "log.db").chmod(0o444)
     with as_no_root():
-        with pytest.raises(LogUnusable, match="it can only be read; open it with may_write=False"):
+        with pytest.raises(LogUnusable, match="open it with may_write=False"):
             SqliteLog(folder / "log.db")
         async with SqliteLog(folder / "log.db", may_write=False) as log:
             assert len(await log.read(KEY)) == 10
@@ -238,7 +232,7 @@ async def test_what_is_still_beside_the_file_is_not_passed_over(folder: Path) ->
             (copy / name).chmod(0o444)
     copy.chmod(0o555)
     with as_no_root():
-        with pytest.raises(LogUnusable, match=r"it cannot be (opened|written); check"):
+        with pytest.raises(LogUnusable, match=r"it can(not be opened| only be read); check"):
             SqliteLog(copy / "log.db", may_write=False)
     copy.chmod(0o777)
 
@@ -345,61 +339,3 @@ async def test_who_is_cancelled_while_an_append_is_written_can_send_it_again(tmp
                 await log.append(lease, some(number, 1))
             assert await log.append(lease, some(number, 1)) == number + 1
     assert await numbers(tmp_path / "log.db") == list(range(20))
-
-
-# Other processes
-
-WRITER = """
-import anyio, sys
-from streamfold.log import Record, SqliteLog, StreamKey
-
-async def main(path):
-    async with SqliteLog(path) as log:
-        lease = await log.acquire(StreamKey("tenant", "resp_1"), owner="another process", seconds=0)
-        for number in range(200):
-            await log.append(lease, [Record(number, "delta", b'{"n":%d}' % number)])
-        await log.append(lease, [], status="completed")
-
-anyio.run(main, sys.argv[1])
-"""
-
-
-async def test_a_tail_is_woken_by_another_process(tmp_path: Path) -> None:
-    path = tmp_path / "log.db"
-    async with SqliteLog(path) as log:
-        await log.acquire(KEY, owner="", seconds=0)
-        with anyio.fail_after(30):
-            # So long between two looks that only a wake can bring it.
-            async with tail(log, KEY, safety_seconds=3600) as records:
-                with subprocess.Popen([sys.executable, "-c", WRITER, str(path)]) as other:
-                    got = [each.sequence_number async for each in records]
-                    assert other.wait() == 0
-    assert got == list(range(200))
-    assert not folder_of(path).exists()
-
-
-def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
-    """A few of the kills that `make crash` does."""
-    tally = run(tmp_path / "log.db", kills=12, seed=1, tally=Tally())
-    assert (tally.kills, tally.lost, tally.damaged) == (12, 0, 0)
-    assert tally.there >= tally.acknowledged > 100
-
-
-async def test_no_number_is_won_twice_by_processes_that_race_for_it(tmp_path: Path) -> None:
-    won, fenced = race(f"sqlite:{tmp_path}/log.db", processes=8, numbers=400)
-    async with SqliteLog(tmp_path / "log.db") as log:
-        there = {each.sequence_number: each.name for each in await log.read(KEY)}
-    assert {number: name for name, numbers in won.items() for number in numbers} == there
-    assert sum(map(len, won.values())) == len(there) == 400
-    assert fenced > 0
-
-
-async def test_a_socket_that_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    path = tmp_path / "log.db"
-    async with SqliteLog(path) as log:
-        async with tail(log, KEY):
-            left = folder_of(path) / "1-dead"
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-                listener.bind(str(left))
-            await log.append(await log.acquire(KEY, owner="one", seconds=1), some(0, 1))
-            assert not left.exists()

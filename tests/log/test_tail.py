@@ -22,6 +22,7 @@ from streamfold.log import (
     wait_for_cancel,
 )
 from tests.log.handover import run
+from tests.log.handover_sqlite import run_sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +32,11 @@ KEY = StreamKey("tenant", "resp_1")
 async def test_a_tail_has_no_hole_and_no_repeat_in_any_order() -> None:
     """A part of what `python -m tests.log.handover` does."""
     assert await run(2_000, seed=1) == []
+
+
+async def test_a_tail_of_a_file_has_no_hole_and_no_repeat_in_any_order() -> None:
+    """A part of what `python -m tests.log.handover --engine sqlite` does: two logs of a file, in one process and in two."""
+    assert await run_sqlite(60, seed=1) == []
 
 
 async def test_a_tail_that_trusts_its_wakes_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ import os
 import sqlite3
 import sys
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
 from streamfold.errors import LogUnusable
@@ -28,12 +29,13 @@ __all__ = ["FAILURES", "Lock", "connect", "connect_to_read", "explain", "failing
 BUSY_SECONDS = 5.0
 CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
+UNWRITABLE = {EACCES, EPERM, EROFS}
 # How SQLite fails. Where it is the text of a table's definition that is damaged, its message is no text either.
 FAILURES = (sqlite3.Error, UnicodeDecodeError)
 # What SQLite says, and what it means to whoever asked for a log.
 MEANINGS = {
     "SQLITE_FULL": "the disk is full; nothing was written",
-    "SQLITE_READONLY": "it cannot be written; check who owns it",
+    "SQLITE_READONLY": "it can only be read; check who owns it, or open it with may_write=False",
     "SQLITE_CANTOPEN": "it cannot be opened; check that the folder is there and may be written",
     "SQLITE_NOTADB": "it is no SQLite database",
     "SQLITE_CORRUPT": "it is damaged; restore it from a copy",
@@ -66,7 +68,8 @@ def failing(path: Path) -> Generator[None]:
     except FAILURES as error:
         raise LogUnusable(str(path), explain(error)) from error
     except OSError as error:
-        raise LogUnusable(str(path), f"it cannot be opened: {error.strerror}") from error
+        hint = "; to only read it, open it with may_write=False" if error.errno in UNWRITABLE else ""
+        raise LogUnusable(str(path), f"it cannot be opened: {error.strerror}{hint}") from error
 
 
 class Lock:
@@ -101,13 +104,9 @@ def make(path: Path) -> None:
     """
     with failing(path):
         _require_file(path)
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600))
-        except PermissionError as error:
-            if not path.exists():
-                raise
-            os.close(os.open(path, os.O_RDONLY | CLOSE_ON_EXEC))
-            raise LogUnusable(str(path), "it can only be read; open it with may_write=False") from error
+        # A file that is there is opened by SQLite alone: whoever closes it loses all locks that its process has on it.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC, 0o600))
         lock = Lock(path)
         try:
             with lock.held():
@@ -131,6 +130,8 @@ def _make_or_migrate(path: Path) -> None:
             make_schema(connection)
         migrate(connection, require_ours(path, connection, oldest=1))
         connection.execute("PRAGMA journal_mode = WAL")  # a copy that SQLite made may have another one
+        connection.execute("BEGIN IMMEDIATE")  # or it can only be read
+        connection.execute("ROLLBACK")
 
 
 def has_wal(path: Path) -> bool:
