@@ -1,6 +1,6 @@
 """Every engine keeps the promise of EventLog: the contract's checks, each once for each engine."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from streamfold.log import EventLog, MemoryLog, SqliteLog
 from streamfold.log.contract import CHECKS, check
 from streamfold.log.valkey import ValkeyLog
 from tests.log.broken import BROKEN
-from tests.log.valkeys import Valkey, running
+from tests.log.valkeys import Valkey
 
 pytestmark = pytest.mark.anyio
 
@@ -36,16 +36,9 @@ ENGINES: dict[str, Callable[[Path, Clock], EventLog]] = {
 }
 
 
-@pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    with running(tmp_path_factory.mktemp("valkey")) as server:
-        yield server
-
-
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("name", CHECKS)
 async def test_valkey_keeps_its_promise(name: str, valkey: Valkey) -> None:
-    valkey.ask("FLUSHALL")
     async with ValkeyLog(valkey.url) as log:
         await check(log, name)
 

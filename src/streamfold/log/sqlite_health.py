@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from streamfold.log.diagnosis import Damage
 from streamfold.log.record import StreamKey
 from streamfold.log.seal import Values, is_whole
-from streamfold.log.sqlite_file import explain
+from streamfold.log.sqlite_file import FAILURES, explain
 from streamfold.log.sqlite_schema import STREAM
 from streamfold.log.stream_row import PLACE_BITS, StreamRow
 
@@ -123,7 +123,7 @@ def _told_in(found: list[Damage], key: StreamKey | None) -> Generator[None]:
     """What SQLite cannot read is a damage, and not the end of the search."""
     try:
         yield
-    except sqlite3.Error as error:
+    except FAILURES as error:
         found.append(Damage(key, explain(error)))
 
 

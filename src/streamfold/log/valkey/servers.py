@@ -26,7 +26,9 @@ from redis.exceptions import (
     ConnectionError,
     InvalidResponse,
     MovedError,
+    NoPermissionError,
     NoScriptError,
+    OutOfMemoryError,
     ReadOnlyError,
     TimeoutError,
     TryAgainError,
@@ -273,9 +275,9 @@ def explain(address: Address, error: Exception, *, is_write: bool = False) -> Lo
     elif is_passing(error):
         unsure = "; the last write may be there or not: append it again" if is_write else ""
         reason = f"it cannot be reached, or does not serve: {said}{unsure}"
-    elif said.startswith("unknown command") and "EVAL" in said.upper():
+    elif "eval" in said.lower() and ("unknown command" in said.lower() or isinstance(error, NoPermissionError)):
         reason = "it refuses scripts (EVALSHA), which a log needs; use a server that has them"
-    elif "OOM" in said or type(error).__name__ == "OutOfMemoryError":
+    elif isinstance(error, OutOfMemoryError):
         reason = "its memory is full, and nothing was written; raise maxmemory, or drop streams"
     else:
         reason = f"it refused a command: {said}"
