@@ -1,6 +1,6 @@
-"""Kill the process that writes a SQLite log, at random instants: `make crash KILLS=1000`.
+"""Kill the process that writes a SQLite log, or the server of one on Valkey, at random instants: `make crash KILLS=1000`.
 
-In      how many kills, a seed
+In      how many kills, a seed, the engine
 Out     a line that counts what was acknowledged, lost and damaged; exit status 1 where anything was
 Units   kills, records
 
@@ -128,10 +128,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--engine", choices=["sqlite", "valkey"], default="sqlite")
     asked = parser.parse_args()
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
-        run(Path(folder) / "log.db", kills=asked.kills, seed=asked.seed, tally=tally)
+        if asked.engine == "sqlite":
+            run(Path(folder) / "log.db", kills=asked.kills, seed=asked.seed, tally=tally)
+        else:
+            from tests.log.crash_valkey import run as run_valkey
+
+            run_valkey(Path(folder), kills=asked.kills, seed=asked.seed, tally=tally)
     print(f"{tally}; seed {asked.seed}")
     return int(bool(tally.lost or tally.damaged))
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -42,18 +42,20 @@ class Story:
     loses_wakes: bool
 
 
-class Slow(MemoryLog):
-    """A log that lets others go first at each of its steps, as often as it is told."""
+class Slow(EventLog):
+    """A log that lets others go first at each of its steps, as often as a Story says. Mixed into an engine."""
 
-    def __init__(self, pauses: tuple[int, ...], *, loses_wakes: bool) -> None:
-        super().__init__()
-        self._pauses = pauses
-        self._steps = 0
-        self._loses_wakes = loses_wakes
+    pauses: tuple[int, ...] = (0,)
+    loses_wakes = False
+    _steps = 0
+
+    def told(self, story: Story) -> Self:
+        self.pauses, self.loses_wakes = story.pauses, story.loses_wakes
+        return self
 
     async def pause(self) -> None:
         self._steps += 1
-        for _ in range(self._pauses[self._steps % len(self._pauses)]):
+        for _ in range(self.pauses[self._steps % len(self.pauses)]):
             await checkpoint()
 
     async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
@@ -74,7 +76,11 @@ class Slow(MemoryLog):
     @asynccontextmanager
     async def _losing(self, watching: AbstractAsyncContextManager[Watch]) -> AsyncGenerator[Watch, None]:
         async with watching as watch:
-            yield Impatient(watch) if self._loses_wakes else watch
+            yield Impatient(watch) if self.loses_wakes else watch
+
+
+class SlowMemory(Slow, MemoryLog):
+    """In memory."""
 
 
 class Impatient(Watch):
@@ -113,16 +119,17 @@ async def the_same(log: Written) -> Written:
     return log
 
 
-async def complaint(story: Story) -> str:
-    """What went wrong in this story; empty if nothing did."""
-    log = Slow(story.pauses, loses_wakes=story.loses_wakes)
+async def complaint(story: Story, log: Slow, others: Slow | None = None) -> str:
+    """What went wrong in this story; empty if nothing did. others: the log as another process has it, for its tails."""
+    read = (others or log).told(story)
+    log.told(story)
     await log.acquire(KEY, owner="one", seconds=30)
     got: list[tuple[int, list[int]]] = []
     count = 0
 
     async def follow(after: int) -> None:
-        await log.pause()
-        async with tail(log, KEY, after=after, safety_seconds=3600) as records:
+        await read.pause()
+        async with tail(read, KEY, after=after, safety_seconds=3600) as records:
             got.append((after, [each.sequence_number async for each in records]))
 
     with anyio.move_on_after(SOON_SECONDS) as scope:
@@ -157,7 +164,7 @@ async def run(runs: int, seed: int) -> list[str]:
     found: list[str] = []
     for _ in range(runs):
         story = draw(random)
-        if said := await complaint(story):
+        if said := await complaint(story, SlowMemory()):
             found.append(f"{said}: {story}")
     return found
 
@@ -166,12 +173,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--engine", choices=("memory", "sqlite"), default="memory")
+    parser.add_argument("--engine", choices=["memory", "sqlite", "valkey"], default="memory")
     asked = parser.parse_args()
     if asked.engine == "sqlite":
         from tests.log.handover_sqlite import run_sqlite
 
         found = anyio.run(run_sqlite, asked.runs, asked.seed)
+    elif asked.engine == "valkey":
+        from tests.log.handover_valkey import run_alone
+
+        found = run_alone(asked.runs, asked.seed)
     else:
         found = anyio.run(run, asked.runs, asked.seed)
     print("\n".join(found[:10]))

@@ -1,6 +1,6 @@
-"""Processes that race for one stream of a SQLite log: no number is won twice, and nobody who was fenced writes.
+"""Processes that race for one stream of a log: no number is won twice, and nobody who was fenced writes.
 
-In      how many processes, how many numbers
+In      the log's address, how many processes, how many numbers
 Out     what each process won
 Units   processes, sequence numbers
 
@@ -19,11 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 RACER = """
 import anyio, sys
 from streamfold.errors import LogError
-from streamfold.log import Record, SqliteLog
+from streamfold.log import Record, open_log
 from tests.log.race import KEY
 
-async def main(path, name, numbers):
-    async with SqliteLog(path) as log:
+async def main(url, name, numbers):
+    async with open_log(url) as log:
         fenced = 0
         while True:
             lease = await log.acquire(KEY, owner=name, seconds=0)
@@ -42,11 +42,11 @@ anyio.run(main, sys.argv[1], sys.argv[2], int(sys.argv[3]))
 """
 
 
-def race(path: Path, *, processes: int, numbers: int) -> tuple[dict[str, list[int]], int]:
+def race(url: str, *, processes: int, numbers: int) -> tuple[dict[str, list[int]], int]:
     """The numbers that each process won, and how often one was fenced."""
     racing = {
         f"racer {place}": subprocess.Popen(
-            [sys.executable, "-c", RACER, str(path), f"racer {place}", str(numbers)],
+            [sys.executable, "-c", RACER, url, f"racer {place}", str(numbers)],
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,

@@ -10,7 +10,9 @@ import pytest
 from streamfold.errors import LogError
 from streamfold.log import EventLog, MemoryLog, SqliteLog
 from streamfold.log.contract import CHECKS, check
+from streamfold.log.valkey import ValkeyLog
 from tests.log.broken import BROKEN
+from tests.log.valkeys import Valkey
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +34,13 @@ ENGINES: dict[str, Callable[[Path, Clock], EventLog]] = {
     "memory": lambda _, clock: MemoryLog(clock=clock),
     "sqlite": lambda folder, clock: SqliteLog(folder / "log.db", clock=clock),
 }
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("name", CHECKS)
+async def test_valkey_keeps_its_promise(name: str, valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url) as log:
+        await check(log, name)
 
 
 @asynccontextmanager

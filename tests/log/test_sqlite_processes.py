@@ -71,7 +71,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
 
 
 async def test_no_number_is_won_twice_by_processes_that_race_for_it(tmp_path: Path) -> None:
-    won, fenced = race(tmp_path / "log.db", processes=8, numbers=400)
+    won, fenced = race(f"sqlite:{tmp_path}/log.db", processes=8, numbers=400)
     async with SqliteLog(tmp_path / "log.db") as log:
         there = {each.sequence_number: each.name for each in await log.read(KEY)}
     assert {number: name for name, numbers in won.items() for number in numbers} == there
@@ -86,7 +86,7 @@ async def test_a_socket_that_a_killed_process_left_is_removed(tmp_path: Path) ->
             left = folder_of(path) / "1-dead"
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
                 listener.bind(str(left))
-            await log.acquire(KEY, owner="one", seconds=1)
+            await log.append(await log.acquire(KEY, owner="one", seconds=1), some(0, 1))
             assert not left.exists()
 
 

@@ -1,12 +1,13 @@
-"""The door of the durable log: what every engine promises, two engines, and a reader that never misses a record.
+"""The door of the durable log: what every engine promises, its engines, and a reader that never misses a record.
 
-async with SqliteLog("streams.db") as log:
+async with open_log("sqlite:streams.db") as log:
     lease = await log.acquire(key, owner="this process", seconds=30)
     await log.append(lease, [Record(0, "response.created", data)])
     async with tail(log, key) as records:
         async for record in records: ...
 """
 
+from streamfold.log.address import open_log
 from streamfold.log.append import says_the_same
 from streamfold.log.diagnosis import Damage, Diagnosis, Durability
 from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
@@ -32,6 +33,7 @@ __all__ = [
     "Tail",
     "Watch",
     "Watchers",
+    "open_log",
     "says_the_same",
     "tail",
     "wait_for_cancel",

@@ -88,6 +88,13 @@ class Watch(ABC):
     async def wait(self, *, seconds: float) -> None:
         """Until something may have changed since the last `wait` began, but no longer than this."""
 
+    def told(self, after: int | None) -> Sequence[Record] | None:
+        """The records behind a number, as they were told with the change; none where nothing is behind it.
+
+        None where that was not told: read the log.
+        """
+        return None
+
 
 class EventLog(ABC):
     """A log of many streams, each the records of one response in their order, with no hole. Use it with `async with`.
@@ -149,9 +156,10 @@ class EventLog(ABC):
         """The records behind a number, or from the first on; at most so many."""
 
     @abstractmethod
-    def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
+    def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         """Be told of changes, by whichever process they are made.
 
+        growth: of new records and notes too; else only of what is rare: a cancel that is asked for, the end, a drop.
         Raises: LogUnusable where the log was closed.
         """
 

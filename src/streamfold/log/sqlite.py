@@ -32,7 +32,7 @@ from streamfold.log.sqlite_diagnosis import diagnose
 from streamfold.log.sqlite_file import FAILURES, connect, connect_to_read, explain, make
 from streamfold.log.sqlite_health import damages
 from streamfold.log.sqlite_writer import Writer
-from streamfold.log.wake import Listener
+from streamfold.log.wake import Listener, Wake
 from streamfold.log.watchers import Watchers
 from streamfold.log.worker import CLOSED, CallSoon, Worker, current_call_soon
 
@@ -92,7 +92,11 @@ class SqliteLog(EventLog):
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
         """See EventLog."""
         require_series(records)
-        return await self._write(lambda written: rows.append(written, lease, records, status=status), key=lease.key)
+        return await self._write(
+            lambda written: rows.append(written, lease, records, status=status),
+            key=lease.key,
+            wake=Wake.GROWTH if status is None else Wake.CHANGE,
+        )
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
         """See EventLog."""
@@ -102,7 +106,7 @@ class SqliteLog(EventLog):
         """See EventLog."""
         return await self._reader.do(lambda: rows.read(self._looked_at, key, after=after, limit=limit))
 
-    def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
+    def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         """See EventLog."""
         if self._is_closed:
             raise LogUnusable(str(self._path), CLOSED)
@@ -110,7 +114,7 @@ class SqliteLog(EventLog):
             self._listener = Listener(self._path, partial(self._hear, current_call_soon()))
             if self._writer is not None:
                 self._writer.teller.own = self._listener.address
-        return self._watchers.watch(key)
+        return self._watchers.watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
         """See EventLog."""
@@ -122,7 +126,7 @@ class SqliteLog(EventLog):
 
     async def request_cancel(self, key: StreamKey) -> None:
         """See EventLog."""
-        await self._write(lambda written: rows.request_cancel(written, key), key=key)
+        await self._write(lambda written: rows.request_cancel(written, key), key=key, wake=Wake.CHANGE)
 
     async def save_checkpoint(self, lease: Lease, checkpoint: SavedCheckpoint) -> None:
         """See EventLog."""
@@ -134,7 +138,7 @@ class SqliteLog(EventLog):
 
     async def note(self, lease: Lease, note: Note) -> None:
         """See EventLog."""
-        await self._write(lambda written: rows.note(written, lease, note), key=lease.key)
+        await self._write(lambda written: rows.note(written, lease, note), key=lease.key, wake=Wake.GROWTH)
 
     async def notes(self, key: StreamKey) -> Sequence[Note]:
         """See EventLog."""
@@ -146,11 +150,13 @@ class SqliteLog(EventLog):
 
     async def expire(self, *, limit: int = 100) -> int:
         """See EventLog."""
-        return await self._write(lambda written: rows.expire(written, now=self._clock(), limit=limit), drops=True)
+        return await self._write(
+            lambda written: rows.expire(written, now=self._clock(), limit=limit), wake=Wake.CHANGE, drops=True
+        )
 
     async def drop(self, key: StreamKey) -> bool:
         """See EventLog."""
-        return await self._write(lambda written: rows.drop(written, key), key=key, drops=True)
+        return await self._write(lambda written: rows.drop(written, key), key=key, wake=Wake.CHANGE, drops=True)
 
     async def diagnose(self) -> Diagnosis:
         """See EventLog."""
@@ -182,13 +188,18 @@ class SqliteLog(EventLog):
             self._writer.close()
 
     async def _write(
-        self, run: Callable[[sqlite3.Connection], rows.Result], *, key: StreamKey | None = None, drops: bool = False
+        self,
+        run: Callable[[sqlite3.Connection], rows.Result],
+        *,
+        key: StreamKey | None = None,
+        wake: Wake = Wake.NOTHING,
+        drops: bool = False,
     ) -> rows.Result:
         if self._writer is None:
             raise LogUnusable(str(self._path), CLOSED if self._is_closed else "it was opened with may_write=False")
-        result = await self._writer.do(run, drops=drops)
+        result = await self._writer.do(run, wake=wake, drops=drops)
         if key is not None:
-            self._watchers.tell([key])
+            self._watchers.tell([key], growth=wake is Wake.GROWTH)
         return result
 
     # In the threads
@@ -205,6 +216,6 @@ class SqliteLog(EventLog):
         except FAILURES as error:
             raise LogUnusable(str(self._path), explain(error)) from error
 
-    def _hear(self, call_soon: CallSoon) -> None:
+    def _hear(self, call_soon: CallSoon, wake: Wake) -> None:
         with suppress(RuntimeError):  # the loop is closed
-            call_soon(self._watchers.tell)
+            call_soon(partial(self._watchers.tell, growth=wake is Wake.GROWTH))

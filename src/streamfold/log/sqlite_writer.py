@@ -16,7 +16,7 @@ from streamfold.errors import LogUnusable
 from streamfold.log.rows import Result
 from streamfold.log.sqlite_file import FAILURES, Lock, connect, explain
 from streamfold.log.sqlite_schema import require_version
-from streamfold.log.wake import Teller
+from streamfold.log.wake import Teller, Wake
 from streamfold.log.worker import Worker
 
 __all__ = ["Writer"]
@@ -37,16 +37,20 @@ class Writer:
         self._lock = Lock(path)
         self._worker = Worker(f"{path}", around=self._transaction, most=most)
         self._has_dropped = False
+        self._wake = Wake.NOTHING
         self.teller = Teller(path)
 
-    async def do(self, run: Callable[[sqlite3.Connection], Result], *, drops: bool = False) -> Result:
-        """Have it written. drops: whether it gives room back.
+    async def do(
+        self, run: Callable[[sqlite3.Connection], Result], *, wake: Wake = Wake.NOTHING, drops: bool = False
+    ) -> Result:
+        """Have it written. wake: what the other processes are told once it is. drops: whether it gives room back.
 
         Raises: what `run` raises; LogUnusable.
         """
 
         def job() -> Result:
             self._has_dropped |= drops
+            self._wake = max(self._wake, wake)
             return run(self._connection)
 
         return await self._worker.do(job)
@@ -80,7 +84,8 @@ class Writer:
             raise LogUnusable(str(self._path), explain(error)) from error
         except OSError as error:  # as on a network's file system that has no locks
             raise LogUnusable(str(self._path), f"its lock cannot be held: {error.strerror}") from error
-        self.teller.tell()
+        wake, self._wake = self._wake, Wake.NOTHING
+        self.teller.tell(wake)
 
     def _tidy(self) -> None:
         if self._has_dropped:

@@ -11,7 +11,7 @@ is lost makes a reader late, by `safety_seconds` at most, and one too many does 
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
@@ -49,22 +49,27 @@ class Tail:
 
     async def __anext__(self) -> Record:
         while not self._ready:
-            if await self._read():
-                break
-            if not await self._is_finished():
-                await self._watch.wait(seconds=self._safety_seconds)
-            elif not await self._read():  # once more: for what came between the first read and the end
+            told = self._watch.told(self._after)
+            if told is not None:
+                self._take(told)
+            # Read once more at the end: for what came between the first read and it.
+            elif not await self._read() and await self._is_finished() and not await self._read():
                 raise StopAsyncIteration
+            if not self._ready:
+                await self._watch.wait(seconds=self._safety_seconds)
         record = self._ready.popleft()
         self.cursor = record.sequence_number
         return record
 
     async def _read(self) -> bool:
         records = await self._log.read(self._key, after=self._after, limit=READ_AT_ONCE)
+        self._take(records)
+        return bool(records)
+
+    def _take(self, records: Sequence[Record]) -> None:
         if records:
             self._ready.extend(records)
             self._after = records[-1].sequence_number
-        return bool(records)
 
     async def _is_finished(self) -> bool:
         return (await _existing(self._log, self._key)).is_finished
@@ -88,7 +93,7 @@ async def wait_for_cancel(log: EventLog, key: StreamKey, *, safety_seconds: floa
 
     Raises: UnknownStream.
     """
-    async with log.watch(key) as watch:
+    async with log.watch(key, growth=False) as watch:
         while True:
             info = await _existing(log, key)
             if info.is_cancel_requested or info.is_finished:

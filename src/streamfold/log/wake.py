@@ -14,6 +14,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from enum import IntEnum
 from hashlib import sha256
 from pathlib import Path
 from select import select
@@ -21,10 +22,20 @@ from tempfile import gettempdir
 from threading import Thread
 from uuid import uuid4
 
-__all__ = ["Listener", "Teller", "can_be_woken"]
+__all__ = ["Listener", "Teller", "Wake", "can_be_woken"]
 
-WAKE = b"w"
 BIND_TRIES = 10
+GROWTH = b"\x01"  # Wake.GROWTH as it is sent; whatever else comes is a change
+
+
+class Wake(IntEnum):
+    """What there is to tell: the greater one has the lesser in it."""
+
+    NOTHING = 0
+    GROWTH = 1
+    """There are new records or notes."""
+    CHANGE = 2
+    """Something rare: a cancel that is asked for, an end, a drop."""
 
 
 def folder_of(path: Path) -> Path:
@@ -57,7 +68,7 @@ def bound(listener: socket.socket, folder: Path) -> Path | None:
 
 def can_be_woken(path: Path) -> bool:
     """Whether a listener of this log would hear anything."""
-    listener = Listener(path, lambda: None)
+    listener = Listener(path, lambda _: None)
     listener.close()
     return listener.address is not None
 
@@ -72,19 +83,19 @@ class Teller:
         if self._socket is not None:
             self._socket.setblocking(False)
 
-    def tell(self) -> None:
-        """The log grew."""
-        if self._socket is None:
+    def tell(self, wake: Wake) -> None:
+        """The log changed."""
+        if self._socket is None or wake is Wake.NOTHING:
             return
         with suppress(OSError):  # nobody ever listened, or the folder is another user's
             for address in self._folder.iterdir():
                 if address != self.own:
-                    self._tell(self._socket, address)
+                    self._tell(self._socket, address, wake)
 
-    def _tell(self, teller: socket.socket, address: Path) -> None:
+    def _tell(self, teller: socket.socket, address: Path, wake: Wake) -> None:
         with suppress(OSError):  # it is full, so a wake is on its way; or it went since, and the others are told
             try:
-                teller.sendto(WAKE, str(address))
+                teller.sendto(bytes([wake]), str(address))
             except ConnectionRefusedError:
                 if address.is_socket():  # left behind by a process that was killed
                     address.unlink()
@@ -96,9 +107,12 @@ class Teller:
 
 
 class Listener:
-    """A thread that listens. heard: called in that thread for a wake, or for many that came at once. address: None where nobody can listen."""
+    """A thread that listens. heard: called in that thread for a wake, or for the greatest of many that came at once.
 
-    def __init__(self, path: Path, heard: Callable[[], object]) -> None:
+    address: None where nobody can listen.
+    """
+
+    def __init__(self, path: Path, heard: Callable[[Wake], object]) -> None:
         self._heard = heard
         self._stop, self._stopped = socket.socketpair()
         self._socket = new_socket()
@@ -123,7 +137,8 @@ class Listener:
         if heard is None or self.address is None:
             return
         while self._stopped not in select([heard, self._stopped], [], [])[0]:
+            wake = Wake.GROWTH
             with suppress(BlockingIOError):
                 while True:
-                    heard.recv(1)
-            self._heard()
+                    wake = max(wake, Wake.CHANGE if heard.recv(1) != GROWTH else Wake.GROWTH)
+            self._heard(wake)

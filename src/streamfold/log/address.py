@@ -1,0 +1,39 @@
+"""Which log an address names.
+
+In      "sqlite:PATH", "valkey://[user:password@]host[:port]/db", "memory:"
+Out     an EventLog, to be used with `async with`
+Errors  InvalidArgument for an address that is none; UsageError where its engine is not installed
+Source  docs/reference/log.md
+"""
+
+from importlib.util import find_spec
+
+from streamfold.errors import InvalidArgument, UsageError
+from streamfold.log.log import EventLog
+from streamfold.log.memory import MemoryLog
+from streamfold.log.sqlite import SqliteLog
+
+__all__ = ["open_log"]
+
+VALKEY = {"valkey", "valkeys", "redis", "rediss"}
+
+
+def open_log(url: str) -> EventLog:
+    """The log at an address, opened by `async with`.
+
+    url: "sqlite:PATH"; "valkey://[user:password@]host[:port]/db", or valkeys:// with TLS, and ?level=replica or disk,
+    ?cluster=true behind it; "memory:".
+    Raises: InvalidArgument, UsageError; LogUnusable where the path cannot be a log.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme in VALKEY:
+        if find_spec("redis") is None:
+            raise UsageError('a log on Valkey needs redis-py: pip install "streamfold[valkey]"')
+        from streamfold.log.valkey import ValkeyLog
+
+        return ValkeyLog(url)
+    if scheme == "sqlite" and rest:
+        return SqliteLog(rest)
+    if url == "memory:":
+        return MemoryLog()
+    raise InvalidArgument("url", "must be sqlite:PATH, valkey://[user:password@]host[:port]/db or memory:")

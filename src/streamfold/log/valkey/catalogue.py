@@ -1,0 +1,143 @@
+"""Which tenants and streams there are, and which may be dropped: the indexes, which are read with doubt.
+
+In      keys of streams that are made, kept or dropped
+Out     what is really there, in order, page by page
+Units   milliseconds since 1970
+Errors  LogUnusable
+Source  docs/reference/log.md; decision 0014
+
+An index lies elsewhere than the streams that it names, so no step can change both. It is written before a stream is
+made and after; and what it names is looked up before it is told, and taken out where it is gone. All entries of a list
+have the score 0, so that they are ordered by their bytes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from streamfold.log.log import StreamInfo
+from streamfold.log.record import StreamKey
+from streamfold.log.valkey.name import EXPIRING, TENANTS, key_of, names_of, streams_of
+from streamfold.log.valkey.script import step
+from streamfold.log.valkey.servers import Servers
+
+__all__ = ["Catalogue", "Look"]
+
+PAGE = 100
+
+Look = Callable[[StreamKey], Awaitable[StreamInfo | None]]
+Found = TypeVar("Found")
+
+
+class Catalogue:
+    """The indexes: of tenants, of each tenant's streams, and of when streams may be dropped."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+
+    async def enlist(self, key: StreamKey) -> None:
+        """Name a stream, before it is made and after."""
+        await asyncio.gather(self._put(TENANTS, key.tenant), self._put(streams_of(key.tenant), key.response_id))
+
+    async def schedule(self, key: StreamKey, expires: int) -> None:
+        """Say when a stream may be dropped; 0 for never."""
+        if expires:
+            await self._servers.write(EXPIRING, ("ZADD", EXPIRING, expires, names_of(key).tag))
+
+    async def forget(self, key: StreamKey) -> None:
+        """Take a stream out that was dropped, unless it was made anew."""
+
+        async def is_there() -> bool:
+            return bool(await self._servers.read(names_of(key).head, ("EXISTS", names_of(key).head)))
+
+        await self._take_out(streams_of(key.tenant), key.response_id, is_there)
+
+    async def streams(self, tenant: str, look: Look, *, after: str | None, limit: int) -> list[StreamInfo]:
+        """A tenant's streams in the order of their ids."""
+
+        async def look_up(response_id: str) -> StreamInfo | None:
+            return await look(StreamKey(tenant, response_id))
+
+        return await self._page(streams_of(tenant), look_up, after=after, limit=limit)
+
+    async def tenants(self, look: Look, *, after: str | None, limit: int) -> list[str]:
+        """Those who have streams, in order."""
+
+        async def look_up(tenant: str) -> str | None:
+            return tenant if await self.streams(tenant, look, after=None, limit=1) else None
+
+        return await self._page(TENANTS, look_up, after=after, limit=limit)
+
+    async def everything(self, look: Look) -> AsyncIterator[StreamInfo]:
+        """Every stream of every tenant."""
+        tenant: str | None = None
+        while tenants := await self.tenants(look, after=tenant, limit=PAGE):
+            for tenant in tenants:
+                response_id: str | None = None
+                while infos := await self.streams(tenant, look, after=response_id, limit=PAGE):
+                    for info in infos:
+                        yield info
+                    response_id = infos[-1].key.response_id
+
+    async def expire(self, *, limit: int) -> int:
+        """Drop streams whose time has come. Returns: how many were dropped."""
+        dropped = 0
+        seen: set[bytes] = set()
+        while dropped < limit:
+            _, due = await self._servers.write(EXPIRING, step([EXPIRING], "due", limit - dropped))
+            fresh = [(tag, score) for tag, score in zip(due[::2], due[1::2], strict=True) if tag not in seen]
+            if not fresh:  # clocks of servers differ: what is left is due by one of them alone
+                break
+            for tag, score in fresh:
+                seen.add(tag)
+                dropped += await self._expire(tag, score)
+        return dropped
+
+    async def _expire(self, tag: bytes, score: bytes) -> bool:
+        key = key_of(tag.decode())
+        keys = names_of(key).keys
+        answer = await self._servers.write(keys[0], step(keys, "expire"))
+        match answer:
+            case [b"kept", expires] if int(expires):
+                await self._servers.write(EXPIRING, step([EXPIRING], "move", tag, score, expires))
+            case _:
+                await self._servers.write(EXPIRING, step([EXPIRING], "move", tag, score))
+        if answer[0] == b"dropped":
+            await self.forget(key)
+        return bool(answer[0] == b"dropped")
+
+    async def _page(
+        self, index: str, look_up: Callable[[str], Awaitable[Found | None]], *, after: str | None, limit: int
+    ) -> list[Found]:
+        found: list[Found] = []
+        begin = b"-" if after is None else b"(" + after.encode()
+        while len(found) < limit:
+            asked = limit - len(found)
+            entries: Sequence[bytes] = await self._servers.read(
+                index, ("ZRANGE", index, begin, "+", "BYLEX", "LIMIT", 0, asked)
+            )
+            names = [entry.decode() for entry in entries]
+            there = await asyncio.gather(*(look_up(each) for each in names))
+            for name, each in zip(names, there, strict=True):
+                if each is None:
+                    await self._take_out(index, name, partial(_is_there, look_up, name))
+                else:
+                    found.append(each)
+            if len(entries) < asked:
+                break
+            begin = b"(" + entries[-1]
+        return found
+
+    async def _put(self, index: str, entry: str) -> None:
+        await self._servers.write(index, ("ZADD", index, 0, entry))
+
+    async def _take_out(self, index: str, entry: str, is_there: Callable[[], Awaitable[bool]]) -> None:
+        """Whoever makes the stream names it again afterwards: so either that comes later, or it is seen here."""
+        await self._servers.write(index, ("ZREM", index, entry))
+        if await is_there():
+            await self._put(index, entry)
+
+
+async def _is_there(look_up: Callable[[str], Awaitable[object]], name: str) -> bool:
+    return await look_up(name) is not None

@@ -1,0 +1,145 @@
+"""The one script: each step of it as a command, and its answer as a result or an error.
+
+In      what a method of an EventLog is given
+Out     a command for the server; what the method returns
+Units   sequence numbers; milliseconds since 1970 in the script, seconds outside of it
+Errors  LogError and its kinds, as the script refuses
+Source  docs/reference/log.md; decision 0014; script.lua
+"""
+
+from collections.abc import Sequence
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, NoReturn, TypeAlias
+from zlib import crc32
+
+from streamfold.errors import InvalidArgument, LeaseHeld, LogClosed, LogGap, LogUnusable, UnknownStream, WriterFenced
+from streamfold.log.record import Record, StreamKey
+
+__all__ = [
+    "SHA",
+    "SOURCE",
+    "Answer",
+    "Command",
+    "entry_of",
+    "milliseconds",
+    "record_of",
+    "refuse",
+    "require_small",
+    "seconds",
+    "step",
+    "told_records",
+    "with_source",
+]
+
+Command: TypeAlias = tuple[str | bytes | int, ...]
+Answer: TypeAlias = Any  # bytes, whole numbers, None, and lists of them
+
+SOURCE = files("streamfold.log.valkey").joinpath("script.lua").read_text("utf-8")
+SHA = sha1(SOURCE.encode(), usedforsecurity=False).hexdigest()  # the name that a server gives it
+BEYOND = 2**53  # what a script's numbers can count to
+
+
+def step(keys: Sequence[str], name: str, *given: str | bytes | int) -> Command:
+    """The command that does one step of the script."""
+    return ("EVALSHA", SHA, len(keys), *keys, name, *given)
+
+
+def with_source(command: Command) -> Command:
+    """The same for a server that does not know the script yet."""
+    return ("EVAL", SOURCE, *command[2:])
+
+
+def milliseconds(seconds: float | None) -> int:
+    """A time as the script has it. None, which is for never: 0."""
+    return 0 if seconds is None else max(1, round(seconds * 1000))
+
+
+def seconds(milliseconds: bytes) -> float | None:
+    """A time as a log has it."""
+    return int(milliseconds) / 1000 or None
+
+
+def require_small(name: str, number: int) -> None:
+    """A number that the script can count.
+
+    Raises: InvalidArgument.
+    """
+    if number >= BEYOND:
+        raise InvalidArgument(name, f"must be less than {BEYOND:,}, got {number:,}")
+
+
+def refuse(answer: Answer, key: StreamKey, *, epoch: int = 0, number: int = 0) -> None:
+    """Nothing where the step was done; else its refusal. epoch: the writer's. number: the first that it gave.
+
+    Raises: UnknownStream, LeaseHeld, WriterFenced, LogGap, LogClosed.
+    """
+    match answer:
+        case [b"unknown"]:
+            raise UnknownStream(key.tenant, key.response_id)
+        case [b"held", owner, left]:
+            raise LeaseHeld(owner.decode(), int(left) / 1000)
+        case [b"fenced", current]:
+            raise WriterFenced(epoch, int(current))
+        case [b"gap", needed]:
+            raise LogGap(int(needed), number)
+        case [b"closed", needed]:
+            raise LogClosed(int(needed), int(needed))
+        case _:
+            pass
+
+
+# Records
+
+
+def _crc(name: bytes, data: bytes) -> int:
+    return crc32(data, crc32(name))
+
+
+def entry_of(record: Record) -> tuple[bytes, bytes, int]:
+    """A record as the script takes it: its name, its data and their checksum."""
+    name = record.name.encode()
+    return name, record.data, _crc(name, record.data)
+
+
+def record_of(key: StreamKey, entry: Answer) -> Record:
+    """A record as the server keeps it.
+
+    Raises: LogUnusable for one that is not as it was written.
+    """
+    try:
+        (identity, (_, name, _, data, _, crc)) = entry
+        number = int(identity.partition(b"-")[0])
+        is_whole = _crc(name, data) == int(crc)
+    except (TypeError, ValueError):
+        _damaged(key, f"the entry {entry[0].decode(errors='replace')}")
+    if not is_whole:
+        _damaged(key, f"record {number}")
+    return Record(number, name.decode(), data)
+
+
+def _damaged(key: StreamKey, what: str) -> NoReturn:
+    raise LogUnusable(key.response_id, f"{what} is damaged; restore it from a copy")
+
+
+def told_records(said: bytes) -> list[Record]:
+    """The records that a message holds; none where it only says that something changed, or is not ours."""
+    head, _, rest = said.partition(b"\n")
+    try:
+        number, *sizes = map(int, head.split())
+        return _told(number, sizes, rest)
+    except ValueError:
+        return []
+
+
+def _told(number: int, sizes: Sequence[int], rest: bytes) -> list[Record]:
+    records: list[Record] = []
+    at = 0
+    for name_bytes, data_bytes, crc in zip(sizes[::3], sizes[1::3], sizes[2::3], strict=True):
+        name, data = rest[at : at + name_bytes], rest[at + name_bytes : at + name_bytes + data_bytes]
+        at += name_bytes + data_bytes
+        if _crc(name, data) != crc:
+            return []  # the log itself says what is damaged
+        records.append(Record(number, name.decode(), data))
+        number += 1
+    return records

@@ -1,0 +1,588 @@
+"""ValkeyLog: what can be wrong with a server, what it survives, its other processes, and what its keys are."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from streamfold.errors import InvalidArgument, LogConflict, LogError, LogUnusable, StreamfoldError, UsageError
+from streamfold.log import (
+    Durability,
+    Lease,
+    MemoryLog,
+    Record,
+    SavedCheckpoint,
+    SqliteLog,
+    StreamKey,
+    open_log,
+    tail,
+)
+from streamfold.log.valkey import ValkeyLog
+from streamfold.log.valkey.name import names_of
+from tests.log.crash import Tally
+from tests.log.crash_valkey import run
+from tests.log.handover_valkey import run as hand_over
+from tests.log.race import ROOT, race
+from tests.log.valkeys import Valkey, free_port, running
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+
+KEY = StreamKey("tenant", "resp_1")
+DAY = 86_400
+
+
+def some(first: int, count: int, *, bytes: int = 0) -> list[Record]:
+    return [Record(number, "delta", b'{"n":%d}' % number + b" " * bytes) for number in range(first, first + count)]
+
+
+async def begin(log: ValkeyLog, count: int = 0) -> Lease:
+    lease = await log.acquire(KEY, owner="one", seconds=30)
+    await log.append(lease, some(0, count))
+    return lease
+
+
+async def numbers(log: ValkeyLog) -> list[int]:
+    return [each.sequence_number for each in await log.read(KEY, limit=100_000)]
+
+
+# What is no Valkey that a log can be kept on
+
+
+async def refusal(url: str, *, patience_seconds: float = 20.0) -> str:
+    """The one line that it is refused with; fails where that takes long."""
+    with anyio.fail_after(8), pytest.raises(LogUnusable) as refused:
+        async with ValkeyLog(url, patience_seconds=patience_seconds):
+            pass
+    said = str(refused.value)
+    assert "\n" not in said
+    return said
+
+
+@contextmanager
+def answering(said: bytes) -> Iterator[str]:
+    """A server of something else."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(said)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        try:
+            yield f"valkey://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("settings", "query", "says"),
+    [
+        pytest.param(
+            {"maxmemory-policy": "allkeys-lru"},
+            "",
+            "maxmemory-policy is allkeys-lru\\); set .* noeviction",
+            id="evicts",
+        ),
+        pytest.param({"maxmemory-policy": "volatile-ttl"}, "", "may evict whole streams", id="evicts what has a time"),
+        pytest.param({"appendonly": "no"}, "?level=disk", "level=disk needs appendonly yes", id="nothing on the disk"),
+        pytest.param({}, "?cluster=true", "cluster mode is off there; leave cluster=true out", id="no cluster"),
+    ],
+)
+async def test_a_server_that_would_lose_records_is_refused(
+    valkey: Valkey, settings: dict[str, str], query: str, says: str
+) -> None:
+    before = {name: valkey.ask("CONFIG", "GET", name)[1].decode() for name in settings}
+    for name, value in settings.items():
+        valkey.ask("CONFIG", "SET", name, value)
+    try:
+        said = await refusal(valkey.url + query)
+    finally:
+        for name, value in before.items():
+            valkey.ask("CONFIG", "SET", name, value)
+    with pytest.raises(AssertionError, match=says):
+        raise AssertionError(said)
+
+
+async def test_where_no_server_is_one_line_says_so_at_once() -> None:
+    said = await refusal(f"valkey://user:secret@127.0.0.1:{free_port()}/0")
+    assert "it cannot be reached" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"220 mail\r\n"], ids=["HTTP", "nothing", "mail"]
+)
+async def test_what_is_no_valkey_is_refused_in_one_line(said: bytes) -> None:
+    with answering(said) as url:
+        assert url[9:] in await refusal(url)
+
+
+async def test_a_wrong_password_is_told_and_not_shown(tmp_path: Path) -> None:
+    with running(tmp_path / "valkey", requirepass="right-one") as server:
+        for given in (":wrong-one@", "", "someone:wrong-one@"):
+            said = await refusal(server.url.replace("//", f"//{given}"))
+            assert "it refuses the user or the password" in said
+            assert "one" not in said.partition(": ")[2].replace("one of", "")
+        async with ValkeyLog(server.url.replace("//", "//:right-one@")) as log:
+            await begin(log, 3)
+            assert "right-one" not in str(await log.diagnose())
+
+
+async def test_a_node_of_a_cluster_is_told_from_a_single_server(tmp_path: Path) -> None:
+    with running(tmp_path / "valkey", cluster_enabled="yes") as server:
+        assert "it is a node of a cluster; add ?cluster=true" in await refusal(server.url)
+
+
+async def test_a_user_without_config_is_served_and_told(valkey: Valkey) -> None:
+    valkey.ask("ACL", "SETUSER", "app", "on", ">word", "~sf:*", "&sf:*", "+@all", "-config")
+    async with ValkeyLog(valkey.url.replace("//", "//app:word@")) as log:
+        await begin(log, 3)
+        async with tail(log, KEY) as records:
+            assert (await anext(records)).sequence_number == 0
+        assert "CONFIG is refused" in " ".join((await log.diagnose()).unsafe)
+
+
+async def test_a_server_that_refuses_scripts_says_so_at_the_first_write(valkey: Valkey) -> None:
+    valkey.ask("ACL", "SETUSER", "app", "on", ">word", "~sf:*", "&sf:*", "+@all", "-evalsha", "-eval")
+    async with ValkeyLog(valkey.url.replace("//", "//app:word@")) as log:
+        with pytest.raises(LogUnusable, match="scripts"):
+            await log.acquire(KEY, owner="one", seconds=1)
+
+
+async def test_a_full_memory_refuses_an_append_and_leaves_it_undone(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url) as log:
+        lease = await begin(log, 3)
+        valkey.ask("CONFIG", "SET", "maxmemory", "1mb")
+        try:
+            with pytest.raises(LogUnusable, match="its memory is full, and nothing was written"):
+                await log.append(lease, some(3, 2))
+            assert await numbers(log) == [0, 1, 2]
+            assert await log.drop(KEY), "what makes room is allowed"
+        finally:
+            valkey.ask("CONFIG", "SET", "maxmemory", "0")
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "somewhere",
+        "sqlite:",
+        "memory:x",
+        "http://host/0",
+        "valkey:",
+        "valkey://",
+        "valkey://:6379",
+        "valkey://host:port",
+        "valkey://host:99999",
+        "valkey://host/zero",
+        "valkey://host/-1",
+        "valkey://host?level=best",
+        "valkey://host?levels=disk",
+        "valkey://host?cluster=1",
+        "valkey://host/1?cluster=true",
+        "valkey://user:secret@",
+        "valkey://user:sec/ret@host",
+    ],
+)
+async def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"^url: ") as refused:
+        open_log(url)
+    assert "sec" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("valkey://host", "valkey://host:6379/0"),
+        ("redis://user:p%40ss@host:7000/3?level=replica", "valkey://host:7000/3"),
+        ("rediss://[::1]:7000", "valkeys://[::1]:7000/0"),
+        ("valkeys://host/?cluster=true", "valkeys://host:6379/0"),
+    ],
+)
+async def test_an_address_names_an_engine(url: str, shown: str) -> None:
+    log = open_log(url)
+    assert isinstance(log, ValkeyLog)
+    with pytest.raises(LogUnusable, match="not open yet; use it with `async with`") as refused:
+        await log.info(KEY)
+    assert refused.value.where == shown
+
+
+async def test_the_engines_of_this_machine_have_addresses_too(tmp_path: Path) -> None:
+    async with open_log("memory:") as memory, open_log(f"sqlite:{tmp_path}/log.db") as sqlite:
+        assert (type(memory), type(sqlite)) == (MemoryLog, SqliteLog)
+
+
+async def test_without_redis_py_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.setattr("streamfold.log.address.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r'pip install "streamfold\[valkey\]"'):
+        open_log("valkey://host")
+
+
+async def test_the_door_of_the_log_does_not_load_redis_py() -> None:
+    command = "import sys, streamfold.log; sys.exit('redis' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["open_seconds", "kept_seconds"])
+async def test_a_time_to_live_is_more_than_nothing(name: str) -> None:
+    with pytest.raises(InvalidArgument, match="must be more than 0, got 0"):
+        ValkeyLog("valkey://host", **{name: 0})
+
+
+async def test_on_trio_one_line_says_that_it_runs_on_asyncio_alone() -> None:
+    code = """
+import trio
+from streamfold.errors import LogUnusable
+from streamfold.log import open_log
+async def main():
+    try:
+        async with open_log("valkey://127.0.0.1"):
+            pass
+    except LogUnusable as error:
+        print(error)
+trio.run(main)
+"""
+    said = await to_thread.run_sync(
+        lambda: subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    )
+    assert said.stdout == "valkey://127.0.0.1:6379/0: it runs on asyncio alone; with trio, use a SqliteLog\n"
+
+
+# What it survives
+
+
+async def test_a_server_that_forgot_the_script_is_given_it_again(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url) as log:
+        lease = await begin(log, 2)
+        valkey.ask("SCRIPT", "FLUSH")
+        assert await log.append(lease, some(2, 1)) == 3
+
+
+async def test_a_restart_in_the_middle_is_waited_out(tmp_path: Path) -> None:
+    with running(tmp_path / "valkey", appendonly="yes", appendfsync="always") as server:
+        async with ValkeyLog(server.url) as log, anyio.create_task_group() as tasks:
+            assert log.durability is Durability.POWER
+            lease = await begin(log, 2)
+            server.kill()
+            tasks.start_soon(log.append, lease, some(2, 3), name="waits")
+            await anyio.sleep(0.05)
+            server.start()
+            await to_thread.run_sync(server.wait)
+        async with ValkeyLog(server.url) as log:
+            assert await numbers(log) == list(range(5))
+
+
+async def test_a_server_that_is_gone_for_too_long_is_told(tmp_path: Path) -> None:
+    with running(tmp_path / "valkey") as server:
+        async with ValkeyLog(server.url, patience_seconds=0.2) as log:
+            lease = await begin(log, 2)
+            server.kill()
+            with pytest.raises(LogUnusable, match="the last write may be there or not: append it again"):
+                await log.append(lease, some(2, 1))
+            with pytest.raises(LogUnusable, match="cannot be reached"):
+                await log.read(KEY)
+
+
+async def test_no_record_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
+    """A few of the kills that `make crash-valkey` does."""
+    tally = await to_thread.run_sync(lambda: run(tmp_path, kills=5, seed=1, tally=Tally()))
+    assert (tally.kills, tally.lost, tally.damaged) == (5, 0, 0)
+    assert tally.acknowledged > 0
+
+
+# Its other processes
+
+
+async def test_no_number_is_won_twice_by_processes_that_race_for_it(valkey: Valkey) -> None:
+    won, fenced = await to_thread.run_sync(lambda: race(valkey.url, processes=8, numbers=400))
+    async with ValkeyLog(valkey.url) as log:
+        there = {each.sequence_number: each.name for each in await log.read(KEY, limit=400)}
+    assert {number: name for name, numbers in won.items() for number in numbers} == there
+    assert sum(map(len, won.values())) == len(there) == 400
+    assert fenced > 0
+
+
+async def test_a_paused_writer_that_wakes_is_fenced(valkey: Valkey) -> None:
+    code = """
+import sys, anyio
+from streamfold.errors import WriterFenced
+from streamfold.log import Record, StreamKey, open_log
+async def main():
+    async with open_log(sys.argv[1]) as log:
+        lease = await log.acquire(StreamKey("tenant", "resp_1"), owner="old", seconds=0)
+        try:
+            for number in range(10**9):
+                await log.append(lease, [Record(number, "old", b"")])
+                print(number, flush=True)
+        except WriterFenced as fenced:
+            print("fenced", flush=True)
+anyio.run(main)
+"""
+    old = subprocess.Popen([sys.executable, "-c", code, valkey.url], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert old.stdout is not None
+        await to_thread.run_sync(lambda: [old.stdout.readline() for _ in range(20)])
+        old.send_signal(signal.SIGSTOP)
+        async with ValkeyLog(valkey.url) as log:
+            lease = await log.acquire(KEY, owner="new", seconds=30)
+            await log.append(lease, [Record(lease.next_number, "new", b"")])
+            old.send_signal(signal.SIGCONT)
+            said = await to_thread.run_sync(lambda: old.communicate(timeout=30)[0])
+            assert said.splitlines()[-1] == "fenced"
+            assert (await log.read(KEY, limit=100_000))[-1] == Record(lease.next_number, "new", b"")
+    finally:
+        old.kill()
+        old.wait()
+
+
+async def test_a_tail_hears_of_what_another_process_appends(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url) as log, ValkeyLog(valkey.url) as other:
+        lease = await begin(log, 2)
+        with anyio.fail_after(5):
+            async with tail(other, KEY, safety_seconds=3600) as records:
+                for number in range(20):
+                    assert (await anext(records)).sequence_number == number
+                    if number >= 1:
+                        await log.append(lease, some(number + 1, 1))
+                await log.append(lease, [], status="completed")
+                assert [each.sequence_number async for each in records] == [20]
+
+
+async def test_a_tail_has_no_hole_and_no_repeat_in_any_order(valkey: Valkey) -> None:
+    """A part of what `python -m tests.log.handover --engine valkey` does."""
+    assert await hand_over(valkey, stories=150, seed=1) == []
+
+
+@pytest.mark.parametrize("bytes", [10, 10_000, 100_000])
+async def test_a_tail_takes_records_from_the_message_or_where_it_is_too_large_from_the_log(
+    valkey: Valkey, bytes: int
+) -> None:
+    async with ValkeyLog(valkey.url) as log, ValkeyLog(valkey.url) as other:
+        lease = await begin(log, 1)
+        with anyio.fail_after(5):
+            async with tail(other, KEY, safety_seconds=3600) as records:
+                assert (await anext(records)).sequence_number == 0
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(log.append, lease, some(1, 4, bytes=bytes))
+                    assert [await anext(records) for _ in range(4)] == some(1, 4, bytes=bytes)
+
+
+async def test_a_cancelled_call_leaves_the_others_their_answers(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url) as log:
+        lease = await begin(log)
+
+        async def append_and_leave(number: int) -> None:
+            with anyio.move_on_after(0):
+                await log.append(lease, some(number, 1))
+
+        for number in range(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(append_and_leave, number)
+                tasks.start_soon(log.info, KEY)
+            await log.append(lease, some(number, 1))
+        assert await numbers(log) == list(range(20))
+
+
+# Replicas and disks
+
+
+@asynccontextmanager
+async def replicated(folder: Path, **settings: str) -> AsyncIterator[tuple[Valkey, Valkey]]:
+    with running(folder / "first", repl_diskless_sync_delay="0", **settings) as first:
+        with running(folder / "second", replicaof=f"{first.host} {first.port}", **settings) as second:
+            with anyio.fail_after(20):
+                while b"online" not in first.ask("INFO", "replication"):
+                    await anyio.sleep(0.05)
+            yield first, second
+
+
+@pytest.mark.parametrize("level", ["replica", "disk"])
+async def test_what_no_replica_has_is_not_acknowledged_and_can_be_appended_again(tmp_path: Path, level: str) -> None:
+    async with replicated(tmp_path, appendonly="yes", appendfsync="always") as (first, second):
+        async with ValkeyLog(f"{first.url}?level={level}") as log:
+            assert log.durability is Durability.REPLICATED
+            lease = await begin(log, 3)
+            second.kill()
+            for _ in range(2):  # also where it is there already: nobody else has it
+                with pytest.raises(LogUnusable, match="may be there or not; append it again"):
+                    await log.append(lease, some(3, 2))
+            assert any("no replica is connected" in each for each in (await log.diagnose()).unsafe)
+            second.start()
+            with anyio.fail_after(30):
+                while True:
+                    try:
+                        assert await log.append(lease, some(3, 2)) == 5
+                        break
+                    except LogUnusable:
+                        continue
+            assert await numbers(log) == list(range(5))
+
+
+# What is kept, and for how long
+
+
+async def keys_of(valkey: Valkey) -> set[str]:
+    return {each.decode() for each in valkey.ask("KEYS", "*")}
+
+
+async def test_tenants_and_ids_may_hold_anything(valkey: Valkey) -> None:
+    keys = [
+        StreamKey(tenant, response_id)
+        for tenant in ("", "a", "a/b", "{", "}", "{}", "a}:m{b", "%2F", "/", "ä\x00\n")
+        for response_id in ("", "b", "b/c", "{x}", "}", "*", "%7B")
+    ]
+    assert len({names_of(key).keys for key in keys}) == len(keys)
+    async with ValkeyLog(valkey.url) as log:
+        for key in keys:
+            lease = await log.acquire(key, owner="one", seconds=30)
+            await log.append(lease, [Record(0, "", f"{key}".encode())])
+        for key in keys:
+            assert (await log.read(key))[0].data == f"{key}".encode()
+        listed = [(await log.list(tenant))[0:] for tenant in await log.tenants()]
+        assert sorted((each.key.tenant, each.key.response_id) for page in listed for each in page) == sorted(
+            (key.tenant, key.response_id) for key in keys
+        )
+
+
+async def test_a_dropped_stream_leaves_no_key(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url) as log:
+        lease = await begin(log, 3)
+        await log.save_checkpoint(lease, SavedCheckpoint(1, b"state"))
+        await log.drop(KEY)
+        assert await log.tenants() == []
+        assert await keys_of(valkey) == {"sf:expiring"}
+        assert await log.expire() == 0
+
+
+async def test_every_key_of_a_stream_has_the_same_time_to_live(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url, open_seconds=10 * DAY, kept_seconds=DAY) as log:
+        lease = await begin(log)
+
+        async def days() -> list[int]:
+            left = [valkey.ask("PTTL", each) for each in names_of(KEY).keys[:4]]
+            return [round(each / 1000 / DAY) for each in left if each != -2]
+
+        assert await days() == [11]
+        await log.append(lease, some(0, 1))
+        await log.save_checkpoint(lease, SavedCheckpoint(0, b"state"))
+        assert await days() == [11, 11, 11]
+        await log.append(lease, some(1, 1), status="completed")
+        assert await days() == [2, 2, 2]
+        await log.retain(KEY, until=None)
+        assert {valkey.ask("PTTL", each) for each in names_of(KEY).keys[:3]} == {-1}
+        info = await log.info(KEY)
+        assert info is not None
+        assert info.expires_at is None
+
+
+async def test_a_finished_stream_is_dropped_in_its_time_though_nobody_retained_it(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url, kept_seconds=0.02) as log:
+        lease = await begin(log, 2)
+        assert await log.expire() == 0
+        await log.append(lease, [], status="completed")
+        await anyio.sleep(0.05)
+        assert await log.expire() == 1
+        assert await log.info(KEY) is None
+
+
+async def test_a_stream_that_is_written_is_not_dropped_in_the_time_of_its_beginning(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url, open_seconds=0.3) as log:
+        lease = await begin(log, 1)
+        for number in range(1, 6):
+            await anyio.sleep(0.1)
+            await log.append(lease, some(number, 1))
+        assert await log.expire() == 0
+        assert len(await numbers(log)) == 6
+
+
+async def test_what_the_server_itself_has_dropped_is_listed_no_longer(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url) as log:
+        for number in range(5):
+            await log.acquire(StreamKey("tenant", f"resp_{number}"), owner="one", seconds=30)
+        for number in (0, 1, 3):
+            valkey.ask("DEL", *names_of(StreamKey("tenant", f"resp_{number}")).keys)
+        assert [each.key.response_id for each in await log.list("tenant", limit=2)] == ["resp_2", "resp_4"]
+        assert valkey.ask("ZCARD", "sf:{tenant}:streams") == 2
+
+
+async def test_damage_is_found_and_never_read(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url) as log:
+        await begin(log, 9)
+        records = names_of(KEY).records
+        valkey.ask("XDEL", records, "4-1")
+        [hole] = await log.damages()
+        assert (hole.key, hole.reason) == (KEY, "record 4 is missing")
+        valkey.ask("DEL", records)
+        valkey.ask("XADD", records, "0-1", "n", "delta", "d", '{"n":1}', "c", "1")
+        with pytest.raises(LogUnusable, match="record 0 is damaged"):
+            await log.read(KEY)
+        assert [each.reason for each in await log.damages()] == ["record 0 is damaged; restore it from a copy"]
+
+
+async def test_records_whose_padding_differs_are_added_from_where_they_are_new(valkey: Valkey) -> None:
+    def padded(number: int, padding: str) -> Record:
+        return Record(number, "delta", f'{{"n":{number},"obfuscation":"{padding}"}}'.encode())
+
+    async with ValkeyLog(valkey.url) as log:
+        lease = await begin(log)
+        await log.append(lease, [padded(number, "a") for number in range(3)])
+        assert await log.append(lease, [padded(number, "bb") for number in range(1, 5)]) == 5
+        assert await log.read(KEY) == [padded(n, "a") for n in range(3)] + [padded(n, "bb") for n in (3, 4)]
+        with pytest.raises(LogConflict):
+            await log.append(lease, [Record(2, "delta", b'{"n":7}'), padded(3, "c")])
+
+
+@pytest.mark.parametrize("number", [2**53, 2**64])
+async def test_a_number_that_the_script_cannot_count_is_refused(valkey: Valkey, number: int) -> None:
+    async with ValkeyLog(valkey.url) as log:
+        with pytest.raises(InvalidArgument, match="must be less than"):
+            await log.acquire(KEY, owner="one", seconds=30, first_number=number)
+        lease = await log.acquire(KEY, owner="one", seconds=30, first_number=2**53 - 2)
+        assert await log.append(lease, [Record(2**53 - 2, "", b"")]) == 2**53 - 1
+        with pytest.raises(InvalidArgument, match="must be less than"):
+            await log.append(lease, [Record(number, "", b"")])
+        assert (await log.read(KEY))[0].sequence_number == 2**53 - 2
+
+
+async def test_calls_of_many_tasks_share_pipelines(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url) as log:
+        leases = [await log.acquire(StreamKey("tenant", f"resp_{n}"), owner="one", seconds=30) for n in range(50)]
+        before = valkey.ask("INFO", "stats")
+        await asyncio.gather(*(log.append(lease, some(0, 1)) for lease in leases))
+        reads = [
+            int(each.partition(b":")[2])
+            for text in (before, valkey.ask("INFO", "stats"))
+            for each in text.splitlines()
+            if each.startswith(b"total_reads_processed:")
+        ]
+        assert reads[1] - reads[0] < 25
+
+
+async def test_a_refusal_is_an_error_of_ours(valkey: Valkey) -> None:
+    async with ValkeyLog(valkey.url) as log:
+        valkey.ask("SET", names_of(KEY).head, "something else")
+        with pytest.raises(LogError, match="it refused a command: WRONGTYPE") as refused:
+            await log.info(KEY)
+        assert isinstance(refused.value, StreamfoldError)
