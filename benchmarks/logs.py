@@ -19,7 +19,7 @@ import anyio
 from attrs import frozen
 
 from benchmarks.log_processes import among_processes
-from benchmarks.log_tails import FULL_TAILING, QUICK_TAILING, Tailing, measure_tails
+from benchmarks.log_tails import FULL_TAILING, QUICK_TAILING, Loosely, Tailing, measure_tails
 from streamfold.bench import Goal, Row, Spread
 from streamfold.log import Lease, Record, SqliteLog, StreamKey, rows
 from streamfold.log.sqlite_file import connect, make
@@ -66,15 +66,6 @@ class Singly(SqliteLog):
         super().__init__(path)
         assert self._writer is not None
         self._writer._worker._most = 1
-
-
-class Loosely(SqliteLog):
-    """What is acknowledged survives the process, and not the power."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        assert self._writer is not None
-        self._writer._connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def measure_logs(plan: Logging) -> Iterator[Row]:
