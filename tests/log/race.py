@@ -25,6 +25,9 @@ from tests.log.race import KEY
 async def main(url, name, numbers):
     async with open_log(url) as log:
         fenced = 0
+        await log.info(KEY)
+        print("ready", flush=True)
+        sys.stdin.readline()
         while True:
             lease = await log.acquire(KEY, owner=name, seconds=0)
             number = lease.next_number
@@ -47,12 +50,20 @@ def race(url: str, *, processes: int, numbers: int) -> tuple[dict[str, list[int]
     racing = {
         f"racer {place}": subprocess.Popen(
             [sys.executable, "-c", RACER, url, f"racer {place}", str(numbers)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
         for place in range(processes)
     }
+    for process in racing.values():  # all at once, or the first would be done before the last begins
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in racing.values():
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     won: dict[str, list[int]] = {}
     fenced = 0
     for name, process in racing.items():
