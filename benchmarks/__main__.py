@@ -10,6 +10,7 @@ from benchmarks.following import FULL_FOLLOWING, QUICK_FOLLOWING, Following, mea
 from benchmarks.logs import FULL_LOGGING, QUICK_LOGGING, Logging, measure_logs
 from benchmarks.peers import LIBRARIES, OPENAI_STATE, PEERS
 from benchmarks.recordings import Recordings, measure_recordings
+from benchmarks.valkey import FULL_SERVING, QUICK_SERVING, Serving, measure_valkey
 from streamfold.bench import BENCHMARKS, FULL, QUICK, Plan, Report, Row, as_json, as_text, describe_machine, draw, run
 from streamfold.bench.chart import is_drawable
 
@@ -25,11 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for. Returns: 1 where a goal was missed and `--strict` was given, else 0."""
     asked = parse(arguments)
     machine = describe_machine(LIBRARIES)
-    plan, following, logging = (
-        (QUICK, QUICK_FOLLOWING, QUICK_LOGGING) if asked.quick else (FULL, FULL_FOLLOWING, FULL_LOGGING)
-    )
+    plan, following = (QUICK, QUICK_FOLLOWING) if asked.quick else (FULL, FULL_FOLLOWING)
+    logging, serving = (QUICK_LOGGING, QUICK_SERVING) if asked.quick else (FULL_LOGGING, FULL_SERVING)
     names = asked.only or [*BENCHMARKS, FOLLOWING, LOG, RECORDINGS]
-    rows = tuple(measured(plan, following, logging, [name for name in names if name != RECORDINGS]))
+    rows = tuple(measured(plan, following, logging, serving, [name for name in names if name != RECORDINGS]))
     recorded = find_recordings(plan) if RECORDINGS in names else NOTHING
     report = Report(machine, rows + recorded.rows, recorded.details, recorded.notes)
     print(as_text(report), end="")
@@ -49,13 +49,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def measured(plan: Plan, following: Following, logging: Logging, names: Sequence[str]) -> Iterator[Row]:
+def measured(
+    plan: Plan, following: Following, logging: Logging, serving: Serving, names: Sequence[str]
+) -> Iterator[Row]:
     for name in names:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         if name == FOLLOWING:
             yield from measure_following(following)
         elif name == LOG:
             yield from measure_logs(logging)
+            yield from measure_valkey(serving)
         else:
             yield from run(plan, peers=PEERS, only=[name])
 

@@ -60,6 +60,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     monkeypatch.setattr(program, "QUICK", TINY)
     monkeypatch.setattr(program, "measure_following", lambda plan: iter(()))  # tests/bench/test_following.py runs it
     monkeypatch.setattr(program, "measure_logs", lambda plan: iter(()))  # tests/bench/test_logs.py does
+    monkeypatch.setattr(program, "measure_valkey", lambda plan: iter(()))  # tests/bench/test_valkey.py does
     monkeypatch.setenv("STREAMFOLD_CORPUS", str(tmp_path / "none"))
     return ["--quick", "--json", str(tmp_path / "out" / "figures.json"), "--chart", str(tmp_path / "out" / "chart.svg")]
 
