@@ -11,22 +11,25 @@ UV := $(shell command -v uv 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cluster test-partition check bench fuzz sim crash crash-valkey docs changelog changelog-draft clean distclean
+.PHONY: help demo test test-cluster test-partition test-powercut check bench fuzz sim crash crash-valkey flips
+.PHONY: docs changelog changelog-draft clean distclean
 
 help:
-	@echo "make demo       the whole story, against a gateway of its own: streams, faults, repairs, cancels"
-	@echo "make test       the tests"
-	@echo "make check      lint, types, and each pure module covered by its own test file"
-	@echo "make bench      the benchmarks"
-	@echo "make fuzz       ten minutes of fuzzing (MINUTES=10)"
-	@echo "make sim        100,000 sessions under seeded faults, in virtual time (RUNS=100000)"
-	@echo "make crash      kill the writer of a log 1,000 times, at random instants (KILLS=1000)"
+	@echo "make demo            the whole story, against a gateway of its own: streams, faults, repairs, cancels"
+	@echo "make test            the tests"
+	@echo "make check           lint, types, and each pure module covered by its own test file"
+	@echo "make bench           the benchmarks"
+	@echo "make fuzz            ten minutes of fuzzing (MINUTES=10)"
+	@echo "make sim             100,000 sessions under seeded faults, in virtual time (RUNS=100000)"
+	@echo "make crash           kill the writer of a log 1,000 times, at random instants (KILLS=1000)"
+	@echo "make flips           flip bits of a log's file and cut it short, at 500 places (FLIPS=500)"
+	@echo "make test-powercut   cut the power of a log's disk, and fill it up; needs root and a loop device"
 	@echo "make crash-valkey    kill the Valkey server of a log 200 times, while writers append (KILLS=200)"
 	@echo "make test-cluster    the log on a cluster of six Valkey servers, with failovers"
 	@echo "make test-partition  the same cut in two, in namespaces of the network (as root, on Linux)"
-	@echo "make docs       the documentation, into site/"
-	@echo "make changelog  gather changelog.d/ into CHANGELOG.md (changelog-draft: only print it)"
-	@echo "make clean      remove caches, reports and builds (distclean: the environments too)"
+	@echo "make docs            the documentation, into site/"
+	@echo "make changelog       gather changelog.d/ into CHANGELOG.md (changelog-draft: only print it)"
+	@echo "make clean           remove caches, reports and builds (distclean: the environments too)"
 
 demo: $(VENV)/.has-cli
 	@$(BIN)/streamfold demo
@@ -56,6 +59,14 @@ sim: $(VENV)/.has-test
 crash: KILLS ?= 1000
 crash: $(VENV)/.has-test
 	@$(BIN)/python -m tests.log.crash --kills $(KILLS) $(ARGS)
+
+FLIPS ?= 500
+flips: $(VENV)/.has-test
+	@$(BIN)/python -m tests.log.flips --flips $(FLIPS) $(ARGS)
+
+CUTS ?= 10
+test-powercut: $(VENV)/.has-test
+	@$(BIN)/python -m tests.log.powercut --cuts $(CUTS) $(ARGS)
 
 crash-valkey: KILLS ?= 200
 crash-valkey: $(VENV)/.has-test

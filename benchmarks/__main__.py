@@ -3,14 +3,17 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from benchmarks.following import FULL_FOLLOWING, QUICK_FOLLOWING, Following, measure_following
-from benchmarks.logs import FULL_LOGGING, QUICK_LOGGING, Logging, measure_logs
+from benchmarks.following import FULL_FOLLOWING, QUICK_FOLLOWING, measure_following
+from benchmarks.logs import FULL_LOGGING, QUICK_LOGGING, measure_logs
 from benchmarks.peers import LIBRARIES, OPENAI_STATE, PEERS
+from benchmarks.recorded import FULL_RECORDED, QUICK_RECORDED, measure_recorded
 from benchmarks.recordings import Recordings, measure_recordings
-from benchmarks.valkey import FULL_SERVING, QUICK_SERVING, Serving, measure_valkey
+from benchmarks.travel import FULL_TRAVEL, QUICK_TRAVEL, measure_travel
+from benchmarks.valkey import FULL_SERVING, QUICK_SERVING, measure_valkey
 from streamfold.bench import BENCHMARKS, FULL, QUICK, Plan, Report, Row, as_json, as_text, describe_machine, draw, run
 from streamfold.bench.chart import is_drawable
 
@@ -18,18 +21,28 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 FOLLOWING = "following"
 LOG = "log"
+RECORDED = "recorded"
+TRAVEL = "travel"
+VALKEY = "valkey"
 RECORDINGS = "recordings"
 NOTHING = Recordings((), (), ())
+# What has processes, files or servers of its own: measured in full, and quickly.
+APART: Mapping[str, tuple[Callable[[], Iterator[Row]], Callable[[], Iterator[Row]]]] = {
+    FOLLOWING: (partial(measure_following, FULL_FOLLOWING), partial(measure_following, QUICK_FOLLOWING)),
+    LOG: (partial(measure_logs, FULL_LOGGING), partial(measure_logs, QUICK_LOGGING)),
+    RECORDED: (partial(measure_recorded, FULL_RECORDED), partial(measure_recorded, QUICK_RECORDED)),
+    TRAVEL: (partial(measure_travel, FULL_TRAVEL), partial(measure_travel, QUICK_TRAVEL)),
+    VALKEY: (partial(measure_valkey, FULL_SERVING), partial(measure_valkey, QUICK_SERVING)),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for. Returns: 1 where a goal was missed and `--strict` was given, else 0."""
     asked = parse(arguments)
     machine = describe_machine(LIBRARIES)
-    plan, following = (QUICK, QUICK_FOLLOWING) if asked.quick else (FULL, FULL_FOLLOWING)
-    logging, serving = (QUICK_LOGGING, QUICK_SERVING) if asked.quick else (FULL_LOGGING, FULL_SERVING)
-    names = asked.only or [*BENCHMARKS, FOLLOWING, LOG, RECORDINGS]
-    rows = tuple(measured(plan, following, logging, serving, [name for name in names if name != RECORDINGS]))
+    plan = QUICK if asked.quick else FULL
+    names = asked.only or [*BENCHMARKS, *APART, RECORDINGS]
+    rows = tuple(measured(plan, [name for name in names if name != RECORDINGS], is_quick=asked.quick))
     recorded = find_recordings(plan) if RECORDINGS in names else NOTHING
     report = Report(machine, rows + recorded.rows, recorded.details, recorded.notes)
     print(as_text(report), end="")
@@ -41,7 +54,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller streams and fewer rounds: a minute, noisier")
     parser.add_argument(
-        "--only", action="append", choices=[*BENCHMARKS, FOLLOWING, LOG, RECORDINGS], help="one benchmark; repeatable"
+        "--only", action="append", choices=[*BENCHMARKS, *APART, RECORDINGS], help="one benchmark; repeatable"
     )
     parser.add_argument("--json", type=Path, default=RESULTS / "latest.json", help="where the figures go")
     parser.add_argument("--chart", type=Path, default=RESULTS / "latest.svg", help="where the picture goes: .svg, .png")
@@ -49,16 +62,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def measured(
-    plan: Plan, following: Following, logging: Logging, serving: Serving, names: Sequence[str]
-) -> Iterator[Row]:
+def measured(plan: Plan, names: Sequence[str], *, is_quick: bool) -> Iterator[Row]:
     for name in names:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        if name == FOLLOWING:
-            yield from measure_following(following)
-        elif name == LOG:
-            yield from measure_logs(logging)
-            yield from measure_valkey(serving)
+        if name in APART:
+            yield from APART[name][is_quick]()
         else:
             yield from run(plan, peers=PEERS, only=[name])
 

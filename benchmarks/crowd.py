@@ -13,7 +13,9 @@ import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic, process_time
 from typing import Any
 
@@ -21,9 +23,10 @@ from attrs import frozen
 
 from benchmarks.clients import address, make_gateway, make_http, make_openai, make_transport
 from benchmarks.load import raise_file_limit
-from streamfold.client import FollowedResponse, Request
+from streamfold.client import FollowedResponse, Request, record
 from streamfold.client.request import Calls
 from streamfold.client.start import Start
+from streamfold.log import EventLog, MemoryLog, SqliteLog
 from streamfold.schema import OPENAI, OutputTextDelta
 from streamfold.session import Backoff, Patience
 
@@ -72,10 +75,10 @@ class Busy:
 
 
 @asynccontextmanager
-async def following(kind: str, url: str) -> AsyncIterator[Follow]:
+async def following(kind: str, url: str, *, max_behind: int | None = None) -> AsyncIterator[Follow]:
     """A way to follow one stream of the server after the other, or many at once, with one client of that kind.
 
-    Ours makes a state after each event, and the event is handed over with it; openai's makes the event.
+    max_behind: how far a log in a file may be behind; None for no log. Ours makes a state after each event, and the event is handed over with it; openai's makes the event.
     """
     if kind == "openai":
         async with make_openai(url) as client:
@@ -92,9 +95,17 @@ async def following(kind: str, url: str) -> AsyncIterator[Follow]:
         if not isinstance(http, str):
             await stack.enter_async_context(http)
         gateway = await stack.enter_async_context(make_gateway(http, url))
+        log: EventLog = MemoryLog()
+        if max_behind is not None:
+            folder = stack.enter_context(TemporaryDirectory())
+            log = await stack.enter_async_context(SqliteLog(Path(folder) / "log.db"))
+        tenants = count()
 
         async def follow(name: str, on_event: OnEvent) -> None:
-            async with gateway.follow(name) as response:
+            followed = gateway.follow(name)
+            if max_behind is not None:  # all streams have one id here: each has a tenant of its own
+                followed = record(followed, log, tenant=f"{next(tenants)}", max_behind=max_behind)
+            async with followed as response:
                 async for event in response:
                     assert response.state.cursor == event.sequence_number
                     on_event(event)
@@ -137,11 +148,11 @@ class Opened:
             task.cancel()
 
 
-def run_crowd(kind: str, url: str, body: Callable[[Opened], Awaitable[Any]]) -> Any:
+def run_crowd(kind: str, url: str, body: Callable[[Opened], Awaitable[Any]], *, max_behind: int | None = None) -> Any:
     """Run `body` in a loop of its own, with a client that has followed one stream before, and leaves all at the end."""
 
     async def main() -> Any:
-        async with following(kind, url) as follow:
+        async with following(kind, url, max_behind=max_behind) as follow:
             await follow("resp_each", lambda _: None)  # imports, TLS contexts, adapters: once in a program's life
             async with asyncio.TaskGroup() as tasks:
                 opened = Opened(tasks, follow)
@@ -153,8 +164,13 @@ def run_crowd(kind: str, url: str, body: Callable[[Opened], Awaitable[Any]]) -> 
     return asyncio.run(main())
 
 
-def follow_busily(kind: str, url: str, *, streams: int, seconds: float) -> Busy:
-    """Follow so many slow streams at once, and measure for so long, once they have settled."""
+def follow_busily(
+    kind: str, url: str, *, streams: int, seconds: float, name: str = "resp_slow", max_behind: int | None = None
+) -> Busy:
+    """Follow so many slow streams at once, and measure for so long, once they have settled.
+
+    max_behind: as `record` has it; None to record nothing.
+    """
     late: list[float] = []
     events = 0
 
@@ -166,7 +182,7 @@ def follow_busily(kind: str, url: str, *, streams: int, seconds: float) -> Busy:
 
     async def body(opened: Opened) -> Busy:
         nonlocal events
-        await opened.add("resp_slow", streams, note)
+        await opened.add(name, streams, note)
         await asyncio.sleep(SETTLE_SECONDS)
         gc.collect()
         late.clear()
@@ -176,7 +192,7 @@ def follow_busily(kind: str, url: str, *, streams: int, seconds: float) -> Busy:
         found = sorted(late)
         return Busy(events, cpu, wall, (found[len(found) // 2], found[len(found) * 99 // 100], found[-1]))
 
-    busy: Busy = run_crowd(kind, url, body)
+    busy: Busy = run_crowd(kind, url, body, max_behind=max_behind)
     return busy
 
 

@@ -11,6 +11,7 @@ resp_each       every event its own HTTP chunk and its own send(2), as fast as t
 resp_joined     HTTP chunks of 16 KiB
 resp_paced      as resp_each, but one event every `PACE_SECONDS`, and fewer of them
 resp_slow       ten deltas a second, from a random moment on, for ever; the delta is the time at which it was sent
+resp_often      the same, fifty a second
 resp_idle       its first events, and then silence
 resp_dropped    two events, and the connection ends; resumed, the head comes after `ROUND_TRIP_SECONDS`, and then one
                 event, whose delta is the time at which the connection before was cut
@@ -39,7 +40,7 @@ from streamfold.bench import Shape, cut, make_stream
 __all__ = ["BEGINNING", "PACE_SECONDS", "ROUND_TRIP_SECONDS", "Server", "event_count", "raise_file_limit", "serving"]
 
 PACE_SECONDS = 0.000_5
-SLOW_SECONDS = 0.1
+SLOW_SECONDS = {b"resp_slow": 0.1, b"resp_often": 0.02}  # between two deltas
 ROUND_TRIP_SECONDS = 0.03
 JOINED_BYTES = 16 * 1024
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
@@ -171,9 +172,10 @@ class Server:
             case b"resp_each" | b"resp_joined" | b"resp_paced":
                 self._selector.unregister(asked.sock)
                 threading.Thread(target=self._serve_fast, args=(asked.sock, name), daemon=True).start()
-            case b"resp_slow":
+            case b"resp_slow" | b"resp_often":
+                seconds = SLOW_SECONDS[name]
                 asked.send(HEAD + self._beginning)
-                self._at(monotonic() + SLOW_SECONDS * self._chance(), lambda: self._go_on(asked, monotonic()))
+                self._at(monotonic() + seconds * self._chance(), lambda: self._go_on(asked, monotonic(), seconds))
             case b"resp_idle":
                 asked.send(HEAD + self._beginning)
             case b"resp_dropped":
@@ -185,12 +187,12 @@ class Server:
                 asked.send(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
                 self._close(asked)
 
-    def _go_on(self, asked: Asked, due: float) -> None:
-        """Send a delta now, and the next one a tenth of a second after this one was due."""
+    def _go_on(self, asked: Asked, due: float, seconds: float) -> None:
+        """Send a delta now, and the next one so many seconds after this one was due."""
         if asked.is_open:
             asked.send(stamped(asked.number, monotonic()))
             asked.number += 1
-            self._at(due + SLOW_SECONDS, lambda: self._go_on(asked, due + SLOW_SECONDS))
+            self._at(due + seconds, lambda: self._go_on(asked, due + seconds, seconds))
 
     def _begin_dropped(self, asked: Asked) -> None:
         asked.send(HEAD + self._beginning)

@@ -105,7 +105,7 @@ def together(plan: Serving, lazy: Valkey, durable: Valkey) -> Iterator[Row]:
 def row(name: str, found: dict[str, Spread], unit: str, least: float) -> Row:
     (subject, ours), (reference, theirs), (_, ratio) = found.items()
     goal = Goal("≥", least, "× as many")
-    return Row("log", name, subject, ours, unit, reference, theirs, ratio, goal=goal)
+    return Row("valkey", name, subject, ours, unit, reference, theirs, ratio, goal=goal)
 
 
 def grouped(server: Valkey, plan: Serving) -> float:
@@ -217,7 +217,7 @@ def tailed(plan: Serving, server: Valkey) -> Row:
     found = interleaved(plan, {OURS: lambda: late(server, plan, "ours"), XREAD: lambda: late(server, plan, "xread")})
     (_, ours), (_, theirs), (_, ratio) = found.items()
     name = f"Valkey: {plan.streams} streams live in one process, from append to reader"
-    return Row("log", name, OURS, ours, "ms", XREAD, theirs, ratio, goal=Goal("≤", 0.1, "×"))
+    return Row("valkey", name, OURS, ours, "ms", XREAD, theirs, ratio, goal=Goal("≤", 0.1, "×"))
 
 
 def late(server: Valkey, plan: Serving, kind: str) -> float:

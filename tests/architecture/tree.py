@@ -16,7 +16,7 @@ PACKAGE = "streamfold"
 
 # A room is a module or a folder right under the package. The top door is the room `__init__`.
 FLOOR = {"errors", "sse", "schema", "reader", "fold"}
-ABOVE_BENCH = FLOOR | {"session", "log", "client", "chaos", "sim", "emulator", "relay"}
+ABOVE_BENCH = FLOOR | {"session", "log", "history", "client", "chaos", "sim", "emulator", "relay"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "sse": {"errors"},
@@ -25,11 +25,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reader": {"sse", "schema", "errors"},
     "fold": {"schema", "errors"},
     "session": {"reader", "sse", "schema", "fold", "errors"},
-    "client": {"session", "log", "reader", "fold", "schema", "errors"},
+    "history": {"log", "reader", "fold", "schema", "sse", "errors"},
+    "client": {"session", "log", "history", "reader", "fold", "schema", "errors"},
     "chaos": {"sse", "errors"},
     "sim": {"session", "chaos", "log", "fold", "schema", "errors"},
     "emulator": {"chaos", "sse", "schema", "fold", "errors"},
-    "relay": {"client", "log", "sse", "fold", "schema", "errors"},
+    "relay": {"client", "log", "history", "sse", "fold", "schema", "errors"},
     "bench": ABOVE_BENCH,
     "cli": ABOVE_BENCH | {"bench"},
     "__init__": FLOOR | {"session", "chaos"},

@@ -102,6 +102,7 @@ def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if name not in {"STREAMFOLD_CORPUS", "STREAMFOLD_REQUIRE_CORPUS", "STREAMFOLD_HYPOTHESIS"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
 KEY = "sk-0123456789-secret"

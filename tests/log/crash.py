@@ -74,8 +74,8 @@ def record(stream: int, number: int) -> Record:
 
 
 @contextmanager
-def writing(path: Path, name: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", WRITER, str(path), name]
+def writing(path: Path, name: str, program: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", program, str(path), name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             yield process
@@ -83,10 +83,10 @@ def writing(path: Path, name: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def kill_once(path: Path, name: str, random: Random) -> dict[int, int]:
+def kill_once(path: Path, name: str, random: Random, program: str = WRITER) -> dict[int, int]:
     """How many records of each stream were acknowledged when the process was killed."""
     acknowledged = dict.fromkeys(range(STREAMS), 0)
-    with writing(path, name) as process:
+    with writing(path, name, program) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(random.choice((1, 5, 40, 200)) + random.randrange(8))]
         process.kill()

@@ -9,10 +9,10 @@ A Story is small enough to be read: what is appended between which pauses, and f
 
 import argparse
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
-from typing import Self
+from typing import Self, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -22,6 +22,9 @@ from streamfold.log import EventLog, MemoryLog, Record, StreamInfo, StreamKey, W
 
 KEY = StreamKey("tenant", "resp_1")
 SOON_SECONDS = 10
+
+Written = TypeVar("Written", bound=EventLog)
+Pause = Callable[[], Awaitable[None]]
 
 
 @frozen
@@ -67,8 +70,8 @@ class Slow(EventLog):
         await self.pause()
         return found
 
-    def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
-        return self._losing(super().watch(key))
+    def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
+        return self._losing(super().watch(key, growth=growth))
 
     @asynccontextmanager
     async def _losing(self, watching: AbstractAsyncContextManager[Watch]) -> AsyncGenerator[Watch, None]:
@@ -90,21 +93,30 @@ class Impatient(Watch):
         await checkpoint()
 
 
-async def write(log: Slow, story: Story) -> int:
+async def write(
+    log: Written, story: Story, *, key: StreamKey, pause: Pause, reopen: Callable[[Written], Awaitable[Written]]
+) -> tuple[int, Written]:
+    """Append what the story says. Returns: how many records there are, and the log, for it may be opened anew."""
     number = 0
-    lease = await log.acquire(KEY, owner="one", seconds=30)
+    lease = await log.acquire(key, owner="one", seconds=30)
     for place, run in enumerate(story.runs):
-        await log.pause()
+        await pause()
         if run == 0:  # the writer begins anew, and sends the last one again
-            lease = await log.acquire(KEY, owner="one", seconds=30)
+            log = await reopen(log)
+            lease = await log.acquire(key, owner="one", seconds=30)
             number = max(0, number - 1)
             run = 1
         records = [Record(each, "delta", b"%d" % each) for each in range(number, number + run)]
         is_last = place == len(story.runs) - 1
         number = await log.append(lease, records, status="completed" if is_last and story.is_ended_with_last else None)
-    await log.pause()
+    await pause()
     await log.append(lease, [], status="completed")
-    return number
+    return number, log
+
+
+async def the_same(log: Written) -> Written:
+    """A log in memory ends with its process; a writer that begins anew has the same one."""
+    return log
 
 
 async def complaint(story: Story, log: Slow, others: Slow | None = None) -> str:
@@ -124,9 +136,14 @@ async def complaint(story: Story, log: Slow, others: Slow | None = None) -> str:
         async with anyio.create_task_group() as tasks:
             for after in story.afters:
                 tasks.start_soon(follow, after)
-            count = await write(log, story)
+            count, _ = await write(log, story, key=KEY, pause=log.pause, reopen=the_same)
     if scope.cancelled_caught:
         return "a tail waits for ever"
+    return difference(story, count, got)
+
+
+def difference(story: Story, count: int, got: list[tuple[int, list[int]]]) -> str:
+    """What the tails of a story of so many records got, where it is not what they should have; else nothing."""
     expected = sorted((after, list(range(after + 1, count))) for after in story.afters)
     return "" if sorted(got) == expected else f"expected {expected}, got {sorted(got)}"
 
@@ -156,9 +173,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--engine", choices=["memory", "valkey"], default="memory")
+    parser.add_argument("--engine", choices=("memory", "sqlite", "valkey"), default="memory")
     asked = parser.parse_args()
-    if asked.engine == "valkey":
+    if asked.engine == "sqlite":
+        from tests.log.handover_sqlite import run_sqlite
+
+        found = anyio.run(run_sqlite, asked.runs, asked.seed)
+    elif asked.engine == "valkey":
         from tests.log.handover_valkey import run_alone
 
         found = run_alone(asked.runs, asked.seed)
@@ -166,7 +187,7 @@ def main() -> int:
         found = anyio.run(run, asked.runs, asked.seed)
     print("\n".join(found[:10]))
     print(
-        f"{asked.runs:,} interleavings of appends, tails, ends and restarts: {len(found)} with a hole, a repeat or a hang"
+        f"{asked.engine}: {asked.runs:,} interleavings of appends, tails, ends and restarts: {len(found)} with a hole, a repeat or a hang"
     )
     return int(bool(found))
 

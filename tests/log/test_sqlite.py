@@ -1,11 +1,12 @@
 """SqliteLog: its file, what can be wrong with one, its other processes, and what a group of appends shares."""
 
 import os
-import socket
+import shutil
 import sqlite3
 import stat
-import subprocess
-import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,12 @@ import pytest
 
 from streamfold.errors import LogConflict, LogGap, LogUnusable
 from streamfold.log import Record, SqliteLog, StreamKey, tail
-from streamfold.log.wake import folder_of
-from tests.log.crash import Tally, run
-from tests.log.race import race
+from streamfold.log.sqlite_writer import Writer
 
 pytestmark = pytest.mark.anyio
 
 KEY = StreamKey("tenant", "resp_1")
+NOBODY = 65534
 
 
 def some(first: int, count: int) -> list[Record]:
@@ -107,13 +107,153 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         SqliteLog(tmp_path / "nowhere" / "log.db")
 
 
-async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
-    await fill(tmp_path / "log.db")
-    connection = sqlite3.connect(tmp_path / "log.db")
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(LogUnusable, match="it has schema 99, and this streamfold knows 1; use the newer streamfold"):
+def test_an_empty_file_beside_a_write_ahead_log_is_refused(tmp_path: Path) -> None:
+    """SQLite would take it for a new one, and remove what was written last."""
+    (tmp_path / "log.db").touch()
+    (tmp_path / "log.db-wal").write_bytes(b"what was written last")
+    with pytest.raises(LogUnusable, match="it is empty, and its -wal is not; restore both from a copy"):
         SqliteLog(tmp_path / "log.db")
+    assert (tmp_path / "log.db-wal").read_bytes() == b"what was written last"
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log.db")
+    for may_write in (True, False):
+        with pytest.raises(LogUnusable, match="it is no file"):
+            SqliteLog(tmp_path / "log.db", may_write=may_write)
+
+
+async def test_a_copy_that_sqlite_made_is_a_log_like_any_other(tmp_path: Path) -> None:
+    await fill(tmp_path / "log.db")
+    with closing(sqlite3.connect(tmp_path / "log.db")) as connection:
+        connection.execute("VACUUM INTO ?", (str(tmp_path / "copy.db"),))
+    async with SqliteLog(tmp_path / "copy.db") as log:
+        assert (await log.diagnose()).settings["journal_mode"] == "wal"
+    assert await numbers(tmp_path / "copy.db") == list(range(10))
+
+
+async def test_all_names_of_a_file_share_its_lock(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "log.db")
+    await fill(tmp_path / "link.db")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["link.db", "log.db", "log.db-lock"]
+
+
+# A log that is only read
+
+
+async def test_a_log_that_is_only_read_can_be_read_while_another_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    await fill(path)
+    async with SqliteLog(path) as writing, SqliteLog(path, may_write=False) as reading:
+        lease = await writing.acquire(KEY, owner="one", seconds=30)
+        with anyio.fail_after(10):
+            async with tail(reading, KEY, after=9, safety_seconds=3600) as records:
+                await writing.append(lease, some(10, 1), status="completed")
+                assert [each.sequence_number async for each in records] == [10]
+        assert list(await reading.damages()) == []
+        assert (await reading.diagnose()).settings["schema"] == "2 of 2"
+        assert [each.key for each in await reading.list("tenant")] == [KEY]
+
+
+async def test_a_log_that_is_only_read_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    await fill(path)
+    before = path.read_bytes()
+    async with SqliteLog(path, may_write=False) as log:
+        for write in (log.acquire(KEY, owner="one", seconds=30), log.drop(KEY), log.request_cancel(KEY), log.expire()):
+            with pytest.raises(LogUnusable, match="it was opened with may_write=False"):
+                await write
+        assert len(await log.read(KEY)) == 10
+    with pytest.raises(LogUnusable, match="it was closed before"):
+        await log.drop(KEY)
+    with pytest.raises(LogUnusable, match="it was closed before"):
+        await log.damages()
+    assert path.read_bytes() == before
+
+
+def test_a_log_that_is_only_read_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(LogUnusable, match="there is no such file"):
+        SqliteLog(tmp_path / "log.db", may_write=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def as_no_root() -> Iterator[None]:
+    """Root may write everything: be somebody else for a while."""
+    if os.geteuid() == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that others than root reach too."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+        Path(name).chmod(0o777)
+
+
+async def test_a_file_that_cannot_be_written_is_refused_and_can_be_read(folder: Path) -> None:
+    await fill(folder / "log.db")
+    (folder / "log.db").chmod(0o444)
+    with as_no_root():
+        with pytest.raises(LogUnusable, match="open it with may_write=False"):
+            SqliteLog(folder / "log.db")
+        async with SqliteLog(folder / "log.db", may_write=False) as log:
+            assert len(await log.read(KEY)) == 10
+            assert list(await log.damages()) == []
+            assert "permissions are 444" in " ".join((await log.diagnose()).unsafe)
+
+
+async def test_a_file_in_a_folder_that_cannot_be_written_can_be_read(folder: Path) -> None:
+    await fill(folder / "log.db")
+    (folder / "log.db").chmod(0o444)
+    folder.chmod(0o555)
+    with as_no_root():
+        async with SqliteLog(folder / "log.db", may_write=False) as log:
+            assert len(await log.read(KEY)) == 10
+            assert list(await log.damages()) == []
+    assert sorted(each.name for each in folder.iterdir()) == ["log.db", "log.db-lock"]
+
+
+async def test_what_is_still_beside_the_file_is_not_passed_over(folder: Path) -> None:
+    """The -wal has what was written last; who cannot read it is not shown the rest as if it were all."""
+    async with SqliteLog(folder / "log.db") as log:
+        lease = await log.acquire(KEY, owner="one", seconds=30)
+        await log.append(lease, some(0, 10))
+        copy = folder / "copy"
+        copy.mkdir()
+        for name in ("log.db", "log.db-wal"):
+            shutil.copy(folder / name, copy)
+            (copy / name).chmod(0o444)
+    copy.chmod(0o555)
+    with as_no_root():
+        with pytest.raises(LogUnusable, match=r"it can(not be opened| only be read); check"):
+            SqliteLog(copy / "log.db", may_write=False)
+    copy.chmod(0o777)
+
+
+async def test_a_file_that_nobody_may_read_is_refused(folder: Path) -> None:
+    await fill(folder / "log.db")
+    (folder / "log.db").chmod(0)
+    with as_no_root():
+        for may_write in (True, False):
+            with pytest.raises(LogUnusable, match="it cannot be opened"):
+                SqliteLog(folder / "log.db", may_write=may_write)
+
+
+def test_a_folder_that_cannot_be_written_holds_no_new_log(folder: Path) -> None:
+    folder.chmod(0o555)
+    with as_no_root():
+        with pytest.raises(LogUnusable, match="it cannot be opened: Permission denied"):
+            SqliteLog(folder / "log.db")
+
+
+# Damage
 
 
 async def test_a_flipped_bit_in_a_record_is_never_read_as_another_event(tmp_path: Path) -> None:
@@ -141,11 +281,13 @@ async def test_a_disk_without_room_is_told_and_nothing_is_half_written(tmp_path:
     async with SqliteLog(tmp_path / "log.db") as log:
         lease = await log.acquire(KEY, owner="one", seconds=30)
         await log.append(lease, some(0, 3))
-        pages = log._written.execute("PRAGMA page_count").fetchone()[0]
-        log._written.execute(f"PRAGMA max_page_count = {pages + 2}")
+        assert log._writer is not None
+        written = log._writer._connection
+        pages = written.execute("PRAGMA page_count").fetchone()[0]
+        written.execute(f"PRAGMA max_page_count = {pages + 2}")
         with pytest.raises(LogUnusable, match="the disk is full; nothing was written"):
             await log.append(lease, [Record(3, "delta", os.urandom(100_000))])
-        log._written.execute("PRAGMA max_page_count = 1000000")
+        written.execute("PRAGMA max_page_count = 1000000")
         assert [each.sequence_number for each in await log.read(KEY)] == [0, 1, 2]
         assert await log.append(lease, some(3, 1)) == 4
 
@@ -153,12 +295,12 @@ async def test_a_disk_without_room_is_told_and_nothing_is_half_written(tmp_path:
 async def test_what_was_committed_is_not_told_as_lost_where_only_the_tidying_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(log: SqliteLog) -> None:
+    def fail(writer: Writer) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     async with SqliteLog(tmp_path / "log.db") as log:
         lease = await log.acquire(KEY, owner="one", seconds=30)
-        monkeypatch.setattr(SqliteLog, "_tidy", fail)
+        monkeypatch.setattr(Writer, "_tidy", fail)
         assert await log.append(lease, some(0, 3)) == 3
         assert [each.sequence_number for each in await log.read(KEY)] == [0, 1, 2]
 
@@ -197,61 +339,3 @@ async def test_who_is_cancelled_while_an_append_is_written_can_send_it_again(tmp
                 await log.append(lease, some(number, 1))
             assert await log.append(lease, some(number, 1)) == number + 1
     assert await numbers(tmp_path / "log.db") == list(range(20))
-
-
-# Other processes
-
-WRITER = """
-import anyio, sys
-from streamfold.log import Record, SqliteLog, StreamKey
-
-async def main(path):
-    async with SqliteLog(path) as log:
-        lease = await log.acquire(StreamKey("tenant", "resp_1"), owner="another process", seconds=0)
-        for number in range(200):
-            await log.append(lease, [Record(number, "delta", b'{"n":%d}' % number)])
-        await log.append(lease, [], status="completed")
-
-anyio.run(main, sys.argv[1])
-"""
-
-
-async def test_a_tail_is_woken_by_another_process(tmp_path: Path) -> None:
-    path = tmp_path / "log.db"
-    async with SqliteLog(path) as log:
-        await log.acquire(KEY, owner="", seconds=0)
-        with anyio.fail_after(30):
-            # So long between two looks that only a wake can bring it.
-            async with tail(log, KEY, safety_seconds=3600) as records:
-                with subprocess.Popen([sys.executable, "-c", WRITER, str(path)]) as other:
-                    got = [each.sequence_number async for each in records]
-                    assert other.wait() == 0
-    assert got == list(range(200))
-    assert not folder_of(path).exists()
-
-
-def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
-    """A few of the kills that `make crash` does."""
-    tally = run(tmp_path / "log.db", kills=12, seed=1, tally=Tally())
-    assert (tally.kills, tally.lost, tally.damaged) == (12, 0, 0)
-    assert tally.there >= tally.acknowledged > 100
-
-
-async def test_no_number_is_won_twice_by_processes_that_race_for_it(tmp_path: Path) -> None:
-    won, fenced = race(f"sqlite:{tmp_path}/log.db", processes=8, numbers=400)
-    async with SqliteLog(tmp_path / "log.db") as log:
-        there = {each.sequence_number: each.name for each in await log.read(KEY)}
-    assert {number: name for name, numbers in won.items() for number in numbers} == there
-    assert sum(map(len, won.values())) == len(there) == 400
-    assert fenced > 0
-
-
-async def test_a_socket_that_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    path = tmp_path / "log.db"
-    async with SqliteLog(path) as log:
-        async with tail(log, KEY):
-            left = folder_of(path) / "1-dead"
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-                listener.bind(str(left))
-            await log.acquire(KEY, owner="one", seconds=1)
-            assert not left.exists()

@@ -1,12 +1,28 @@
 """tail: no hole, no repeat and no hang, whatever appends, ends, restarts and lost wakes come between."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 
+import anyio
 import pytest
 
 from streamfold.errors import UnknownStream
-from streamfold.log import EventLog, Lease, MemoryLog, Record, StreamKey, Tail, tail, wait_for_cancel
+from streamfold.log import (
+    EventLog,
+    Lease,
+    MemoryLog,
+    Note,
+    Record,
+    SqliteLog,
+    StreamInfo,
+    StreamKey,
+    Tail,
+    tail,
+    wait_for_cancel,
+)
 from tests.log.handover import run
+from tests.log.handover_sqlite import run_sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -16,6 +32,11 @@ KEY = StreamKey("tenant", "resp_1")
 async def test_a_tail_has_no_hole_and_no_repeat_in_any_order() -> None:
     """A part of what `python -m tests.log.handover` does."""
     assert await run(2_000, seed=1) == []
+
+
+async def test_a_tail_of_a_file_has_no_hole_and_no_repeat_in_any_order() -> None:
+    """A part of what `python -m tests.log.handover --engine sqlite` does: two logs of a file, in one process and in two."""
+    assert await run_sqlite(60, seed=1) == []
 
 
 async def test_a_tail_that_trusts_its_wakes_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +85,25 @@ async def test_there_must_be_a_stream() -> None:
             await anext(records)
     with pytest.raises(UnknownStream):
         await wait_for_cancel(log, KEY)
+
+
+@pytest.mark.parametrize("engine", ["memory", "sqlite"])
+async def test_who_waits_for_a_cancel_is_not_woken_by_records(engine: str, tmp_path: Path) -> None:
+    looks = 0
+
+    class Looked(MemoryLog if engine == "memory" else SqliteLog):  # type: ignore[misc]
+        async def info(self, key: StreamKey) -> StreamInfo | None:
+            nonlocal looks
+            looks += 1
+            return await super().info(key)
+
+    async with Looked() if engine == "memory" else Looked(tmp_path / "log.db") as log:
+        lease = await log.acquire(KEY, owner="one", seconds=30)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(wait_for_cancel, log, KEY, safety_seconds=3600.0))
+            await anyio.wait_all_tasks_blocked()
+            for number in range(20):
+                await log.append(lease, [Record(number, "delta", b"{}")])
+                await log.note(lease, Note("repair", "", number, 0.0))
+            assert looks == 1
+            await log.request_cancel(KEY)

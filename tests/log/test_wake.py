@@ -3,10 +3,11 @@
 import socket
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
-from streamfold.log.wake import Listener, Teller, folder_of
+from streamfold.log.wake import Listener, Teller, Wake, can_be_woken, folder_of
 
 SOON_SECONDS = 10
 
@@ -15,9 +16,9 @@ def test_whoever_listens_is_told_but_not_the_one_that_told(tmp_path: Path) -> No
     path = tmp_path / "log.db"
     ours, theirs = Event(), Event()
     teller = Teller(path)
-    listeners = [Listener(path, ours.set), Listener(path, theirs.set)]
+    listeners = [Listener(path, lambda _: ours.set()), Listener(path, lambda _: theirs.set())]
     teller.own = listeners[0].address
-    teller.tell()
+    teller.tell(Wake.GROWTH)
     assert theirs.wait(SOON_SECONDS)
     for each in listeners:
         each.close()
@@ -29,11 +30,11 @@ def test_whoever_listens_is_told_but_not_the_one_that_told(tmp_path: Path) -> No
 def test_one_that_is_gone_keeps_no_other_from_being_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.db"
     heard = Event()
-    listener, teller = Listener(path, heard.set), Teller(path)
+    listener, teller = Listener(path, lambda _: heard.set()), Teller(path)
     assert listener.address is not None
     gone = folder_of(path) / "1-gone"
     monkeypatch.setattr(Path, "iterdir", lambda _: iter([gone, listener.address]))
-    teller.tell()
+    teller.tell(Wake.GROWTH)
     assert heard.wait(SOON_SECONDS)
     teller.close()
     listener.close()
@@ -41,7 +42,7 @@ def test_one_that_is_gone_keeps_no_other_from_being_told(tmp_path: Path, monkeyp
 
 def test_nobody_need_listen(tmp_path: Path) -> None:
     teller = Teller(tmp_path / "log.db")
-    teller.tell()
+    teller.tell(Wake.GROWTH)
     teller.close()
 
 
@@ -52,7 +53,7 @@ def test_one_that_does_not_read_is_passed_over(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full:
         full.bind(str(folder_of(path) / "1-full"))
         for _ in range(5_000):
-            teller.tell()
+            teller.tell(Wake.GROWTH)
     (folder_of(path) / "1-full").unlink()
     folder_of(path).rmdir()
     teller.close()
@@ -64,7 +65,7 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     other = folder_of(path) / "other"
     other.write_text("x")
     teller = Teller(path)
-    teller.tell()
+    teller.tell(Wake.GROWTH)
     teller.close()
     assert other.read_text() == "x"
     other.unlink()
@@ -76,15 +77,57 @@ def test_a_folder_that_is_not_ours_makes_a_reader_late_and_nothing_else(
 ) -> None:
     path = tmp_path / "log.db"
     monkeypatch.setattr("streamfold.log.wake.gettempdir", lambda: str(tmp_path / "nowhere"))
-    listener = Listener(path, lambda: None)
+    listener = Listener(path, lambda _: None)
     assert listener.address is None
+    assert not can_be_woken(path)
+    listener.close()
+
+
+def test_a_listener_whose_folder_is_removed_meanwhile_makes_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by the last other one, which goes at that moment."""
+    path, heard, mkdir = tmp_path / "log.db", Event(), Path.mkdir
+    gone: list[Path] = []
+
+    def mkdir_that_is_undone_once(folder: Path, **how: Any) -> None:
+        mkdir(folder, **how)
+        if not gone:
+            folder.rmdir()
+            gone.append(folder)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir_that_is_undone_once)
+    listener, teller = Listener(path, lambda _: heard.set()), Teller(path)
+    teller.tell(Wake.GROWTH)
+    assert heard.wait(SOON_SECONDS)
+    assert gone == [folder_of(path)]
+    teller.close()
     listener.close()
 
 
 def test_a_system_without_such_sockets_tells_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.db"
     monkeypatch.setattr("streamfold.log.wake.new_socket", lambda: None)
-    listener, teller = Listener(path, lambda: None), Teller(path)
-    teller.tell()
+    listener, teller = Listener(path, lambda _: None), Teller(path)
+    teller.tell(Wake.GROWTH)
     teller.close()
     listener.close()
+
+
+def test_who_listens_is_told_how_much_there_is_to_tell(tmp_path: Path) -> None:
+    path, told, heard = tmp_path / "log.db", Event(), []
+
+    def hear(wake: Wake) -> None:
+        heard.append(wake)
+        told.set()
+
+    listener, teller = Listener(path, hear), Teller(path)
+    try:
+        for wake in (Wake.NOTHING, Wake.GROWTH, Wake.CHANGE):
+            told.clear()
+            teller.tell(wake)
+            assert wake is Wake.NOTHING or told.wait(SOON_SECONDS)
+    finally:
+        listener.close()
+        teller.close()
+    assert heard == [Wake.GROWTH, Wake.CHANGE]

@@ -18,6 +18,7 @@ from streamfold.cli.emulator import emulator
 from streamfold.cli.failure import USAGE, Failure, say
 from streamfold.cli.fold import fold
 from streamfold.cli.follow import follow
+from streamfold.cli.log_commands import log_commands
 
 __all__ = ["app", "run"]
 
@@ -34,13 +35,14 @@ app: App = App(
     default_parameter=Parameter(negative=()),
     result_action="return_value",
 )
-for _command in (demo, create, follow, cancel, batch_commands(), fold, emulator):
+for _command in (demo, create, follow, cancel, batch_commands(), fold, log_commands(), emulator):
     app.command(_command)
 
 
 def _with_stdin_last(arguments: Sequence[str]) -> list[str]:
     """Cyclopts takes a lone `-` for an option; behind `--` it is an argument, as everywhere else. Only a FILE may be one."""
-    if arguments[:1] != ["fold"] or "-" not in arguments or "--" in arguments:
+    takes_a_file = arguments[:1] == ["fold"] or arguments[:2] in (["log", "import"], ["log", "export"])
+    if not takes_a_file or "-" not in arguments or "--" in arguments:
         return list(arguments)
     return [*(each for each in arguments if each != "-"), "--", "-"]
 

@@ -17,7 +17,7 @@ from streamfold.cli.pretty import write_pretty
 from streamfold.cli.reading import Reading, Step
 from streamfold.fold import Anomaly, snapshot_json
 
-__all__ = ["DocumentView", "EventsView", "ResponseView", "View"]
+__all__ = ["DocumentView", "EventsView", "ResponseView", "View", "cut"]
 
 CUT = "…"
 
@@ -104,7 +104,7 @@ class EventsView:
         kind = "".join(step.event.type.split()) or "(no type)"
         line = f"{'-' if number is None else number:>4}  {kind:<28}  {describe_change(step)}"
         if self._output.is_terminal:
-            line = _cut(without_controls(line), self._output.columns)
+            line = cut(line, self._output.columns)
         self._output.write(f"{line}\n")
 
     def finish(self, reading: Reading) -> None:
@@ -116,8 +116,9 @@ def _number(step: Step) -> int | None:
     return step.after.cursor if step.after.cursor != step.before.cursor else step.event.sequence_number
 
 
-def _cut(line: str, columns: int) -> str:
-    """The line with what goes beyond the columns left out. Wide characters take two."""
+def cut(line: str, columns: int) -> str:
+    """The line as a terminal shows it, with what goes beyond the columns left out. Wide characters take two."""
     from rich.cells import cell_len, set_cell_size
 
+    line = without_controls(line)
     return line if cell_len(line) <= columns else set_cell_size(line, columns - 1) + CUT

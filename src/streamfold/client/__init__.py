@@ -11,6 +11,7 @@ from streamfold.client.batches import Batches, FollowedBatch
 from streamfold.client.follow import FollowedResponse
 from streamfold.client.gateway import Gateway
 from streamfold.client.page import Deleted, Page
+from streamfold.client.record import record
 from streamfold.client.transport import Reply, Request, Transport
 from streamfold.client.webhook import Webhook, verify_webhook
 
@@ -25,5 +26,6 @@ __all__ = [
     "Request",
     "Transport",
     "Webhook",
+    "record",
     "verify_webhook",
 ]

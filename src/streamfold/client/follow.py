@@ -12,9 +12,8 @@ fetched. Everything else (opening, retrieving, cancelling, timers) is done by ta
 """
 
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import takewhile
+from contextlib import suppress
 from types import TracebackType
 from typing import Literal, TypeAlias
 
@@ -25,14 +24,15 @@ from streamfold.client.answer import bad_answer, collect
 from streamfold.client.change import Change
 from streamfold.client.clock import current_clock
 from streamfold.client.connection import Connection
-from streamfold.client.reading import States, Text, take_all
+from streamfold.client.reading import Readable
+from streamfold.client.recorder import Beginning, Recorder
 from streamfold.client.request import Calls
+from streamfold.client.settlement import settle
 from streamfold.client.start import Start
 from streamfold.client.timekeeper import Timekeeper
 from streamfold.client.transport import Request, Transport
-from streamfold.errors import GatewayError, TransportError, UsageError
+from streamfold.errors import GatewayError, LogError, TransportError, UsageError
 from streamfold.fold import State
-from streamfold.schema import Event
 from streamfold.session import (
     Applied,
     Call,
@@ -53,9 +53,10 @@ __all__ = ["FollowedResponse", "OnExit"]
 OnExit: TypeAlias = Literal["leave", "cancel"]
 
 CANCEL_ON_EXIT_SECONDS = 10.0
+RECORD_ON_EXIT_SECONDS = 10.0
 
 
-class FollowedResponse:
+class FollowedResponse(Readable):
     """One response, followed to its end, inside `async with`.
 
     Iterate it for its events; or iterate `states()` or `text()`; or await `outcome()` alone. One reader at a time:
@@ -73,6 +74,7 @@ class FollowedResponse:
         on_repair: Callable[[Repair], None] | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        super().__init__()
         self._start = start
         self._calls = calls
         self._transport = transport
@@ -81,9 +83,6 @@ class FollowedResponse:
         self._on_repair = on_repair
         self._chance = chance
         self._begun: Session | None = None
-        self.kept: deque[Applied] = deque()
-        self.given: State = State()
-        self._is_iterated = False
         self._is_reading = False
         self._connection: Connection | None = None
         self._changed = Change()
@@ -91,18 +90,36 @@ class FollowedResponse:
         self._calling: list[Retrieve | Cancel] = []
         self._holder: anyio.CancelScope | None = None
         self._is_closing = False
+        self._recorder: Recorder | None = None
+
+    def keep_in(self, recorder: Recorder) -> None:
+        """Have it recorded: see `record`.
+
+        Raises: UsageError once it was entered.
+        """
+        if self._begun is not None:
+            raise UsageError(
+                "a response is recorded from its first event on: record() takes one that is not entered yet"
+            )
+        self._recorder = recorder
 
     async def __aenter__(self) -> "FollowedResponse":
         self._clock = current_clock()
+        known = Beginning(self._start) if self._recorder is None else await self._recorder.begin(self._start)
+        self._start = known.start
         self._tasks: TaskGroup = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._timekeeper = Timekeeper(self._tasks, clock=self._clock, wake=self._wake)
         self._begun = self._start.session(patience=self._patience, chance=self._chance, now=self._clock())
-        self.given = self._session.state
+        self.given = known.given or self._session.state
+        self.kept.extend(known.missed)
         try:
             if self._start.post is not None:
                 await self._open_first(self._start.post)
             self._dispatch()
+            if self._recorder is not None:
+                self._tasks.start_soon(self._recorder.keep)
+                self._tasks.start_soon(self._recorder.heed_cancel, self._receive_cancel)
         except BaseException:
             await self._close()
             raise
@@ -117,7 +134,14 @@ class FollowedResponse:
                     await self._cancel_and_settle()
         finally:
             self._session.receive_leave(now=self._clock())
-            await self._close()
+            try:
+                if self._recorder is not None and not isinstance(
+                    error, LogError
+                ):  # else it is known, and the end with it
+                    with anyio.move_on_after(RECORD_ON_EXIT_SECONDS, shield=True):
+                        await self._recorder.give(response_id=self.id, outcome=self._session.outcome)
+            finally:
+                await self._close()
 
     # What is known
 
@@ -145,39 +169,30 @@ class FollowedResponse:
 
     # What a reader does
 
-    def __aiter__(self) -> "FollowedResponse":
-        self._is_iterated = True
-        return self
-
-    async def __anext__(self) -> Event:
-        """The next event, each once, in order. Ends when the outcome is there."""
-        self._is_iterated = True
-        kept = self.kept
-        while not kept:
-            applied = await self.read()
-            if not applied and self.has_ended:
-                raise StopAsyncIteration
-            kept.extend(applied)
-        one = kept.popleft()
-        self.given = one.state
-        return one.event
-
-    async def next_applied(self) -> Sequence[Applied]:
-        """All that was applied since the last time, waiting for at least one; empty at the end."""
-        self._is_iterated = True
-        applied: Sequence[Applied] = ()
-        while not applied and not self.has_ended:
-            applied = take_all(self.kept) if self.kept else await self.read()
-        self.given = applied[-1].state if applied else self.given
-        return applied
-
     @property
     def has_ended(self) -> bool:
         """Whether nothing more comes, and nothing is kept for the reader."""
-        return self._session.outcome is not None and not self.kept
+        return self._is_over and not self.kept
+
+    @property
+    def _is_over(self) -> bool:
+        is_recorded = self._recorder is None or (self._recorder.is_closed and not self._recorder.is_holding)
+        return self._session.outcome is not None and is_recorded
 
     async def read(self) -> Sequence[Applied]:
-        """Take in one more chunk, or wait until something else changed. Returns: what it brought; often nothing."""
+        """Take in one more chunk, or wait until something else changed. Returns: what it brought; often nothing.
+
+        Raises: LogError where it is recorded and cannot be; the next call tries again.
+        """
+        recorder = self._recorder
+        if recorder is None:
+            return await self._take_in()
+        # What a read that was cancelled left behind comes first.
+        if self._session.outcome is None and not (recorder.is_holding and self.id is not None):
+            recorder.hold(await self._take_in())
+        return await recorder.give(response_id=self.id, outcome=self._session.outcome)
+
+    async def _take_in(self) -> Sequence[Applied]:
         session, connection = self._begun or self._session, self._connection
         applied: Sequence[Applied] = ()
         if connection is None or self._is_reading:
@@ -206,22 +221,12 @@ class FollowedResponse:
             self._dispatch()
         return applied
 
-    def states(self, *, coalesced: bool = False) -> States:
-        """A state after each event, and the final one.
-
-        coalesced: give a slow reader the newest state each time, and none that is older than another he could have.
-        """
-        self._is_iterated = True
-        return States(self, coalesced=coalesced)
-
-    def text(self) -> Text:
-        """The output text, as it comes: joined, it is the final state's `output_text`."""
-        self._is_iterated = True
-        return Text(self)
-
     async def outcome(self) -> Outcome:
         """Follow to the end. What nobody iterates is not kept: the state has it."""
-        while self._session.outcome is None:
+        if not self.is_iterated and self.kept:
+            self.given = self.kept[-1].state
+            self.kept.clear()
+        while not self._is_over or self._session.outcome is None:
             await self._advance()
         return self._session.outcome
 
@@ -231,8 +236,7 @@ class FollowedResponse:
         Returns: the result; UNCONFIRMED where the gateway gave no proof in time, and the response is followed on.
         """
         session = self._session
-        session.receive_cancel(now=self._clock())
-        self._dispatch()
+        self._receive_cancel()
         # Reading goes on in a task of its own: the result may come while the stream is silent.
         self._tasks.start_soon(self._read_for_cancel)
         while session.cancel_result is None and session.outcome is None:
@@ -255,14 +259,19 @@ class FollowedResponse:
     async def _advance(self) -> None:
         """Go on by a chunk or a change. What it brought is kept for whoever iterates; else only the last state is."""
         applied = await self.read()
-        if self._is_iterated:
+        if self.is_iterated:
             self.kept.extend(applied)
         elif applied:
             self.given = applied[-1].state
 
+    def _receive_cancel(self) -> None:
+        self._session.receive_cancel(now=self._clock())
+        self._dispatch()
+
     async def _read_for_cancel(self) -> None:
-        while self._session.cancel_result is None and self._session.outcome is None:
-            await self._advance()
+        with suppress(LogError):  # the reader is told, for what was not recorded is tried again by each read
+            while self._session.cancel_result is None and self._session.outcome is None:
+                await self._advance()
 
     def _dispatch(self) -> None:
         """Have done what the session asks for."""
@@ -288,6 +297,8 @@ class FollowedResponse:
         self._timekeeper.schedule(wake_at)
         for repair in session.repairs[self._told_repairs :]:
             self._told_repairs += 1
+            if self._recorder is not None:
+                self._recorder.tell(repair)
             if self._on_repair is not None:
                 self._on_repair(repair)
         self._changed.tell()
@@ -378,17 +389,7 @@ class FollowedResponse:
         self._tasks.cancel_scope.cancel()
         for calling in self._calling:  # by tasks that are no more
             session.receive_failure(calling, "it was left", now=self._clock())
-        while session.cancel_result is None and session.outcome is None:
-            match session.actions():
-                case []:
-                    return  # nothing can be asked: the response's id was never told
-                case [Wait(seconds), *_]:
-                    await anyio.sleep(seconds)
-                    session.receive_time(now=self._clock())
-                case actions:
-                    for call in takewhile(lambda action: not isinstance(action, Wait), actions):
-                        if isinstance(call, Retrieve | Cancel):
-                            await self._ask(call)
+        await settle(session, clock=self._clock, ask=self._ask)
 
     async def _close(self) -> None:
         """Let go of everything. What its tasks met by themselves is raised; what the caller's block met is not touched."""

@@ -18,11 +18,13 @@ from streamfold.client.batches import Batches
 from streamfold.client.choice import Http, choose_transport
 from streamfold.client.follow import FollowedResponse, OnExit
 from streamfold.client.page import Deleted, Page, decode_deleted, decode_page
+from streamfold.client.record import record
 from streamfold.client.request import Calls, check_include, check_response_id, check_starting_after
 from streamfold.client.start import Start
 from streamfold.client.transport import Request
 from streamfold.errors import MalformedBody
 from streamfold.fold import State
+from streamfold.log import EventLog
 from streamfold.schema import MKA1, Dialect, Response, decode_response
 from streamfold.session import Answer, Patience, Repair
 
@@ -106,14 +108,17 @@ class Gateway:
         state: State | None = None,
         include: Sequence[str] = (),
         include_obfuscation: bool | None = None,
+        log: EventLog | None = None,
         on_exit: OnExit = "leave",
         on_repair: OnRepair | None = None,
     ) -> "FollowedResponse":
         """Follow a response that is there: `async with gateway.follow(response_id) as response`.
 
         starting_after: the cursor to go on from; None for the whole stream. state: what was folded up to there, so
-        that the text before the cursor is known too; its own cursor then counts.
-        Raises: InvalidArgument.
+        that the text before the cursor is known too; its own cursor then counts. log: what has it recorded, and goes on
+        recording, as `record` does: what it has is known at once, and its events come again only to a reader that lacks
+        them, as its `starting_after` or `state` says, with State() for one that has nothing.
+        Raises: InvalidArgument; inside `async with`, where there is a log, LeaseHeld and other LogErrors.
         """
         start = Start(
             response_id=check_response_id(response_id),
@@ -122,7 +127,8 @@ class Gateway:
             include=check_include(include),
             include_obfuscation=include_obfuscation,
         )
-        return self._followed(start, on_exit=on_exit, on_repair=on_repair)
+        response = self._followed(start, on_exit=on_exit, on_repair=on_repair)
+        return response if log is None else record(response, log)
 
     def _followed(self, start: Start, *, on_exit: OnExit, on_repair: OnRepair | None) -> "FollowedResponse":
         return FollowedResponse(

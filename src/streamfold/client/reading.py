@@ -1,7 +1,7 @@
-"""Ways to read a followed response: a state after each event, or its text as it grows.
+"""Ways to read a followed response: its events, a state after each, or its text as it grows.
 
 In      a response that is followed
-Out     States, Text: each to be iterated once
+Out     Readable, of which it is made; States, Text: each to be iterated once
 Units   events; characters
 Errors  none of its own
 Source  docs/reference/client.md
@@ -9,40 +9,81 @@ Source  docs/reference/client.md
 Classes, not generators: a generator that is left in the middle must be closed by its loop, and trio warns of it.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
 
 from streamfold.fold import State
-from streamfold.schema import ContentPartDone, OutputItemDone, OutputTextDelta, OutputTextDone
+from streamfold.schema import ContentPartDone, Event, OutputItemDone, OutputTextDelta, OutputTextDone
 from streamfold.session import Applied
 
-__all__ = ["Followed", "States", "Text", "take_all"]
+__all__ = ["Readable", "States", "Text", "take_all"]
 
 
-class Followed(Protocol):
-    """What is used of a followed response. given: the state after the last event that was handed to its reader."""
+class Readable(ABC):
+    """What a reader has of a followed response. One at a time: each event is given once.
 
-    given: State
+    kept: what was taken in, and waits for the reader's turn. given: the state after the last event that was given.
+    is_iterated: whether anybody wants the events, and not the outcome alone.
+    """
+
+    def __init__(self) -> None:
+        self.kept: deque[Applied] = deque()
+        self.given: State = State()
+        self.is_iterated: bool = False
 
     @property
+    @abstractmethod
     def state(self) -> State:
-        """The newest state."""
-        ...
+        """The state after the last event that was given to the reader; at the end the final one."""
 
     @property
-    def kept(self) -> deque[Applied]:
-        """What was taken in, and waits for the reader's turn."""
-        ...
-
-    @property
+    @abstractmethod
     def has_ended(self) -> bool:
-        """Whether nothing more comes, and nothing is kept."""
-        ...
+        """Whether nothing more comes, and nothing is kept for the reader."""
 
+    @abstractmethod
     async def read(self) -> Sequence[Applied]:
-        """What the next chunk brings: often nothing."""
-        ...
+        """Take in one more chunk, or wait until something else changed. Returns: what it brought; often nothing."""
+
+    def __aiter__(self) -> "Readable":
+        self.is_iterated = True
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event, each once, in order. Ends when the outcome is there."""
+        self.is_iterated = True
+        kept = self.kept
+        while not kept:
+            applied = await self.read()
+            if not applied and self.has_ended:
+                raise StopAsyncIteration
+            kept.extend(applied)
+        one = kept.popleft()
+        self.given = one.state
+        return one.event
+
+    async def next_applied(self) -> Sequence[Applied]:
+        """All that was applied since the last time, waiting for at least one; empty at the end."""
+        self.is_iterated = True
+        applied: Sequence[Applied] = ()
+        while not applied and not self.has_ended:
+            applied = take_all(self.kept) if self.kept else await self.read()
+        self.given = applied[-1].state if applied else self.given
+        return applied
+
+    def states(self, *, coalesced: bool = False) -> "States":
+        """A state after each event, and the final one.
+
+        coalesced: give a slow reader the newest state each time, and none that is older than another he could have.
+        """
+        self.is_iterated = True
+        return States(self, coalesced=coalesced)
+
+    def text(self) -> "Text":
+        """The output text, as it comes: joined, it is the final state's `output_text`."""
+        self.is_iterated = True
+        return Text(self)
 
 
 def take_all(kept: deque[Applied]) -> Sequence[Applied]:
@@ -55,7 +96,7 @@ def take_all(kept: deque[Applied]) -> Sequence[Applied]:
 class States:
     """A state after each event; the final one last, whoever told it."""
 
-    def __init__(self, response: Followed, *, coalesced: bool) -> None:
+    def __init__(self, response: Readable, *, coalesced: bool) -> None:
         self._response = response
         self._is_coalesced = coalesced
         self._last: State | None = None
@@ -90,7 +131,7 @@ WHOLE_TEXT = (OutputTextDone, ContentPartDone, OutputItemDone)
 class Text:
     """Pieces of the output text, as they come; whatever only a later event or the end told comes with that."""
 
-    def __init__(self, response: Followed) -> None:
+    def __init__(self, response: Readable) -> None:
         self._response = response
         self._ready: deque[str] = deque()
         self._given: list[str] = []

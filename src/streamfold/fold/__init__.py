@@ -9,6 +9,7 @@ Source  docs/explanation/state.md
 from streamfold.fold.adopt import adopt
 from streamfold.fold.anomaly import Anomaly, AnomalyKind
 from streamfold.fold.checkpoint import checkpoint, restore
+from streamfold.fold.placed import place_at, reduce_at
 from streamfold.fold.reduce import reduce, states
 from streamfold.fold.replay import fold, replay
 from streamfold.fold.sequence import SequencePolicy
@@ -24,7 +25,9 @@ __all__ = [
     "adopt",
     "checkpoint",
     "fold",
+    "place_at",
     "reduce",
+    "reduce_at",
     "replay",
     "restore",
     "snapshot",

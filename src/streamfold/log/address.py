@@ -18,11 +18,11 @@ __all__ = ["open_log"]
 VALKEY = {"valkey", "valkeys", "redis", "rediss"}
 
 
-def open_log(url: str) -> EventLog:
+def open_log(url: str, *, may_write: bool = True) -> EventLog:
     """The log at an address, opened by `async with`.
 
     url: "sqlite:PATH"; "valkey://[user:password@]host[:port]/db", or valkeys:// with TLS, and ?level=replica or disk,
-    ?cluster=true behind it; "memory:".
+    ?cluster=true behind it; "memory:". may_write: else a SQLite file must be there, and may be one that cannot be written.
     Raises: InvalidArgument, UsageError; LogUnusable where the path cannot be a log.
     """
     scheme, _, rest = url.partition(":")
@@ -33,7 +33,7 @@ def open_log(url: str) -> EventLog:
 
         return ValkeyLog(url)
     if scheme == "sqlite" and rest:
-        return SqliteLog(rest)
+        return SqliteLog(rest, may_write=may_write)
     if url == "memory:":
         return MemoryLog()
     raise InvalidArgument("url", "must be sqlite:PATH, valkey://[user:password@]host[:port]/db or memory:")

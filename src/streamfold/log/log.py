@@ -156,9 +156,10 @@ class EventLog(ABC):
         """The records behind a number, or from the first on; at most so many."""
 
     @abstractmethod
-    def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
+    def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         """Be told of changes, by whichever process they are made.
 
+        growth: of new records and notes too; else only of what is rare: a cancel that is asked for, the end, a drop.
         Raises: LogUnusable where the log was closed.
         """
 

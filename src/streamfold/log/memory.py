@@ -96,7 +96,7 @@ class MemoryLog(EventLog):
         stream.records += new_records(head, records, epoch=lease.epoch, stored=stream.between)
         if status is not None and stream.status is None:
             stream.status = status
-        self._watchers.tell([lease.key])
+        self._watchers.tell([lease.key], growth=status is None)
         return stream.next_number
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
@@ -114,10 +114,10 @@ class MemoryLog(EventLog):
         first = stream.first_number if after is None else max(stream.first_number, after + 1)
         return stream.between(first, first + limit)
 
-    def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
+    def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         """See EventLog."""
         self._require_open()
-        return self._watchers.watch(key)
+        return self._watchers.watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
         """See EventLog."""
@@ -158,7 +158,7 @@ class MemoryLog(EventLog):
     async def note(self, lease: Lease, note: Note) -> None:
         """See EventLog."""
         self._written_by(lease).notes.append(note)
-        self._watchers.tell([lease.key])
+        self._watchers.tell([lease.key], growth=True)
 
     async def notes(self, key: StreamKey) -> Sequence[Note]:
         """See EventLog."""

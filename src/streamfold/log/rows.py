@@ -12,12 +12,16 @@ A record's key is its stream's and its place in it, packed into one number, so t
 import sqlite3
 from collections.abc import Sequence
 from typing import TypeVar
-from zlib import crc32
 
-from streamfold.errors import InvalidArgument, LeaseHeld, LogGap, LogUnusable, UnknownStream, WriterFenced
+from msgspec.structs import replace
+
+from streamfold.errors import InvalidArgument, LeaseHeld, LogGap, UnknownStream, WriterFenced
 from streamfold.log.append import Head, new_records, next_epoch
 from streamfold.log.log import Lease, Note, SavedCheckpoint, StreamInfo
 from streamfold.log.record import Record, StreamKey
+from streamfold.log.seal import is_whole, sealed
+from streamfold.log.sqlite_schema import STREAM
+from streamfold.log.stream_row import MOST_RECORDS, PLACE_BITS, StreamRow, damage, row_of, save
 
 __all__ = [
     "Result",
@@ -41,162 +45,139 @@ __all__ = [
 
 Result = TypeVar("Result")
 
-PLACE_BITS = 24
-MOST_RECORDS = 1 << PLACE_BITS
-
-COLUMNS = """
-    id, first_number, next_number, epoch, owner, lease_expires_at, status, is_cancel_requested, created_at, expires_at,
-    tenant, response_id
-"""
-FIND = f"SELECT {COLUMNS} FROM stream WHERE tenant = ? AND response_id = ?"
-PAGE = f"SELECT {COLUMNS} FROM stream WHERE tenant = ? AND response_id > ? ORDER BY response_id LIMIT ?"
+FIND = f"SELECT {STREAM}, crc FROM stream WHERE tenant = ? AND response_id = ?"
+PAGE = f"SELECT {STREAM}, crc FROM stream WHERE tenant = ? AND response_id > ? ORDER BY response_id LIMIT ?"
 INSERT_STREAM = """
     INSERT INTO stream (tenant, response_id, first_number, next_number, epoch, owner, lease_expires_at, created_at)
     VALUES (?, ?, ?, ?, 0, '', 0, ?)
 """
-READ = "SELECT k, name, data, crc FROM event WHERE k >= ? AND k < ? ORDER BY k LIMIT ?"
+READ = "SELECT k, name, data, crc FROM event WHERE k >= ? AND k < ? ORDER BY k"
+NOTES = "SELECT stream, number, kind, text, after, at, crc FROM note WHERE stream = ? ORDER BY number"
+OVER = f"SELECT {STREAM}, crc FROM stream WHERE expires_at <= ? LIMIT ?"
 INSERT = "INSERT INTO event (k, name, data, crc) VALUES (?, ?, ?, ?)"
 
 
-def _found(connection: sqlite3.Connection, key: StreamKey) -> tuple[int, StreamInfo] | None:
-    row = connection.execute(FIND, (key.tenant, key.response_id)).fetchone()
-    return None if row is None else _told(row)
+def _found(connection: sqlite3.Connection, key: StreamKey) -> StreamRow | None:
+    values = connection.execute(FIND, (key.tenant, key.response_id)).fetchone()
+    if values is None:
+        return None
+    row = row_of(values)
+    if (row.tenant, row.response_id) != (key.tenant, key.response_id):  # the index is damaged
+        raise damage(key.response_id, "where the stream is")
+    return row
 
 
-def _told(row: tuple[object, ...]) -> tuple[int, StreamInfo]:
-    stream, first, following, epoch, owner, lease, status, cancel, created, expires, tenant, response_id = row
-    told = StreamInfo(
-        key=StreamKey(str(tenant), str(response_id)),
-        first_number=_whole(first),
-        next_number=_whole(following),
-        epoch=_whole(epoch),
-        owner=str(owner),
-        lease_expires_at=_seconds(lease) or 0.0,
-        status=None if status is None else str(status),
-        is_cancel_requested=bool(cancel),
-        created_at=_seconds(created) or 0.0,
-        expires_at=_seconds(expires),
-    )
-    return _whole(stream), told
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int):
-        raise LogUnusable("the log", "it is damaged: a number is none; restore it from a copy")
-    return value
-
-
-def _seconds(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _existing(connection: sqlite3.Connection, key: StreamKey) -> tuple[int, StreamInfo]:
-    found = _found(connection, key)
-    if found is None:
+def _existing(connection: sqlite3.Connection, key: StreamKey) -> StreamRow:
+    row = _found(connection, key)
+    if row is None:
         raise UnknownStream(key.tenant, key.response_id)
-    return found
+    return row
 
 
-def _written_by(connection: sqlite3.Connection, lease: Lease) -> tuple[int, StreamInfo]:
-    stream, there = _existing(connection, lease.key)
-    if there.epoch != lease.epoch:
-        raise WriterFenced(lease.epoch, there.epoch)
-    return stream, there
+def _written_by(connection: sqlite3.Connection, lease: Lease) -> StreamRow:
+    row = _existing(connection, lease.key)
+    if row.epoch != lease.epoch:
+        raise WriterFenced(lease.epoch, row.epoch)
+    return row
 
 
 def acquire(
     connection: sqlite3.Connection, key: StreamKey, *, owner: str, seconds: float, first_number: int, now: float
 ) -> Lease:
     """See EventLog.acquire."""
-    found = _found(connection, key)
-    if found is None:
-        connection.execute(INSERT_STREAM, (key.tenant, key.response_id, first_number, first_number, now))
-        found = _existing(connection, key)
-    stream, there = found
-    if there.owner not in {"", owner} and there.lease_expires_at > now:
-        raise LeaseHeld(there.owner, there.lease_expires_at - now)
-    epoch, expires_at = next_epoch(there.epoch, now=now), now + seconds
-    connection.execute(
-        "UPDATE stream SET epoch = ?, owner = ?, lease_expires_at = ? WHERE id = ?", (epoch, owner, expires_at, stream)
+    row = _found(connection, key) or _made(connection, key, first_number, now=now)
+    if row.owner not in {"", owner} and row.lease_expires_at > now:
+        raise LeaseHeld(row.owner, row.lease_expires_at - now)
+    epoch, expires_at = next_epoch(row.epoch, now=now), float(now + seconds)
+    save(connection, replace(row, epoch=epoch, owner=owner, lease_expires_at=expires_at))
+    return Lease(key, owner, epoch, row.next_number, expires_at)
+
+
+def _made(connection: sqlite3.Connection, key: StreamKey, first_number: int, *, now: float) -> StreamRow:
+    """A stream that is to be saved at once: its checksum is still missing, for it covers the id."""
+    values = (key.tenant, key.response_id, first_number, first_number, now)
+    stream = connection.execute(INSERT_STREAM, values).lastrowid or 0
+    return StreamRow(
+        stream, key.tenant, key.response_id, first_number, first_number, 0, "", 0.0, None, 0, float(now), None, 0
     )
-    return Lease(key, owner, epoch, there.next_number, expires_at)
 
 
 def renew(connection: sqlite3.Connection, lease: Lease, *, expires_at: float) -> Lease:
     """See EventLog.renew."""
-    stream, there = _written_by(connection, lease)
-    connection.execute("UPDATE stream SET lease_expires_at = ? WHERE id = ?", (expires_at, stream))
-    return Lease(lease.key, lease.owner, lease.epoch, there.next_number, expires_at)
+    row = _written_by(connection, lease)
+    save(connection, replace(row, lease_expires_at=float(expires_at)))
+    return Lease(lease.key, lease.owner, lease.epoch, row.next_number, expires_at)
 
 
 def release(connection: sqlite3.Connection, lease: Lease) -> None:
     """See EventLog.release."""
-    connection.execute(
-        "UPDATE stream SET owner = '', lease_expires_at = 0 WHERE tenant = ? AND response_id = ? AND epoch = ?",
-        (lease.key.tenant, lease.key.response_id, lease.epoch),
-    )
+    row = _found(connection, lease.key)
+    if row is not None and row.epoch == lease.epoch:
+        save(connection, replace(row, owner="", lease_expires_at=0.0))
 
 
 def append(connection: sqlite3.Connection, lease: Lease, records: Sequence[Record], *, status: str | None) -> int:
     """See EventLog.append."""
-    stream, there = _existing(connection, lease.key)
-    head = Head(there.next_number, there.epoch, there.is_finished)
+    row = _existing(connection, lease.key)
     new = new_records(
-        head,
+        Head(row.next_number, row.epoch, row.status is not None),
         records,
         epoch=lease.epoch,
-        stored=lambda first, beyond: _between(connection, stream, there, first, beyond),
+        stored=lambda first, beyond: _between(connection, row, first, beyond),
     )
-    base = (stream << PLACE_BITS) - there.first_number
-    if new and new[-1].sequence_number - there.first_number >= MOST_RECORDS:
+    if new and new[-1].sequence_number - row.first_number >= MOST_RECORDS:
         raise InvalidArgument("records", f"a stream holds at most {MOST_RECORDS:,} records")
-    connection.executemany(INSERT, [(base + each.sequence_number, each.name, each.data, _crc(each)) for each in new])
-    next_number = there.next_number + len(new)
-    connection.execute(
-        "UPDATE stream SET next_number = ?, status = coalesce(status, ?) WHERE id = ?", (next_number, status, stream)
-    )
+    base = row.key_base
+    connection.executemany(INSERT, [sealed((base + each.sequence_number, each.name, each.data)) for each in new])
+    next_number = row.next_number + len(new)
+    save(connection, replace(row, next_number=next_number, status=status if row.status is None else row.status))
     return next_number
 
 
-def _crc(record: Record) -> int:
-    return crc32(record.data, crc32(record.name.encode()))
-
-
-def _between(
-    connection: sqlite3.Connection, stream: int, there: StreamInfo, first: int, beyond: int, *, limit: int = -1
-) -> list[Record]:
-    base = (stream << PLACE_BITS) - there.first_number
-    found = connection.execute(READ, (base + max(first, there.first_number), base + beyond, limit))
+def _between(connection: sqlite3.Connection, row: StreamRow, first: int, beyond: int) -> list[Record]:
+    """All records from the first of two numbers to before the second, as far as the stream goes."""
+    expected, beyond = max(first, row.first_number), min(beyond, row.next_number)
     records: list[Record] = []
-    for k, name, data, crc in found:
-        record = Record(k - base, name, data)
-        if _crc(record) != crc:
-            raise LogUnusable(
-                there.key.response_id, f"record {record.sequence_number} is damaged; restore it from a copy"
-            )
-        records.append(record)
+    if expected >= beyond:
+        return records
+    base = row.key_base
+    for values in connection.execute(READ, (base + expected, base + beyond)):
+        k, name, data, _ = values
+        if k != base + expected:
+            break
+        if not is_whole(values):
+            raise damage(row.response_id, f"record {expected}")
+        records.append(Record(expected, name, data))
+        expected += 1
+    if expected < beyond:
+        raise damage(row.response_id, f"record {expected}", "missing")
     return records
 
 
 def info(connection: sqlite3.Connection, key: StreamKey) -> StreamInfo | None:
     """See EventLog.info."""
-    found = _found(connection, key)
-    return None if found is None else found[1]
+    row = _found(connection, key)
+    return None if row is None else row.told()
 
 
 def read(connection: sqlite3.Connection, key: StreamKey, *, after: int | None, limit: int) -> list[Record]:
     """See EventLog.read."""
-    found = _found(connection, key)
-    if found is None:
+    row = _found(connection, key)
+    if row is None:
         return []
-    stream, there = found
-    first = there.first_number if after is None else after + 1
-    return _between(connection, stream, there, first, there.next_number, limit=limit)
+    first = row.first_number if after is None else max(row.first_number, after + 1)
+    return _between(connection, row, first, first + limit)
 
 
 def page(connection: sqlite3.Connection, tenant: str, *, after: str | None, limit: int) -> list[StreamInfo]:
     """See EventLog.list."""
-    return [_told(row)[1] for row in connection.execute(PAGE, (tenant, after or "", limit))]
+    found: list[StreamInfo] = []
+    for values in connection.execute(PAGE, (tenant, after or "", limit)):
+        row = row_of(values)
+        if row.tenant != tenant or row.response_id <= (found[-1].key.response_id if found else after or ""):
+            raise damage(row.response_id, "where the stream is")
+        found.append(row.told())
+    return found
 
 
 def tenants(connection: sqlite3.Connection, *, after: str | None, limit: int) -> list[str]:
@@ -210,66 +191,85 @@ def tenants(connection: sqlite3.Connection, *, after: str | None, limit: int) ->
 
 def request_cancel(connection: sqlite3.Connection, key: StreamKey) -> None:
     """See EventLog.request_cancel."""
-    stream, _ = _existing(connection, key)
-    connection.execute("UPDATE stream SET is_cancel_requested = 1 WHERE id = ?", (stream,))
+    save(connection, replace(_existing(connection, key), is_cancel_requested=1))
 
 
 def save_checkpoint(connection: sqlite3.Connection, lease: Lease, saved: SavedCheckpoint) -> None:
     """See EventLog.save_checkpoint."""
-    stream, there = _written_by(connection, lease)
-    if saved.cursor >= there.next_number:
-        raise LogGap(there.next_number, saved.cursor)
-    connection.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", (stream, saved.cursor, saved.data))
+    row = _written_by(connection, lease)
+    if saved.cursor >= row.next_number:
+        raise LogGap(row.next_number, saved.cursor)
+    connection.execute(
+        "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?)", sealed((row.id, saved.cursor, saved.data))
+    )
 
 
 def checkpoint(connection: sqlite3.Connection, key: StreamKey, *, at: int | None) -> SavedCheckpoint | None:
     """See EventLog.checkpoint."""
-    found = _found(connection, key)
-    if found is None:
+    row = _found(connection, key)
+    if row is None:
         return None
-    stream, there = found
-    row = connection.execute(
-        "SELECT cursor, data FROM checkpoint WHERE stream = ? AND cursor <= ? ORDER BY cursor DESC LIMIT 1",
-        (stream, there.next_number if at is None else at),
+    values = connection.execute(
+        "SELECT stream, cursor, data, crc FROM checkpoint WHERE stream = ? AND cursor <= ? ORDER BY cursor DESC LIMIT 1",
+        (row.id, row.next_number if at is None else at),
     ).fetchone()
-    return None if row is None else SavedCheckpoint(*row)
+    if values is None:
+        return None
+    if not is_whole(values):
+        raise damage(row.response_id, f"checkpoint {values[1]}")
+    return SavedCheckpoint(values[1], values[2])
 
 
 def note(connection: sqlite3.Connection, lease: Lease, note: Note) -> None:
     """See EventLog.note."""
-    stream, _ = _written_by(connection, lease)
-    connection.execute("INSERT INTO note VALUES (?, ?, ?, ?, ?)", (stream, note.kind, note.text, note.after, note.at))
+    row = _written_by(connection, lease)
+    values = sealed((row.id, row.notes, note.kind, note.text, note.after, float(note.at)))
+    connection.execute("INSERT INTO note VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    save(connection, replace(row, notes=row.notes + 1))
 
 
 def notes(connection: sqlite3.Connection, key: StreamKey) -> list[Note]:
     """See EventLog.notes."""
-    found = _found(connection, key)
-    if found is None:
+    row = _found(connection, key)
+    if row is None:
         return []
-    rows = connection.execute("SELECT kind, text, after, at FROM note WHERE stream = ? ORDER BY rowid", (found[0],))
-    return [Note(*row) for row in rows]
+    found: list[Note] = []
+    for values in connection.execute(NOTES, (row.id,)):
+        if not is_whole(values) or values[1] != len(found):
+            break
+        found.append(Note(*values[2:6]))
+    if len(found) != row.notes:
+        raise damage(row.response_id, f"note {len(found)}", "damaged or missing")
+    return found
 
 
 def retain(connection: sqlite3.Connection, key: StreamKey, *, until: float | None) -> None:
     """See EventLog.retain."""
-    stream, _ = _existing(connection, key)
-    connection.execute("UPDATE stream SET expires_at = ? WHERE id = ?", (until, stream))
+    expires_at = None if until is None else float(until)
+    save(connection, replace(_existing(connection, key), expires_at=expires_at))
 
 
 def expire(connection: sqlite3.Connection, *, now: float, limit: int) -> int:
     """See EventLog.expire."""
-    over = connection.execute("SELECT id FROM stream WHERE expires_at <= ? LIMIT ?", (now, limit)).fetchall()
-    for (stream,) in over:
-        _drop(connection, stream)
+    over = connection.execute(OVER, (now, limit)).fetchall()
+    for values in over:
+        row = row_of(values)
+        if row.expires_at is None or row.expires_at > now:  # the index said so, and it is damaged
+            raise damage(row.response_id, "what is known of its end")
+        _drop(connection, row.id)
     return len(over)
 
 
 def drop(connection: sqlite3.Connection, key: StreamKey) -> bool:
-    """See EventLog.drop."""
-    found = _found(connection, key)
-    if found is not None:
-        _drop(connection, found[0])
-    return found is not None
+    """See EventLog.drop. A damaged stream can be dropped too, as long as it is known to be this one."""
+    values = connection.execute(FIND, (key.tenant, key.response_id)).fetchone()
+    if values is None:
+        return False
+    of_id = connection.execute("SELECT tenant, response_id FROM stream WHERE id = ?", values[:1]).fetchone()
+    if of_id != (key.tenant, key.response_id):
+        raise damage(key.response_id, "where the stream is")
+    _drop(connection, values[0])
+    return True
 
 
 def _drop(connection: sqlite3.Connection, stream: int) -> None:

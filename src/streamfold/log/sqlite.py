@@ -12,9 +12,10 @@ many streams that grow at once share one wait.
 
 import sqlite3
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, closing, contextmanager, suppress
 from functools import partial
 from os import PathLike
+from os.path import realpath
 from pathlib import Path
 from time import time
 
@@ -27,80 +28,96 @@ from streamfold.log.append import require_beginning, require_series
 from streamfold.log.diagnosis import Damage, Diagnosis, Durability
 from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.record import Record, StreamKey
-from streamfold.log.sqlite_file import Lock, connect, explain, make
-from streamfold.log.sqlite_health import damages, diagnose
-from streamfold.log.wake import Listener, Teller
+from streamfold.log.sqlite_diagnosis import diagnose
+from streamfold.log.sqlite_file import FAILURES, connect, connect_to_read, explain, make
+from streamfold.log.sqlite_health import damages
+from streamfold.log.sqlite_writer import Writer
+from streamfold.log.wake import Listener, Wake
 from streamfold.log.watchers import Watchers
 from streamfold.log.worker import CLOSED, CallSoon, Worker, current_call_soon
 
 __all__ = ["SqliteLog"]
 
-WAL_BYTES = 8 * 1024 * 1024  # beyond it the write-ahead log is moved into the file
-
 
 class SqliteLog(EventLog):
     """Streams in a file. Use one in one event loop; any number of processes may share the file.
 
-    path: of the file, made where there is none. clock: seconds since 1970.
+    path: of the file, made where there is none. clock: seconds since 1970. may_write: else the file must be there, may
+    be one that cannot be written, and whatever would write raises LogUnusable.
     Raises: LogUnusable where the path cannot be such a file.
     """
 
     durability = Durability.POWER
 
-    def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time) -> None:
-        self._path = Path(path)
+    def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time, may_write: bool = True) -> None:
+        self._path = Path(realpath(path))  # so that all who share the file share what is beside it
         self._clock = clock
-        make(self._path)
-        self._wal = Path(f"{self._path}-wal")
-        self._lock = Lock(self._path)
-        self._written = connect(self._path, may_write=True)
-        self._looked_at = connect(self._path, may_write=False)
-        self._teller = Teller(self._path)
+        self._writer = self._opened() if may_write else None
+        self._looked_at = self._opened_to_read()
+        self._reader = Worker(f"{self._path}", around=self._look, most=1)
         self._listener: Listener | None = None
         self._watchers = Watchers()
-        self._writer = Worker(f"{self._path}", around=self._transaction)
-        self._reader = Worker(f"{self._path}", around=self._look, most=1)
-        self._has_dropped = False
         self._is_closed = False
+
+    def _opened(self) -> Writer:
+        make(self._path)
+        return Writer(self._path)
+
+    def _opened_to_read(self) -> sqlite3.Connection:
+        if self._writer is None:
+            return connect_to_read(self._path)
+        try:
+            return connect(self._path, may_write=False)
+        except BaseException:
+            self._writer.close()
+            raise
 
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
         """See EventLog."""
         require_beginning(first_number)
         return await self._write(
-            lambda: rows.acquire(
-                self._written, key, owner=owner, seconds=seconds, first_number=first_number, now=self._clock()
+            lambda written: rows.acquire(
+                written, key, owner=owner, seconds=seconds, first_number=first_number, now=self._clock()
             )
         )
 
     async def renew(self, lease: Lease, *, seconds: float) -> Lease:
         """See EventLog."""
-        return await self._write(lambda: rows.renew(self._written, lease, expires_at=self._clock() + seconds))
+        return await self._write(lambda written: rows.renew(written, lease, expires_at=self._clock() + seconds))
 
     async def release(self, lease: Lease) -> None:
         """See EventLog."""
-        await self._write(lambda: rows.release(self._written, lease))
+        await self._write(lambda written: rows.release(written, lease))
 
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
         """See EventLog."""
         require_series(records)
-        return await self._write(lambda: rows.append(self._written, lease, records, status=status), key=lease.key)
+        return await self._write(
+            lambda written: rows.append(written, lease, records, status=status),
+            key=lease.key,
+            wake=Wake.GROWTH if status is None else Wake.CHANGE,
+        )
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
         """See EventLog."""
-        return await self._reader.do(lambda: rows.info(self._looked_at, key))
+        return await self._reader.do(lambda: rows.info(self._looked_at, key), alike=key)
 
     async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
         """See EventLog."""
-        return await self._reader.do(lambda: rows.read(self._looked_at, key, after=after, limit=limit))
+        found = await self._reader.do(
+            lambda: rows.read(self._looked_at, key, after=after, limit=limit), alike=(key, after, limit)
+        )
+        return found.copy()
 
-    def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
+    def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         """See EventLog."""
         if self._is_closed:
             raise LogUnusable(str(self._path), CLOSED)
         if self._listener is None:
             self._listener = Listener(self._path, partial(self._hear, current_call_soon()))
-            self._teller.own = self._listener.address
-        return self._watchers.watch(key)
+            if self._writer is not None:
+                self._writer.teller.own = self._listener.address
+        return self._watchers.watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
         """See EventLog."""
@@ -112,11 +129,11 @@ class SqliteLog(EventLog):
 
     async def request_cancel(self, key: StreamKey) -> None:
         """See EventLog."""
-        await self._write(lambda: rows.request_cancel(self._written, key), key=key)
+        await self._write(lambda written: rows.request_cancel(written, key), key=key, wake=Wake.CHANGE)
 
     async def save_checkpoint(self, lease: Lease, checkpoint: SavedCheckpoint) -> None:
         """See EventLog."""
-        await self._write(lambda: rows.save_checkpoint(self._written, lease, checkpoint))
+        await self._write(lambda written: rows.save_checkpoint(written, lease, checkpoint))
 
     async def checkpoint(self, key: StreamKey, *, at: int | None = None) -> SavedCheckpoint | None:
         """See EventLog."""
@@ -124,7 +141,7 @@ class SqliteLog(EventLog):
 
     async def note(self, lease: Lease, note: Note) -> None:
         """See EventLog."""
-        await self._write(lambda: rows.note(self._written, lease, note), key=lease.key)
+        await self._write(lambda written: rows.note(written, lease, note), key=lease.key, wake=Wake.GROWTH)
 
     async def notes(self, key: StreamKey) -> Sequence[Note]:
         """See EventLog."""
@@ -132,23 +149,31 @@ class SqliteLog(EventLog):
 
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
         """See EventLog."""
-        await self._write(lambda: rows.retain(self._written, key, until=until))
+        await self._write(lambda written: rows.retain(written, key, until=until))
 
     async def expire(self, *, limit: int = 100) -> int:
         """See EventLog."""
-        return await self._write(self._dropping(lambda: rows.expire(self._written, now=self._clock(), limit=limit)))
+        return await self._write(
+            lambda written: rows.expire(written, now=self._clock(), limit=limit), wake=Wake.CHANGE, drops=True
+        )
 
     async def drop(self, key: StreamKey) -> bool:
         """See EventLog."""
-        return await self._write(self._dropping(lambda: rows.drop(self._written, key)), key=key)
+        return await self._write(lambda written: rows.drop(written, key), key=key, wake=Wake.CHANGE, drops=True)
 
     async def diagnose(self) -> Diagnosis:
         """See EventLog."""
         return await self._reader.do(lambda: diagnose(self._path, self._looked_at))
 
     async def damages(self) -> Sequence[Damage]:
-        """See EventLog."""
-        return await self._reader.do(lambda: damages(self._looked_at))
+        """See EventLog. It has a connection of its own, for others read meanwhile."""
+        if self._is_closed:
+            raise LogUnusable(str(self._path), CLOSED)
+        return await run_sync(self._damages)
+
+    def _damages(self) -> Sequence[Damage]:
+        with closing(self._opened_to_read()) as connection:
+            return damages(connection)
 
     async def aclose(self) -> None:
         """See EventLog."""
@@ -160,66 +185,40 @@ class SqliteLog(EventLog):
     def _close(self) -> None:
         if self._listener is not None:
             self._listener.close()
-        self._writer.close()
         self._reader.close()
-        with self._lock.held():  # the last connection that is closed moves the write-ahead log into the file
-            self._looked_at.close()
-            self._written.close()
-        self._teller.close()
-        self._lock.close()
+        self._looked_at.close()
+        if self._writer is not None:
+            self._writer.close()
 
-    # In the threads
-
-    async def _write(self, run: Callable[[], rows.Result], *, key: StreamKey | None = None) -> rows.Result:
-        result = await self._writer.do(run)
+    async def _write(
+        self,
+        run: Callable[[sqlite3.Connection], rows.Result],
+        *,
+        key: StreamKey | None = None,
+        wake: Wake = Wake.NOTHING,
+        drops: bool = False,
+    ) -> rows.Result:
+        if self._writer is None:
+            raise LogUnusable(str(self._path), CLOSED if self._is_closed else "it was opened with may_write=False")
+        result = await self._writer.do(run, wake=wake, drops=drops)
         if key is not None:
-            self._watchers.tell([key])
+            self._watchers.tell([key], growth=wake is Wake.GROWTH)
         return result
 
-    def _dropping(self, drop: Callable[[], rows.Result]) -> Callable[[], rows.Result]:
-        def run() -> rows.Result:
-            self._has_dropped = True
-            return drop()
-
-        return run
-
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        try:
-            with self._lock.held():
-                self._written.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    self._written.execute("COMMIT")
-                except BaseException:
-                    with suppress(sqlite3.Error):  # some failures have ended the transaction
-                        self._written.execute("ROLLBACK")
-                    raise
-                # What was committed stays so: where this fails it is done after the next commit, and a disk that fails
-                # for good fails that one.
-                with suppress(sqlite3.Error, OSError):
-                    self._tidy()
-        except sqlite3.Error as error:
-            raise explain(self._path, error) from error
-        except OSError as error:  # as on a network's file system that has no locks
-            raise LogUnusable(str(self._path), f"its lock cannot be held: {error.strerror}") from error
-        self._teller.tell()
-
-    def _tidy(self) -> None:
-        if self._has_dropped:
-            # A script runs it to its end, where a statement frees one page.
-            self._written.executescript("PRAGMA incremental_vacuum;")
-            self._has_dropped = False
-        if self._wal.exists() and self._wal.stat().st_size > WAL_BYTES:
-            self._written.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    # In the threads
 
     @contextmanager
     def _look(self) -> Generator[None]:
         try:
-            yield
-        except sqlite3.Error as error:
-            raise explain(self._path, error) from error
+            self._looked_at.execute("BEGIN")  # whatever is read is of one moment
+            try:
+                yield
+            finally:
+                if self._looked_at.in_transaction:  # some failures have ended it
+                    self._looked_at.execute("ROLLBACK")
+        except FAILURES as error:
+            raise LogUnusable(str(self._path), explain(error)) from error
 
-    def _hear(self, call_soon: CallSoon) -> None:
+    def _hear(self, call_soon: CallSoon, wake: Wake) -> None:
         with suppress(RuntimeError):  # the loop is closed
-            call_soon(self._watchers.tell)
+            call_soon(partial(self._watchers.tell, growth=wake is Wake.GROWTH))

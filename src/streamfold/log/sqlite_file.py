@@ -2,7 +2,7 @@
 
 In      a path
 Out     connections to a log of a schema that we know; the lock that writers hold
-Units   the schema's version; bytes
+Units   bytes
 Errors  LogUnusable, which says what the file is, or lacks
 Source  docs/reference/log.md; decision 0013 for the settings
 
@@ -14,50 +14,28 @@ import os
 import sqlite3
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
 from streamfold.errors import LogUnusable
+from streamfold.log.sqlite_schema import make_schema, migrate, require_ours
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Lock", "connect", "explain", "make"]
+__all__ = ["FAILURES", "Lock", "connect", "connect_to_read", "explain", "failing", "has_wal", "make"]
 
-APPLICATION_ID = 0x53464C47  # "SFLG", by which a file is known as ours
-VERSION = 1
 BUSY_SECONDS = 5.0
 CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
-SCHEMA = """
-CREATE TABLE stream (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    tenant TEXT NOT NULL,
-    response_id TEXT NOT NULL,
-    first_number INTEGER NOT NULL,
-    next_number INTEGER NOT NULL,
-    epoch INTEGER NOT NULL,
-    owner TEXT NOT NULL,
-    lease_expires_at REAL NOT NULL,
-    status TEXT,
-    is_cancel_requested INTEGER NOT NULL DEFAULT 0,
-    created_at REAL NOT NULL,
-    expires_at REAL,
-    UNIQUE (tenant, response_id)
-);
-CREATE INDEX stream_expires_at ON stream (expires_at) WHERE expires_at IS NOT NULL;
-CREATE TABLE event (k INTEGER PRIMARY KEY, name TEXT NOT NULL, data BLOB NOT NULL, crc INTEGER NOT NULL);
-CREATE TABLE checkpoint (
-    stream INTEGER NOT NULL, cursor INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (stream, cursor)
-) WITHOUT ROWID;
-CREATE TABLE note (stream INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, after INTEGER, at REAL NOT NULL);
-CREATE INDEX note_stream ON note (stream);
-"""
-
+UNWRITABLE = {EACCES, EPERM, EROFS}
+# How SQLite fails. Where it is the text of a table's definition that is damaged, its message is no text either.
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
 # What SQLite says, and what it means to whoever asked for a log.
 MEANINGS = {
     "SQLITE_FULL": "the disk is full; nothing was written",
-    "SQLITE_READONLY": "it cannot be written; check who owns it",
+    "SQLITE_READONLY": "it can only be read; check who owns it, or open it with may_write=False",
     "SQLITE_CANTOPEN": "it cannot be opened; check that the folder is there and may be written",
     "SQLITE_NOTADB": "it is no SQLite database",
     "SQLITE_CORRUPT": "it is damaged; restore it from a copy",
@@ -66,11 +44,32 @@ MEANINGS = {
 }
 
 
-def explain(path: Path, error: sqlite3.Error) -> LogUnusable:
-    """What went wrong, in words."""
+def explain(error: Exception) -> str:
+    """What a failure was, in words."""
+    if isinstance(error, UnicodeDecodeError):
+        return MEANINGS["SQLITE_CORRUPT"]
+    primary = _primary(error)
+    return f"{MEANINGS[primary]} ({error})" if primary in MEANINGS else str(error)
+
+
+def _primary(error: Exception) -> str:
     name = getattr(error, "sqlite_errorname", None) or ""
-    primary = "_".join(name.split("_")[:2])
-    return LogUnusable(str(path), f"{MEANINGS[primary]} ({error})" if primary in MEANINGS else str(error))
+    return "_".join(name.split("_")[:2])
+
+
+@contextmanager
+def failing(path: Path) -> Generator[None]:
+    """Whatever fails in it is told as what it means for the file.
+
+    Raises: LogUnusable.
+    """
+    try:
+        yield
+    except FAILURES as error:
+        raise LogUnusable(str(path), explain(error)) from error
+    except OSError as error:
+        hint = "; to only read it, open it with may_write=False" if error.errno in UNWRITABLE else ""
+        raise LogUnusable(str(path), f"it cannot be opened: {error.strerror}{hint}") from error
 
 
 class Lock:
@@ -99,50 +98,46 @@ class Lock:
 
 
 def make(path: Path) -> None:
-    """Make the file if there is none, readable by its owner alone; check it if there is one.
+    """Make the file if there is none, readable by its owner alone; if there is one, check it, and migrate it.
 
     Raises: LogUnusable.
     """
+    with failing(path):
+        _require_file(path)
+        # A file that is there is opened by SQLite alone: whoever closes it loses all locks that its process has on it.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC, 0o600))
+        lock = Lock(path)
+        try:
+            with lock.held():
+                _make_or_migrate(path)
+        finally:
+            lock.close()
+
+
+def _require_file(path: Path) -> None:
     if path.is_dir():
         raise LogUnusable(str(path), "it is a directory; name a file in it")
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600))
-        lock = Lock(path)
-    except OSError as error:
-        raise LogUnusable(str(path), f"it cannot be opened: {error.strerror}") from error
-    try:
-        with lock.held():
-            _make_schema(path)
-    finally:
-        lock.close()
+    if path.exists() and not path.is_file():
+        raise LogUnusable(str(path), "it is no file")
 
 
-def _make_schema(path: Path) -> None:
-    try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
-    except sqlite3.Error as error:
-        raise explain(path, error) from error
-    try:
+def _make_or_migrate(path: Path) -> None:
+    if path.stat().st_size == 0 and has_wal(path):  # which SQLite would remove
+        raise LogUnusable(str(path), "it is empty, and its -wal is not; restore both from a copy")
+    with closing(_open(path)) as connection:
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("PRAGMA journal_mode = WAL")
-            settings = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {settings} COMMIT;")
-        _check(path, connection)
-    except sqlite3.Error as error:
-        raise explain(path, error) from error
-    finally:
-        connection.close()
+            make_schema(connection)
+        migrate(connection, require_ours(path, connection, oldest=1))
+        connection.execute("PRAGMA journal_mode = WAL")  # a copy that SQLite made may have another one
+        connection.execute("BEGIN IMMEDIATE")  # or it can only be read
+        connection.execute("ROLLBACK")
 
 
-def _check(path: Path, connection: sqlite3.Connection) -> None:
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise LogUnusable(str(path), "it is a database of another program")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        raise LogUnusable(
-            str(path), f"it has schema {version}, and this streamfold knows {VERSION}; use the newer streamfold"
-        )
+def has_wal(path: Path) -> bool:
+    """Whether something that was written is not in the file itself yet."""
+    wal = Path(f"{path}-wal")
+    return wal.exists() and wal.stat().st_size > 0
 
 
 def connect(path: Path, *, may_write: bool) -> sqlite3.Connection:
@@ -150,13 +145,58 @@ def connect(path: Path, *, may_write: bool) -> sqlite3.Connection:
 
     Raises: LogUnusable.
     """
-    try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+    with failing(path):
+        connection = _open(path)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA journal_size_limit = 0")  # once a checkpoint has moved it, it begins small again
-        connection.execute("PRAGMA synchronous = FULL" if may_write else "PRAGMA query_only = ON")
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")  # on macOS only this reaches the disk
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
-    except sqlite3.Error as error:
-        raise explain(path, error) from error
+        connection.execute(f"PRAGMA query_only = {not may_write}")
+        return connection
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection to a log that is there, in a file or a folder that need not be writable; nothing is made or changed.
+
+    Raises: LogUnusable.
+    """
+    with failing(path):
+        _require_file(path)
+        if not path.exists():
+            raise LogUnusable(str(path), "there is no such file")
+        try:
+            return _checked(path, "mode=ro")
+        except sqlite3.OperationalError as error:
+            # SQLite shares a file through a -shm beside it. Where it cannot make one, nobody writes the file, and it is
+            # read as it is, unless what was written last is still in the -wal.
+            if has_wal(path) or _primary(error) not in {"SQLITE_CANTOPEN", "SQLITE_READONLY"}:
+                raise
+            return _checked(path, "mode=ro&immutable=1")
+
+
+def _checked(path: Path, how: str) -> sqlite3.Connection:
+    connection = _open(path, how)
+    try:
+        require_ours(path, connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _open(path: Path, how: str = "mode=rw") -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?{how}",
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_SECONDS,
+        check_same_thread=False,
+    )
+    connection.text_factory = _text
+    return connection
+
+
+def _text(encoded: bytes) -> str:
+    """What is no text is damaged, and its row's checksum tells so."""
+    return encoded.decode(errors="replace")

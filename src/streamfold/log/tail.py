@@ -93,7 +93,7 @@ async def wait_for_cancel(log: EventLog, key: StreamKey, *, safety_seconds: floa
 
     Raises: UnknownStream.
     """
-    async with log.watch(key) as watch:
+    async with log.watch(key, growth=False) as watch:
         while True:
             info = await _existing(log, key)
             if info.is_cancel_requested or info.is_finished:

@@ -21,7 +21,8 @@ __all__ = ["Watchers"]
 
 
 class _Watch(Watch):
-    def __init__(self) -> None:
+    def __init__(self, *, growth: bool) -> None:
+        self.growth = growth
         self._changed = anyio.Event()
 
     def tell(self) -> None:
@@ -44,16 +45,17 @@ class Watchers:
         """Whether anybody waits for anything."""
         return bool(self._waiting)
 
-    def tell(self, keys: Iterable[StreamKey] | None = None) -> None:
-        """These streams changed; without their keys, any may have."""
+    def tell(self, keys: Iterable[StreamKey] | None = None, *, growth: bool = False) -> None:
+        """These streams changed; without their keys, any may have. growth: by new records and notes alone."""
         for key in list(self._waiting) if keys is None else keys:
             for watch in self._waiting.get(key, ()):
-                watch.tell()
+                if watch.growth or not growth:
+                    watch.tell()
 
     @asynccontextmanager
-    async def watch(self, key: StreamKey) -> AsyncGenerator[Watch, None]:
-        """Be told of this stream's changes."""
-        watch = _Watch()
+    async def watch(self, key: StreamKey, *, growth: bool = True) -> AsyncGenerator[Watch, None]:
+        """Be told of this stream's changes. growth: of new records and notes too."""
+        watch = _Watch(growth=growth)
         self._waiting.setdefault(key, set()).add(watch)
         try:
             yield watch

@@ -168,11 +168,11 @@ class ValkeyLog(EventLog):
             begin = f"{records[-1].sequence_number + 1}-0"
         return records
 
-    def watch(self, key: StreamKey) -> AbstractAsyncContextManager[Watch]:
+    def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         """See EventLog."""
         self._open()
         assert self._listener is not None
-        return self._listener.watch(key)
+        return self._listener.watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
         """See EventLog."""

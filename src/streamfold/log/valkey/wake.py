@@ -180,8 +180,8 @@ class Listener:
         servers.changed.append(self._move)
 
     @asynccontextmanager
-    async def watch(self, key: StreamKey) -> AsyncGenerator[Watch, None]:
-        """Be told of this stream's changes."""
+    async def watch(self, key: StreamKey, *, growth: bool = True) -> AsyncGenerator[Watch, None]:
+        """Be told of this stream's changes. growth: of new records and notes too."""
         name = names_of(key).channel
         channel = self._channels.get(name)
         if channel is None:
@@ -192,7 +192,7 @@ class Listener:
                 await self._subscribe(name, channel)
             with anyio.move_on_after(SUBSCRIBED_SECONDS):
                 await channel.is_open.wait()
-            async with self._watchers.watch(key) as watch:
+            async with self._watchers.watch(key, growth=growth) as watch:
                 yield _Hearing(watch, channel)
         finally:
             channel.watching -= 1
@@ -204,7 +204,7 @@ class Listener:
     def hear(self, channel: Channel, records: Sequence[Record]) -> None:
         """Take it in, and wake whoever watches the stream."""
         channel.hear(records)
-        self._watchers.tell([channel.key])
+        self._watchers.tell([channel.key], growth=bool(records))
 
     async def learn(self) -> None:
         """Ask again which server has what."""

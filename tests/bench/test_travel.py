@@ -1,0 +1,20 @@
+"""The benchmark of time travel runs, tiny, and gives its rows. Run, never judged by speed."""
+
+import pytest
+
+from benchmarks.travel import FOLD, REPLAY, SAVE, Travel, measure_travel
+
+TINY = Travel(deltas=60, replays=4, folds=2, rounds=2)
+
+
+def test_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamfold.history.pace.CHECKPOINT_EVERY", 10_000)
+    any_number, slowest, saving = measure_travel(TINY)
+    assert (any_number.subject, any_number.reference, any_number.unit) == (REPLAY, FOLD, "ms")
+    assert any_number.ours.count == 4
+    assert any_number.theirs is not None
+    assert any_number.theirs.count == 2
+    assert slowest.ours.median == any_number.ours.most
+    assert (saving.subject, saving.is_met) == (SAVE, None)
+    assert saving.ratio is not None
+    assert saving.ratio.count == 2

@@ -1,0 +1,55 @@
+"""When a checkpoint is due: the way grows with what it takes, so that all of them take a part of the records."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamfold.history import CHECKPOINT_EVERY, CheckpointPace, is_due
+from streamfold.history.pace import RECORD_BYTES, WORK_FOR_A_BYTE
+from streamfold.log import Record
+
+RECORD = Record(0, "response.output_text.delta", b"x" * 240)
+
+
+def test_the_first_is_due_after_the_least_work() -> None:
+    assert not is_due(CHECKPOINT_EVERY - 1, saved_bytes=0)
+    assert is_due(CHECKPOINT_EVERY, saved_bytes=0)
+
+
+def test_a_large_one_is_followed_by_a_long_way() -> None:
+    assert not is_due(WORK_FOR_A_BYTE * 10**6 - 1, saved_bytes=10**6)
+    assert is_due(WORK_FOR_A_BYTE * 10**6, saved_bytes=10**6)
+
+
+def test_what_was_saved_begins_the_way_anew() -> None:
+    pace = CheckpointPace()
+    while not pace.is_due:
+        pace.count(RECORD)
+    pace.saved(b"")
+    assert not pace.is_due
+
+
+def test_a_text_of_usual_events_is_saved_every_few_thousand() -> None:
+    pace = CheckpointPace()
+    count = 0
+    while not pace.is_due:
+        pace.count(RECORD)
+        count += 1
+    assert 3_000 < count < 4_500
+
+
+@given(
+    st.integers(1, 40), st.lists(st.tuples(st.integers(0, 3_000), st.integers(0, 3_000)), min_size=1, max_size=2_000)
+)
+def test_all_checkpoints_take_a_part_of_the_records(scale: int, shape: list[tuple[int, int]]) -> None:
+    """Whatever the records hold, and however much of it stays in the state; but for one checkpoint."""
+    pace = CheckpointPace()
+    held = work = saved = newest = 0
+    for length, kept in shape:
+        length, kept = length * scale, min(length, kept) * scale
+        pace.count(Record(0, "", b"x" * length))
+        work += length + RECORD_BYTES
+        held += kept
+        if pace.is_due:
+            pace.saved(b"x" * held)
+            saved, newest = saved + held, held
+    assert (saved - newest) * WORK_FOR_A_BYTE <= work

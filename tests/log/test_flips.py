@@ -1,0 +1,29 @@
+"""A part of what `make flips` does, and that it finds out a log which is not careful."""
+
+from pathlib import Path
+from random import Random
+
+import anyio
+import pytest
+
+from streamfold.log import rows, sqlite_health, stream_row
+from tests.log.flips import SOUND, Wrong, build, draw, outcome, run
+
+
+def test_every_hurt_of_the_file_is_detected_or_harmless() -> None:
+    counted, complaints = run(150, seed=7)
+    assert complaints == []
+    assert counted.total() == 150
+    assert {"at open", "on read", "harmless", "shorter"} <= counted.keys() <= set(SOUND)
+
+
+def test_a_log_without_checksums_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (rows, stream_row, sqlite_health):
+        monkeypatch.setattr(module, "is_whole", lambda _: True)
+    truths = anyio.run(build, tmp_path, 0)
+    with pytest.raises(Wrong, match="records"):
+        for number in range(100):
+            random = Random(number)
+            hurt = draw(random, tmp_path)
+            hurt.do(tmp_path / hurt.state / "log.db")
+            anyio.run(outcome, tmp_path / hurt.state / "log.db", truths, hurt, random)
