@@ -245,10 +245,11 @@ async def test_the_door_of_the_log_does_not_load_redis_py() -> None:
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("seconds", [0, -1.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("name", ["open_seconds", "kept_seconds"])
-async def test_a_time_to_live_is_more_than_nothing(name: str) -> None:
-    with pytest.raises(InvalidArgument, match="must be more than 0, got 0"):
-        ValkeyLog("valkey://host", **{name: 0})
+async def test_a_time_to_live_is_more_than_nothing(name: str, seconds: float) -> None:
+    with pytest.raises(InvalidArgument, match="must be more than 0 and finite, got"):
+        ValkeyLog("valkey://host", **{name: seconds})
 
 
 async def test_on_trio_one_line_says_that_it_runs_on_asyncio_alone() -> None:

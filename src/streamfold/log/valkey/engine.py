@@ -13,6 +13,7 @@ that is what redis-py is made for.
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from math import inf
 from types import TracebackType
 from typing import Self
 
@@ -29,8 +30,8 @@ from streamfold.log.valkey.catalogue import Catalogue
 from streamfold.log.valkey.name import names_of
 from streamfold.log.valkey.script import (
     Answer,
-    entry_of,
     milliseconds,
+    parts_of,
     record_of,
     refuse,
     require_small,
@@ -72,8 +73,8 @@ class ValkeyLog(EventLog):
         kept_seconds: float = WEEK_SECONDS,
     ) -> None:
         for name, value in (("open_seconds", open_seconds), ("kept_seconds", kept_seconds)):
-            if not value > 0:
-                raise InvalidArgument(name, f"must be more than 0, got {value}")
+            if not 0 < value < inf:
+                raise InvalidArgument(name, f"must be more than 0 and finite, got {value}")
         self._address = Address.parse(url)
         self.durability = durability_of(self._address.level)
         self._patience_seconds = patience_seconds
@@ -142,10 +143,10 @@ class ValkeyLog(EventLog):
 
     async def _append(self, lease: Lease, records: Sequence[Record], status: str | None) -> Answer:
         first = records[0].sequence_number if records else 0
-        entries = [part for each in records for part in entry_of(each)]
         said = "" if status is None else f"={status}"
+        epoch, parts = lease.epoch, parts_of(records)
         return await self._write(
-            lease.key, "append", lease.epoch, *self._lives, said, first, *entries, epoch=lease.epoch, number=first
+            lease.key, "append", epoch, *self._lives, said, first, *parts, epoch=epoch, number=first
         )
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
