@@ -11,11 +11,10 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from streamfold.cli.inspect.line_view import LineView
 from streamfold.cli.inspect.pages import Pages
 from streamfold.cli.inspect.row import pieces_of_row
 from streamfold.cli.inspect.timeline import At, Timeline
@@ -23,11 +22,10 @@ from streamfold.cli.inspect.timeline import At, Timeline
 __all__ = ["EventList"]
 
 
-class EventList(ScrollView, can_focus=True, inherit_bindings=False):
+class EventList(LineView):
     """See above. chosen: the row that is chosen."""
 
     DEFAULT_CSS = """
-    EventList { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
     EventList > .event-list--chosen { background: $primary-muted; text-style: bold; }
     EventList:focus > .event-list--chosen { background: $primary; color: $text; }
     """
@@ -54,33 +52,30 @@ class EventList(ScrollView, can_focus=True, inherit_bindings=False):
         was_chosen, self.chosen = self.chosen, chosen
         if timeline is not self._timeline:
             self._timeline = timeline
-            self.virtual_size = Size(self.scrollable_content_region.width, timeline.rows)
-            self.refresh()
+            self.hold(timeline.rows)
         self.keep_in_view()
         self.refresh_lines(was_chosen)
         self.refresh_lines(chosen)
 
     def keep_in_view(self) -> None:
         """Scroll as little as it takes; where that is more than a screen, put the row in the middle."""
-        top, height = self.scroll_offset.y, self.scrollable_content_region.height
+        top, height = self.top, self.height
         missing = min(0, self.chosen - top) or max(0, self.chosen - (top + height - 1))
         if missing and height:
-            to = top + missing if abs(missing) <= height else self.chosen - height // 2
-            self.scroll_to(y=to, animate=False, force=True)
+            self.scroll_at_once(top + missing if abs(missing) <= height else self.chosen - height // 2)
 
     @property
     def numbers_in_view(self) -> list[int]:
         """The first number and the last that are on the screen."""
-        top, height = self.scroll_offset.y, self.scrollable_content_region.height
-        rows = range(top, min(top + height, self._timeline.rows))
+        rows = range(self.top, min(self.top + self.height, self._timeline.rows))
         places = (self._timeline.place(row) for row in rows)
         numbers = [place.number for place in places if isinstance(place, At)]
         return [numbers[0], numbers[-1]] if numbers else []
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
-        width, base = self.scrollable_content_region.width, self.visual_style.rich_style
-        row = self.scroll_offset.y + y
+        width, base = self.room, self.visual_style.rich_style
+        row = self.top + y
         if row >= self._timeline.rows:
             return Strip.blank(width, base)
         if row == self.chosen:
@@ -90,7 +85,7 @@ class EventList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def text_of(self, row: int) -> str:
         """What the row says."""
-        return "".join(text for text, _ in self._pieces(row, self.scrollable_content_region.width))
+        return "".join(text for text, _ in self._pieces(row, self.room))
 
     def _pieces(self, row: int, width: int) -> list[tuple[str, str]]:
         timeline = self._timeline
@@ -106,12 +101,12 @@ class EventList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """The chosen row stays in view."""
-        self.virtual_size = Size(self.scrollable_content_region.width, self._timeline.rows)
+        self.hold(self._timeline.rows)
         self.keep_in_view()
         self.post_message(self.Scrolled())
 
     def on_click(self, event: events.Click) -> None:
         """Choose the row under the mouse."""
-        row = self.scroll_offset.y + event.y
+        row = self.top + event.y
         if row < self._timeline.rows:
             self.post_message(self.Chosen(row))

@@ -13,12 +13,11 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style as Look
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from streamfold.cli.control import without_controls
+from streamfold.cli.inspect.line_view import LineView
 from streamfold.cli.inspect.sheet import Facet, Line, Style
 
 __all__ = ["Pane"]
@@ -38,12 +37,9 @@ TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(?=:)|("(?:[^"\\]|\\.)*"?)|\b(true|false
 TOKENS = (Look(color="cyan"), Look(color="green"), Look(color="magenta"), Look(color="yellow"))
 
 
-class Pane(ScrollView, can_focus=True, inherit_bindings=False):
+class Pane(LineView):
     """See above. lines: what it holds."""
 
-    DEFAULT_CSS = """
-    Pane { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_up", show=False),
         Binding("down", "scroll_down", show=False),
@@ -62,11 +58,6 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         self._facet = Facet.RESPONSE
 
     @property
-    def room(self) -> int:
-        """How wide a line may be."""
-        return self.scrollable_content_region.width
-
-    @property
     def text(self) -> str:
         """All lines."""
         return "\n".join(line.text for line in self.lines)
@@ -74,17 +65,16 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
     def show(self, lines: Sequence[Line], facet: Facet) -> None:
         """Show these. The Response stays where it was scrolled to, a text is shown at its end."""
         self.lines = lines
-        self.virtual_size = Size(self.room, len(lines))
+        self.hold(len(lines))
         if facet is Facet.TEXT:
-            self.scroll_to(y=len(lines), animate=False, force=True)
+            self.scroll_at_once(len(lines))
         elif facet is not Facet.RESPONSE or facet is not self._facet:
-            self.scroll_to(y=0, animate=False, force=True)
+            self.scroll_at_once(0)
         self._facet = facet
-        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
-        at, base = self.scroll_offset.y + y, self.visual_style.rich_style
+        at, base = self.top + y, self.visual_style.rich_style
         if at >= len(self.lines):
             return Strip.blank(self.room, base)
         segments = [Segment(without_controls(text), base + look) for text, look in _pieces(self.lines[at])]
