@@ -114,7 +114,7 @@ class Inspector(App[None]):
                 yield Pane(id="pane")
         yield Scrubber(self.timeline, id="scrubber")
         yield Static(id="status")
-        yield Input(placeholder="search in types, data and text", id="words")
+        yield Input(placeholder="search in types, data and text; Escape: back", id="words")
         yield Footer()
 
     def on_mount(self) -> None:
