@@ -13,7 +13,7 @@ from streamfold.schema import Event
 
 __all__ = ["Numbering"]
 
-MAX_HOLE = 100_000
+MAX_HOLE = 1_000
 """How many numbers a gateway may leave out at once; more are a mistake, and each would be a record."""
 
 

@@ -14,11 +14,11 @@ from streamfold.log import Record
 
 __all__ = ["CHECKPOINT_EVERY", "CheckpointPace", "is_due"]
 
-CHECKPOINT_EVERY = 2 * 1024 * 1024
-"""The least work that lies between two checkpoints: about 5,000 events of a text."""
+CHECKPOINT_EVERY = 3 * 512 * 1024
+"""The least work that lies between two checkpoints: about 3,500 events of a text."""
 
 RECORD_BYTES = 200  # what a record costs a replay beside its bytes, as so many bytes more
-WORK_FOR_A_BYTE = 4  # a byte of a checkpoint is paid for by so much work
+WORK_FOR_A_BYTE = 3  # a byte of a checkpoint is paid for by so much work
 
 
 def is_due(work: int, *, saved_bytes: int) -> bool:
