@@ -35,22 +35,21 @@ async def put(
     return lease
 
 
-def spoil(path: Path, statement: str, place: int) -> None:
-    """Change the record at this place of the only stream, behind the log's back."""
+def spoil(path: Path, statement: str) -> None:
+    """Change one row of the file, behind the log's back."""
     with sqlite3.connect(path) as connection:
-        done = connection.execute(f"{statement} WHERE (k & {(1 << PLACE_BITS) - 1}) = ?", (place,))
-        assert done.rowcount == 1
+        assert connection.execute(statement).rowcount == 1
     connection.close()
 
 
 def damage(path: Path, place: int) -> None:
-    """Make its checksum another."""
-    spoil(path, "UPDATE event SET crc = crc + 1", place)
+    """Make the checksum of the record at this place of the only stream another."""
+    spoil(path, f"UPDATE event SET crc = crc + 1 WHERE (k & {(1 << PLACE_BITS) - 1}) = {place}")
 
 
 def remove(path: Path, place: int) -> None:
     """Take it away."""
-    spoil(path, "DELETE FROM event", place)
+    spoil(path, f"DELETE FROM event WHERE (k & {(1 << PLACE_BITS) - 1}) = {place}")
 
 
 @asynccontextmanager

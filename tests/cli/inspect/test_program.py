@@ -183,6 +183,25 @@ async def test_the_keys_are_on_a_page_of_their_own(log: EventLog) -> None:
         assert app.row == 0
 
 
+async def test_a_stream_grows_behind_the_page_of_keys() -> None:
+    log = MemoryLog()
+    lease = await put(log, RECORDS[:3])
+    async with program(log) as (app, pilot):
+        await pilot.press("question_mark")
+        await log.append(lease, RECORDS[3:5])
+        await until(pilot, lambda: app.row == 4)
+        await pilot.press("escape")
+        await shows(pilot, app, '"Hello wor"')
+
+
+async def test_it_is_left_in_the_middle_of_anything(log: EventLog) -> None:
+    for key in ("up", "home", "d", "slash", "question_mark"):
+        async with program(log) as (app, pilot):
+            await pilot.press(key)
+            app.exit()
+        assert app.return_code == 0
+
+
 async def test_the_right_side_is_scrolled_where_it_has_the_focus() -> None:
     log = MemoryLog()
     await put(log, records_of(said(*["words "] * 2_000)), status="completed")
@@ -283,6 +302,22 @@ async def test_a_live_stream_grows_and_the_end_is_stuck_to() -> None:
         await until(pilot, lambda: app.timeline.rows == 9)
         assert app.row == 8
         await until(pilot, lambda: status(app) == "at 6 of 6  ·  completed  ·  finished")
+
+
+async def test_who_reads_on_the_right_is_not_disturbed_by_what_comes() -> None:
+    log = MemoryLog()
+    data = said(*["words "] * 2_000)
+    lease = await put(log, records_of(data)[:-2])
+    async with program(log, at=1_000) as (app, pilot):
+        right = app.query_one(Pane)
+        await pilot.press("t")
+        await until(pilot, lambda: right.top > 0)
+        await pilot.press("tab", "home")
+        assert right.top == 0
+        await log.append(lease, records_of(data)[-2:])
+        await until(pilot, lambda: app.timeline.beyond == len(data))
+        await pilot.pause()
+        assert (right.top, app.row) == (0, 1_000)
 
 
 async def test_a_live_stream_need_not_be_followed() -> None:

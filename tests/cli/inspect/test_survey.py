@@ -1,15 +1,16 @@
 """The survey: what deserves a mark in what is there, and in what comes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from streamfold.cli.inspect.survey import READ_AT_ONCE, first_look, survey
-from streamfold.cli.inspect.timeline import Timeline
-from streamfold.errors import UnknownStream
+from streamfold.cli.inspect.timeline import MarkKind, Timeline
+from streamfold.errors import LogUnusable, UnknownStream
 from streamfold.history import filler
-from streamfold.log import EventLog, MemoryLog, SqliteLog
-from tests.cli.inspect.made import CANCEL, OUTCOME, RECORDS, RESUME, damage, put
+from streamfold.log import EventLog, MemoryLog, Note, SqliteLog, StreamKey
+from tests.cli.inspect.made import CANCEL, OUTCOME, RECORDS, RESUME, damage, put, spoil
 from tests.history.made import KEY, records_of, said, save
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +54,42 @@ async def test_damaged_records_and_checkpoints(tmp_path: Path) -> None:
     async with SqliteLog(path) as log:
         timeline = (await surveyed(log))[-1]
     assert (timeline.damaged, timeline.checkpoints) == ((3,), (2, 4))
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE note SET crc = crc + 1 WHERE kind = 'cancel'", "note 1 is damaged or missing"),
+        ("UPDATE checkpoint SET crc = crc + 1", "checkpoint 2 is damaged"),
+    ],
+    ids=["a note", "a checkpoint"],
+)
+async def test_what_is_damaged_beside_the_records_is_a_row_of_its_own(
+    tmp_path: Path, statement: str, words: str
+) -> None:
+    path = tmp_path / "log.db"
+    async with SqliteLog(path) as log:
+        lease = await put(log, notes=(RESUME, CANCEL))
+        await save(log, lease, [record.data for record in RECORDS], at=2)
+        await log.append(lease, [], status="completed")
+        await log.release(lease)
+    spoil(path, statement)
+    async with SqliteLog(path) as log:
+        timeline = (await surveyed(log))[-1]
+    assert [mark.kind for mark in timeline.marks].count(MarkKind.DAMAGE) == 1
+    assert any(note.text.startswith(words) for note in timeline.notes)
+    assert timeline.beyond == 7
+
+
+async def test_a_log_that_fails_is_no_damaged_note() -> None:
+    class Failing(MemoryLog):
+        async def notes(self, key: StreamKey) -> Sequence[Note]:
+            raise LogUnusable("the server", "the connection is lost")
+
+    log = Failing()
+    await put(log)
+    with pytest.raises(LogUnusable, match="the connection is lost"):
+        await first_look(log, KEY)
 
 
 async def test_what_is_added_is_told_and_at_the_end_it_is_over() -> None:

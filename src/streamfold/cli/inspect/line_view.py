@@ -7,9 +7,13 @@ Source  docs/decisions/0017-textual-for-inspect.md
 """
 
 from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
+from textual.widget import Widget
 
 __all__ = ["LineView"]
+
+VIRTUAL_SIZE: Reactive[Size] = vars(Widget)["virtual_size"]
 
 
 class LineView(ScrollView, can_focus=True, inherit_bindings=False):
@@ -36,7 +40,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def hold(self, lines: int) -> None:
         """There are so many lines now. Set as textual has it, it would lay out the whole screen again each time."""
-        self.set_reactive(LineView.virtual_size, Size(self.room, lines))
+        self.set_reactive(VIRTUAL_SIZE, Size(self.room, lines))
         self.vertical_scrollbar.window_virtual_size = lines
         self.scroll_y = self.validate_scroll_y(self.scroll_y)
         self.refresh()

@@ -19,7 +19,7 @@ from streamfold.history import is_filler, replay
 from streamfold.log import EventLog, Record, StreamKey
 from streamfold.schema import decode_event
 
-__all__ = ["PAGE", "Damaged", "Entry", "Pages", "read_what_can_be"]
+__all__ = ["NO_EVENT", "PAGE", "Damaged", "Entry", "Pages", "read_what_can_be"]
 
 PAGE = 200
 MOST_PAGES = 24
@@ -69,11 +69,12 @@ class Pages:
         Raises: LogError.
         """
         index = (number - self._first) // PAGE
-        begun = self._pages.pop(index, ())
+        begun = self._pages.get(index, ())
         first = self._first + index * PAGE
         start = first + len(begun)
         state = begun[-1].after if begun else await self._state_before(first)
         found = await read_what_can_be(self._log, self._key, first=start, count=min(first + PAGE, beyond) - start)
+        self._pages.pop(index, None)
         self._pages[index] = (*begun, *_entries(found, state))
         if len(self._pages) > MOST_PAGES:
             del self._pages[next(iter(self._pages))]

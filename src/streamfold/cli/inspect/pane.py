@@ -63,7 +63,9 @@ class Pane(LineView):
         return "\n".join(line.text for line in self.lines)
 
     def show(self, lines: Sequence[Line], facet: Facet) -> None:
-        """Show these. The Response stays where it was scrolled to, a text is shown at its end."""
+        """Show these. The Response stays where it was scrolled to, a text is shown at its end; the same stays as it is."""
+        if facet is self._facet and lines == self.lines:
+            return
         self.lines = lines
         self.hold(len(lines))
         if facet is Facet.TEXT:

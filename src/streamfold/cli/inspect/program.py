@@ -86,6 +86,13 @@ class Inspector(App[None]):
         self._event_log = log
         self._key = key
         self._pages = Pages(log, key, first=timeline.first)
+        self._list = EventList(timeline, self._pages, id="events")
+        self._facets = Facets(id="facets")
+        self._caption = Static(id="caption")
+        self._pane = Pane(id="pane")
+        self._scrubber = Scrubber(timeline, id="scrubber")
+        self._facts = Static(id="status")
+        self._words = Input(placeholder="search in types, data and text; Escape: back", id="words")
         self._wanted = anyio.Event()
         self._moves = 0  # how often something else was wanted
         self._scene = Scene()
@@ -107,28 +114,28 @@ class Inspector(App[None]):
         yield Static(Text(without_controls(self._key.response_id), "bold"), id="head")
         with Horizontal():
             with Vertical(id="left"):
-                yield EventList(self.timeline, self._pages, id="events")
+                yield self._list
             with Vertical(id="right"):
-                yield Facets(id="facets")
-                yield Static(id="caption")
-                yield Pane(id="pane")
-        yield Scrubber(self.timeline, id="scrubber")
-        yield Static(id="status")
-        yield Input(placeholder="search in types, data and text; Escape: back", id="words")
+                yield self._facets
+                yield self._caption
+                yield self._pane
+        yield self._scrubber
+        yield self._facts
+        yield self._words
         yield Footer()
 
     def on_mount(self) -> None:
         """Begin."""
-        self.query_one(EventList).focus()
-        self.query_one(Facets).show(self.facet)
+        self._list.focus()
+        self._facets.show(self.facet)
         self.run_worker(self._survey())
         self.run_worker(self._serve())
         self._show_row()
 
     def _show_row(self) -> None:
         """All that follows at once from the chosen row."""
-        self.query_one(EventList).show(self.timeline, self.row)
-        self.query_one(Scrubber).show(self.timeline, self.row)
+        self._list.show(self.timeline, self.row)
+        self._scrubber.show(self.timeline, self.row)
         self._show_facts()
         self._wanted.set()
 
@@ -138,11 +145,9 @@ class Inspector(App[None]):
         if timeline.rows:
             place = timeline.place(self.row)
             pieces = caption(place, self._pages.entry(place.number) if isinstance(place, At) else None)
-        self.query_one("#caption", Static).update(
-            Text.assemble(*pieces, no_wrap=True, overflow="ellipsis"), layout=False
-        )
+        self._caption.update(Text.assemble(*pieces, no_wrap=True, overflow="ellipsis"), layout=False)
         facts = status_line(timeline, self.row, self._scene.after, is_following=self.is_following, told=self._told)
-        self.query_one("#status", Static).update(facts, layout=False)
+        self._facts.update(facts, layout=False)
 
     # The survey
 
@@ -183,7 +188,7 @@ class Inspector(App[None]):
             await self._load(number)
         if self._moves == moves:
             await self._show_scene(timeline, row, moves)
-        for each in self.query_one(EventList).numbers_in_view:
+        for each in self._list.numbers_in_view:
             if self._moves == moves:
                 await self._load(each)
 
@@ -191,10 +196,10 @@ class Inspector(App[None]):
         """Have the number at hand."""
         if self._pages.entry(number) is None:
             await self._pages.load(number, beyond=self.timeline.beyond)
-            self.query_one(EventList).refresh()
+            self._list.refresh()
 
     async def _show_scene(self, timeline: Timeline, row: int, moves: int) -> None:
-        facet, pane = self.facet, self.query_one(Pane)
+        facet, pane = self.facet, self._pane
         scene = await scene_of(self._event_log, self._key, timeline=timeline, pages=self._pages, row=row)
         lines = await anyio.to_thread.run_sync(lambda: sheet(scene, facet, width=pane.room))
         if self._moves == moves:
@@ -221,7 +226,7 @@ class Inspector(App[None]):
 
     def action_turn(self, pages: int) -> None:
         """So many screens on."""
-        self._go(self.row + pages * max(1, self.query_one(EventList).size.height - 1))
+        self._go(self.row + pages * max(1, self._list.height - 1))
 
     def action_leap(self, steps: int) -> None:
         """So many hundredths of the stream on."""
@@ -243,7 +248,7 @@ class Inspector(App[None]):
         """Another side of the scene."""
         self.facet = Facet(name)
         self._moves += 1
-        self.query_one(Facets).show(self.facet)
+        self._facets.show(self.facet)
         self._wanted.set()
 
     def action_follow(self) -> None:
@@ -262,7 +267,7 @@ class Inspector(App[None]):
 
     def action_ask(self) -> None:
         """Ask for words."""
-        words = self.query_one(Input)
+        words = self._words
         words.add_class("asked")
         words.focus()
 
@@ -270,8 +275,8 @@ class Inspector(App[None]):
         """Back to the rows; a search that runs is given up."""
         if self._searching is not None:
             self._searching.cancel()
-        self.query_one(Input).remove_class("asked")
-        self.query_one(EventList).focus()
+        self._words.remove_class("asked")
+        self._list.focus()
         self._tell("")
 
     @on(Input.Submitted)

@@ -16,7 +16,7 @@ from streamfold.cli.inspect.sign import SIGNS
 from streamfold.cli.inspect.timeline import At, Between, End, MarkKind, Place
 from streamfold.log import Note
 
-__all__ = ["caption", "pieces_of_row"]
+__all__ = ["STATUS_STYLES", "caption", "pieces_of_row"]
 
 CUT = "…"
 PREFIX = "response."

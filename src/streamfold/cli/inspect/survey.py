@@ -17,9 +17,9 @@ from attrs import evolve
 
 from streamfold.cli.inspect.pages import Damaged, read_what_can_be
 from streamfold.cli.inspect.timeline import Timeline, begin, in_order
-from streamfold.errors import UnknownStream
+from streamfold.errors import LogUnusable, UnknownStream
 from streamfold.history import is_filler
-from streamfold.log import EventLog, Record, StreamInfo, StreamKey, Watch
+from streamfold.log import EventLog, Note, Record, StreamInfo, StreamKey, Watch
 
 __all__ = ["Survey", "first_look", "survey"]
 
@@ -32,7 +32,8 @@ async def first_look(log: EventLog, key: StreamKey) -> Timeline:
 
     Raises: UnknownStream; LogError.
     """
-    return begin(await _existing(log, key), tuple(await log.notes(key)))
+    info = await _existing(log, key)
+    return begin(info, await _notes(log, info))
 
 
 @asynccontextmanager
@@ -53,6 +54,7 @@ class Survey:
         self._is_in_gap = False
         self._is_over = False
         self._looked_for_checkpoints_at = timeline.first
+        self._damage: tuple[Note, ...] = ()
         self.timeline: Timeline = timeline
 
     def __aiter__(self) -> "Survey":
@@ -101,23 +103,44 @@ class Survey:
         """Notes, checkpoints and the end, once the records were read as far as they go."""
         if has_read and self._next < info.next_number:
             return
-        notes = in_order(tuple(await self._log.notes(self._key)))
-        self.timeline = evolve(self.timeline, notes=notes, status=info.status)
         if info.is_finished or self._next - self._looked_for_checkpoints_at >= READ_AT_ONCE:
             self._looked_for_checkpoints_at = self._next
-            self.timeline = evolve(self.timeline, checkpoints=await self._checkpoints())
+            await self._look_for_checkpoints(info)
+        notes = (*await _notes(self._log, info), *self._damage)
+        self.timeline = evolve(self.timeline, notes=in_order(notes), status=info.status)
         # Whoever finishes a stream notes its outcome then, and lets go of it last.
         self._is_over = info.is_finished and not info.owner and not has_read
 
-    async def _checkpoints(self) -> tuple[int, ...]:
-        """Of all, the cursors. Those that are known already are not read again."""
+    async def _look_for_checkpoints(self, info: StreamInfo) -> None:
+        """The cursors of all. Those that are known already are not read again; behind a damaged one none is found."""
         known = self.timeline.checkpoints
         newer: list[int] = []
         at: int | None = None
-        while (saved := await self._log.checkpoint(self._key, at=at)) and saved.cursor not in known:
-            newer.append(saved.cursor)
-            at = saved.cursor - 1
-        return (*known, *reversed(newer))
+        try:
+            while (saved := await self._log.checkpoint(self._key, at=at)) and saved.cursor not in known:
+                newer.append(saved.cursor)
+                at = saved.cursor - 1
+        except LogUnusable as error:
+            self._damage = (_as_note(error, info),)
+        self.timeline = evolve(self.timeline, checkpoints=(*known, *reversed(newer)))
+
+
+async def _notes(log: EventLog, info: StreamInfo) -> tuple[Note, ...]:
+    """The notes; where they are damaged, one that says so."""
+    try:
+        return tuple(await log.notes(info.key))
+    except LogUnusable as error:
+        return (_as_note(error, info),)
+
+
+def _as_note(error: LogUnusable, info: StreamInfo) -> Note:
+    """What is damaged beside the records, as a row of its own.
+
+    Raises: the error, where it is not the stream that is damaged, but the log that cannot be read.
+    """
+    if error.where != info.key.response_id:
+        raise error
+    return Note("damage", error.reason, None, info.created_at)
 
 
 async def _existing(log: EventLog, key: StreamKey) -> StreamInfo:

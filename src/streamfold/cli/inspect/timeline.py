@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from streamfold.log import Note, StreamInfo
 
-__all__ = ["At", "Between", "End", "Mark", "MarkKind", "Place", "Timeline", "begin"]
+__all__ = ["At", "Between", "End", "Mark", "MarkKind", "Place", "Timeline", "begin", "in_order"]
 
 
 class MarkKind(StrEnum):
@@ -178,9 +178,16 @@ def in_order(notes: tuple[Note, ...]) -> tuple[Note, ...]:
     return tuple(sorted(notes, key=lambda note: -1 if note.after is None else note.after))
 
 
+KINDS_OF_NOTES = {
+    MarkKind.RESUME,
+    MarkKind.REPLAY,
+    MarkKind.RETRIEVE,
+    MarkKind.CANCEL,
+    MarkKind.OUTCOME,
+    MarkKind.DAMAGE,  # of what lies beside the records: the survey's own
+}
+
+
 def _kind(note: Note) -> MarkKind:
     word = note.text.partition(":")[0] if note.kind == "repair" else note.kind
     return MarkKind(word) if word in KINDS_OF_NOTES else MarkKind.NOTE
-
-
-KINDS_OF_NOTES = {MarkKind.RESUME, MarkKind.REPLAY, MarkKind.RETRIEVE, MarkKind.CANCEL, MarkKind.OUTCOME}
