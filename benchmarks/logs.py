@@ -1,4 +1,4 @@
-"""The log in one file: what appends cost that wait for the disk, alone, together, and among many streams.
+"""The log in one file: what appends cost that wait for the disk, alone, together, and among many streams; and its tails.
 
 In      Logging: how much is measured
 Out     Rows
@@ -6,29 +6,38 @@ Units   appends a second, milliseconds of the clock on the wall, for waiting for
 Source  docs/reference/benchmarks.md
 """
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, time
 
 import anyio
 from attrs import frozen
 
+from benchmarks.log_processes import among_processes
+from benchmarks.log_tails import FULL_TAILING, QUICK_TAILING, Tailing, measure_tails
 from streamfold.bench import Goal, Row, Spread
-from streamfold.log import Lease, Record, SqliteLog, StreamKey
+from streamfold.log import Lease, Record, SqliteLog, StreamKey, rows
+from streamfold.log.sqlite_file import connect, make
 
 __all__ = ["FULL_LOGGING", "QUICK_LOGGING", "Logging", "measure_logs"]
 
 DATA = b'{"type":"response.output_text.delta","delta":"' + b"x" * 150 + b'"}'  # 200 bytes, as engines are measured
-GROUPED, SINGLY = "SqliteLog", "the same, an append a commit"
+GROUPED, SINGLY, LOOSELY = "SqliteLog", "the same, an append a commit", "the same, synchronous = NORMAL"
+CONTRACT, RAW = "all that an append looks at", "inserts alone"
+AWAITED, DIRECT = "SqliteLog", "the same, in the caller's thread"
 
 
 @frozen
 class Logging:
     """How much is measured. writers: tasks, each of which waits for its append. appends: of each writer.
 
-    few, many: streams in one file. rounds: samples of each variant, in turns.
+    few, many: streams in one file. batches: transactions of one stream. rounds: samples of each variant, in turns.
+    processes, seconds: that write at once, and for how long.
     """
 
     writers: int = 64
@@ -36,11 +45,17 @@ class Logging:
     few: int = 100
     many: int = 10_000
     sample_appends: int = 300
+    batches: int = 100
+    processes: int = 8
+    seconds: float = 3.0
     rounds: int = 5
+    tailing: Tailing = FULL_TAILING
 
 
 FULL_LOGGING = Logging()
-QUICK_LOGGING = Logging(appends=20, many=1_000, sample_appends=100, rounds=3)
+QUICK_LOGGING = Logging(
+    appends=20, many=1_000, sample_appends=100, batches=20, seconds=1, rounds=3, tailing=QUICK_TAILING
+)
 
 
 class Singly(SqliteLog):
@@ -52,27 +67,139 @@ class Singly(SqliteLog):
         self._writer._worker._most = 1
 
 
+class Loosely(SqliteLog):
+    """What is acknowledged survives the process, and not the power."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        assert self._writer is not None
+        self._writer._connection.execute("PRAGMA synchronous = NORMAL")
+
+
 def measure_logs(plan: Logging) -> Iterator[Row]:
     """The rows, as they are measured."""
     with TemporaryDirectory() as folder:
+        yield against_inserts(plan, Path(folder), "NORMAL", 16, Goal("≥", 0.5, "× as many"))
+        yield against_inserts(plan, Path(folder), "FULL", 256, Goal("≥", 0.7, "× as many"))
         yield from together(plan, Path(folder))
+        yield awaited(plan, Path(folder))
         yield among_many(plan, Path(folder))
+        yield from among_processes(plan.processes, plan.seconds, Path(folder))
+        yield from measure_tails(plan.tailing, Path(folder))
+
+
+def in_turns(rounds: int, variants: Mapping[str, Callable[[int], float]]) -> dict[str, list[float]]:
+    """What each variant gave, round by round; every second round from the last one to the first."""
+    found: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(rounds):
+        for name in variants if number % 2 == 0 else reversed(list(variants)):
+            found[name].append(variants[name](number))
+    return found
+
+
+def compared(
+    name: str, unit: str, found: Mapping[str, Sequence[float]], ours: str, theirs: str, goal: Goal, *, is_faster: bool
+) -> Row:
+    ratio = Spread.of([one / other for one, other in zip(found[ours], found[theirs], strict=True)])
+    one, other = (Spread.of(found[each]) for each in (ours, theirs))
+    return Row("log", f"SQLite: {name}", ours, one, unit, theirs, other, ratio, goal=goal, is_faster=is_faster)
+
+
+def against_inserts(plan: Logging, folder: Path, synchronous: str, size: int, goal: Goal) -> Row:
+    """One stream, batch after batch in this thread: what it costs that each append looks before it writes."""
+    variants = {CONTRACT: appended, RAW: inserted}
+    found = in_turns(
+        plan.rounds,
+        {
+            name: partial(records_a_second, write, folder / f"{synchronous} {name}", synchronous, size, plan.batches)
+            for name, write in variants.items()
+        },
+    )
+    name = f"batches of {size}, {synchronous}, one stream"
+    return compared(name, "records/s", found, CONTRACT, RAW, goal, is_faster=True)
+
+
+Inserting = Callable[[sqlite3.Connection, Lease, list[Record]], object]
+
+
+def appended(connection: sqlite3.Connection, lease: Lease, records: list[Record]) -> None:
+    rows.append(connection, lease, records, status=None)
+
+
+def inserted(connection: sqlite3.Connection, lease: Lease, records: list[Record]) -> None:
+    connection.executemany(
+        "INSERT INTO raw VALUES (?, ?, ?)", [(each.sequence_number, each.name, each.data) for each in records]
+    )
+
+
+def records_a_second(write: Inserting, path: Path, synchronous: str, size: int, batches: int, number: int) -> float:
+    path = path.with_name(f"{path.name} {size} {number}.db")
+    make(path)
+    with closing(connect(path, may_write=True)) as connection:
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("CREATE TABLE raw (k INTEGER PRIMARY KEY, name TEXT NOT NULL, data BLOB NOT NULL)")
+        key = StreamKey("tenant", "resp_1")
+        lease = rows.acquire(connection, key, owner="bench", seconds=3600, first_number=0, now=time())
+        begun = perf_counter()
+        for first in range(0, batches * size, size):
+            records = [Record(each, "response.output_text.delta", DATA) for each in range(first, first + size)]
+            connection.execute("BEGIN IMMEDIATE")
+            write(connection, lease, records)
+            connection.execute("COMMIT")
+        return batches * size / (perf_counter() - begun)
 
 
 def together(plan: Logging, folder: Path) -> Iterator[Row]:
-    """Many writers at once, in one commit or each in its own."""
-    found: dict[str, list[float]] = {GROUPED: [], SINGLY: []}
-    for number in range(plan.rounds):
-        kinds = {GROUPED: SqliteLog, SINGLY: Singly}
-        for name in kinds if number % 2 == 0 else reversed(list(kinds)):
-            path = folder / f"{number} {name}.db"
-            found[name].append(anyio.run(appends_a_second, kinds[name](path), plan.writers, plan.appends))
-    ours, theirs = (Spread.of(found[name]) for name in (GROUPED, SINGLY))
-    ratio = Spread.of([one / other for one, other in zip(found[GROUPED], found[SINGLY], strict=True)])
-    name = f"SQLite: {plan.writers} writers, each waits for its append"
-    unit = "appends/s"
-    yield Row("log", name, GROUPED, ours, unit, goal=Goal("≥", 10_000, unit))
-    yield Row("log", name, GROUPED, ours, unit, SINGLY, theirs, ratio, goal=Goal("≥", 6, "× as many"), is_faster=True)
+    """Many writers at once, in one commit or each in its own; and without waiting for the disk."""
+
+    def measured(name: str, kind: Callable[[Path], SqliteLog], number: int) -> float:
+        return anyio.run(appends_a_second, kind(folder / f"{number} {name}.db"), plan.writers, plan.appends)
+
+    kinds: dict[str, Callable[[Path], SqliteLog]] = {GROUPED: SqliteLog, SINGLY: Singly, LOOSELY: Loosely}
+    found = in_turns(plan.rounds, {name: partial(measured, name, kind) for name, kind in kinds.items()})
+    name, unit = f"{plan.writers} writers, each waits for its append", "appends/s"
+    yield Row("log", f"SQLite: {name}", GROUPED, Spread.of(found[GROUPED]), unit, goal=Goal("≥", 10_000, unit))
+    yield compared(name, unit, found, GROUPED, SINGLY, Goal("≥", 6, "× as many"), is_faster=True)
+    yield compared(name, unit, found, GROUPED, LOOSELY, Goal("≥", 0.75, "× as many"), is_faster=True)
+
+
+def awaited(plan: Logging, folder: Path) -> Row:
+    """One writer: what it costs that a thread of the log's own writes, and not the caller's."""
+    found = in_turns(
+        plan.rounds,
+        {
+            name: partial(median_append, folder / f"awaited {name}", append, plan.sample_appends)
+            for name, append in {AWAITED: awaited_append, DIRECT: direct_append}.items()
+        },
+    )
+    return compared("an append, one writer", "ms", found, AWAITED, DIRECT, Goal("≤", 2), is_faster=False)
+
+
+Appending = Callable[[SqliteLog, Lease, Record], Awaitable[object]]
+
+
+async def awaited_append(log: SqliteLog, lease: Lease, record: Record) -> None:
+    await log.append(lease, [record])
+
+
+async def direct_append(log: SqliteLog, lease: Lease, record: Record) -> None:
+    assert log._writer is not None
+    with log._writer._transaction():
+        rows.append(log._writer._connection, lease, [record], status=None)
+
+
+def median_append(path: Path, append: Appending, count: int, number: int) -> float:
+    async def run() -> float:
+        taken: list[float] = []
+        async with SqliteLog(path.with_name(f"{path.name} {number}.db")) as log:
+            lease = await begin(log, 0)
+            for each in range(count):
+                begun = perf_counter()
+                await append(log, lease, Record(each, "response.output_text.delta", DATA))
+                taken.append(1e3 * (perf_counter() - begun))
+        return median(taken)
+
+    return anyio.run(run)
 
 
 def among_many(plan: Logging, folder: Path) -> Row:

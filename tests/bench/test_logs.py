@@ -1,17 +1,42 @@
 """The benchmark of the log runs, tiny, and gives its rows. Run, never judged by speed."""
 
-from benchmarks.logs import GROUPED, SINGLY, Logging, measure_logs
+from benchmarks.log_tails import Tailing
+from benchmarks.logs import AWAITED, CONTRACT, DIRECT, GROUPED, LOOSELY, RAW, SINGLY, Logging, measure_logs
 
-TINY = Logging(writers=3, appends=2, few=2, many=5, sample_appends=4, rounds=2)
+TINY = Logging(
+    writers=3,
+    appends=2,
+    few=2,
+    many=5,
+    sample_appends=4,
+    batches=2,
+    processes=2,
+    seconds=0.05,
+    rounds=2,
+    tailing=Tailing(records=15, processes=1, tails=2, rounds=1),
+)
 
 
 def test_its_rows() -> None:
-    alone, against, among = measure_logs(TINY)
-    assert {row.benchmark for row in (alone, against, among)} == {"log"}
-    assert (alone.subject, alone.ratio, alone.unit) == (GROUPED, None, "appends/s")
-    assert (against.reference, against.ours) == (SINGLY, alone.ours)
-    assert against.ratio is not None
-    assert against.theirs is not None
-    assert against.ratio.count == against.theirs.count == 2
-    assert (among.ours.count, among.name) == (4, "SQLite: an append among 5 streams, against 2")
-    assert all(row.ours.least > 0 for row in (alone, against, among))
+    rows = list(measure_logs(TINY))
+    assert {row.benchmark for row in rows} == {"log"}
+    assert all(row.ours.least > 0 for row in rows)
+    assert all(row.goal is not None for row in rows)
+    assert [(row.subject, row.reference) for row in rows[:7]] == [
+        (CONTRACT, RAW),
+        (CONTRACT, RAW),
+        (GROUPED, ""),
+        (GROUPED, SINGLY),
+        (GROUPED, LOOSELY),
+        (AWAITED, DIRECT),
+        (GROUPED, "among 2"),
+    ]
+    assert (rows[3].ours, rows[6].ours.count) == (rows[2].ours, 4)
+    assert [row.name.removeprefix("SQLite: ") for row in rows[7:]] == [
+        "2 processes write for 0.05 s, 16 records an append",
+        "2 processes write for 0.05 s, 16 records an append: the longest wait",
+        "a tail in another process, 200 records/s",
+        "the same, less the append itself",
+        "2 tails in 1 processes, 50 records/s",
+        "2 tails in 1 processes, 50 records/s",
+    ]

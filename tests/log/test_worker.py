@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 
 import anyio
@@ -56,6 +57,32 @@ async def test_jobs_that_come_while_it_is_busy_are_one_group() -> None:
     worker.close()
     assert groups.done == sorted(results) == list(range(12))
     assert groups.sizes == [0, 5, 5, 2]
+
+
+async def test_what_is_asked_for_many_times_before_it_begins_is_done_once() -> None:
+    groups, begun, go = Groups(), Event(), Event()
+    worker = Worker("test", around=groups.around, most=1)
+    results: list[int] = []
+
+    def keep_busy() -> int:
+        begun.set()
+        go.wait()
+        return groups.job(0)
+
+    async def ask(number: int, alike: str | None) -> None:
+        results.append(await worker.do(lambda: groups.job(number), alike=alike))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(worker.do, keep_busy, alike="one"))
+        await anyio.to_thread.run_sync(begun.wait)
+        for number, alike in enumerate(("one", "one", "other", "one", None, None), 1):
+            tasks.start_soon(ask, number, alike)
+            await anyio.wait_all_tasks_blocked()
+        go.set()
+    worker.close()
+    assert groups.done == [0, 1, 3, 5, 6]  # not with the one that had begun: it may have looked before
+    assert sorted(results) == [1, 1, 1, 3, 5, 6]
+    assert worker._alike == {}
 
 
 async def test_a_job_of_ours_that_is_refused_refuses_itself_alone() -> None:

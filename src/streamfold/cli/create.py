@@ -18,12 +18,14 @@ from msgspec.json import decode, encode
 from streamfold.cli.failure import ERROR, USAGE, Failure, say, say_command
 from streamfold.cli.following import Following, choose_view, follow_to_the_end, next_command
 from streamfold.cli.gateway import visit
+from streamfold.cli.log_place import NO_LOG, LogFlags
 from streamfold.cli.output import Output
 from streamfold.cli.settings import Flags, Settings, read_settings
 from streamfold.schema import Response, is_terminal_status
 
 if TYPE_CHECKING:
     from streamfold.client import FollowedResponse, Gateway
+    from streamfold.log import EventLog
 
 __all__ = ["create"]
 
@@ -51,6 +53,7 @@ def create(
     json: Annotated[
         bool, Parameter(help="Each event as a line of JSON, the outcome last.", show_default=False)
     ] = False,
+    into: LogFlags = NO_LOG,
     flags: Flags | None = None,
 ) -> int:
     """Make a response."""
@@ -62,7 +65,9 @@ def create(
         raise Failure("nothing is asked: give --input TEXT, or --input - for stdin", USAGE)
     settings = read_settings(flags)
     if stream:
-        return _create_and_follow(settings, parameters, json=json)
+        return _create_and_follow(settings, parameters, json=json, into=into)
+    if into.log:
+        raise Failure("--log is for --stream: what is not streamed has no events to record", USAGE)
     response = visit(settings, lambda gateway: gateway.create(**parameters))
     return _tell(response, settings, json=json)
 
@@ -80,13 +85,16 @@ def _parameters(given: Sequence[str]) -> dict[str, Any]:
     return parameters
 
 
-def _create_and_follow(settings: Settings, parameters: dict[str, Any], *, json: bool) -> int:
+def _create_and_follow(settings: Settings, parameters: dict[str, Any], *, json: bool, into: LogFlags) -> int:
     view = choose_view(Output(), settings, json=json, in_the_middle=False)
 
-    async def begin(gateway: "Gateway", following: Following) -> "FollowedResponse":
-        return gateway.stream(on_repair=following.view.repair, **parameters)
+    async def begin(gateway: "Gateway", log: "EventLog | None") -> "FollowedResponse":
+        from streamfold.client import record
 
-    return follow_to_the_end(settings, Following(view), begin, again=("--json",) if json else ())
+        response = gateway.stream(on_repair=view.repair, **parameters)
+        return response if log is None else record(response, log, tenant=into.tenant)
+
+    return follow_to_the_end(settings, Following(view), begin, into=into, again=("--json",) if json else ())
 
 
 def _tell(response: Response, settings: Settings, *, json: bool) -> int:

@@ -7,17 +7,20 @@ Errors  none: what breaks is said, and is exit code 1
 Source  docs/reference/cli.md
 """
 
+from collections import deque
 from typing import Annotated
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from streamfold.cli.failure import INTERRUPTED, USAGE, Failure, say
+from streamfold.cli.log_place import NO_LOG, LogFlags
 from streamfold.cli.number import whole_number
 from streamfold.cli.output import Output
 from streamfold.cli.pace import Pace
 from streamfold.cli.progress import with_progress
 from streamfold.cli.reading import DEFAULT_MAX_FRAME_BYTES, Reading
+from streamfold.cli.recording import Copy, recorded_in
 from streamfold.cli.source import DEFAULT_MAX_BYTES, STDIN, open_source
 from streamfold.cli.view import DocumentView, EventsView, ResponseView, View
 from streamfold.cli.watch import WatchView
@@ -62,6 +65,7 @@ def fold(
     max_frame_bytes: Annotated[
         int, Parameter(help="The most that one frame may hold.", group=LIMITS, validator=AT_LEAST_ONE)
     ] = DEFAULT_MAX_FRAME_BYTES,
+    into: LogFlags = NO_LOG,
 ) -> int:
     """Fold a recorded stream into its Response."""
     if json + events + watch > 1:
@@ -74,9 +78,17 @@ def fold(
     view = _view(output, json=json, events=events, watch=watch, speed=speed)
     reading = Reading(policy=policy, at=at, max_frame_bytes=max_frame_bytes)
     has_bar = not (output.is_terminal and (events or watch))  # else the bar would run through the lines
-    failure = read(file, reading, view, max_bytes=max_bytes, has_bar=has_bar)
+    copy = None
+    if recorded_in(into):
+        copy = Copy(into, policy=policy, max_frame_bytes=max_frame_bytes)
+    failure = read(file, reading, view, max_bytes=max_bytes, has_bar=has_bar, copy=copy)
     view.finish(reading)
     name = "stdin" if file == STDIN else file
+    if copy is not None:
+        try:
+            say(f"{name}: recorded as {copy.finish()}")
+        except Failure as unrecorded:
+            failure = failure or unrecorded
     if failure is not None:
         say(f"{name}: {failure.reason}")
         return failure.exit_code
@@ -95,13 +107,21 @@ def _view(output: Output, *, json: bool, events: bool, watch: bool, speed: float
     return ResponseView(output)
 
 
-def read(file: str, reading: Reading, view: View, *, max_bytes: int, has_bar: bool) -> Failure | None:
-    """Fold the file, and show each step. Returns: what broke it, or None. Never raises for what the file holds."""
+def read(
+    file: str, reading: Reading, view: View, *, max_bytes: int, has_bar: bool, copy: Copy | None
+) -> Failure | None:
+    """Fold the file, and show each step. Returns: what broke it, or None. Never raises for what the file holds.
+
+    copy: takes the whole file, though the folding ends before.
+    """
     try:
         with open_source(file) as source:
             chunks = source.chunks(max_bytes=max_bytes)
+            chunks = chunks if copy is None else copy.through(chunks)
             for step in reading.steps(with_progress(source, chunks) if has_bar else chunks):
                 view.show(step)
+            if copy is not None:
+                deque(chunks, maxlen=0)
     except Failure as failure:
         return failure
     except KeyboardInterrupt:

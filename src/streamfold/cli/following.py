@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from streamfold.cli.failure import INTERRUPTED, say, say_command
 from streamfold.cli.gateway import visit
+from streamfold.cli.log_place import LogFlags
 from streamfold.cli.outcome import exit_code
 from streamfold.cli.output import Output
+from streamfold.cli.recording import again_into, opened_for
 from streamfold.cli.settings import Settings
 from streamfold.fold import State
 from streamfold.session import Applied, Outcome, OutcomeStatus, Repair
@@ -22,11 +24,12 @@ from streamfold.session import Applied, Outcome, OutcomeStatus, Repair
 if TYPE_CHECKING:
     from streamfold.cli.lines import FollowView
     from streamfold.client import FollowedResponse, Gateway
+    from streamfold.log import EventLog
 
 __all__ = ["Following", "choose_view", "follow_to_the_end", "next_command"]
 
 LEFT = "it was left before its end"
-Open = Callable[["Gateway", "Following"], "Awaitable[FollowedResponse]"]
+Open = Callable[["Gateway", "EventLog | None"], "Awaitable[FollowedResponse]"]
 
 
 class Following:
@@ -77,15 +80,18 @@ class Following:
         self.state = applied.state  # only now: what could not be written is shown by whoever goes on
 
 
-def follow_to_the_end(settings: Settings, following: Following, open_: Open, *, again: tuple[str, ...]) -> int:
-    """Follow what `open_` gives, and show it. again: the options of the command that goes on.
+def follow_to_the_end(
+    settings: Settings, following: Following, open_: Open, *, into: LogFlags, again: tuple[str, ...]
+) -> int:
+    """Follow what `open_` gives, and show it. into: where it is recorded; `open_` is given that log. again: the options of the command that goes on.
 
     Returns: the exit code.
     Raises: Failure.
     """
 
     async def run(gateway: "Gateway") -> Outcome:
-        return await following.run(await open_(gateway, following))
+        async with opened_for(into) as log:
+            return await following.run(await open_(gateway, log))
 
     view = following.view
     try:
@@ -94,7 +100,7 @@ def follow_to_the_end(settings: Settings, following: Following, open_: Open, *, 
     except KeyboardInterrupt:
         left = Outcome(status=OutcomeStatus.ABANDONED, state=following.state, repairs=following.repairs, reason=LEFT)
         view.finish(left, response_id=following.id, begun=following.begun)
-        _say_how_to_go_on(following, (*again, *settings.again))
+        _say_how_to_go_on(following, (*again, *again_into(into), *settings.again))
         return INTERRUPTED
     view.finish(outcome, response_id=following.id, begun=following.begun)
     return exit_code(outcome)

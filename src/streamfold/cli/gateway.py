@@ -29,6 +29,7 @@ SPELLED = {
     "input": "--input",
     "instructions": "--instructions",
     "background": "--background",
+    "url": "--log",
 }
 MAY_PASS = frozenset({408, 425, 429})
 

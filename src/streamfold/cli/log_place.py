@@ -22,7 +22,7 @@ from streamfold.errors import InvalidArgument, StreamfoldError, UnknownStream
 if TYPE_CHECKING:
     from streamfold.log import EventLog, StreamKey
 
-__all__ = ["TENANT", "LogFlags", "data_folder", "log_address", "visit_log"]
+__all__ = ["NO_LOG", "TENANT", "VARIABLE", "LogFlags", "data_folder", "log_address", "visit_log"]
 
 T = TypeVar("T")
 
@@ -54,6 +54,9 @@ class LogFlags:
         from streamfold.log import StreamKey
 
         return StreamKey(self.tenant, response_id)
+
+
+NO_LOG = LogFlags()
 
 
 def log_address(flags: LogFlags, *, environ: Mapping[str, str] = os.environ) -> str:

@@ -100,11 +100,14 @@ class SqliteLog(EventLog):
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
         """See EventLog."""
-        return await self._reader.do(lambda: rows.info(self._looked_at, key))
+        return await self._reader.do(lambda: rows.info(self._looked_at, key), alike=key)
 
     async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
         """See EventLog."""
-        return await self._reader.do(lambda: rows.read(self._looked_at, key, after=after, limit=limit))
+        found = await self._reader.do(
+            lambda: rows.read(self._looked_at, key, after=after, limit=limit), alike=(key, after, limit)
+        )
+        return found.copy()
 
     def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         """See EventLog."""

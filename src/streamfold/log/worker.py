@@ -10,7 +10,7 @@ Jobs that came while it was busy are one group: a store that makes a group durab
 that. A job that raises an error of ours refuses itself alone; any other error is that of the whole group.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from queue import SimpleQueue
@@ -39,10 +39,14 @@ def current_call_soon() -> CallSoon:
 
 
 class _Job:
-    """One function, and what came of it. is_done is set in the loop that asked."""
+    """One function, and what came of it. is_done is set in the loop that asked. is_begun: by the thread, before it looks
+    at anything.
+    """
 
-    def __init__(self, run: Callable[[], Any]) -> None:
+    def __init__(self, run: Callable[[], Any], alike: Hashable) -> None:
         self.run = run
+        self.alike = alike
+        self.is_begun = False
         self.call_soon = current_call_soon()
         self.is_done = anyio.Event()
         self.result: Any = None
@@ -59,19 +63,25 @@ class Worker:
         self._around = around
         self._most = most
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._alike: dict[Hashable, _Job] = {}
         self._is_closed = False
         self._thread = Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    async def do(self, run: Callable[[], Result]) -> Result:
+    async def do(self, run: Callable[[], Result], *, alike: Hashable = None) -> Result:
         """Have it done. Who is cancelled while it waits does not stop it.
 
+        alike: what all that give the same result have in common; one is done for those that are asked for before it begins.
         Raises: what `run` raises; LogUnusable after `close`.
         """
         if self._is_closed:
             raise LogUnusable(self._name, CLOSED)
-        job = _Job(run)
-        self._jobs.put(job)
+        job = self._alike.get(alike)
+        if job is None or job.is_begun:
+            job = _Job(run, alike)
+            if alike is not None:
+                self._alike[alike] = job
+            self._jobs.put(job)
         await job.is_done.wait()
         if job.error is not None:
             raise job.error
@@ -90,6 +100,7 @@ class Worker:
             group: list[_Job] = []
             job = self._jobs.get()
             while job is not None:
+                job.is_begun = True
                 group.append(job)
                 if self._jobs.empty() or len(group) >= self._most:
                     break
@@ -117,9 +128,10 @@ class Worker:
             of_loop.setdefault(job.call_soon, []).append(job)
         for call_soon, jobs in of_loop.items():
             with suppress(RuntimeError):  # that loop is closed: nobody waits any longer
-                call_soon(partial(_set_done, jobs))
+                call_soon(partial(self._set_done, jobs))
 
-
-def _set_done(jobs: list[_Job]) -> None:
-    for job in jobs:
-        job.is_done.set()
+    def _set_done(self, jobs: list[_Job]) -> None:
+        for job in jobs:
+            if self._alike.get(job.alike) is job:
+                del self._alike[job.alike]
+            job.is_done.set()
