@@ -24,10 +24,9 @@ from tests.log.race import KEY
 
 async def main(url, name, numbers):
     async with open_log(url) as log:
-        fenced = 0
-        await log.info(KEY)
         print("ready", flush=True)
-        sys.stdin.readline()
+        sys.stdin.readline()  # until all are
+        fenced = 0
         while True:
             lease = await log.acquire(KEY, owner=name, seconds=0)
             number = lease.next_number
@@ -57,7 +56,7 @@ def race(url: str, *, processes: int, numbers: int) -> tuple[dict[str, list[int]
         )
         for place in range(processes)
     }
-    for process in racing.values():  # all at once, or the first would be done before the last begins
+    for process in racing.values():
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
     for process in racing.values():
