@@ -13,6 +13,7 @@ from benchmarks.peers import LIBRARIES, OPENAI_STATE, PEERS
 from benchmarks.recorded import FULL_RECORDED, QUICK_RECORDED, measure_recorded
 from benchmarks.recordings import Recordings, measure_recordings
 from benchmarks.travel import FULL_TRAVEL, QUICK_TRAVEL, measure_travel
+from benchmarks.valkey import FULL_SERVING, QUICK_SERVING, measure_valkey
 from streamfold.bench import BENCHMARKS, FULL, QUICK, Plan, Report, Row, as_json, as_text, describe_machine, draw, run
 from streamfold.bench.chart import is_drawable
 
@@ -22,6 +23,7 @@ FOLLOWING = "following"
 LOG = "log"
 RECORDED = "recorded"
 TRAVEL = "travel"
+VALKEY = "valkey"
 RECORDINGS = "recordings"
 NOTHING = Recordings((), (), ())
 # What has processes, files or servers of its own: measured in full, and quickly.
@@ -30,6 +32,7 @@ APART: Mapping[str, tuple[Callable[[], Iterator[Row]], Callable[[], Iterator[Row
     LOG: (partial(measure_logs, FULL_LOGGING), partial(measure_logs, QUICK_LOGGING)),
     RECORDED: (partial(measure_recorded, FULL_RECORDED), partial(measure_recorded, QUICK_RECORDED)),
     TRAVEL: (partial(measure_travel, FULL_TRAVEL), partial(measure_travel, QUICK_TRAVEL)),
+    VALKEY: (partial(measure_valkey, FULL_SERVING), partial(measure_valkey, QUICK_SERVING)),
 }
 
 

@@ -24,6 +24,8 @@ from tests.log.race import KEY
 
 async def main(url, name, numbers):
     async with open_log(url) as log:
+        print("ready", flush=True)
+        sys.stdin.readline()  # until all are
         fenced = 0
         while True:
             lease = await log.acquire(KEY, owner=name, seconds=0)
@@ -47,12 +49,20 @@ def race(url: str, *, processes: int, numbers: int) -> tuple[dict[str, list[int]
     racing = {
         f"racer {place}": subprocess.Popen(
             [sys.executable, "-c", RACER, url, f"racer {place}", str(numbers)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
         )
         for place in range(processes)
     }
+    for process in racing.values():
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in racing.values():
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     won: dict[str, list[int]] = {}
     fenced = 0
     for name, process in racing.items():

@@ -71,11 +71,11 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
 
 
 async def test_no_number_is_won_twice_by_processes_that_race_for_it(tmp_path: Path) -> None:
-    won, fenced = race(f"sqlite:{tmp_path}/log.db", processes=8, numbers=400)
+    won, fenced = race(f"sqlite:{tmp_path}/log.db", processes=8, numbers=100)
     async with SqliteLog(tmp_path / "log.db") as log:
         there = {each.sequence_number: each.name for each in await log.read(KEY)}
     assert {number: name for name, numbers in won.items() for number in numbers} == there
-    assert sum(map(len, won.values())) == len(there) == 400
+    assert sum(map(len, won.values())) == len(there) == 100
     assert fenced > 0
 
 

@@ -27,8 +27,8 @@ def open_log(url: str, *, may_write: bool = True) -> EventLog:
     """
     scheme, _, rest = url.partition(":")
     if scheme in VALKEY:
-        if find_spec("redis") is None:
-            raise UsageError('a log on Valkey needs redis-py: pip install "streamfold[valkey]"')
+        if find_spec("redis") is None or find_spec("hiredis") is None:
+            raise UsageError('a log on Valkey needs redis-py and hiredis: pip install "streamfold[valkey]"')
         from streamfold.log.valkey import ValkeyLog
 
         return ValkeyLog(url)

@@ -13,6 +13,7 @@ that is what redis-py is made for.
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from math import inf
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +22,7 @@ from msgspec.json import Decoder, Encoder
 
 from streamfold.errors import InvalidArgument, LogConflict, LogUnusable
 from streamfold.log.append import require_beginning, require_series, says_the_same
-from streamfold.log.diagnosis import Damage, Diagnosis
+from streamfold.log.diagnosis import Damage, Diagnosis, Durability
 from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.valkey.address import Address
@@ -29,8 +30,8 @@ from streamfold.log.valkey.catalogue import Catalogue
 from streamfold.log.valkey.name import names_of
 from streamfold.log.valkey.script import (
     Answer,
-    entry_of,
     milliseconds,
+    parts_of,
     record_of,
     refuse,
     require_small,
@@ -46,6 +47,7 @@ __all__ = ["ValkeyLog"]
 
 WEEK_SECONDS = 7 * 86_400.0
 READ_AT_ONCE = 500
+NOT_OPEN = "it is not open yet; use it with `async with`"
 HEAD = ("first", "next", "epoch", "owner", "lease", "status", "cancel", "created", "expires")
 
 _encode_note = Encoder().encode
@@ -72,10 +74,10 @@ class ValkeyLog(EventLog):
         kept_seconds: float = WEEK_SECONDS,
     ) -> None:
         for name, value in (("open_seconds", open_seconds), ("kept_seconds", kept_seconds)):
-            if not value > 0:
-                raise InvalidArgument(name, f"must be more than 0, got {value}")
+            if not 0 < value < inf:
+                raise InvalidArgument(name, f"must be more than 0 and finite, got {value}")
         self._address = Address.parse(url)
-        self.durability = durability_of(self._address.level)
+        self.durability: Durability = durability_of(self._address.level)
         self._patience_seconds = patience_seconds
         self._lives = (milliseconds(open_seconds), milliseconds(kept_seconds))
         self._servers: Servers | None = None
@@ -142,10 +144,10 @@ class ValkeyLog(EventLog):
 
     async def _append(self, lease: Lease, records: Sequence[Record], status: str | None) -> Answer:
         first = records[0].sequence_number if records else 0
-        entries = [part for each in records for part in entry_of(each)]
         said = "" if status is None else f"={status}"
+        epoch, parts = lease.epoch, parts_of(records)
         return await self._write(
-            lease.key, "append", lease.epoch, *self._lives, said, first, *entries, epoch=lease.epoch, number=first
+            lease.key, "append", epoch, *self._lives, said, first, *parts, epoch=epoch, number=first
         )
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
@@ -170,8 +172,10 @@ class ValkeyLog(EventLog):
     def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         """See EventLog."""
         self._open()
-        assert self._listener is not None
-        return self._listener.watch(key, growth=growth)
+        listener = self._listener
+        if listener is None:
+            raise LogUnusable(str(self._address), NOT_OPEN)
+        return listener.watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
         """See EventLog."""
@@ -263,7 +267,7 @@ class ValkeyLog(EventLog):
         if self._is_closed:
             raise LogUnusable(str(self._address), CLOSED)
         if self._servers is None:
-            raise LogUnusable(str(self._address), "it is not open yet; use it with `async with`")
+            raise LogUnusable(str(self._address), NOT_OPEN)
         return self._servers
 
     def _catalogue(self) -> Catalogue:

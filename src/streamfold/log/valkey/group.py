@@ -13,8 +13,9 @@ the end of it is for all: it waits for what this connection wrote.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
+import hiredis
 from attrs import frozen
 from redis.exceptions import ResponseError
 
@@ -22,9 +23,12 @@ from streamfold.errors import LogUnusable
 from streamfold.log.valkey.script import Answer, Command
 from streamfold.log.worker import CLOSED
 
-__all__ = ["Answered", "Connect", "Group"]
+__all__ = ["ANSWER_SECONDS", "Answered", "Connect", "Group"]
+
+pack: Callable[[Command], bytes] = cast(Any, hiredis).pack_command  # whose stub knows commands of one word alone
 
 MOST = 256  # calls in a pipeline
+ANSWER_SECONDS = 10.0  # for all answers to a pipeline; more than a server waits for its replicas
 
 Connect = Callable[[], Any]  # a Connection of redis-py, not connected yet
 
@@ -92,11 +96,13 @@ class Group:
         connection = self._connection
         answers: list[Answer] = []
         try:
-            if not connection.is_connected:
-                await connection.connect()
-            await connection.send_packed_command(connection.pack_commands(commands))
-            for _ in commands:
-                answers.append(await _answer(connection))
+            # One clock for all of it: redis-py's own, for each answer, costs more than reading that.
+            async with asyncio.timeout(ANSWER_SECONDS):
+                if not connection.is_connected:
+                    await connection.connect()
+                await connection.send_packed_command([pack(command) for command in commands])
+                for _ in commands:
+                    answers.append(await _answer(connection))
         except Exception as error:  # whatever it is, somebody waits to be told; what was answered before stays so
             await connection.disconnect(nowait=True)
             answers += [error] * (len(commands) - len(answers))

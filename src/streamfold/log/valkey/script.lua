@@ -9,7 +9,6 @@
 -- A step looks first and writes then: it is refused as a whole, or done as a whole. It publishes last.
 
 local GRACE = 86400000 -- for how long the server itself keeps what may be dropped
-local MOST_TOLD = 65536 -- bytes of records in one message; of more it only tells that they are there
 
 local records, head, checkpoints, notes, channel = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local call = redis.call
@@ -21,7 +20,7 @@ local function whole(number)
 end
 
 local function id(number)
-  return whole(number) .. '-1'
+  return string.format('%.0f-1', number)
 end
 
 -- All keys of a stream go together, so that none is ever there without the others.
@@ -49,6 +48,76 @@ end
 
 local function tell(said)
   call('SPUBLISH', channel, said)
+end
+
+-- The records begin at this place of ARGV: the name, the data and the checksum of each.
+local BEGIN = 8
+
+-- Those that are there and hold other bytes: for each its number, and what is stored.
+local function differing(first, known)
+  local stored, found = {}, {}
+  for _, entry in ipairs(call('XRANGE', records, id(first), id(first + known - 1))) do
+    stored[entry[1]] = entry[2][4]
+  end
+  for place = 0, known - 1 do
+    local data = stored[id(first + place)]
+    if data ~= ARGV[BEGIN + 3 * place + 1] then
+      found[#found + 1] = whole(first + place)
+      found[#found + 1] = data or false
+    end
+  end
+  return found
+end
+
+-- sizes: of the records' parts, for whoever reads the message; '' where they are too large for one.
+local function append(_, epoch, open, kept, status, first, sizes)
+  local there = call('HMGET', head, 'epoch', 'next', 'status', 'first', 'expires', 'retained')
+  if not there[1] then
+    return { 'unknown' }
+  elseif there[1] ~= epoch then
+    return { 'fenced', there[1] }
+  end
+  first = tonumber(first)
+  local next_number, count, known = tonumber(there[2]), (#ARGV - BEGIN + 1) / 3, 0
+  if count > 0 then
+    if first > next_number then
+      return { 'gap', there[2] }
+    end
+    known = math.min(first + count, next_number) - first
+    local others = known > 0 and differing(first, known) or {}
+    if #others > 0 then
+      return { 'differs', there[2], others }
+    elseif known < count and there[3] then
+      return { 'closed', there[2] }
+    end
+  end
+  for place = known, count - 1 do
+    local at = BEGIN + 3 * place
+    call('XADD', records, id(first + place), 'n', ARGV[at], 'd', ARGV[at + 1], 'c', ARGV[at + 2])
+  end
+  local is_first = known < count and there[2] == there[4]
+  next_number = next_number + count - known
+  -- Also where it is the same as before: a WAIT that follows waits for the last write of its connection.
+  call('HSET', head, 'next', whole(next_number))
+  local is_end = status ~= '' and not there[3]
+  if is_end then
+    call('HSET', head, 'status', string.sub(status, 2))
+  end
+  local is_closed = is_end or there[3]
+  keep_for(tonumber(is_closed and kept or open), tonumber(there[5]), there[6], is_first)
+  if known < count then
+    local is_whole = known == 0 and sizes ~= ''
+    tell(is_whole and whole(first) .. ' ' .. sizes .. '\n' .. table.concat(ARGV, '', BEGIN) or '')
+  end
+  if is_end then
+    tell('')
+  end
+  return { 'done', whole(next_number), call('HGET', head, 'expires') }
+end
+
+-- What is done most is looked for first: the other steps, which are made anew for each call, are not made for it.
+if ARGV[1] == 'append' then
+  return append(unpack(ARGV, 1, BEGIN - 1))
 end
 
 local function drop()
@@ -99,83 +168,6 @@ function step.release(_, epoch)
     call('HSET', head, 'owner', '', 'lease', '0')
   end
   return { 'done' }
-end
-
--- The records begin at this place of ARGV: the name, the data and the checksum of each.
-local BEGIN = 7
-
--- Those that are there and hold other bytes: for each its number, and what is stored.
-local function differing(first, known)
-  local stored, found = {}, {}
-  for _, entry in ipairs(call('XRANGE', records, id(first), id(first + known - 1))) do
-    stored[entry[1]] = entry[2][4]
-  end
-  for place = 0, known - 1 do
-    local data = stored[id(first + place)]
-    if data ~= ARGV[BEGIN + 3 * place + 1] then
-      found[#found + 1] = whole(first + place)
-      found[#found + 1] = data or false
-    end
-  end
-  return found
-end
-
-local function told(first, known, count)
-  local lengths, parts, bytes = { whole(first + known) }, {}, 0
-  for at = BEGIN + 3 * known, BEGIN + 3 * count - 1, 3 do
-    lengths[#lengths + 1] = #ARGV[at] .. ' ' .. #ARGV[at + 1] .. ' ' .. ARGV[at + 2]
-    parts[#parts + 1] = ARGV[at]
-    parts[#parts + 1] = ARGV[at + 1]
-    bytes = bytes + #ARGV[at] + #ARGV[at + 1]
-    if bytes > MOST_TOLD then
-      return ''
-    end
-  end
-  return table.concat(lengths, ' ') .. '\n' .. table.concat(parts)
-end
-
-function step.append(_, epoch, open, kept, status, first)
-  local there = call('HMGET', head, 'epoch', 'next', 'status', 'first', 'expires', 'retained')
-  if not there[1] then
-    return { 'unknown' }
-  elseif there[1] ~= epoch then
-    return { 'fenced', there[1] }
-  end
-  first = tonumber(first)
-  local next_number, count, known = tonumber(there[2]), (#ARGV - BEGIN + 1) / 3, 0
-  if count > 0 then
-    if first > next_number then
-      return { 'gap', there[2] }
-    end
-    known = math.min(first + count, next_number) - first
-    local others = known > 0 and differing(first, known) or {}
-    if #others > 0 then
-      return { 'differs', there[2], others }
-    elseif known < count and there[3] then
-      return { 'closed', there[2] }
-    end
-  end
-  for place = known, count - 1 do
-    local at = BEGIN + 3 * place
-    call('XADD', records, id(first + place), 'n', ARGV[at], 'd', ARGV[at + 1], 'c', ARGV[at + 2])
-  end
-  local is_first = known < count and there[2] == there[4]
-  next_number = next_number + count - known
-  -- Also where it is the same as before: a WAIT that follows waits for the last write of its connection.
-  call('HSET', head, 'next', whole(next_number))
-  local is_end = status ~= '' and not there[3]
-  if is_end then
-    call('HSET', head, 'status', string.sub(status, 2))
-  end
-  local is_closed = is_end or there[3]
-  keep_for(tonumber(is_closed and kept or open), tonumber(there[5]), there[6], is_first)
-  if known < count then
-    tell(told(first, known, count))
-  end
-  if is_end then
-    tell('')
-  end
-  return { 'done', whole(next_number), call('HGET', head, 'expires') }
 end
 
 function step.cancel()
@@ -273,4 +265,4 @@ function step.move(_, tag, was, expires)
   return { 'done' }
 end
 
-return step[ARGV[1]](ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
+return step[ARGV[1]](unpack(ARGV))

@@ -21,8 +21,8 @@ __all__ = [
     "SOURCE",
     "Answer",
     "Command",
-    "entry_of",
     "milliseconds",
+    "parts_of",
     "record_of",
     "refuse",
     "require_small",
@@ -37,6 +37,7 @@ Answer: TypeAlias = Any  # bytes, whole numbers, None, and lists of them
 
 SOURCE = files("streamfold.log.valkey").joinpath("script.lua").read_text("utf-8")
 SHA = sha1(SOURCE.encode(), usedforsecurity=False).hexdigest()  # the name that a server gives it
+MOST_TOLD_BYTES = 65_536  # in one message
 BEYOND = 2**53  # what a script's numbers can count to
 
 
@@ -96,10 +97,21 @@ def _crc(name: bytes, data: bytes) -> int:
     return crc32(data, crc32(name))
 
 
-def entry_of(record: Record) -> tuple[bytes, bytes, int]:
-    """A record as the script takes it: its name, its data and their checksum."""
-    name = record.name.encode()
-    return name, record.data, _crc(name, record.data)
+def parts_of(records: Sequence[Record]) -> list[bytes]:
+    """Records as the script takes them: the sizes of all parts, then of each record its name, data and checksum.
+
+    The sizes are empty where a message has no room for the records.
+    """
+    parts = [b""]
+    sizes: list[int] = []
+    for record in records:
+        name, data = record.name.encode(), record.data
+        crc = b"%d" % _crc(name, data)
+        parts += (name, data, crc)
+        sizes += (len(name), len(data), len(crc))
+    if sum(sizes) <= MOST_TOLD_BYTES:
+        parts[0] = " ".join(map(str, sizes)).encode()
+    return parts
 
 
 def record_of(key: StreamKey, entry: Answer) -> Record:
@@ -135,11 +147,11 @@ def told_records(said: bytes) -> list[Record]:
 def _told(number: int, sizes: Sequence[int], rest: bytes) -> list[Record]:
     records: list[Record] = []
     at = 0
-    for name_bytes, data_bytes, crc in zip(sizes[::3], sizes[1::3], sizes[2::3], strict=True):
-        name, data = rest[at : at + name_bytes], rest[at + name_bytes : at + name_bytes + data_bytes]
-        at += name_bytes + data_bytes
-        if _crc(name, data) != crc:
+    for name_bytes, data_bytes, crc_bytes in zip(sizes[::3], sizes[1::3], sizes[2::3], strict=True):
+        data_at, crc_at = at + name_bytes, at + name_bytes + data_bytes
+        name, data, crc = rest[at:data_at], rest[data_at:crc_at], rest[crc_at : crc_at + crc_bytes]
+        if _crc(name, data) != int(crc):
             return []  # the log itself says what is damaged
         records.append(Record(number, name.decode(), data))
-        number += 1
+        at, number = crc_at + crc_bytes, number + 1
     return records

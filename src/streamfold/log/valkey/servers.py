@@ -39,15 +39,14 @@ from streamfold.log.valkey.address import Address, Level
 from streamfold.log.valkey.group import Answered, Group
 from streamfold.log.valkey.script import Answer, Command, with_source
 
-__all__ = ["SOCKET_SECONDS", "Server", "Servers", "explain"]
+__all__ = ["Server", "Servers", "explain"]
 
-SOCKET_SECONDS = 5.0  # more than a server waits before it answers
+CONNECT_SECONDS = 5.0
 KEPT_SECONDS = 2.0  # how long an append waits for replicas and disks
 PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # between two tries; the last one from then on
 
 # What passes by itself: a restart, a failover, a slot on its way.
 PASSING = (BusyLoadingError, ClusterDownError, ConnectionError, ReadOnlyError, TimeoutError, TryAgainError, OSError)
-LOST = (ConnectionError, ReadOnlyError, TimeoutError, OSError)  # the server may not be the right one any more
 
 REFUSED = {b"unknown", b"held", b"fenced", b"gap", b"differs", b"closed"}  # by the script, so nothing was written
 
@@ -58,7 +57,7 @@ class Server:
     """One server: its two groups of commands, and connections for those who wait for its messages."""
 
     def __init__(self, address: Address, host: str, port: int) -> None:
-        self.name = f"{host}:{port}"
+        self.name: str = f"{host}:{port}"
         self.host = host
         self._settings: dict[str, Any] = {
             "host": host,
@@ -66,17 +65,17 @@ class Server:
             "db": address.database,
             "username": address.user,
             "password": address.password,
-            "socket_timeout": SOCKET_SECONDS,
-            "socket_connect_timeout": SOCKET_SECONDS,
+            "socket_timeout": None,  # whoever waits sets a time for all that he waits for
+            "socket_connect_timeout": CONNECT_SECONDS,
             "protocol": 2,
         }
         self._kind: Any = SSLConnection if address.is_tls else Connection
-        self.reads = Group(self.connection)  # so that no reader waits for a disk or a replica
-        self.writes = Group(self.connection, behind=_behind(address.level))
+        self.reads: Group = Group(self.connection)  # so that no reader waits for a disk or a replica
+        self.writes: Group = Group(self.connection, behind=_behind(address.level))
 
-    def connection(self, **settings: float | None) -> Any:
-        """One more Connection of redis-py, not connected yet. settings: where they differ from the others'."""
-        return self._kind(**self._settings | settings)
+    def connection(self) -> Any:
+        """One more Connection of redis-py, not connected yet."""
+        return self._kind(**self._settings)
 
     async def reset(self) -> None:
         """Connect anew for what comes next."""
@@ -184,7 +183,7 @@ class Servers:
                     continue
             await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
             tries += 1
-            if isinstance(error, LOST):
+            if isinstance(error, ReadOnlyError):  # by its name another server may be found now
                 await server.reset()
             if not isinstance(error, AskError):
                 await self.learn()
@@ -265,7 +264,7 @@ def is_passing(error: Exception) -> bool:
 
 def explain(address: Address, error: Exception, *, is_write: bool = False) -> LogUnusable:
     """What went wrong, in one line, without a password."""
-    said = str(error).partition("\n")[0]
+    said = str(error).partition("\n")[0] or "no answer in time"
     if isinstance(error, LogUnusable):
         return error
     if isinstance(error, AuthenticationError):

@@ -22,9 +22,10 @@ from redis.exceptions import RedisError
 
 from streamfold.log.log import Watch
 from streamfold.log.record import Record, StreamKey
+from streamfold.log.valkey.group import ANSWER_SECONDS
 from streamfold.log.valkey.name import names_of
 from streamfold.log.valkey.script import told_records
-from streamfold.log.valkey.servers import SOCKET_SECONDS, Server, Servers
+from streamfold.log.valkey.servers import Server, Servers
 from streamfold.log.watchers import Watchers
 
 __all__ = ["Channel", "Listener"]
@@ -40,8 +41,8 @@ class Channel:
 
     def __init__(self, key: StreamKey) -> None:
         self.key = key
-        self.told = 0
-        self.is_open = anyio.Event()
+        self.told: int = 0
+        self.is_open: anyio.Event = anyio.Event()
         self.watching = 0
         self._newest: deque[Record] = deque(maxlen=NEWEST)
 
@@ -85,7 +86,7 @@ class _Ear:
     def __init__(self, listener: "Listener", server: Server) -> None:
         self._listener = listener
         self._server = server
-        self._connection = server.connection(socket_timeout=None)  # between messages any time may go by
+        self._connection = server.connection()
         self._leaving: Counter[str] = Counter()  # channels that we left, where the server has not said so yet
         self.channels: dict[str, Channel] = {}
         self._is_ready = False
@@ -116,7 +117,7 @@ class _Ear:
     async def _listen(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(SOCKET_SECONDS):
+                async with asyncio.timeout(ANSWER_SECONDS):
                     await self._connection.connect()
                 self._leaving.clear()
                 self._is_ready = True
@@ -126,7 +127,7 @@ class _Ear:
             except (RedisError, OSError):
                 self._is_ready = False
                 await self._connection.disconnect(nowait=True)
-                for channel in self.channels.values():
+                for channel in list(self.channels.values()):
                     channel.is_open = anyio.Event()
                     self._listener.hear(channel, ())
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -213,7 +214,7 @@ class Listener:
         """Stop listening, and wake all, so that they find the log closed."""
         for task in self._moves:
             task.cancel()
-        for ear in self._ears.values():
+        for ear in list(self._ears.values()):
             await ear.aclose()
         self._watchers.tell()
 
@@ -225,7 +226,7 @@ class Listener:
         await ear.enter(name, channel)
 
     async def _unsubscribe(self, name: str) -> None:
-        for ear in self._ears.values():
+        for ear in list(self._ears.values()):
             await ear.leave(name)
 
     def _move(self) -> None:
@@ -235,9 +236,10 @@ class Listener:
 
     async def _move_all(self) -> None:
         """Listen to each channel where it is now."""
-        for name, channel in list(self._channels.items()):
+        for name in list(self._channels):
             ear = self._ears.get(self._servers.having(name).name)
             if ear is None or name not in ear.channels:
                 await self._unsubscribe(name)
-                if name in self._channels:
+                channel = self._channels.get(name)
+                if channel is not None:  # somebody watches it still
                     await self._subscribe(name, channel)

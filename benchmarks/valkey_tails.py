@@ -1,0 +1,67 @@
+"""A process that follows many streams of a Valkey at once, and tells how late it hears of their records.
+
+In      the server's URL, "ours" or "xread", how many streams
+Out     one line once it listens; then {"milliseconds": the median, "cpu_seconds": of this process}
+Units   milliseconds between the time in a record and its arrival here
+Source  docs/reference/benchmarks.md
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from statistics import median
+from time import monotonic_ns, process_time
+
+from redis.asyncio import Redis
+
+from streamfold.log import StreamKey, tail
+from streamfold.log.valkey import ValkeyLog
+from streamfold.log.valkey.name import names_of
+
+Heard = Callable[[bytes], None]
+Follow = Callable[[StreamKey, Heard, asyncio.Event], Awaitable[None]]
+
+
+async def main(url: str, kind: str, streams: int) -> None:
+    delays: list[float] = []
+
+    def heard(data: bytes) -> None:
+        delays.append((monotonic_ns() - int(data.partition(b" ")[0])) / 1e6)
+
+    async with ValkeyLog(url) as log:
+
+        async def ours(key: StreamKey, heard: Heard, ready: asyncio.Event) -> None:
+            async with tail(log, key) as records:
+                ready.set()
+                async for record in records:
+                    heard(record.data)
+
+        async def xread(key: StreamKey, heard: Heard, ready: asyncio.Event) -> None:
+            name, last = names_of(key).records, b"0"
+            async with Redis.from_url(url.replace("valkey", "redis"), protocol=2) as client:
+                await client.ping()
+                ready.set()
+                while True:
+                    for _, entries in await client.xread({name: last}, block=2000) or ():
+                        last = entries[-1][0]
+                        for _, fields in entries:
+                            heard(fields[b"d"])
+                            if fields[b"n"] == b"end":
+                                return
+
+        follow: Follow = {"ours": ours, "xread": xread}[kind]
+        begun = [asyncio.Event() for _ in range(streams)]
+        tails = [
+            asyncio.create_task(follow(StreamKey("tenant", f"resp_{number}"), heard, ready))
+            for number, ready in enumerate(begun)
+        ]
+        await asyncio.gather(*(each.wait() for each in begun))
+        print("ready", flush=True)
+        cpu_seconds = process_time()
+        await asyncio.gather(*tails)
+    print(json.dumps({"milliseconds": median(delays), "cpu_seconds": process_time() - cpu_seconds}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
