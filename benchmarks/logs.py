@@ -19,7 +19,7 @@ import anyio
 from attrs import frozen
 
 from benchmarks.log_processes import among_processes
-from benchmarks.log_tails import FULL_TAILING, QUICK_TAILING, Tailing, measure_tails
+from benchmarks.log_tails import FULL_TAILING, QUICK_TAILING, Loosely, Tailing, measure_tails
 from streamfold.bench import Goal, Row, Spread
 from streamfold.log import Lease, Record, SqliteLog, StreamKey, rows
 from streamfold.log.sqlite_file import connect, make
@@ -28,6 +28,7 @@ __all__ = ["FULL_LOGGING", "QUICK_LOGGING", "Logging", "measure_logs"]
 
 DATA = b'{"type":"response.output_text.delta","delta":"' + b"x" * 150 + b'"}'  # 200 bytes, as engines are measured
 GROUPED, SINGLY, LOOSELY = "SqliteLog", "the same, an append a commit", "the same, synchronous = NORMAL"
+STRIDE = 7919  # a prime, so that appends go round all streams, and not to neighbours
 CONTRACT, RAW = "all that an append looks at", "inserts alone"
 AWAITED, DIRECT = "SqliteLog", "the same, in the caller's thread"
 
@@ -65,15 +66,6 @@ class Singly(SqliteLog):
         super().__init__(path)
         assert self._writer is not None
         self._writer._worker._most = 1
-
-
-class Loosely(SqliteLog):
-    """What is acknowledged survives the process, and not the power."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        assert self._writer is not None
-        self._writer._connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def measure_logs(plan: Logging) -> Iterator[Row]:
@@ -204,7 +196,7 @@ def median_append(path: Path, append: Appending, count: int, number: int) -> flo
 
 def among_many(plan: Logging, folder: Path) -> Row:
     """One append among few streams of a file, and among many."""
-    few, many = anyio.run(append_milliseconds, SqliteLog(folder / "many.db"), plan)
+    few, many = anyio.run(append_milliseconds, folder, plan)
     ratio = Spread.of([median(many) / median(few)])
     name = f"SQLite: an append among {plan.many:,} streams, against {plan.few:,}"
     theirs = f"among {plan.few:,}"
@@ -230,25 +222,29 @@ async def write(log: SqliteLog, lease: Lease, appends: int) -> None:
         await log.append(lease, [Record(number, "response.output_text.delta", DATA)])
 
 
-async def append_milliseconds(log: SqliteLog, plan: Logging) -> tuple[list[float], list[float]]:
-    """How long an append took, each to another stream: while there were few, and when there were many."""
-    async with log:
-        leases = [await begin(log, number) for number in range(plan.few)]
-        few = await timed(log, leases, plan.sample_appends, at=0)
-        async with anyio.create_task_group() as tasks:
-            for number in range(plan.few, plan.many):
-                tasks.start_soon(begin, log, number)
-        more = [await begin(log, number) for number in range(plan.many - plan.few, plan.many)]
-        many = await timed(log, more, plan.sample_appends, at=0)
-    return few, many
+async def append_milliseconds(folder: Path, plan: Logging) -> tuple[list[float], list[float]]:
+    """How long an append took, each to another stream: in a file of few, and in turn in one of many."""
+    async with SqliteLog(folder / "few.db") as few, SqliteLog(folder / "many.db") as many:
+        counts = {few: plan.few, many: plan.many}
+        leases = {log: await begin_all(log, count) for log, count in counts.items()}
+        taken: dict[SqliteLog, list[float]] = {few: [], many: []}
+        for number in range(plan.sample_appends):
+            for log in (few, many) if number % 2 == 0 else (many, few):
+                lease = leases[log][number * STRIDE % counts[log]]
+                record = Record(number // counts[log], "response.output_text.delta", DATA)
+                begun = perf_counter()
+                await log.append(lease, [record])
+                taken[log].append(1e3 * (perf_counter() - begun))
+        return taken[few], taken[many]
 
 
-async def timed(log: SqliteLog, leases: list[Lease], count: int, *, at: int) -> list[float]:
-    taken: list[float] = []
-    for number in range(count):
-        place = number % len(leases)
-        record = Record(at + number // len(leases), "response.output_text.delta", DATA)
-        begun = perf_counter()
-        await log.append(leases[place], [record])
-        taken.append(1e3 * (perf_counter() - begun))
-    return taken
+async def begin_all(log: SqliteLog, count: int) -> list[Lease]:
+    leases: dict[int, Lease] = {}
+
+    async def keep(number: int) -> None:
+        leases[number] = await begin(log, number)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(count):
+            tasks.start_soon(keep, number)
+    return [leases[number] for number in range(count)]

@@ -13,7 +13,7 @@ from attrs import evolve
 from streamfold import State, fold, snapshot_json
 from streamfold.client import FollowedResponse, record
 from streamfold.client.recorder import MOST_WITHOUT_ID, Recorder, Recording
-from streamfold.errors import InvalidArgument, LeaseHeld, LogGap, LogUnusable, UsageError, WriterFenced
+from streamfold.errors import InvalidArgument, LeaseHeld, LogGap, LogUnusable, UnknownStream, UsageError, WriterFenced
 from streamfold.history import replay
 from streamfold.log import EventLog, Lease, MemoryLog, Record, StreamKey
 from streamfold.schema import decode_event
@@ -412,6 +412,46 @@ async def test_what_the_log_forgot_is_told_again(count: int) -> None:
     async with response:
         assert [event.sequence_number async for event in response] == [0, 1, 2, 3, 4]
     assert [each.data for each in await log.read(KEY)] == data_of(*WHOLE)
+
+
+class ForgetsTheWriter(MemoryLog):
+    """Forgets, once, that it was ever acquired: the stream, or who came last."""
+
+    may_forget = True
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        stream = self._stream(lease.key)
+        if len(stream.records) >= 2 and self.what == "the stream":
+            del self._streams[lease.key]
+            self.what = ""
+        elif len(stream.records) >= 2 and self.what == "the writer":
+            stream.epoch, stream.owner, self.what = lease.epoch - 1, "", ""
+            del stream.records[-1:]
+        return await super().append(lease, records, status=status)
+
+
+@pytest.mark.parametrize("what", ["the stream", "the writer"])
+async def test_a_log_that_forgot_who_writes_is_acquired_again_and_told_again(what: str) -> None:
+    log = ForgetsTheWriter(what)
+    response, _ = recorded(log, stream(*WHOLE))
+    async with response:
+        assert [event.sequence_number async for event in response] == [0, 1, 2, 3, 4]
+    assert log.what == ""
+    assert [each.data for each in await log.read(KEY)] == data_of(*WHOLE)
+
+
+async def test_a_stream_that_was_dropped_is_not_made_anew_where_the_log_forgets_nothing() -> None:
+    log = MemoryLog()
+    response, _ = recorded(log, stream(*WHOLE))
+    with pytest.raises(UnknownStream):
+        async with response:
+            await anext(response)
+            await log.drop(KEY)
+            await anext(response)
 
 
 async def test_what_an_earlier_process_wrote_cannot_be_told_again_and_that_is_said() -> None:

@@ -1,5 +1,7 @@
 """replay: the state at any number, from the nearest checkpoint, and refused where there is none."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,14 +22,19 @@ DATA = said("a", "b", "c", "d")
 LAST = len(DATA) - 1
 
 
-@given(stories(), st.data())
-async def test_replaying_is_folding_the_records_up_to_there(story: Story, data: st.DataObject) -> None:
+def with_numbers(story: Story) -> st.SearchStrategy[tuple[Story, set[int], int]]:
+    """A story, where it is saved, and a number. All drawn before the test begins, for what ends a drawing ends a task."""
+    numbers = st.integers(0, len(story.data) - 1)
+    return st.tuples(st.just(story), st.sets(numbers, max_size=4), numbers)
+
+
+@given(stories().flatmap(with_numbers))
+async def test_replaying_is_folding_the_records_up_to_there(drawn: tuple[Story, set[int], int]) -> None:
+    story, saved, at = drawn
     log = MemoryLog()
     lease = await begin(log, records_of(story.data))
-    last = len(story.data) - 1
-    for at in data.draw(st.sets(st.integers(0, last), max_size=4)):
-        await save(log, lease, story.data, at=at)
-    at = data.draw(st.integers(0, last))
+    for each in saved:
+        await save(log, lease, story.data, at=each)
     assert facts(await replay(log, KEY, at=at)) == facts(fold(story.events[: at + 1]))
     assert facts(await replay(log, KEY)) == facts(fold(story.events))
 
@@ -53,6 +60,19 @@ async def test_it_begins_with_the_nearest_checkpoint(log: EventLog) -> None:
         await save(log, lease, other, at=2)
         await save(log, lease, other, at=4)
         assert [(await replay(log, KEY, at=at)).output_text for at in range(1, 6)] == ["", "A", "Ab", "ABC", "ABCd"]
+
+
+async def test_a_checkpoint_that_is_damaged_is_not_needed_for_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    async with SqliteLog(path) as log:
+        await save(log, await begin(log, records_of(DATA)), DATA, at=3)
+    with closing(sqlite3.connect(path)) as damaged:
+        damaged.execute("UPDATE checkpoint SET data = x'7b7d'")
+        damaged.commit()
+    async with SqliteLog(path) as log:
+        assert facts(await replay(log, KEY, at=4)) == facts(fold(events_of(DATA[:5])))
+        with pytest.raises(LogUnusable, match="checkpoint 3 is damaged"):  # it may be the last word
+            await replay(log, KEY)
 
 
 async def test_without_a_number_the_last_word_counts_and_with_one_the_events_do(log: EventLog) -> None:

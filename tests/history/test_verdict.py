@@ -179,6 +179,26 @@ async def test_what_the_store_says_itself_is_told_with_its_stream_or_at_the_end(
     ]
 
 
+class Emptied(MemoryLog):
+    """A log whose streams are dropped while they are looked at. at_once: even before that."""
+
+    def __init__(self, *, at_once: bool) -> None:
+        super().__init__()
+        self._at_once = at_once
+
+    async def info(self, key: StreamKey) -> StreamInfo | None:
+        info = await super().info(key)
+        await self.drop(key)
+        return None if self._at_once else info
+
+
+@pytest.mark.parametrize(("at_once", "found"), [(True, []), (False, [Verdict(KEY)])])
+async def test_a_stream_that_is_dropped_meanwhile_is_no_damage(at_once: bool, found: list[Verdict]) -> None:
+    log = Emptied(at_once=at_once)
+    await begin(log, RECORDS)
+    assert await verdicts(log) == found
+
+
 @pytest.mark.parametrize("fails", ["damages", "list", "info"])
 async def test_a_store_that_cannot_be_read_is_a_verdict_too(fails: str) -> None:
     log = Broken(fails)

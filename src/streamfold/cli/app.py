@@ -18,6 +18,7 @@ from streamfold.cli.emulator import emulator
 from streamfold.cli.failure import USAGE, Failure, say
 from streamfold.cli.fold import fold
 from streamfold.cli.follow import follow
+from streamfold.cli.inspect import inspect
 from streamfold.cli.log_commands import log_commands
 
 __all__ = ["app", "run"]
@@ -35,7 +36,7 @@ app: App = App(
     default_parameter=Parameter(negative=()),
     result_action="return_value",
 )
-for _command in (demo, create, follow, cancel, batch_commands(), fold, log_commands(), emulator):
+for _command in (demo, create, follow, cancel, batch_commands(), fold, log_commands(), inspect, emulator):
     app.command(_command)
 
 

@@ -32,7 +32,7 @@ class Arrival:
         self._max_bytes = max_bytes
         self._descriptor = descriptor
         self._chunks: Iterator[bytes] | None = None
-        self.head = b""
+        self.head: bytes = b""
 
     def __aiter__(self) -> "Arrival":
         return self

@@ -21,6 +21,7 @@ EXTRAS = {
     "rich": ("the command line", "cli"),
     "uvicorn": ("the emulator", "emulator"),
     "httptools": ("the emulator", "emulator"),
+    "textual": ("inspect", "tui"),
 }
 
 

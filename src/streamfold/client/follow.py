@@ -75,6 +75,7 @@ class FollowedResponse(Readable):
         chance: Callable[[], float] = random.random,
     ) -> None:
         super().__init__()
+        self.given: State = State()  # until it is entered
         self._start = start
         self._calls = calls
         self._transport = transport
@@ -98,9 +99,7 @@ class FollowedResponse(Readable):
         Raises: UsageError once it was entered.
         """
         if self._begun is not None:
-            raise UsageError(
-                "a response is recorded from its first event on: record() takes one that is not entered yet"
-            )
+            raise UsageError("record() takes a response that is not entered yet")
         self._recorder = recorder
 
     async def __aenter__(self) -> "FollowedResponse":

@@ -19,7 +19,16 @@ from attrs import evolve, frozen
 
 from streamfold.client.reading import take_all
 from streamfold.client.start import Start
-from streamfold.errors import InvalidArgument, LeaseHeld, LogError, LogGap, LogUnusable, UsageError
+from streamfold.errors import (
+    InvalidArgument,
+    LeaseHeld,
+    LogError,
+    LogGap,
+    LogUnusable,
+    UnknownStream,
+    UsageError,
+    WriterFenced,
+)
 from streamfold.fold import State, checkpoint
 from streamfold.history import CheckpointPace, filler, replay, states
 from streamfold.log import EventLog, Lease, Note, Record, SavedCheckpoint, StreamKey, wait_for_cancel
@@ -242,14 +251,13 @@ class Recorder:
 
     async def _append(self, *, status: str | None) -> None:
         """Append what is not written. A log that forgot what it had acknowledged is told again."""
-        lease = self._leased
         taken = tuple(self._unwritten)
         records = self._numbered(taken)
         if records or status is not None:
             try:
-                next_number = await self._log.append(lease, records, status=status)
-            except LogGap as gap:
-                next_number = await self._append_again(gap, records, status=status)
+                next_number = await self._log.append(self._leased, records, status=status)
+            except (LogGap, UnknownStream, WriterFenced) as refused:
+                next_number = await self._append_again(refused, records, status=status)
             if self._log.may_forget:
                 self._written += records
             for _ in taken:
@@ -258,7 +266,7 @@ class Recorder:
             if taken:
                 await self._save(taken[-1].state, records)
         while self._notes:
-            await self._log.note(lease, self._notes[0])
+            await self._log.note(self._leased, self._notes[0])
             self._notes.popleft()
 
     def _numbered(self, taken: Sequence[Applied]) -> list[Record]:
@@ -277,11 +285,28 @@ class Recorder:
             number += 1
         return records
 
-    async def _append_again(self, gap: LogGap, records: list[Record], *, status: str | None) -> int:
-        again = [each for each in (*self._written, *records) if each.sequence_number >= gap.next_number]
-        if not again or again[0].sequence_number != gap.next_number:
-            raise gap  # it forgot what an earlier process wrote
+    async def _append_again(
+        self, refused: LogGap | UnknownStream | WriterFenced, records: list[Record], *, status: str | None
+    ) -> int:
+        known = [*self._written, *records]
+        if isinstance(refused, LogGap):
+            needed = refused.next_number
+        elif not self._log.may_forget or not known or not self._is_forgotten(refused):
+            raise refused
+        else:
+            lease = self._leased
+            self._lease = await self._log.acquire(
+                lease.key, owner=lease.owner, seconds=self._how.lease_seconds, first_number=known[0].sequence_number
+            )
+            needed = self._lease.next_number
+        again = [each for each in known if each.sequence_number >= needed]
+        if again and again[0].sequence_number != needed:
+            raise refused  # it forgot what an earlier process wrote
         return await self._log.append(self._leased, again, status=status)
+
+    def _is_forgotten(self, refused: UnknownStream | WriterFenced) -> bool:
+        """Whether the log forgot that it made us the writer; else another one is, whose epoch is the higher."""
+        return isinstance(refused, UnknownStream) or refused.current < refused.epoch
 
     async def _save(self, state: State, records: Sequence[Record]) -> None:
         for each in records:

@@ -9,7 +9,7 @@ Source  docs/reference/history.md
 It begins with the nearest checkpoint, so it costs the records behind that one, and not the stream.
 """
 
-from streamfold.errors import MalformedCheckpoint, NumberNotReached
+from streamfold.errors import LogUnusable, MalformedCheckpoint, NumberNotReached
 from streamfold.fold import State, place_at, restore
 from streamfold.history.folding import fold_records, is_filler
 from streamfold.history.pages import Pages, existing, require_number
@@ -51,13 +51,17 @@ async def nearest_checkpoint(log: EventLog, info: StreamInfo, at: int | None) ->
 
 
 async def _nearest_state(log: EventLog, info: StreamInfo, at: int | None) -> State:
-    saved = await nearest_checkpoint(log, info, at)
-    while saved is not None:
-        try:
-            return place_at(restore(saved.data), saved.cursor)
-        except MalformedCheckpoint:  # of another version, or damaged: the records have it all, and `verify` tells
-            saved = await log.checkpoint(info.key, at=saved.cursor - 1)
-    return State()
+    try:
+        saved = await nearest_checkpoint(log, info, at)
+        while saved is not None:
+            try:
+                return place_at(restore(saved.data), saved.cursor)
+            except MalformedCheckpoint:  # of another version: the records have it all
+                saved = await log.checkpoint(info.key, at=saved.cursor - 1)
+    except LogUnusable:
+        if at is None:  # the last word may stand nowhere else
+            raise
+    return State()  # a checkpoint is damaged, or there is none: the records have it all, and `verify` tells
 
 
 async def _next_event(log: EventLog, info: StreamInfo, after: int, cursor: int | None) -> int | None:

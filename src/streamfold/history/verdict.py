@@ -11,7 +11,7 @@ from collections import deque
 
 from attrs import frozen
 
-from streamfold.errors import LogError, MalformedCheckpoint
+from streamfold.errors import LogError, MalformedCheckpoint, UnknownStream
 from streamfold.fold import State, place_at, restore, snapshot_json
 from streamfold.history.step import Step, states
 from streamfold.log import EventLog, StreamInfo, StreamKey
@@ -133,6 +133,8 @@ class _Examination:
                 if self._checkpoints and self._checkpoints[0] == step.record.sequence_number:
                     await self._compare(self._checkpoints.popleft())
             self._look_at_end()
+        except UnknownStream:  # it was dropped meanwhile
+            return Verdict(self._info.key)
         except LogError as error:
             damages = damages or [str(error)]  # what the store says is the same, and may be more
         problems = (*self._problems, *damages)

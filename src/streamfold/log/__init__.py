@@ -8,7 +8,7 @@ async with open_log("sqlite:streams.db") as log:
 """
 
 from streamfold.log.address import open_log
-from streamfold.log.append import says_the_same
+from streamfold.log.append import Head, new_records, next_epoch, require_beginning, require_series, says_the_same
 from streamfold.log.diagnosis import Damage, Diagnosis, Durability
 from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.memory import MemoryLog
@@ -22,6 +22,7 @@ __all__ = [
     "Diagnosis",
     "Durability",
     "EventLog",
+    "Head",
     "Lease",
     "MemoryLog",
     "Note",
@@ -33,7 +34,11 @@ __all__ = [
     "Tail",
     "Watch",
     "Watchers",
+    "new_records",
+    "next_epoch",
     "open_log",
+    "require_beginning",
+    "require_series",
     "says_the_same",
     "tail",
     "wait_for_cancel",

@@ -38,7 +38,7 @@ class Writer:
         self._worker = Worker(f"{path}", around=self._transaction, most=most)
         self._has_dropped = False
         self._wake = Wake.NOTHING
-        self.teller = Teller(path)
+        self.teller: Teller = Teller(path)
 
     async def do(
         self, run: Callable[[sqlite3.Connection], Result], *, wake: Wake = Wake.NOTHING, drops: bool = False

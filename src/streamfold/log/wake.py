@@ -116,7 +116,7 @@ class Listener:
         self._heard = heard
         self._stop, self._stopped = socket.socketpair()
         self._socket = new_socket()
-        self.address = None if self._socket is None else bound(self._socket, folder_of(path))
+        self.address: Path | None = None if self._socket is None else bound(self._socket, folder_of(path))
         self._thread = Thread(target=self._listen, name="streamfold wake", daemon=True)
         self._thread.start()
 

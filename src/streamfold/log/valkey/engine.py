@@ -22,7 +22,7 @@ from msgspec.json import Decoder, Encoder
 
 from streamfold.errors import InvalidArgument, LogConflict, LogUnusable
 from streamfold.log.append import require_beginning, require_series, says_the_same
-from streamfold.log.diagnosis import Damage, Diagnosis
+from streamfold.log.diagnosis import Damage, Diagnosis, Durability
 from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.valkey.address import Address
@@ -47,6 +47,7 @@ __all__ = ["ValkeyLog"]
 
 WEEK_SECONDS = 7 * 86_400.0
 READ_AT_ONCE = 500
+NOT_OPEN = "it is not open yet; use it with `async with`"
 HEAD = ("first", "next", "epoch", "owner", "lease", "status", "cancel", "created", "expires")
 
 _encode_note = Encoder().encode
@@ -76,7 +77,7 @@ class ValkeyLog(EventLog):
             if not 0 < value < inf:
                 raise InvalidArgument(name, f"must be more than 0 and finite, got {value}")
         self._address = Address.parse(url)
-        self.durability = durability_of(self._address.level)
+        self.durability: Durability = durability_of(self._address.level)
         self._patience_seconds = patience_seconds
         self._lives = (milliseconds(open_seconds), milliseconds(kept_seconds))
         self._servers: Servers | None = None
@@ -171,8 +172,10 @@ class ValkeyLog(EventLog):
     def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         """See EventLog."""
         self._open()
-        assert self._listener is not None
-        return self._listener.watch(key, growth=growth)
+        listener = self._listener
+        if listener is None:
+            raise LogUnusable(str(self._address), NOT_OPEN)
+        return listener.watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
         """See EventLog."""
@@ -264,7 +267,7 @@ class ValkeyLog(EventLog):
         if self._is_closed:
             raise LogUnusable(str(self._address), CLOSED)
         if self._servers is None:
-            raise LogUnusable(str(self._address), "it is not open yet; use it with `async with`")
+            raise LogUnusable(str(self._address), NOT_OPEN)
         return self._servers
 
     def _catalogue(self) -> Catalogue:

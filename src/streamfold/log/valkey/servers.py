@@ -57,7 +57,7 @@ class Server:
     """One server: its two groups of commands, and connections for those who wait for its messages."""
 
     def __init__(self, address: Address, host: str, port: int) -> None:
-        self.name = f"{host}:{port}"
+        self.name: str = f"{host}:{port}"
         self.host = host
         self._settings: dict[str, Any] = {
             "host": host,
@@ -70,8 +70,8 @@ class Server:
             "protocol": 2,
         }
         self._kind: Any = SSLConnection if address.is_tls else Connection
-        self.reads = Group(self.connection)  # so that no reader waits for a disk or a replica
-        self.writes = Group(self.connection, behind=_behind(address.level))
+        self.reads: Group = Group(self.connection)  # so that no reader waits for a disk or a replica
+        self.writes: Group = Group(self.connection, behind=_behind(address.level))
 
     def connection(self) -> Any:
         """One more Connection of redis-py, not connected yet."""

@@ -41,8 +41,8 @@ class Channel:
 
     def __init__(self, key: StreamKey) -> None:
         self.key = key
-        self.told = 0
-        self.is_open = anyio.Event()
+        self.told: int = 0
+        self.is_open: anyio.Event = anyio.Event()
         self.watching = 0
         self._newest: deque[Record] = deque(maxlen=NEWEST)
 

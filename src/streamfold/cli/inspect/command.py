@@ -1,0 +1,59 @@
+"""`streamfold inspect ID`: a recorded response on the terminal, at any of its events.
+
+In      an id, where the log is, the sequence number to begin at
+Out     a program that fills the terminal until it is left
+Units   sequence numbers
+Errors  none: each is one line
+Source  docs/reference/cli.md
+"""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from streamfold.cli.failure import USAGE, Failure
+from streamfold.cli.log_place import LogFlags, visit_log
+from streamfold.cli.number import whole_number
+from streamfold.errors import NumberNotReached
+
+if TYPE_CHECKING:
+    from streamfold.log import EventLog
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    id: Annotated[str, Parameter(help="The response's id.", name="ID")],
+    /,
+    *,
+    at: Annotated[
+        int | None,
+        Parameter(help="Begin at this sequence number.", converter=whole_number, validator=Number(gte=0)),
+    ] = None,
+    flags: LogFlags | None = None,
+) -> int:
+    """Look at a recorded response on the terminal, at any of its events; a live one too."""
+    from streamfold.cli.inspect.program import Inspector
+    from streamfold.cli.inspect.survey import first_look
+
+    if not _is_terminal():
+        raise Failure(f"inspect needs a terminal; without one: streamfold log show {id}", USAGE)
+    flags = flags or LogFlags()
+    key = flags.key(id)
+
+    async def show(log: "EventLog") -> int:
+        timeline = await first_look(log, key)
+        if at is not None and not timeline.first <= at < timeline.beyond:
+            raise NumberNotReached(at, timeline.first if at < timeline.first else timeline.last_number)
+        program = Inspector(log, key, timeline, at=at)
+        await program.run_async()
+        return program.return_code or 0
+
+    return visit_log(flags, show, may_write=False)
+
+
+def _is_terminal() -> bool:
+    """textual reads keys from stdin, and draws on stderr, or where the system has it so on stdout."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))

@@ -1,0 +1,193 @@
+"""The rows of a stream: its events by number, what happened between them, and its end.
+
+In      where the stream begins and ends, its notes, and what a look at its records found
+Out     what stands in each row, and in which row a number stands
+Units   rows, from 0; sequence numbers
+Errors  none
+Source  docs/reference/cli.md
+"""
+
+from bisect import bisect_left, bisect_right
+from enum import StrEnum
+from functools import cached_property
+from typing import TypeAlias
+
+from attrs import frozen
+from msgspec import Struct
+
+from streamfold.log import Note, StreamInfo
+
+__all__ = ["At", "Between", "End", "Mark", "MarkKind", "Place", "Timeline", "begin", "in_order"]
+
+
+class MarkKind(StrEnum):
+    """What makes a row worth a mark."""
+
+    RESUME = "resume"
+    REPLAY = "replay"
+    RETRIEVE = "retrieve"
+    CANCEL = "cancel"
+    OUTCOME = "outcome"
+    NOTE = "note"
+    GAP = "gap"
+    DAMAGE = "damage"
+    END = "end"
+
+
+class Mark(Struct, frozen=True, gc=False):
+    """One mark, and its row."""
+
+    row: int
+    kind: MarkKind
+
+
+class At(Struct, frozen=True, gc=False):
+    """A row with the record of this number."""
+
+    number: int
+
+
+class Between(Struct, frozen=True):
+    """A row with a note. place: which of the stream's notes it is."""
+
+    note: Note
+    place: int
+
+
+class End(Struct, frozen=True, gc=False):
+    """The row behind the last record of a finished stream. status: how it ended."""
+
+    status: str
+
+
+Place: TypeAlias = At | Between | End
+
+
+@frozen(kw_only=True, slots=False)
+class Timeline:
+    """All rows. first, beyond: the first record's number, and the one behind the last.
+
+    notes: in the order of `after`. gaps: the first number of each run that the server never used. damaged: the records
+    that cannot be read. checkpoints: their cursors. status: how the stream ended; None while it is open.
+    """
+
+    first: int
+    beyond: int
+    notes: tuple[Note, ...] = ()
+    gaps: tuple[int, ...] = ()
+    damaged: tuple[int, ...] = ()
+    checkpoints: tuple[int, ...] = ()
+    status: str | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more comes."""
+        return self.status is not None
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.beyond - self.first + len(self.notes) + self.is_finished
+
+    @property
+    def last_number(self) -> int | None:
+        """The number of the last record; None where there is none."""
+        return self.beyond - 1 if self.beyond > self.first else None
+
+    @cached_property
+    def _afters(self) -> list[int]:
+        """The number behind which each note stands, first - 1 for one before the first record."""
+        return [self._after(note) for note in self.notes]
+
+    @cached_property
+    def _note_rows(self) -> list[int]:
+        return [after + 1 - self.first + place for place, after in enumerate(self._afters)]
+
+    def _after(self, note: Note) -> int:
+        return self.first - 1 if note.after is None else min(max(note.after, self.first - 1), self.beyond - 1)
+
+    def place(self, row: int) -> Place:
+        """What stands in the row, which must be one of `rows`."""
+        before = bisect_left(self._note_rows, row)
+        if before < len(self._note_rows) and self._note_rows[before] == row:
+            return Between(self.notes[before], before)
+        number = self.first + row - before
+        return At(number) if number < self.beyond else End(self.status or "")
+
+    def row_of(self, number: int) -> int:
+        """The row of a record's number."""
+        return number - self.first + bisect_left(self._afters, number)
+
+    def number_at(self, row: int) -> int | None:
+        """The number of the last record that is not behind the row; None before the first."""
+        match self.place(row):
+            case At(number):
+                return number
+            case Between(_, place):
+                return self._afters[place] if self._afters[place] >= self.first else None
+            case End():
+                return self.last_number
+
+    def row_like(self, place: Place) -> int:
+        """The row of a place of an earlier timeline of the same stream."""
+        match place:
+            case At(number):
+                return self.row_of(number)
+            case Between(note, _):
+                return self._note_rows[self.notes.index(note)] if note in self.notes else 0
+            case End():
+                return self.rows - 1
+
+    @cached_property
+    def marks(self) -> tuple[Mark, ...]:
+        """All marks, in the order of their rows."""
+        found = [Mark(row, _kind(note)) for row, note in zip(self._note_rows, self.notes, strict=True)]
+        found += [Mark(self.row_of(number), MarkKind.GAP) for number in self.gaps]
+        found += [Mark(self.row_of(number), MarkKind.DAMAGE) for number in self.damaged]
+        if self.is_finished:
+            found.append(Mark(self.rows - 1, MarkKind.END))
+        return tuple(sorted(found, key=lambda mark: mark.row))
+
+    @cached_property
+    def mark_of(self) -> dict[int, MarkKind]:
+        """The mark of each row that has one."""
+        return {mark.row: mark.kind for mark in self.marks}
+
+    @cached_property
+    def _marked_rows(self) -> list[int]:
+        return [mark.row for mark in self.marks]
+
+    def next_mark(self, row: int) -> int | None:
+        """The row of the first mark behind this row."""
+        at = bisect_right(self._marked_rows, row)
+        return self._marked_rows[at] if at < len(self._marked_rows) else None
+
+    def previous_mark(self, row: int) -> int | None:
+        """The row of the last mark before this row."""
+        at = bisect_left(self._marked_rows, row)
+        return self._marked_rows[at - 1] if at else None
+
+
+def begin(info: StreamInfo, notes: tuple[Note, ...]) -> Timeline:
+    """The timeline of a stream of whose records nothing was read yet."""
+    return Timeline(first=info.first_number, beyond=info.next_number, notes=in_order(notes), status=info.status)
+
+
+def in_order(notes: tuple[Note, ...]) -> tuple[Note, ...]:
+    """The notes by the numbers behind which they stand; those of one number as they were made."""
+    return tuple(sorted(notes, key=lambda note: -1 if note.after is None else note.after))
+
+
+KINDS_OF_NOTES = {
+    MarkKind.RESUME,
+    MarkKind.REPLAY,
+    MarkKind.RETRIEVE,
+    MarkKind.CANCEL,
+    MarkKind.OUTCOME,
+    MarkKind.DAMAGE,  # of what lies beside the records: the survey's own
+}
+
+
+def _kind(note: Note) -> MarkKind:
+    word = note.text.partition(":")[0] if note.kind == "repair" else note.kind
+    return MarkKind(word) if word in KINDS_OF_NOTES else MarkKind.NOTE
