@@ -376,7 +376,7 @@ async def test_a_tail_has_no_hole_and_no_repeat_in_any_order(valkey: Valkey) -> 
     assert await hand_over(valkey, stories=150, seed=1) == []
 
 
-@pytest.mark.parametrize("bytes", [10, 10_000, 100_000])
+@pytest.mark.parametrize("bytes", [10, 1_000, 100_000])
 async def test_a_tail_takes_records_from_the_message_or_where_it_is_too_large_from_the_log(
     valkey: Valkey, bytes: int
 ) -> None:

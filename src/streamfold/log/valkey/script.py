@@ -37,7 +37,7 @@ Answer: TypeAlias = Any  # bytes, whole numbers, None, and lists of them
 
 SOURCE = files("streamfold.log.valkey").joinpath("script.lua").read_text("utf-8")
 SHA = sha1(SOURCE.encode(), usedforsecurity=False).hexdigest()  # the name that a server gives it
-MOST_TOLD_BYTES = 65_536  # in one message
+MOST_TOLD_BYTES = 16_384  # in one message: more is not what follows a live stream
 BEYOND = 2**53  # what a script's numbers can count to
 
 
@@ -103,14 +103,11 @@ def parts_of(records: Sequence[Record]) -> list[bytes]:
     The sizes are empty where a message has no room for the records.
     """
     parts = [b""]
-    sizes: list[int] = []
     for record in records:
         name, data = record.name.encode(), record.data
-        crc = b"%d" % _crc(name, data)
-        parts += (name, data, crc)
-        sizes += (len(name), len(data), len(crc))
-    if sum(sizes) <= MOST_TOLD_BYTES:
-        parts[0] = " ".join(map(str, sizes)).encode()
+        parts += (name, data, b"%d" % _crc(name, data))
+    if sum(map(len, parts)) <= MOST_TOLD_BYTES:
+        parts[0] = b" ".join([b"%d" % len(part) for part in parts[1:]])
     return parts
 
 
