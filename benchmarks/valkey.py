@@ -216,7 +216,7 @@ def raw_command(number: int) -> bytes:
 
 
 def tailed(plan: Serving, server: Valkey) -> Iterator[Row]:
-    for per_second, goal in zip(plan.per_second, (None, Goal("≤", 0.1, "×")), strict=True):
+    for per_second, goal in zip(plan.per_second, (Goal("≤", 0.1, "×"), None), strict=True):
         found = interleaved(
             plan,
             {

@@ -25,7 +25,7 @@ __all__ = ["EventList"]
 class EventList(LineView):
     """See above. chosen: the row that is chosen."""
 
-    DEFAULT_CSS = """
+    DEFAULT_CSS: ClassVar[str] = """
     EventList > .event-list--chosen { background: $primary-muted; text-style: bold; }
     EventList:focus > .event-list--chosen { background: $primary; color: $text; }
     """

@@ -6,6 +6,8 @@ Units   columns
 Source  docs/reference/cli.md
 """
 
+from typing import ClassVar
+
 from rich.text import Text
 from textual import events
 from textual.message import Message
@@ -21,7 +23,7 @@ GAP = 2
 class Facets(Static):
     """See above."""
 
-    DEFAULT_CSS = """
+    DEFAULT_CSS: ClassVar[str] = """
     Facets { height: 1; }
     """
 

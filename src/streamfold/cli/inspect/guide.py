@@ -37,7 +37,7 @@ SIGNS_IN_A_LINE = 4
 class Guide(ModalScreen[None]):
     """See above."""
 
-    DEFAULT_CSS = """
+    DEFAULT_CSS: ClassVar[str] = """
     Guide { align: center middle; }
     Guide > VerticalScroll { width: auto; height: auto; max-width: 100%; max-height: 100%; border: round $primary; padding: 0 2; background: $surface; }
     Guide Static { width: auto; }

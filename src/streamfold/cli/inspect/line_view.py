@@ -6,6 +6,8 @@ Units   rows and columns
 Source  docs/decisions/0017-textual-for-inspect.md
 """
 
+from typing import ClassVar
+
 from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
@@ -19,7 +21,7 @@ VIRTUAL_SIZE: Reactive[Size] = vars(Widget)["virtual_size"]
 class LineView(ScrollView, can_focus=True, inherit_bindings=False):
     """See above."""
 
-    DEFAULT_CSS = """
+    DEFAULT_CSS: ClassVar[str] = """
     LineView { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
     """
 

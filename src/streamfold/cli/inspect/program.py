@@ -48,7 +48,7 @@ LEAP = 100  # the arrows to the side move by this part of the stream
 class Inspector(App[None]):
     """The program. row: the one that is chosen. timeline: of what is known by now."""
 
-    CSS = """
+    CSS: ClassVar[str] = """
     #head, #status { height: 1; padding: 0 1; }
     #head { background: $panel; }
     #left { width: 1fr; max-width: 90; }
@@ -57,7 +57,7 @@ class Inspector(App[None]):
     #words { display: none; height: 1; border: none; padding: 0 1; }
     #words.asked { display: block; }
     """
-    ENABLE_COMMAND_PALETTE = False
+    ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),

@@ -6,6 +6,8 @@ Units   columns, rows
 Source  docs/reference/cli.md
 """
 
+from typing import ClassVar
+
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -41,7 +43,7 @@ WEIGHTS = {
 class Scrubber(Widget):
     """See above."""
 
-    DEFAULT_CSS = """
+    DEFAULT_CSS: ClassVar[str] = """
     Scrubber { height: 2; padding: 0 1; }
     """
 
