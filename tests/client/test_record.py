@@ -558,6 +558,25 @@ def test_the_lease_is_renewed_for_as_long_as_the_response_is_recorded() -> None:
     in_virtual_time(main)
 
 
+def test_a_log_that_forgot_the_stream_in_a_silence_is_told_it_again() -> None:
+    class Forgetful(MemoryLog):
+        may_forget = True
+
+    async def main() -> None:
+        log = Forgetful(clock=trio.current_time)
+        here, _ = gateway(in_turn(stream(*WHOLE[:3], forever())))
+        response = here.stream(model="toy", input="hi")
+        response.keep_in(Recorder(log, Recording(lease_seconds=6), clock=trio.current_time))
+        async with response:
+            for _ in range(3):
+                await anext(response)
+            await log.drop(KEY)
+            await trio.sleep(100)
+            assert await numbers(log) == [0, 1, 2]
+
+    in_virtual_time(main)
+
+
 def test_what_the_log_is_behind_is_written_within_a_second() -> None:
     async def main() -> None:
         log = MemoryLog(clock=trio.current_time)

@@ -203,7 +203,7 @@ class Recorder:
                     if not self.is_closed:
                         await self._append(status=None)
                         if self._leased.expires_at - self._clock() < 2 / 3 * self._how.lease_seconds:
-                            self._lease = await self._log.renew(self._leased, seconds=self._how.lease_seconds)
+                            await self._renew()
             except LogError as error:
                 self._failure = error
 
@@ -218,7 +218,8 @@ class Recorder:
                     cancel()
                 return
             except LogError as error:
-                self._failure = error
+                if not (isinstance(error, UnknownStream) and self._log.may_forget):  # else it is made anew
+                    self._failure = error
                 await anyio.sleep(self._beat)
 
     @property
@@ -268,6 +269,12 @@ class Recorder:
         while self._notes:
             await self._log.note(self._leased, self._notes[0])
             self._notes.popleft()
+
+    async def _renew(self) -> None:
+        try:
+            self._lease = await self._log.renew(self._leased, seconds=self._how.lease_seconds)
+        except (UnknownStream, WriterFenced) as refused:
+            await self._append_again(refused, [], status=None)
 
     def _numbered(self, taken: Sequence[Applied]) -> list[Record]:
         """As records, each with its event's number; one that no event has, as the fold believed, has an empty record.
