@@ -24,8 +24,10 @@ local function id(number)
 end
 
 -- All keys of a stream go together, so that none is ever there without the others.
+local moved_to -- when the stream goes, where this step moved that
 local function keep_until(expires)
-  call('HSET', head, 'expires', whole(expires))
+  moved_to = whole(expires)
+  call('HSET', head, 'expires', moved_to)
   for place = 1, 4 do
     if expires == 0 then
       call('PERSIST', KEYS[place])
@@ -112,7 +114,7 @@ local function append(_, epoch, open, kept, status, first, sizes)
   if is_end then
     tell('')
   end
-  return { 'done', whole(next_number), call('HGET', head, 'expires') }
+  return { 'done', whole(next_number), moved_to or there[5] }
 end
 
 -- What is done most is looked for first: the other steps, which are made anew for each call, are not made for it.
