@@ -32,8 +32,8 @@ class Recorded:
 
 FULL_RECORDED = Recorded()
 QUICK_RECORDED = Recorded(seconds=2.0, rounds=1)
-BEHIND, BEFORE = "recorded, at most 50 events behind", "recorded, before it is read"
-VARIANTS = {BARE: None, BEHIND: 50, BEFORE: 0}  # how far the log may be behind; None for no log
+BEHIND, BEFORE = "recorded, at most 250 events behind", "recorded, before it is read"
+VARIANTS = {BARE: None, BEHIND: 250, BEFORE: 0}  # how far the log may be behind; None for no log
 
 
 def measure_recorded(plan: Recorded) -> Iterator[Row]:

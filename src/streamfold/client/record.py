@@ -28,8 +28,8 @@ def record(
 
     What the log has of it is known once it is entered, and it is followed on from there.
     tenant: whose stream it is. owner: who writes it; None for this process alone. max_behind: how many events the
-    reader may be given before they are in the log. lease_seconds: how long another process waits for a writer that
-    died. retain_seconds: how long the stream is kept once it is finished; None for ever.
+    reader may be given before they are in the log, for a third of lease_seconds at most. lease_seconds: how long
+    another process waits for a writer that died. retain_seconds: how long the stream is kept once it is finished; None for ever.
     Raises: InvalidArgument; UsageError for a response that was entered; inside `async with`, LeaseHeld where another
     process records it, and any LogError that an event met on its way into the log: the next read tries again.
     """

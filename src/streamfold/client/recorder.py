@@ -47,8 +47,8 @@ class Recording:
     """How a response is recorded.
 
     tenant: whose stream it is. owner: who writes it; None for this process alone. max_behind: how many events the
-    reader may be given before they are in the log. lease_seconds: how long another process waits for a writer that
-    died. retain_seconds: how long the stream is kept once it is finished; None for ever.
+    reader may be given before they are in the log, for a third of lease_seconds at most. lease_seconds: how long another
+    process waits for a writer that died. retain_seconds: how long the stream is kept once it is finished; None for ever.
     """
 
     tenant: str = ""
@@ -193,7 +193,7 @@ class Recorder:
         return ()
 
     async def keep(self) -> None:
-        """Renew the lease for as long as this is recorded, and write what was not written for a second."""
+        """Renew the lease for as long as this is recorded, and write what no later event has written."""
         await self._is_leased.wait()
         beat = self._beat
         while not self.is_closed:
@@ -202,7 +202,7 @@ class Recorder:
                 async with self._turn:
                     if not self.is_closed:
                         await self._append(status=None)
-                        if self._leased.expires_at - self._clock() < 2 / 3 * self._how.lease_seconds:
+                        if self._leased.expires_at - self._clock() < self._how.lease_seconds / 2:
                             await self._renew()
             except LogError as error:
                 self._failure = error
@@ -224,8 +224,7 @@ class Recorder:
 
     @property
     def _beat(self) -> float:
-        third = self._how.lease_seconds / 3
-        return min(third, 1.0) if self._how.max_behind else third
+        return self._how.lease_seconds / 3
 
     # Writing
 
