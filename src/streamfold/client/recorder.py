@@ -176,7 +176,8 @@ class Recorder:
         if not self.is_closed:
             if response_id is None and outcome is None:
                 return self._wait_for_id()
-            if outcome is not None or len(self._unwritten) > self._how.max_behind:
+            is_new = self._lease is None and len(self._unwritten) > 0  # the first events make the stream, and lease it
+            if outcome is not None or is_new or len(self._unwritten) > self._how.max_behind:
                 async with self._turn:
                     await self._write(response_id, outcome)
         given = take_all(self._held)

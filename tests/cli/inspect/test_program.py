@@ -4,7 +4,6 @@ On asyncio alone: textual runs on no other event loop.
 """
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -424,9 +423,11 @@ async def test_keys_that_come_fast_are_not_each_waited_for() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (160, 50), (40, 10)])
 async def test_it_fits_a_terminal_of_any_size(log: EventLog, size: tuple[int, int]) -> None:
     async with program(log, size=size) as (app, pilot):
-        strips: Callable[[], list[str]] = lambda: [  # noqa: E731
-            strip.text for strip in app.query_one(EventList).render_lines(app.query_one(EventList).size.region)
-        ]
+
+        def strips() -> list[str]:
+            rows = app.query_one(EventList)
+            return [strip.text for strip in rows.render_lines(rows.size.region)]
+
         assert all(len(text) <= size[0] for text in strips())
         await pilot.resize_terminal(100, 30)
         await until(pilot, lambda: "the end: completed" in "".join(strips()))
