@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from streamfold.log import StreamKey, tail
 from streamfold.log.valkey import ValkeyLog
 from streamfold.log.valkey.name import names_of
+from streamfold.log.valkey.script import record_of
 
 Heard = Callable[[bytes], None]
 Follow = Callable[[StreamKey, Heard, asyncio.Event], Awaitable[None]]
@@ -45,9 +46,10 @@ async def main(url: str, kind: str, streams: int) -> None:
                 while True:
                     for _, entries in await client.xread({name: last}, block=2000) or ():
                         last = entries[-1][0]
-                        for _, fields in entries:
-                            heard(fields[b"d"])
-                            if fields[b"n"] == b"end":
+                        for identity, fields in entries:
+                            record = record_of(key, int(identity.partition(b"-")[0]), fields[b"d"])
+                            heard(record.data)
+                            if record.name == "end":
                                 return
 
         follow: Follow = {"ours": ours, "xread": xread}[kind]

@@ -3,7 +3,7 @@
 from benchmarks.valkey import GROUPED, OURS, RAW, SINGLY, XREAD, Serving, measure_valkey
 from tests.log.valkeys import find_server
 
-TINY = Serving(writers=4, appends=3, records=300, streams=3, per_second=(20, 30), seconds=0.2, rounds=1)
+TINY = Serving(writers=4, appends=3, records=300, streams=3, busy=1, seconds=0.2, rounds=1)
 
 
 def test_what_is_measured_of_the_log_on_valkey() -> None:

@@ -30,6 +30,7 @@ from streamfold.log.valkey.catalogue import Catalogue
 from streamfold.log.valkey.name import names_of
 from streamfold.log.valkey.script import (
     Answer,
+    entry_of,
     milliseconds,
     parts_of,
     record_of,
@@ -59,7 +60,7 @@ class ValkeyLog(EventLog):
 
     url: valkey://[user:password@]host[:port]/db, with ?level=replica or disk, and &cluster=true for a cluster.
     patience_seconds: how long an unreachable server is tried again. open_seconds, kept_seconds: for how long a stream
-    stays after its last write, while it is open and once it is finished, if `retain` says nothing else.
+    stays after its writer's lease has ended, while it is open, and once it is finished, if `retain` says nothing else.
     Raises: InvalidArgument for a URL or a time that is none; LogUnusable, when entered, for a server that is none.
     """
 
@@ -79,7 +80,7 @@ class ValkeyLog(EventLog):
         self._address = Address.parse(url)
         self.durability: Durability = durability_of(self._address.level)
         self._patience_seconds = patience_seconds
-        self._lives = (milliseconds(open_seconds), milliseconds(kept_seconds))
+        self._open_life, self._kept_life = milliseconds(open_seconds), milliseconds(kept_seconds)
         self._servers: Servers | None = None
         self._listener: Listener | None = None
         self._is_closed = False
@@ -108,7 +109,7 @@ class ValkeyLog(EventLog):
         require_beginning(first_number)
         require_small("first_number", first_number)
         await self._catalogue().enlist(key)
-        answer = await self._write(key, "acquire", owner, int(seconds * 1000), first_number, *self._lives)
+        answer = await self._write(key, "acquire", owner, int(seconds * 1000), first_number, self._open_life)
         _, epoch, next_number, ends, is_new, expires = answer
         if is_new:
             await self._catalogue().enlist(key)
@@ -117,7 +118,8 @@ class ValkeyLog(EventLog):
 
     async def renew(self, lease: Lease, *, seconds: float) -> Lease:
         """See EventLog."""
-        answer = await self._write(lease.key, "renew", lease.epoch, int(seconds * 1000), epoch=lease.epoch)
+        life = int(seconds * 1000)
+        answer = await self._write(lease.key, "renew", lease.epoch, life, self._open_life, epoch=lease.epoch)
         return Lease(lease.key, lease.owner, lease.epoch, int(answer[1]), int(answer[2]) / 1000)
 
     async def release(self, lease: Lease) -> None:
@@ -137,18 +139,22 @@ class ValkeyLog(EventLog):
             answer = await self._append(lease, records, status)
             if answer[0] != b"differs":
                 break
-            records = _still_new(records, int(answer[1]), answer[2])
-        if status is not None and self._lives[1] < self._lives[0]:
+            records = _still_new(lease.key, records, int(answer[1]), answer[2])
+        if status is not None:
             await self._catalogue().schedule(lease.key, int(answer[2]))
         return int(answer[1])
 
     async def _append(self, lease: Lease, records: Sequence[Record], status: str | None) -> Answer:
         first = records[0].sequence_number if records else 0
-        said = "" if status is None else f"={status}"
-        epoch, parts = lease.epoch, parts_of(records)
-        return await self._write(
-            lease.key, "append", epoch, *self._lives, said, first, *parts, epoch=epoch, number=first
-        )
+        keys = names_of(lease.key).keys
+        sizes, *kept = parts_of(records)
+        if status is None:
+            command = step(keys[:3], "append", lease.epoch, first, sizes, *kept)  # which needs the first keys alone
+        else:
+            command = step(keys, "finish", lease.epoch, first, sizes, self._kept_life, status, *kept)
+        answer = await self._open().write(keys[0], command)
+        refuse(answer, lease.key, epoch=lease.epoch, number=first)
+        return answer
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
         """See EventLog."""
@@ -163,7 +169,7 @@ class ValkeyLog(EventLog):
         while len(records) < limit:
             asked = min(READ_AT_ONCE, limit - len(records))
             entries = await servers.read(kept, ("XRANGE", kept, begin, "+", "COUNT", asked))
-            records += [record_of(key, entry) for entry in entries]
+            records += [entry_of(key, entry) for entry in entries]
             if len(entries) < asked:
                 break
             begin = f"{records[-1].sequence_number + 1}-0"
@@ -282,15 +288,17 @@ class ValkeyLog(EventLog):
         return answer
 
 
-def _still_new(records: Sequence[Record], next_number: int, stored: Sequence[Answer]) -> Sequence[Record]:
+def _still_new(
+    key: StreamKey, records: Sequence[Record], next_number: int, stored: Sequence[Answer]
+) -> Sequence[Record]:
     """The records that are not there yet, where those that are say the same in other bytes.
 
-    stored: the number and the data of each that has others there.
-    Raises: LogConflict.
+    stored: the number of each that has others there, and what is kept of it.
+    Raises: LogConflict; LogUnusable for one that is not as it was written.
     """
     first = records[0].sequence_number
-    for number, data in zip(map(int, stored[::2]), stored[1::2], strict=True):
-        if data is None or not says_the_same(data, records[number - first].data):
+    for number, kept in zip(map(int, stored[::2]), stored[1::2], strict=True):
+        if kept is None or not says_the_same(record_of(key, number, kept).data, records[number - first].data):
             raise LogConflict(number)
     return records[next_number - first :]
 

@@ -26,7 +26,7 @@ EXPIRING = "sf:expiring"  # all streams that may be dropped one day, by when
 
 @frozen
 class Names:
-    """A stream's keys. tag: by which an index knows it. keys: records, head, checkpoints, notes, and its channel."""
+    """A stream's keys. tag: by which an index knows it. keys: records, head, channel, checkpoints, notes."""
 
     tag: str
     keys: tuple[str, str, str, str, str]
@@ -44,12 +44,12 @@ class Names:
     @property
     def notes(self) -> str:
         """The list of its notes."""
-        return self.keys[3]
+        return self.keys[4]
 
     @property
     def channel(self) -> str:
         """Where its changes are told."""
-        return self.keys[4]
+        return self.keys[2]
 
 
 @lru_cache(maxsize=10_000)
@@ -59,8 +59,8 @@ def names_of(key: StreamKey) -> Names:
     Raises: InvalidArgument.
     """
     tag = f"{_escaped(key.tenant)}/{_escaped(key.response_id)}"
-    records, head, checkpoints, notes, channel = (f"sf:{{{tag}}}:{part}" for part in "smkoc")
-    return Names(tag, (records, head, checkpoints, notes, channel))
+    records, head, channel, checkpoints, notes = (f"sf:{{{tag}}}:{part}" for part in "smcko")
+    return Names(tag, (records, head, channel, checkpoints, notes))
 
 
 def key_of(tag: str) -> StreamKey:

@@ -1,6 +1,7 @@
 -- What each method of a ValkeyLog does to a stream, in one atomic step.
 --
--- KEYS     a stream's records, head, checkpoints, notes and channel; or, for the last two steps, one index alone
+-- KEYS     a stream's records, head, channel, checkpoints and notes, the last two not for every append; or, for the last
+--          two steps, one index alone
 -- ARGV     the name of the step, then what it is given
 -- Answer   a list: one word that says how it went, then what belongs to it
 -- Units    sequence numbers; milliseconds since 1970 by the server's clock; 0 where it stands for never
@@ -10,139 +11,134 @@
 
 local GRACE = 86400000 -- for how long the server itself keeps what may be dropped
 
-local records, head, checkpoints, notes, channel = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local call = redis.call
-local time = call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local records, head, channel, checkpoints, notes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local call, format = redis.call, string.format
+local WHOLE, ID = '%.0f', '%.0f-1'
 
-local function whole(number)
-  return string.format('%.0f', number)
-end
-
-local function id(number)
-  return string.format('%.0f-1', number)
+local function now()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 -- All keys of a stream go together, so that none is ever there without the others.
-local moved_to -- when the stream goes, where this step moved that
 local function keep_until(expires)
-  moved_to = whole(expires)
-  call('HSET', head, 'expires', moved_to)
-  for place = 1, 4 do
+  call('HSET', head, 'expires', format(WHOLE, expires))
+  for _, key in ipairs({ records, head, checkpoints, notes }) do
     if expires == 0 then
-      call('PERSIST', KEYS[place])
+      call('PERSIST', key)
     else
-      call('PEXPIREAT', KEYS[place], whole(expires + GRACE))
+      call('PEXPIREAT', key, format(WHOLE, expires + GRACE))
     end
   end
 end
 
--- Of a stream that nobody retained. Moved only where that changes much, and where a key was made just now.
-local function keep_for(milliseconds, expires, is_retained, has_new_key)
-  if is_retained then
-    if has_new_key then
-      keep_until(expires)
-    end
-  elseif has_new_key or math.abs(now + milliseconds - expires) > milliseconds / 8 then
-    keep_until(now + milliseconds)
+-- What is done most comes first, and is no function: all that is below is made anew for each call that reaches it.
+-- An append that finishes the stream is given two things more. Behind are the records, and before them their sizes, for
+-- whoever reads the message; '' where they are too large for one.
+if ARGV[1] == 'append' or ARGV[1] == 'finish' then
+  local epoch, first, sizes, kept, status, BEGIN = ARGV[2], tonumber(ARGV[3]), ARGV[4], nil, nil, 5
+  if ARGV[1] == 'finish' then
+    kept, status, BEGIN = ARGV[5], ARGV[6], 7
   end
-end
-
-local function tell(said)
-  call('SPUBLISH', channel, said)
-end
-
--- The records begin at this place of ARGV: the name, the data and the checksum of each.
-local BEGIN = 8
-
--- Those that are there and hold other bytes: for each its number, and what is stored.
-local function differing(first, known)
-  local stored, found = {}, {}
-  for _, entry in ipairs(call('XRANGE', records, id(first), id(first + known - 1))) do
-    stored[entry[1]] = entry[2][4]
-  end
-  for place = 0, known - 1 do
-    local data = stored[id(first + place)]
-    if data ~= ARGV[BEGIN + 3 * place + 1] then
-      found[#found + 1] = whole(first + place)
-      found[#found + 1] = data or false
-    end
-  end
-  return found
-end
-
--- sizes: of the records' parts, for whoever reads the message; '' where they are too large for one.
-local function append(_, epoch, open, kept, status, first, sizes)
-  local there = call('HMGET', head, 'epoch', 'next', 'status', 'first', 'expires', 'retained')
+  local there = call('HMGET', head, 'epoch', 'next', 'status', 'first')
   if not there[1] then
     return { 'unknown' }
   elseif there[1] ~= epoch then
     return { 'fenced', there[1] }
   end
-  first = tonumber(first)
-  local next_number, count, known = tonumber(there[2]), (#ARGV - BEGIN + 1) / 3, 0
+  local next_number, count = tonumber(there[2]), #ARGV - BEGIN + 1
+  local known = 0 -- of the records, how many are there already
   if count > 0 then
     if first > next_number then
       return { 'gap', there[2] }
     end
     known = math.min(first + count, next_number) - first
-    local others = known > 0 and differing(first, known) or {}
-    if #others > 0 then
-      return { 'differs', there[2], others }
-    elseif known < count and there[3] then
+    if known > 0 then
+      local stored, differing = {}, {}
+      for _, entry in ipairs(call('XRANGE', records, format(ID, first), format(ID, first + known - 1))) do
+        stored[entry[1]] = entry[2][2]
+      end
+      for place = 0, known - 1 do
+        local record = stored[format(ID, first + place)]
+        if record ~= ARGV[BEGIN + place] then
+          differing[#differing + 1] = format(WHOLE, first + place)
+          differing[#differing + 1] = record or false
+        end
+      end
+      if #differing > 0 then
+        return { 'differs', there[2], differing }
+      end
+    end
+    if known < count and there[3] then
       return { 'closed', there[2] }
     end
   end
   for place = known, count - 1 do
-    local at = BEGIN + 3 * place
-    call('XADD', records, id(first + place), 'n', ARGV[at], 'd', ARGV[at + 1], 'c', ARGV[at + 2])
+    call('XADD', records, format(ID, first + place), 'd', ARGV[BEGIN + place])
   end
-  local is_first = known < count and there[2] == there[4]
-  next_number = next_number + count - known
+  next_number = format(WHOLE, next_number + count - known)
   -- Also where it is the same as before: a WAIT that follows waits for the last write of its connection.
-  call('HSET', head, 'next', whole(next_number))
-  local is_end = status ~= '' and not there[3]
-  if is_end then
-    call('HSET', head, 'status', string.sub(status, 2))
+  call('HSET', head, 'next', next_number)
+  local is_new = known < count
+  if is_new and there[2] == there[4] then -- the first records, which are a new key
+    keep_until(tonumber(call('HGET', head, 'expires')))
   end
-  local is_closed = is_end or there[3]
-  keep_for(tonumber(is_closed and kept or open), tonumber(there[5]), there[6], is_first)
-  if known < count then
+  local done, is_end = { 'done', next_number }, status and not there[3]
+  if is_end then
+    call('HSET', head, 'status', status)
+    if call('HEXISTS', head, 'retained') == 0 then
+      keep_until(now() + kept)
+    end
+  end
+  if status then
+    done[3] = call('HGET', head, 'expires')
+  end
+  if is_new then
     local is_whole = known == 0 and sizes ~= ''
-    tell(is_whole and whole(first) .. ' ' .. sizes .. '\n' .. table.concat(ARGV, '', BEGIN) or '')
+    call('SPUBLISH', channel, is_whole and ARGV[3] .. ' ' .. sizes .. '\n' .. table.concat(ARGV, '', BEGIN) or '')
   end
   if is_end then
-    tell('')
+    call('SPUBLISH', channel, '')
   end
-  return { 'done', whole(next_number), moved_to or there[5] }
+  return done
 end
 
--- What is done most is looked for first: the other steps, which are made anew for each call, are not made for it.
-if ARGV[1] == 'append' then
-  return append(unpack(ARGV, 1, BEGIN - 1))
+local function whole(number)
+  return format(WHOLE, number)
+end
+
+local function tell()
+  call('SPUBLISH', channel, '')
 end
 
 local function drop()
   call('DEL', records, head, checkpoints, notes)
-  tell('')
+  tell()
 end
 
 local step = {}
 
-function step.acquire(_, owner, lease, first, open, kept)
-  local there = call('HMGET', head, 'epoch', 'owner', 'lease', 'next', 'expires', 'retained', 'status')
+-- Of a stream that nobody finished or retained: it stays for so long after its writer's lease has ended.
+local function keep_while_open(is_settled, ends, open)
+  if not is_settled then
+    keep_until(ends + open)
+  end
+end
+
+function step.acquire(_, owner, lease, first, open)
+  local time = now()
+  local there = call('HMGET', head, 'epoch', 'owner', 'lease', 'next', 'status', 'retained')
   local is_new = not there[1]
   if is_new then
     call('DEL', records, checkpoints, notes)
-    call('HSET', head, 'first', first, 'next', first, 'created', whole(now))
-  elseif there[2] ~= '' and there[2] ~= owner and tonumber(there[3]) > now then
-    return { 'held', there[2], whole(there[3] - now) }
+    call('HSET', head, 'first', first, 'next', first, 'created', whole(time))
+  elseif there[2] ~= '' and there[2] ~= owner and tonumber(there[3]) > time then
+    return { 'held', there[2], whole(there[3] - time) }
   end
-  local epoch = whole(math.max((there[1] or 0) + 1, now))
-  local ends = whole(now + lease)
-  call('HSET', head, 'epoch', epoch, 'owner', owner, 'lease', ends)
-  keep_for(tonumber(there[7] and kept or open), tonumber(there[5] or 0), there[6], is_new)
-  return { 'done', epoch, there[4] or first, ends, is_new and 1 or 0, call('HGET', head, 'expires') }
+  local epoch, ends = whole(math.max((there[1] or 0) + 1, time)), time + lease
+  call('HSET', head, 'epoch', epoch, 'owner', owner, 'lease', whole(ends))
+  keep_while_open(there[5] or there[6], ends, open)
+  return { 'done', epoch, there[4] or first, whole(ends), is_new and 1 or 0, call('HGET', head, 'expires') }
 end
 
 -- What a writer's steps begin with: nothing, where it may go on; else why it may not.
@@ -155,14 +151,16 @@ local function refusal(epoch)
   end
 end
 
-function step.renew(_, epoch, lease)
+function step.renew(_, epoch, lease, open)
   local refused = refusal(epoch)
   if refused then
     return refused
   end
-  local ends = whole(now + lease)
-  call('HSET', head, 'lease', ends)
-  return { 'done', call('HGET', head, 'next'), ends }
+  local there = call('HMGET', head, 'next', 'status', 'retained')
+  local ends = now() + lease
+  call('HSET', head, 'lease', whole(ends))
+  keep_while_open(there[2] or there[3], ends, open)
+  return { 'done', there[1], whole(ends) }
 end
 
 function step.release(_, epoch)
@@ -177,7 +175,7 @@ function step.cancel()
     return { 'unknown' }
   end
   call('HSET', head, 'cancel', '1')
-  tell('')
+  tell()
   return { 'done' }
 end
 
@@ -215,7 +213,7 @@ function step.note(_, epoch, note)
   if call('LINDEX', notes, -1) ~= note then
     call('RPUSH', notes, note)
     keep_until(tonumber(call('HGET', head, 'expires')))
-    tell('')
+    tell()
   end
   return { 'done' }
 end
@@ -240,7 +238,7 @@ function step.expire()
   local expires = tonumber(call('HGET', head, 'expires') or -1)
   if expires < 0 then
     return { 'gone' }
-  elseif expires == 0 or expires > now then
+  elseif expires == 0 or expires > now() then
     return { 'kept', whole(expires) }
   end
   drop()
@@ -252,7 +250,7 @@ end
 local index = KEYS[1]
 
 function step.due(_, limit)
-  return { 'done', call('ZRANGE', index, '-inf', whole(now), 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES') }
+  return { 'done', call('ZRANGE', index, '-inf', whole(now()), 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES') }
 end
 
 -- To another time; without one, out of the index.

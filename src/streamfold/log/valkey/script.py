@@ -10,7 +10,7 @@ Source  docs/reference/log.md; decision 0014; script.lua
 from collections.abc import Sequence
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 from zlib import crc32
 
 from streamfold.errors import InvalidArgument, LeaseHeld, LogClosed, LogGap, LogUnusable, UnknownStream, WriterFenced
@@ -21,6 +21,7 @@ __all__ = [
     "SOURCE",
     "Answer",
     "Command",
+    "entry_of",
     "milliseconds",
     "parts_of",
     "record_of",
@@ -93,62 +94,59 @@ def refuse(answer: Answer, key: StreamKey, *, epoch: int = 0, number: int = 0) -
 # Records
 
 
-def _crc(name: bytes, data: bytes) -> int:
-    return crc32(data, crc32(name))
-
-
 def parts_of(records: Sequence[Record]) -> list[bytes]:
-    """Records as the script takes them: the sizes of all parts, then of each record its name, data and checksum.
-
-    The sizes are empty where a message has no room for the records.
-    """
-    parts = [b""]
-    for record in records:
-        name, data = record.name.encode(), record.data
-        parts += (name, data, b"%d" % _crc(name, data))
+    """Records as the script takes them: the sizes of all, empty where a message has no room for them, then each."""
+    parts = [b"", *map(_kept_of, records)]
     if sum(map(len, parts)) <= MOST_TOLD_BYTES:
         parts[0] = b" ".join([b"%d" % len(part) for part in parts[1:]])
     return parts
 
 
-def record_of(key: StreamKey, entry: Answer) -> Record:
-    """A record as the server keeps it.
+def _kept_of(record: Record) -> bytes:
+    """A record as the server keeps it: the checksum of what follows; how many bytes its name has, the name, the data."""
+    name = record.name.encode()
+    body = b"%d\n%b%b" % (len(name), name, record.data)
+    return b"%d %b" % (crc32(body), body)
 
-    Raises: LogUnusable for one that is not as it was written.
+
+def record_of(key: StreamKey, number: int, kept: bytes) -> Record:
+    """What is kept of a record, as a record.
+
+    Raises: LogUnusable where it is not as it was written.
     """
     try:
-        (identity, (_, name, _, data, _, crc)) = entry
-        number = int(identity.partition(b"-")[0])
-        is_whole = _crc(name, data) == int(crc)
-    except (TypeError, ValueError):
-        _damaged(key, f"the entry {entry[0].decode(errors='replace')}")
-    if not is_whole:
-        _damaged(key, f"record {number}")
-    return Record(number, name.decode(), data)
+        crc, _, body = kept.partition(b" ")
+        if crc32(body) == int(crc):
+            size, _, text = body.partition(b"\n")
+            name_bytes = int(size)
+            return Record(number, text[:name_bytes].decode(), text[name_bytes:])
+    except ValueError:
+        pass  # told below
+    raise LogUnusable(key.response_id, f"record {number} is damaged; restore it from a copy")
 
 
-def _damaged(key: StreamKey, what: str) -> NoReturn:
-    raise LogUnusable(key.response_id, f"{what} is damaged; restore it from a copy")
+def entry_of(key: StreamKey, entry: Answer) -> Record:
+    """A record as `XRANGE` gives it.
+
+    Raises: LogUnusable where it is not as it was written.
+    """
+    match entry:
+        case [bytes() as identity, [_, bytes() as kept]]:
+            return record_of(key, int(identity.partition(b"-")[0]), kept)
+        case _:
+            raise LogUnusable(key.response_id, f"an entry of it is damaged: {entry!r:.80}; restore it from a copy")
 
 
-def told_records(said: bytes) -> list[Record]:
+def told_records(key: StreamKey, said: bytes) -> list[Record]:
     """The records that a message holds; none where it only says that something changed, or is not ours."""
     head, _, rest = said.partition(b"\n")
+    records: list[Record] = []
     try:
         number, *sizes = map(int, head.split())
-        return _told(number, sizes, rest)
-    except ValueError:
+        at = 0
+        for size in sizes:
+            records.append(record_of(key, number, rest[at : at + size]))
+            at, number = at + size, number + 1
+    except (ValueError, LogUnusable):  # the log itself says what is damaged
         return []
-
-
-def _told(number: int, sizes: Sequence[int], rest: bytes) -> list[Record]:
-    records: list[Record] = []
-    at = 0
-    for name_bytes, data_bytes, crc_bytes in zip(sizes[::3], sizes[1::3], sizes[2::3], strict=True):
-        data_at, crc_at = at + name_bytes, at + name_bytes + data_bytes
-        name, data, crc = rest[at:data_at], rest[data_at:crc_at], rest[crc_at : crc_at + crc_bytes]
-        if _crc(name, data) != int(crc):
-            return []  # the log itself says what is damaged
-        records.append(Record(number, name.decode(), data))
-        at, number = crc_at + crc_bytes, number + 1
     return records

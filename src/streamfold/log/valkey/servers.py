@@ -142,14 +142,14 @@ class Servers:
 
         Raises: LogUnusable.
         """
-        return (await self._ask(key, command, lambda server: server.reads)).answer
+        return (await self._ask(key, command, is_write=False)).answer
 
     async def write(self, key: str, command: Command) -> Answer:
         """What a server answers to a command that writes, and may be sent twice.
 
         Raises: LogUnusable, also where it was not kept as the address asks for.
         """
-        answered = await self._ask(key, command, lambda server: server.writes)
+        answered = await self._ask(key, command, is_write=True)
         if not _is_refused(answered.answer) and not _is_kept(self.address.level, answered.kept):
             raise LogUnusable(
                 str(self.address),
@@ -157,18 +157,19 @@ class Servers:
             )
         return answered.answer
 
-    async def _ask(self, key: str, command: Command, group_of: Callable[[Server], Group]) -> Answered:
+    async def _ask(self, key: str, command: Command, *, is_write: bool) -> Answered:
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._patience_seconds
         tries = 0
         server, is_asking = self.having(key), False
         while True:
-            answered = await group_of(server).do(command, is_asking=is_asking)
+            group = server.writes if is_write else server.reads
+            answered = await group.do(command, is_asking=is_asking)
             error = answered.answer
             if not isinstance(error, Exception):
                 return answered
             if not is_passing(error) or clock() > deadline:
-                raise explain(self.address, error, is_write=group_of(server) is server.writes) from error
+                raise explain(self.address, error, is_write=is_write) from error
             if isinstance(error, NoScriptError):
                 command = with_source(command)
                 continue

@@ -150,7 +150,7 @@ class _Ear:
             case [b"smessage", name, payload]:
                 channel = self.channels.get(name.decode())
                 if channel is not None:
-                    self._listener.hear(channel, told_records(payload))
+                    self._listener.hear(channel, told_records(channel.key, payload))
             case [b"ssubscribe", name, _]:
                 channel = self.channels.get(name.decode())
                 if channel is not None:
