@@ -6,15 +6,17 @@ Units   microseconds of CPU an event
 Source  docs/reference/benchmarks.md
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from attrs import frozen
 
+from benchmarks.apart import run_apart
 from benchmarks.crowd import Busy, follow_busily
-from benchmarks.following import in_turns
 from benchmarks.load import serving
 from streamfold.bench import Goal, Row, Spread
+from streamfold.client.recorder import LEASE_SECONDS
 
 __all__ = ["FULL_RECORDED", "QUICK_RECORDED", "Recorded", "measure_recorded"]
 
@@ -23,11 +25,14 @@ BARE = "the same, not recorded"
 
 @frozen
 class Recorded:
-    """How much is measured. streams: followed at once, 50 events a second each. rounds, seconds: of each variant."""
+    """How much is measured. streams: followed at once, 50 events a second each. rounds, seconds: of each variant.
+
+    seconds: two commits of a writer that may be behind, so that each round has as many.
+    """
 
     streams: tuple[int, ...] = (1, 20)
-    seconds: float = 6.0
-    rounds: int = 7
+    seconds: float = 2 * LEASE_SECONDS / 3
+    rounds: int = 15
 
 
 FULL_RECORDED = Recorded()
@@ -47,7 +52,7 @@ def recorded(plan: Recorded, url: str, streams: int) -> Iterator[Row]:
     """So many streams at once: each variant against no log."""
     run = partial(follow_busily, "httpx2", url, name="resp_often", streams=streams, seconds=plan.seconds)
     runs = {name: partial(run, max_behind=most) for name, most in VARIANTS.items()}
-    found = in_turns(runs, rounds=plan.rounds)
+    found = side_by_side(runs, rounds=plan.rounds)
     bare = found[BARE]
     for name in (BEHIND, BEFORE):
         ratios = [one.seconds_an_event / other.seconds_an_event for one, other in zip(found[name], bare, strict=True)]
@@ -62,6 +67,17 @@ def recorded(plan: Recorded, url: str, streams: int) -> Iterator[Row]:
             ratio=Spread.of(ratios),
             goal=Goal("≤", 1.05) if name is BEHIND and streams == 1 else None,
         )
+
+
+def side_by_side(runs: Mapping[str, Callable[[], Busy]], *, rounds: int) -> dict[str, list[Busy]]:
+    """Each run so often, each time in a fresh process, all at the same time: what else the machine does meets all."""
+    found: dict[str, list[Busy]] = {name: [] for name in runs}
+    with ThreadPoolExecutor(len(runs)) as threads:
+        for number in range(rounds):
+            names = list(runs) if number % 2 == 0 else list(reversed(runs))
+            for name, busy in zip(names, threads.map(run_apart, [runs[name] for name in names]), strict=True):
+                found[name].append(busy)
+    return found
 
 
 def microseconds(found: list[Busy]) -> Spread:

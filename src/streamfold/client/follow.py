@@ -134,9 +134,7 @@ class FollowedResponse(Readable):
         finally:
             self._session.receive_leave(now=self._clock())
             try:
-                if self._recorder is not None and not isinstance(
-                    error, LogError
-                ):  # else it is known, and the end with it
+                if self._recorder is not None and not isinstance(error, LogError):  # else it is known already
                     with anyio.move_on_after(RECORD_ON_EXIT_SECONDS, shield=True):
                         await self._recorder.give(response_id=self.id, outcome=self._session.outcome)
             finally:
@@ -186,10 +184,14 @@ class FollowedResponse(Readable):
         recorder = self._recorder
         if recorder is None:
             return await self._take_in()
+        session = self._session
         # What a read that was cancelled left behind comes first.
-        if self._session.outcome is None and not (recorder.is_holding and self.id is not None):
-            recorder.hold(await self._take_in())
-        return await recorder.give(response_id=self.id, outcome=self._session.outcome)
+        if session.outcome is None and not (recorder.is_holding and session.response_id is not None):
+            applied = await self._take_in()
+            if session.outcome is None and recorder.pass_on(applied):
+                return applied
+            recorder.hold(applied)
+        return await recorder.give(response_id=session.response_id, outcome=session.outcome)
 
     async def _take_in(self) -> Sequence[Applied]:
         session, connection = self._begun or self._session, self._connection

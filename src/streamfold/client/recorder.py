@@ -154,6 +154,16 @@ class Recorder:
 
     # While it is followed
 
+    def pass_on(self, applied: Sequence[Applied]) -> bool:
+        """Whether these may be given at once, to be written later, since the log may be so far behind; else hold them."""
+        is_free = self._lease is not None and self._failure is None and self._floor is None and not self._held
+        if not is_free or len(self._unwritten) + len(applied) > self._how.max_behind:
+            return False
+        if applied:
+            self._unwritten.extend(applied)
+            self._last = applied[-1].state
+        return True
+
     def hold(self, applied: Sequence[Applied]) -> None:
         """These were applied: they are given once they are in the log."""
         if applied:
@@ -184,6 +194,8 @@ class Recorder:
         if self._floor is not None:
             floor = self._floor
             given = tuple(each for each in given if (each.state.cursor or 0) > floor)
+            if given:
+                self._floor = None
         return given
 
     def _wait_for_id(self) -> Sequence[Applied]:
