@@ -188,7 +188,7 @@ class FollowedResponse(Readable):
         # What a read that was cancelled left behind comes first.
         if session.outcome is None and not (recorder.is_holding and session.response_id is not None):
             applied = await self._take_in()
-            if session.outcome is None and recorder.pass_on(applied):
+            if self._session.outcome is None and recorder.pass_on(applied):
                 return applied
             recorder.hold(applied)
         return await recorder.give(response_id=session.response_id, outcome=session.outcome)
