@@ -272,6 +272,24 @@ def test_a_log_that_is_whole(filled: Log) -> None:
     assert filled("verify", "--json").document == {"whole": 2, "damaged": []}
 
 
+def test_of_a_log_that_was_cut_short_it_is_said_what_is_whole(filled: Log, tmp_path: Path) -> None:
+    for number in range(40):
+        filled("import", "-", "--id", f"resp_{number + 2}", stdin=BODY)
+    with filled.path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.truncate(size - 4_096)
+    ran = filled("verify")
+    *bad, of_the_file, summary = ran.out.decode().splitlines()
+    whole = 41 - len(bad)
+    assert (ran.code, ran.err, summary) == (1, "", f"{whole} whole, {len(bad) + 1} not")
+    assert of_the_file.startswith(f"the log: the file is cut short: it has {size - 4_096:,} of {size:,} bytes")
+    assert 0 < whole < 41
+    damaged = {line.partition(":")[0] for line in bad}
+    for name in ("resp_1", "resp_2", *damaged):
+        assert filled("export", name, str(tmp_path / f"{name}.sse")).code == (name in damaged)
+    assert (tmp_path / "resp_2.sse").stat().st_size > 0
+
+
 def test_a_log_that_is_damaged(filled: Log) -> None:
     filled("import", "-", "--id", "resp_2", "--tenant", "two", stdin=b"".join(said("other")))
     damage(filled.path)

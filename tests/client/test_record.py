@@ -525,6 +525,32 @@ async def test_repairs_are_noted_where_they_were_made() -> None:
     ]
 
 
+class ReleasesAtTheThird(MemoryLog):
+    """Fails to release a stream, so often."""
+
+    failures = 2
+
+    async def release(self, lease: Lease) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise LogUnusable("the log", "it is out of luck")
+        await super().release(lease)
+
+
+async def test_the_outcome_is_noted_once_however_often_finishing_is_tried() -> None:
+    log = ReleasesAtTheThird()
+    response, _ = recorded(log, stream(*WHOLE))
+    async with response:
+        for _ in range(2):
+            with pytest.raises(LogUnusable):
+                await response.outcome()
+        await response.outcome()
+    assert await kinds(log) == ["outcome"]
+    info = await log.info(KEY)
+    assert info is not None
+    assert (info.status, info.owner) == ("completed", "")
+
+
 async def test_a_finished_stream_is_retained_for_as_long_as_was_asked() -> None:
     log = MemoryLog(clock=lambda: 1_000_000.0)
     response, _ = recorded(log, stream(*WHOLE), retain_seconds=3600)

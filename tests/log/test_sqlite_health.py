@@ -1,7 +1,7 @@
 """damages and diagnose: whatever is not as it was written is told, and the search goes on."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -168,3 +168,39 @@ async def test_no_stream_is_dropped_before_its_time(tmp_path: Path) -> None:
         with pytest.raises(LogUnusable, match="resp_1: what is known of the stream is damaged"):
             await log.expire()
         assert await log.tenants() == ["tenant"]
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.99])
+async def test_of_a_file_that_was_cut_short_what_is_whole_can_be_read(tmp_path: Path, kept: float) -> None:
+    keys = [StreamKey("tenant", f"resp_{number:02}") for number in range(30)]
+    records = [Record(number, "delta", b'{"n":%d}' % number + b" " * 500) for number in range(40)]
+    path = tmp_path / "log.db"
+    async with SqliteLog(path) as log:
+        for key in keys:
+            await log.append(await log.acquire(key, owner="one", seconds=30), records)
+    size = path.stat().st_size
+    with path.open("rb+") as file:
+        file.truncate(int(size * kept))
+    with pytest.raises(LogUnusable, match="it is damaged; restore it from a copy"):
+        await SqliteLog(path).__aenter__()
+    whole: set[StreamKey] = set()
+    async with SqliteLog(path, may_write=False) as log:
+        damages = await log.damages()
+        for key in keys:
+            with suppress(LogUnusable):
+                assert await log.read(key, limit=100) == records
+                whole.add(key)
+    assert damages[0].reason == f"the file is cut short: it has {int(size * kept):,} of {size:,} bytes"
+    assert all("\n" not in each.reason for each in damages)
+    assert 0 < len(whole) < len(keys)
+    assert {each.key for each in damages if each.key} == set(keys) - whole
+
+
+async def test_a_file_of_which_hardly_anything_is_left_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    await fill(path)
+    with path.open("rb+") as file:
+        file.truncate(1_000)
+    async with SqliteLog(path, may_write=False) as log:
+        with pytest.raises(LogUnusable, match="it is damaged; restore it from a copy"):
+            await log.list("tenant")

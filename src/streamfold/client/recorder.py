@@ -99,6 +99,7 @@ class Recorder:
         self._floor: int | None = None  # what the reader has already
         self._notes: deque[Note] = deque()
         self._pace = CheckpointPace()
+        self._is_told = False  # how it ended, in a note
         self._failure: LogError | None = None
         self.is_closed: bool = False
 
@@ -346,15 +347,22 @@ class Recorder:
             # The last word came from outside the stream: it is saved beside the records, before the stream is finished.
             await self._save_at(self._next - 1, outcome.state)
             await self._log.append(self._leased, [], status=status)
-        proof = f"proven by {outcome.proof}" if outcome.proof else outcome.reason
-        self._notes.append(Note("outcome", f"{outcome.status}, {proof}", self._after, self._clock()))
-        if outcome.cancel is not None:
-            self._notes.append(Note("cancel", str(outcome.cancel), self._after, self._clock()))
+        self._note_once(outcome)
         await self._append(status=None)
         if status is not None and self._how.retain_seconds is not None:
             await self._log.retain(self._leased.key, until=self._clock() + self._how.retain_seconds)
         await self._log.release(self._leased)
         self.is_closed = True
+
+    def _note_once(self, outcome: Outcome) -> None:
+        """Tell how it ended, though finishing is tried again."""
+        if self._is_told:
+            return
+        self._is_told = True
+        proof = f"proven by {outcome.proof}" if outcome.proof else outcome.reason
+        self._notes.append(Note("outcome", f"{outcome.status}, {proof}", self._after, self._clock()))
+        if outcome.cancel is not None:
+            self._notes.append(Note("cancel", str(outcome.cancel), self._after, self._clock()))
 
     @property
     def _leased(self) -> Lease:

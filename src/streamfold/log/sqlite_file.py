@@ -46,7 +46,7 @@ MEANINGS = {
 
 def explain(error: Exception) -> str:
     """What a failure was, in words."""
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeDecodeError) or str(error).startswith("no such table"):
         return MEANINGS["SQLITE_CORRUPT"]
     primary = _primary(error)
     return f"{MEANINGS[primary]} ({error})" if primary in MEANINGS else str(error)
@@ -178,6 +178,8 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 def _checked(path: Path, how: str) -> sqlite3.Connection:
     connection = _open(path, how)
     try:
+        # Nothing can be written here; SQLite then reads a file that was cut short as far as it goes, and refuses it else.
+        connection.execute("PRAGMA writable_schema = ON")
         require_ours(path, connection)
     except BaseException:
         connection.close()

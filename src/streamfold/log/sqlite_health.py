@@ -6,9 +6,11 @@ Errors  none for what is in the file: that is what is told
 Source  docs/reference/log.md; decision 0015
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from streamfold.log.diagnosis import Damage
 from streamfold.log.record import StreamKey
@@ -36,7 +38,10 @@ def damages(connection: sqlite3.Connection) -> list[Damage]:
     """See EventLog.damages. Each stream is looked at in a transaction of its own, for others may write meanwhile."""
     found: list[Damage] = []
     with _told_in(found, None):
-        found += [Damage(None, each) for (each,) in connection.execute("PRAGMA integrity_check") if each != "ok"]
+        found += [Damage(None, each) for each in _cut_short(connection)]
+        found += [
+            Damage(None, _in_one_line(each)) for (each,) in connection.execute("PRAGMA integrity_check") if each != "ok"
+        ]
     streams: list[int] = []
     with _told_in(found, None):
         streams.extend(stream for (stream,) in connection.execute(IDS))
@@ -48,7 +53,24 @@ def damages(connection: sqlite3.Connection) -> list[Damage]:
             strays = connection.execute(count).fetchone()[0]
             if strays:
                 found.append(Damage(None, f"{strays:,} {what} belong to no stream"))
-    return found
+    return list(dict.fromkeys(found))
+
+
+def _cut_short(connection: sqlite3.Connection) -> Iterator[str]:
+    """Whether the file has fewer bytes than it says itself: SQLite counts pages at place 28 of it."""
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    with Path(path).open("rb") as file:
+        pages = int.from_bytes(file.read(32)[28:])
+        size = file.seek(0, os.SEEK_END)
+    needed = pages * connection.execute("PRAGMA page_size").fetchone()[0]
+    if size < needed:
+        yield f"the file is cut short: it has {size:,} of {needed:,} bytes"
+
+
+def _in_one_line(said: str) -> str:
+    """What SQLite found, its first line that is no heading; and how many more there are."""
+    first, *others = [line for line in said.splitlines() if not line.startswith("***")] or [said]
+    return f"{first}, and {len(others):,} more of such" if others else first
 
 
 def _look_at(connection: sqlite3.Connection, stream: int, found: list[Damage]) -> None:
