@@ -390,6 +390,27 @@ async def test_a_tail_takes_records_from_the_message_or_where_it_is_too_large_fr
                     assert [await anext(records) for _ in range(4)] == some(1, 4, bytes=bytes)
 
 
+@pytest.mark.parametrize("what", ["cancel", "end", "drop"])
+async def test_who_waits_for_a_cancel_is_sent_no_records_and_hears_of_it_at_once(valkey: Valkey, what: str) -> None:
+    names = names_of(KEY)
+    async with ValkeyLog(valkey.url) as log, ValkeyLog(valkey.url) as other:
+        lease = await begin(log, 2)
+        with anyio.fail_after(5):
+            async with log.watch(KEY, growth=False) as watch:
+                heard = valkey.ask("PUBSUB", "SHARDNUMSUB", names.channel, names.control)
+                assert heard == [names.channel.encode(), 0, names.control.encode(), 1]
+                await watch.wait(seconds=0)  # that it listens was news
+                await log.append(lease, some(2, 3))
+                match what:
+                    case "cancel":
+                        await other.request_cancel(KEY)
+                    case "end":
+                        await log.append(lease, [], status="completed")
+                    case _:
+                        await other.drop(KEY)
+                await watch.wait(seconds=3600)
+
+
 async def test_a_cancelled_call_leaves_the_others_their_answers(valkey: Valkey) -> None:
     async with ValkeyLog(valkey.url) as log:
         lease = await begin(log)

@@ -26,10 +26,10 @@ EXPIRING = "sf:expiring"  # all streams that may be dropped one day, by when
 
 @frozen
 class Names:
-    """A stream's keys. tag: by which an index knows it. keys: records, head, channel, checkpoints, notes."""
+    """A stream's keys. tag: by which an index knows it. keys: records, head, channel, control, checkpoints, notes."""
 
     tag: str
-    keys: tuple[str, str, str, str, str]
+    keys: tuple[str, str, str, str, str, str]
 
     @property
     def records(self) -> str:
@@ -44,12 +44,17 @@ class Names:
     @property
     def notes(self) -> str:
         """The list of its notes."""
-        return self.keys[4]
+        return self.keys[5]
 
     @property
     def channel(self) -> str:
         """Where its changes are told."""
         return self.keys[2]
+
+    @property
+    def control(self) -> str:
+        """Where changes are told that are no new records or notes: who writes it need not hear of its own."""
+        return self.keys[3]
 
 
 @lru_cache(maxsize=10_000)
@@ -59,8 +64,8 @@ def names_of(key: StreamKey) -> Names:
     Raises: InvalidArgument.
     """
     tag = f"{_escaped(key.tenant)}/{_escaped(key.response_id)}"
-    records, head, channel, checkpoints, notes = (f"sf:{{{tag}}}:{part}" for part in "smcko")
-    return Names(tag, (records, head, channel, checkpoints, notes))
+    records, head, channel, control, checkpoints, notes = (f"sf:{{{tag}}}:{part}" for part in "smcxko")
+    return Names(tag, (records, head, channel, control, checkpoints, notes))
 
 
 def key_of(tag: str) -> StreamKey:

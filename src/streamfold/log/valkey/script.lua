@@ -1,7 +1,7 @@
 -- What each method of a ValkeyLog does to a stream, in one atomic step.
 --
--- KEYS     a stream's records, head, channel, checkpoints and notes, the last two not for every append; or, for the last
---          two steps, one index alone
+-- KEYS     a stream's records, head and channel; its control, checkpoints and notes, but for `append`; or, for the last two
+--          steps, one index alone
 -- ARGV     the name of the step, then what it is given
 -- Answer   a list: one word that says how it went, then what belongs to it
 -- Units    sequence numbers; milliseconds since 1970 by the server's clock; 0 where it stands for never
@@ -11,7 +11,7 @@
 
 local GRACE = 86400000 -- for how long the server itself keeps what may be dropped
 
-local records, head, channel, checkpoints, notes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local records, head, channel, control, checkpoints, notes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local call, format = redis.call, string.format
 local WHOLE, ID = '%.0f', '%.0f-1'
 
@@ -99,6 +99,7 @@ if ARGV[1] == 'append' or ARGV[1] == 'finish' then
   end
   if is_end then
     call('SPUBLISH', channel, '')
+    call('SPUBLISH', control, '')
   end
   return done
 end
@@ -109,6 +110,7 @@ end
 
 local function tell()
   call('SPUBLISH', channel, '')
+  call('SPUBLISH', control, '')
 end
 
 local function drop()
@@ -213,7 +215,7 @@ function step.note(_, epoch, note)
   if call('LINDEX', notes, -1) ~= note then
     call('RPUSH', notes, note)
     keep_until(tonumber(call('HGET', head, 'expires')))
-    tell()
+    call('SPUBLISH', channel, '')
   end
   return { 'done' }
 end

@@ -182,7 +182,8 @@ class Listener:
     @asynccontextmanager
     async def watch(self, key: StreamKey, *, growth: bool = True) -> AsyncGenerator[Watch, None]:
         """Be told of this stream's changes. growth: of new records and notes too."""
-        name = names_of(key).channel
+        names = names_of(key)
+        name = names.channel if growth else names.control
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = Channel(key)
