@@ -46,14 +46,14 @@ if ARGV[1] == 'append' or ARGV[1] == 'finish' then
   elseif there[1] ~= epoch then
     return { 'fenced', there[1] }
   end
-  local next_number, count = tonumber(there[2]), #ARGV - BEGIN + 1
-  local known = 0 -- of the records, how many are there already
+  local count, known = #ARGV - BEGIN + 1, 0 -- known: of the records, how many are there already
   if count > 0 then
-    if first > next_number then
-      return { 'gap', there[2] }
-    end
-    known = math.min(first + count, next_number) - first
-    if known > 0 then
+    if ARGV[3] ~= there[2] then
+      local next_number = tonumber(there[2])
+      if first > next_number then
+        return { 'gap', there[2] }
+      end
+      known = math.min(first + count, next_number) - first
       local stored, differing = {}, {}
       for _, entry in ipairs(call('XRANGE', records, format(ID, first), format(ID, first + known - 1))) do
         stored[entry[1]] = entry[2][2]
@@ -74,16 +74,16 @@ if ARGV[1] == 'append' or ARGV[1] == 'finish' then
     end
   end
   for place = known, count - 1 do
-    call('XADD', records, format(ID, first + place), 'd', ARGV[BEGIN + place])
+    local id = place == 0 and ARGV[3] .. '-1' or format(ID, first + place)
+    call('XADD', records, id, 'd', ARGV[BEGIN + place])
   end
-  next_number = format(WHOLE, next_number + count - known)
   -- Also where it is the same as before: a WAIT that follows waits for the last write of its connection.
-  call('HSET', head, 'next', next_number)
-  local is_new = known < count
+  local done = { 'done', there[2] + count - known }
+  call('HSET', head, 'next', done[2])
+  local is_new, is_end = known < count, status and not there[3]
   if is_new and there[2] == there[4] then -- the first records, which are a new key
     keep_until(tonumber(call('HGET', head, 'expires')))
   end
-  local done, is_end = { 'done', next_number }, status and not there[3]
   if is_end then
     call('HSET', head, 'status', status)
     if call('HEXISTS', head, 'retained') == 0 then
@@ -94,8 +94,11 @@ if ARGV[1] == 'append' or ARGV[1] == 'finish' then
     done[3] = call('HGET', head, 'expires')
   end
   if is_new then
-    local is_whole = known == 0 and sizes ~= ''
-    call('SPUBLISH', channel, is_whole and ARGV[3] .. ' ' .. sizes .. '\n' .. table.concat(ARGV, '', BEGIN) or '')
+    local said = ''
+    if known == 0 and sizes ~= '' then
+      said = ARGV[3] .. ' ' .. sizes .. '\n' .. (count == 1 and ARGV[BEGIN] or table.concat(ARGV, '', BEGIN))
+    end
+    call('SPUBLISH', channel, said)
   end
   if is_end then
     call('SPUBLISH', channel, '')
