@@ -181,10 +181,9 @@ class FollowedResponse(Readable):
 
         Raises: LogError where it is recorded and cannot be; the next call tries again.
         """
-        recorder = self._recorder
-        if recorder is None:
+        if self._recorder is None:
             return await self._take_in()
-        session = self._session
+        recorder, session = self._recorder, self._session
         # What a read that was cancelled left behind comes first.
         if session.outcome is None and not (recorder.is_holding and session.response_id is not None):
             applied = await self._take_in()
