@@ -338,6 +338,15 @@ def test_a_step_leaves_the_document_before_as_it_was() -> None:
     assert before == Document()
 
 
+@pytest.mark.parametrize("numbers", [(0, 1, 2, 3, 4), (None,) * 5], ids=["numbered", "not numbered"])
+def test_a_text_grows_where_the_last_delta_left_it_and_elsewhere(numbers: tuple[int | None, ...]) -> None:
+    begin, *places = numbers
+    said = zip(places, ((0, "Hel"), (0, "lo"), (1, "you"), (0, "!")), strict=True)
+    item = MESSAGE | {"content": MESSAGE["content"] * 2}
+    state = fold([added(begin, item), *(delta(number, text, part=part) for number, (part, text) in said)])
+    assert [part["text"] for part in seen(state)["output"][0]["content"]] == ["Hello!", "you"]
+
+
 # Errors
 
 

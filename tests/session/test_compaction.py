@@ -63,6 +63,7 @@ def test_whatever_deltas_fill_counts_as_text(item: dict[str, Any]) -> None:
         {"type": "mcp_list_tools", "tools": [{"name": "a"}]},
         {"type": "message", "content": [{"type": "output_text", "text": None, "logprobs": []}]},
         {"type": "reasoning", "encrypted_content": "abc"},
+        {"type": "deeper than any delta goes", "a": [{"b": {"c": {"d": {"text": "hi"}}}}]},
     ],
 )
 def test_what_no_delta_fills_is_no_text(item: dict[str, Any]) -> None:
