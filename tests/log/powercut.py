@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOSPC
 from pathlib import Path
 from random import Random
 
@@ -145,10 +146,11 @@ async def begin_on_a_full_disk(disk: Path) -> None:
     (disk / "ballast").write_bytes(b"")
     with (disk / "ballast").open("r+b", buffering=0) as ballast:
         try:
-            while ballast.write(bytes(4096)):
-                pass
-        except OSError:
-            pass  # it is full
+            while True:
+                ballast.write(bytes(4096))
+        except OSError as error:
+            if error.errno != ENOSPC:
+                raise
     with refused("the disk"):
         await SqliteLog(disk / "log.db").aclose()
     (disk / "ballast").unlink()

@@ -1,5 +1,6 @@
 """damages and diagnose: whatever is not as it was written is told, and the search goes on."""
 
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -204,3 +205,20 @@ async def test_a_file_of_which_hardly_anything_is_left_is_damaged(tmp_path: Path
     async with SqliteLog(path, may_write=False) as log:
         with pytest.raises(LogUnusable, match="it is damaged; restore it from a copy"):
             await log.list("tenant")
+
+
+async def test_a_file_whose_rest_is_still_in_the_wal_is_whole(tmp_path: Path) -> None:
+    """As a kill leaves it, in the middle of moving the -wal into the file: its first page counts pages that are not there."""
+    path, copy = tmp_path / "log.db", tmp_path / "copy.db"
+    async with SqliteLog(path) as log:
+        lease = await log.acquire(ONE, owner="one", seconds=30)
+        await log.append(lease, [Record(number, "delta", b" " * 500) for number in range(100)])
+        shutil.copy(path, copy)
+        shutil.copy(f"{path}-wal", f"{copy}-wal")
+    assert Path(f"{copy}-wal").stat().st_size > 50_000
+    with copy.open("rb+") as file:
+        file.seek(28)
+        file.write(path.read_bytes()[28:32])
+    async with SqliteLog(copy, may_write=False) as log:
+        assert list(await log.damages()) == []
+        assert len(await log.read(ONE)) == 100

@@ -15,7 +15,7 @@ from pathlib import Path
 from streamfold.log.diagnosis import Damage
 from streamfold.log.record import StreamKey
 from streamfold.log.seal import Values, is_whole
-from streamfold.log.sqlite_file import FAILURES, explain
+from streamfold.log.sqlite_file import FAILURES, explain, has_wal
 from streamfold.log.sqlite_schema import STREAM
 from streamfold.log.stream_row import PLACE_BITS, StreamRow
 
@@ -57,11 +57,20 @@ def damages(connection: sqlite3.Connection) -> list[Damage]:
 
 
 def _cut_short(connection: sqlite3.Connection) -> Iterator[str]:
-    """Whether the file has fewer bytes than it says itself: SQLite counts pages at place 28 of it."""
-    path = connection.execute("PRAGMA database_list").fetchone()[2]
-    with Path(path).open("rb") as file:
-        pages = int.from_bytes(file.read(32)[28:])
-        size = file.seek(0, os.SEEK_END)
+    """Whether the file has fewer bytes than it says itself: SQLite counts pages at place 28 of it.
+
+    Not while there is a -wal: what the file lacks may be there, where it was being moved into the file.
+    """
+    path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+    with _snapshot(connection):
+        connection.execute(
+            "SELECT count(*) FROM sqlite_schema"
+        ).fetchone()  # without a -wal, nothing is moved from here on
+        if has_wal(path):
+            return
+        with path.open("rb") as file:
+            pages = int.from_bytes(file.read(32)[28:])
+            size = file.seek(0, os.SEEK_END)
     needed = pages * connection.execute("PRAGMA page_size").fetchone()[0]
     if size < needed:
         yield f"the file is cut short: it has {size:,} of {needed:,} bytes"

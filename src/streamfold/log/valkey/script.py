@@ -116,13 +116,17 @@ def record_of(key: StreamKey, number: int, kept: bytes) -> Record:
     """
     try:
         crc, _, body = kept.partition(b" ")
-        if crc32(body) == int(crc):
-            size, _, text = body.partition(b"\n")
-            name_bytes = int(size)
-            return Record(number, text[:name_bytes].decode(), text[name_bytes:])
-    except ValueError:
-        pass  # told below
-    raise LogUnusable(key.response_id, f"record {number} is damaged; restore it from a copy")
+        if crc32(body) != int(crc):
+            raise _damaged(key, number)
+        size, _, text = body.partition(b"\n")
+        name_bytes = int(size)
+        return Record(number, text[:name_bytes].decode(), text[name_bytes:])
+    except ValueError as error:
+        raise _damaged(key, number) from error
+
+
+def _damaged(key: StreamKey, number: int) -> LogUnusable:
+    return LogUnusable(key.response_id, f"record {number} is damaged; restore it from a copy")
 
 
 def entry_of(key: StreamKey, entry: Answer) -> Record:

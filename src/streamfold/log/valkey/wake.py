@@ -146,6 +146,7 @@ class _Ear:
             self._hear(said)
 
     def _hear(self, said: Any) -> None:
+        """Take in what the server said. The answer to PING is none of these: it said that it is there."""
         match said:
             case [b"smessage", name, payload]:
                 channel = self.channels.get(name.decode())
@@ -159,7 +160,7 @@ class _Ear:
             case [b"sunsubscribe", bytes() as name, _]:
                 self._leave(name.decode())
             case _:
-                pass  # the answer to PING
+                return
 
     def _leave(self, name: str) -> None:
         if self._leaving[name]:
