@@ -18,7 +18,7 @@ from typing import Any
 
 from streamfold.bench import DifferentWork
 from streamfold.client import FollowedResponse, Gateway, Reply, Request, Transport
-from streamfold.client.choice import choose_transport
+from streamfold.client.transport.choice import choose_transport
 from streamfold.schema import OPENAI
 
 __all__ = ["BARE", "FOLLOWERS", "close", "count_chunks", "make_http", "make_openai", "make_transport", "read"]

@@ -24,8 +24,8 @@ from attrs import frozen
 from benchmarks.clients import address, make_gateway, make_http, make_openai, make_transport
 from benchmarks.load import raise_file_limit
 from streamfold.client import FollowedResponse, Request, record
-from streamfold.client.request import Calls
-from streamfold.client.start import Start
+from streamfold.client.api.request import Calls
+from streamfold.client.follow.start import Start
 from streamfold.log import EventLog, MemoryLog, SqliteLog
 from streamfold.schema import OPENAI, OutputTextDelta
 from streamfold.session import Backoff, Patience

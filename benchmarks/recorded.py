@@ -16,7 +16,7 @@ from benchmarks.apart import run_apart
 from benchmarks.crowd import Busy, follow_busily
 from benchmarks.load import serving
 from streamfold.bench import Goal, Row, Spread
-from streamfold.client.recorder import LEASE_SECONDS
+from streamfold.client.follow.recorder import LEASE_SECONDS
 
 __all__ = ["FULL_RECORDED", "QUICK_RECORDED", "Recorded", "measure_recorded"]
 

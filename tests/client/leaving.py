@@ -8,7 +8,7 @@ import random
 import anyio
 
 from streamfold.client.conformance import Server, Wire, chunk, head, serve
-from streamfold.client.transport import Request, Transport
+from streamfold.client.transport.transport import Request, Transport
 
 TIMES = 1000
 AT_ONCE = 20

@@ -6,8 +6,8 @@ import anyio
 import pytest
 
 from streamfold.client import Gateway, Transport
-from streamfold.client.direct import DirectTransport
-from streamfold.client.httpx import HttpxTransport
+from streamfold.client.transport.direct import DirectTransport
+from streamfold.client.transport.httpx import HttpxTransport
 from streamfold.emulator import Emulator, Options, emulate
 from streamfold.schema import MKA1, OPENAI, Dialect
 from streamfold.session import Backoff, CancelResult, Outcome, OutcomeStatus, Patience, Proof

@@ -12,9 +12,9 @@ import anyio
 import pytest
 
 from streamfold.client import Gateway, Transport
-from streamfold.client.direct import DirectTransport
-from streamfold.client.follow import OnExit
-from streamfold.client.httpx import HttpxTransport
+from streamfold.client.follow.follow import OnExit
+from streamfold.client.transport.direct import DirectTransport
+from streamfold.client.transport.httpx import HttpxTransport
 from streamfold.emulator import Emulator, Journal, Options, emulate
 from streamfold.schema import OPENAI
 from streamfold.session import Backoff, Patience

@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from streamfold.client.conformance import CHECKS, check
-from streamfold.client.direct import DirectTransport
-from streamfold.client.transport import Reply, Request
+from streamfold.client.transport.direct import DirectTransport
+from streamfold.client.transport.transport import Reply, Request
 from streamfold.errors import TransportError
 
 pytestmark = pytest.mark.anyio

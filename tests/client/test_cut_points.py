@@ -13,9 +13,9 @@ import pytest
 from streamfold import Event, snapshot_json
 from streamfold.chaos import parse_faults
 from streamfold.client import Gateway, Transport
-from streamfold.client.asgi import AsgiTransport
-from streamfold.client.direct import DirectTransport
-from streamfold.client.httpx import HttpxTransport
+from streamfold.client.transport.asgi import AsgiTransport
+from streamfold.client.transport.direct import DirectTransport
+from streamfold.client.transport.httpx import HttpxTransport
 from streamfold.emulator import Emulator, Options, emulate
 from streamfold.schema import MKA1, OPENAI, Dialect, FinishedReplay
 from streamfold.session import Backoff, Outcome, Patience, Proof

@@ -11,9 +11,9 @@ from streamfold.client import record
 from streamfold.history import live, replay
 from streamfold.log.valkey import ValkeyLog
 from streamfold.session import CancelResult, OutcomeStatus
+from tests.client.follow.test_follow import QUICK, WHOLE, by_call, gateway, in_turn
+from tests.client.follow.test_record import KEY, data_of
 from tests.client.stub import forever, said, stream
-from tests.client.test_follow import QUICK, WHOLE, by_call, gateway, in_turn
-from tests.client.test_record import KEY, data_of
 from tests.log.valkeys import Valkey, running
 from tests.session.made import RESPONSE_ID, body
 

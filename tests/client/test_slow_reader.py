@@ -14,7 +14,7 @@ import pytest
 
 from streamfold.chaos import parse_faults
 from streamfold.client import Gateway
-from streamfold.client.asgi import AsgiTransport
+from streamfold.client.transport.asgi import AsgiTransport
 from streamfold.emulator import Emulator, Options, emulate
 from streamfold.schema import OPENAI
 from streamfold.session import Backoff, OutcomeStatus, Patience

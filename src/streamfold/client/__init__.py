@@ -7,12 +7,12 @@ Errors  InvalidArgument before anything is sent; GatewayError and its families
 Source  docs/reference/client.md
 """
 
-from streamfold.client.batches import Batches, FollowedBatch
-from streamfold.client.follow import FollowedResponse
-from streamfold.client.gateway import Gateway
-from streamfold.client.page import Deleted, Page
-from streamfold.client.record import record
-from streamfold.client.transport import Reply, Request, Transport
+from streamfold.client.api.batches import Batches, FollowedBatch
+from streamfold.client.api.gateway import Gateway
+from streamfold.client.api.page import Deleted, Page
+from streamfold.client.follow.follow import FollowedResponse
+from streamfold.client.follow.record import record
+from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.client.webhook import Webhook, verify_webhook
 
 __all__ = [

@@ -4,7 +4,7 @@ In      a Transport
 Out     nothing, or AssertionError with the promise that was broken
 Units   seconds
 Errors  AssertionError
-Source  streamfold.client.transport has the rules, by number; docs/how-to/your-own-http-client.md
+Source  streamfold.client.transport.transport has the rules, by number; docs/how-to/your-own-http-client.md
 
     @pytest.mark.parametrize("name", CHECKS)
     async def test_my_transport(name):

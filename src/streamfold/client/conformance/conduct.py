@@ -3,7 +3,7 @@
 In      a Site
 Out     CONDUCT: the checks by name
 Errors  AssertionError
-Source  streamfold.client.transport
+Source  streamfold.client.transport.transport
 """
 
 import zlib
@@ -27,7 +27,7 @@ from streamfold.client.conformance.site import (
     read,
     settle,
 )
-from streamfold.client.transport import Reply, Request
+from streamfold.client.transport.transport import Reply, Request
 from streamfold.errors import Disconnected
 
 __all__ = ["CONDUCT"]

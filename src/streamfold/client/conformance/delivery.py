@@ -3,7 +3,7 @@
 In      a Site
 Out     DELIVERY: the checks by name
 Errors  AssertionError
-Source  streamfold.client.transport
+Source  streamfold.client.transport.transport
 """
 
 import anyio
@@ -24,7 +24,7 @@ from streamfold.client.conformance.site import (
     read,
     settle,
 )
-from streamfold.client.transport import Reply
+from streamfold.client.transport.transport import Reply
 from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, ProtocolViolation, TransportError
 
 __all__ = ["DELIVERY"]

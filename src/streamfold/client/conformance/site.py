@@ -4,7 +4,7 @@ In      a Transport; a story for a server
 Out     a Site, and assertions in words
 Units   seconds
 Errors  AssertionError
-Source  streamfold.client.transport
+Source  streamfold.client.transport.transport
 """
 
 import ssl
@@ -15,7 +15,7 @@ import anyio
 from attrs import frozen
 
 from streamfold.client.conformance.faults import Server, Story, Wire, chunk, serve
-from streamfold.client.transport import Reply, Request, Transport
+from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import TransportError
 
 __all__ = [

@@ -4,7 +4,7 @@ In      a Transport
 Out     nothing
 Units   seconds
 Errors  AssertionError
-Source  streamfold.client.transport
+Source  streamfold.client.transport.transport
 """
 
 import ssl
@@ -15,7 +15,7 @@ from streamfold.client.conformance.conduct import CONDUCT
 from streamfold.client.conformance.delivery import DELIVERY
 from streamfold.client.conformance.framing import FRAMING
 from streamfold.client.conformance.site import PATIENCE_SECONDS, Check, Site
-from streamfold.client.transport import Transport
+from streamfold.client.transport.transport import Transport
 
 __all__ = ["CHECKS", "check"]
 

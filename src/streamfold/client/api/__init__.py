@@ -1,0 +1,3 @@
+"""Every call of the API: requests, answers, pages, batches."""
+
+__all__ = ()

@@ -1,0 +1,3 @@
+"""One response followed to its end, and recorded."""
+
+__all__ = ()

@@ -1,0 +1,245 @@
+"""Follow what an ASGI application of this process answers: no sockets, the same promises.
+
+In      Requests; an application
+Out     Replies
+Units   seconds, bytes
+Errors  IdleTimeout, Disconnected, ProtocolViolation; InvalidArgument for a URL that is none
+Source  ASGI 3.0, HTTP 2.4
+
+The application runs as a task of its own. It is held back until the reader has taken what it sent, it is told when
+the reader leaves, and what it raises ends the reply as a broken connection would.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from types import AsyncGeneratorType
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from streamfold.client.transport.background import spawn
+from streamfold.client.transport.content import ContentDecoder, is_plain
+from streamfold.client.transport.failure import sentence
+from streamfold.client.transport.guard import ABORTED, Guard
+from streamfold.client.transport.transport import Reply, Request
+from streamfold.errors import Disconnected, InvalidArgument, UsageError
+
+__all__ = ["App", "AsgiTransport"]
+
+Message = MutableMapping[str, Any]
+App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+SENT_AFTER_LEAVING = "the client has gone"
+
+
+class AsgiTransport:
+    """A Transport into an application. Its lifespan is its owner's: start it before, and end it after.
+
+    app: the ASGI application. grace_seconds: how long it may go on once its reader has left and it was told so;
+    then its task is cancelled.
+    """
+
+    def __init__(self, app: App, *, grace_seconds: float = 5.0) -> None:
+        self._app = app
+        self._grace_seconds = grace_seconds
+        self._running: set[Exchange] = set()
+
+    @asynccontextmanager
+    async def open(self, request: Request) -> AsyncGenerator[Reply, None]:
+        """Call the application; inside the context its reply."""
+        exchange = Exchange(self._app, request)
+        self._running.add(exchange)
+
+        async def run() -> None:
+            try:
+                await exchange.run()
+            finally:
+                self._running.discard(exchange)
+
+        spawn(run)
+        reply = AsgiReply(exchange, idle_seconds=request.idle_timeout_seconds)
+        try:
+            await reply.begin()
+            yield reply
+        finally:
+            try:
+                await reply.aclose()
+            finally:
+                exchange.leave(grace_seconds=self._grace_seconds)
+
+    async def aclose(self) -> None:
+        """Cancel every call that is still running, and wait until it is over."""
+        for exchange in list(self._running):
+            exchange.leave(grace_seconds=0)
+            await exchange.finished.wait()
+
+
+class Exchange:
+    """One call of the application, seen from its side."""
+
+    def __init__(self, app: App, request: Request) -> None:
+        self._app = app
+        self._scope = scope_of(request)
+        self._body: bytes | None = request.body or b""
+        # No room in between: the application goes on when the reader has taken what it sent.
+        self.parts: MemoryObjectReceiveStream[bytes]
+        self._sender, self.parts = anyio.create_memory_object_stream[bytes](0)
+        self._task = anyio.CancelScope()
+        self._left = anyio.Event()
+        self.head: anyio.Event = anyio.Event()
+        self.finished: anyio.Event = anyio.Event()
+        self.status: int = 0
+        self.headers: dict[str, str] = {}
+        self.is_whole: bool = False
+        self.failure: Exception | None = None
+
+    async def run(self) -> None:
+        """Never raises: what the application raises is told to the reader."""
+        try:
+            with self._task:
+                await self._app(self._scope, self._receive, self._send)
+        except Exception as error:
+            self.failure = error
+        finally:
+            self._sender.close()
+            self.head.set()
+            self.finished.set()
+
+    def leave(self, *, grace_seconds: float) -> None:
+        """The reader has gone."""
+        self._left.set()
+        self.parts.close()
+        self._task.deadline = anyio.current_time() + grace_seconds
+
+    async def _receive(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._left.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        if self._left.is_set():
+            raise OSError(SENT_AFTER_LEAVING)
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            for name, value in message.get("headers", ()):
+                key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+                self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+            self.head.set()
+        elif message["type"] == "http.response.body":
+            if body := message.get("body", b""):
+                try:
+                    await self._sender.send(body)
+                except anyio.BrokenResourceError as error:
+                    raise OSError(SENT_AFTER_LEAVING) from error
+            if not message.get("more_body", False):
+                self.is_whole = True
+                self._sender.close()
+                return
+            await anyio.lowlevel.checkpoint()
+
+
+class AsgiReply:
+    """What an application answers, as a Reply."""
+
+    def __init__(self, exchange: Exchange, *, idle_seconds: float) -> None:
+        self._exchange = exchange
+        self._guard = Guard(idle_seconds=idle_seconds)
+        self._chunks: AsyncGenerator[bytes, None] | None = None
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self._exchange.status
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, names in lower case."""
+        return self._exchange.headers
+
+    async def begin(self) -> None:
+        """Wait for the reply's head, which comes before any of the body.
+
+        Raises: IdleTimeout, Disconnected.
+        """
+        await self._guard.wait(self._exchange.head.wait)
+        if not self.status:
+            raise self._cut_short("before it answered")
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body, content-decoded, cut as it was sent."""
+        if self._chunks is not None:
+            raise UsageError("chunks() was called before; a reply is read once")
+        encoding = self.headers.get("content-encoding", "")
+        self._chunks = self._read() if is_plain(encoding) else self._decode(encoding)
+        return self._chunks
+
+    async def abort(self) -> None:
+        """End a read that is pending in another task."""
+        self._guard.end()
+
+    async def aclose(self) -> None:
+        """End the reading."""
+        self._guard.end()
+        if self._chunks is not None and not cast(AsyncGeneratorType[bytes, None], self._chunks).ag_running:
+            await self._chunks.aclose()
+
+    async def _read(self) -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield await self._guard.wait(self._exchange.parts.receive)
+        except anyio.EndOfStream:
+            pass
+        except anyio.ClosedResourceError as error:  # let go of, before the scope of the wait was seen
+            raise Disconnected(ABORTED) from error
+        if not self._exchange.is_whole:
+            await self._exchange.finished.wait()
+            raise self._cut_short("in the middle of its answer")
+
+    async def _decode(self, encoding: str) -> AsyncGenerator[bytes, None]:
+        decoder = ContentDecoder(encoding)
+        chunks = self._read()
+        try:
+            async for chunk in chunks:
+                for piece in decoder.decode(chunk):
+                    yield piece
+        finally:
+            await chunks.aclose()
+
+    def _cut_short(self, where: str) -> Disconnected:
+        error = self._exchange.failure
+        failure = Disconnected(f"the application ended {where}" + (f": {sentence(error)}" if error else ""))
+        failure.__cause__ = error
+        return failure
+
+
+def scope_of(request: Request) -> Message:
+    """What the application is told of a request.
+
+    Raises: InvalidArgument for a URL without a scheme and a host.
+    """
+    parts = urlsplit(request.url)
+    if not parts.scheme or not parts.hostname:
+        raise InvalidArgument("url", f"must begin with http:// or https:// and a host, not {request.url!r}")
+    fields = [("host", parts.netloc), *request.headers]
+    if request.body is not None:
+        fields.append(("content-length", str(len(request.body))))
+    path = parts.path or "/"
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": parts.scheme,
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": parts.query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in fields],
+        "client": ("127.0.0.1", 0),
+        "server": (parts.hostname, parts.port or 80),
+        "extensions": {},
+    }

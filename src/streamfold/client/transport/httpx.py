@@ -1,0 +1,273 @@
+"""Follow with httpx or httpx2: proxies, pools and everything else that a client of them is set to.
+
+In      Requests; an AsyncClient of either library, or none
+Out     Replies
+Units   seconds, bytes
+Errors  ConnectFailed, IdleTimeout, Disconnected, ProtocolViolation
+Source  docs/explanation/transports.md has the measurements
+
+Both libraries are known by their shape alone, so that either may be missing.
+"""
+
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from types import AsyncGeneratorType, ModuleType
+from typing import Any, Protocol, cast
+
+import anyio
+
+from streamfold.client.transport.content import FORMATS, ContentDecoder, is_plain
+from streamfold.client.transport.failure import disconnected, transport_error
+from streamfold.client.transport.guard import ABORTED, Guard
+from streamfold.client.transport.tls import shared_context
+from streamfold.client.transport.transport import Reply, Request
+from streamfold.errors import Disconnected, UsageError
+
+__all__ = ["Client", "HttpxReply", "HttpxTransport", "Response"]
+
+EVENT_STREAM = "text/event-stream"
+# What httpx, httpx2 and the httpcore of each put round the body: each gives what is in it, chunk by chunk, and is
+# closed with the response. One that is not known by its name is left where it is.
+AROUND_THE_BODY = {
+    "BoundAsyncStream": "_stream",
+    "AsyncResponseStream": "_httpcore_stream",
+    "PoolByteStream": "_stream",
+}
+Connect = Callable[..., AbstractAsyncContextManager[Any]]
+
+
+class Response(Protocol):
+    """What is used of a response of either library."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def is_closed(self) -> bool: ...
+    @property
+    def is_stream_consumed(self) -> bool: ...
+    @property
+    def stream(self) -> Any: ...  # an AsyncByteStream; its type is each library's own
+    @property
+    def extensions(self) -> Mapping[str, Any]: ...
+    def aiter_bytes(self) -> AsyncIterator[bytes]: ...
+    async def aclose(self) -> None: ...
+
+
+class Client(Protocol):
+    """What is used of an AsyncClient of either library."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    # The arguments are many, and typed by each library's own classes.
+    @property
+    def stream(self) -> Connect: ...
+    async def aclose(self) -> None: ...
+
+
+class HttpxTransport:
+    """A Transport on an `AsyncClient` of httpx or httpx2.
+
+    client: used as it is set, and left open; without one, a client is made of httpx2 where it is installed, else of
+    httpx, with as many connections as there are streams. Redirects are never followed, and its own timeouts never
+    count: those of the Request do.
+    ssl_context: for the client that is made; without one, the context that this process shares.
+    Raises: UsageError for both together.
+    """
+
+    def __init__(self, client: Client | None = None, *, ssl_context: ssl.SSLContext | None = None) -> None:
+        if client is not None and ssl_context is not None:
+            raise UsageError("ssl_context is for a client that is made here; give your own client its own")
+        self._is_own = client is None
+        self._client: Client = client if client is not None else make_client(ssl_context or shared_context())
+        self._headers_class: Any = type(self._client.headers)  # each library's own, which keeps repeated names
+        self._sse = import_module("httpx_sse")  # imports httpx, which nothing else here needs
+
+    @asynccontextmanager
+    async def open(self, request: Request) -> AsyncGenerator[Reply, None]:
+        """Send a request; inside the context its reply."""
+        connection = self._connect(request)
+        try:
+            connected = await connection.__aenter__()
+        except Exception as error:
+            if (failure := transport_error(error)) is None:
+                raise
+            raise failure from error
+        reply = HttpxReply(getattr(connected, "response", connected))  # an EventSource holds its response
+        try:
+            yield reply
+        finally:
+            try:
+                await reply.aclose()
+            finally:
+                with suppress(Exception):  # a socket that fails to close is closed
+                    await connection.__aexit__(None, None, None)
+
+    async def aclose(self) -> None:
+        """Close the client if it was made here."""
+        if self._is_own:
+            await self._client.aclose()
+
+    def _connect(self, request: Request) -> AbstractAsyncContextManager[Any]:
+        headers: Any = self._headers_class(list(request.headers))
+        names = {name.lower() for name, _ in request.headers}
+        if "accept-encoding" not in names:
+            headers["accept-encoding"] = "identity"
+        how: dict[str, Any] = {
+            "content": request.body,
+            "headers": headers,
+            "follow_redirects": False,
+            # connect, read, write, and no limit on the wait for a place in the pool
+            "timeout": (
+                request.connect_timeout_seconds,
+                request.idle_timeout_seconds,
+                request.idle_timeout_seconds,
+                None,
+            ),
+        }
+        if EVENT_STREAM in headers.get("accept", ""):
+            # It sets Accept and Cache-Control inside the headers that it is given: these are our copy.
+            connect: Connect = partial(self._sse.aconnect_sse, self._client)
+        else:
+            connect = self._client.stream
+        return connect(request.method, request.url, **how)
+
+
+class HttpxReply:
+    """The Reply that a response of either library is."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self.status: int = response.status_code
+        self.headers: Mapping[str, str] = dict(response.headers.items())
+        self._socket: Any = socket_of(response)
+        self._is_closed = False
+        self._guard = Guard()  # the client itself counts the silence
+        self._bytes: AsyncIterator[bytes] | None = None
+        self._chunks: AsyncGenerator[bytes, None] | None = None
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body, content-decoded, cut as it came."""
+        if self._chunks is not None:
+            raise UsageError("chunks() was called before; a reply is read once")
+        response, encoding = self._response, self.headers.get("content-encoding", "")
+        is_read = response.is_closed or response.is_stream_consumed  # by its owner, who passed it in
+        decoder = None
+        if is_read or not (is_plain(encoding) or encoding in FORMATS):
+            self._bytes = response.aiter_bytes()
+        else:
+            # Below aiter_bytes and aiter_raw: no decoder without a bound, and five generators less for each chunk.
+            self._bytes = aiter(innermost(response.stream))
+            decoder = None if is_plain(encoding) else ContentDecoder(encoding)
+        source = self._bytes if self._socket is not None else Guarded(self._bytes, self._guard)
+        self._chunks = self._decode(source, decoder) if decoder else self._read(source)
+        return self._chunks
+
+    async def abort(self) -> None:
+        """End a read that is pending in another task."""
+        self._guard.end()
+        if self._socket is not None:
+            # Not closed under the library: the read may just have come to the body's end, and a pool asks a connection
+            # that it keeps whether there is anything to read, which a closed socket of trio cannot say.
+            try:
+                with suppress(OSError):  # the other side was faster: a read that is pending has its end
+                    self._socket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            except (AttributeError, NotImplementedError, TypeError):  # uvloop's cannot be, and a backend may have none
+                with suppress(Exception):  # a socket that fails to close is closed
+                    await self._socket.aclose()
+
+    async def aclose(self) -> None:
+        """Close the socket, and every generator that a reader left in the middle."""
+        self._is_closed = True
+        if self._chunks is None:
+            return
+        if cast(AsyncGeneratorType[bytes, None], self._chunks).ag_running:  # another task reads
+            await self.abort()
+            return
+        await self._chunks.aclose()
+        await self._close_source()
+
+    async def _close_source(self) -> None:
+        # Closing the outermost generator leaves the library's inner ones to the garbage collector, which trio warns
+        # of. A cancellation where they wait runs through them all, and closes the socket on its way.
+        if self._bytes is not None:
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                with suppress(Exception):
+                    async for _ in self._bytes:
+                        pass
+
+    async def _read(self, source: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in source:
+                if self._is_closed:  # while this read was pending: nobody comes back for the rest
+                    break
+                yield chunk
+        except Exception as error:
+            raise self._failure(error) from error
+        if self._is_closed:
+            await self._close_source()
+        if self._guard.is_ended:  # the end may be that of our own doing
+            raise Disconnected(ABORTED)
+
+    async def _decode(self, source: AsyncIterator[bytes], decoder: ContentDecoder) -> AsyncGenerator[bytes, None]:
+        chunks = self._read(source)
+        try:
+            async for chunk in chunks:
+                for piece in decoder.decode(chunk):
+                    yield piece
+        finally:
+            await chunks.aclose()
+
+    def _failure(self, error: Exception) -> Exception:
+        return Disconnected(ABORTED) if self._guard.is_ended else disconnected(error)
+
+
+class Guarded:
+    """The same chunks, but a pending read can be ended, where there is no socket to end it with.
+
+    A class: a generator would have to be closed, and trio warns of one that is not.
+    """
+
+    def __init__(self, source: AsyncIterator[bytes], guard: Guard) -> None:
+        self._source = source
+        self._guard = guard
+
+    def __aiter__(self) -> "Guarded":
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await self._guard.wait(self._source.__anext__)
+
+
+def innermost(stream: Any) -> Any:
+    """The byte stream under those that only pass its chunks on."""
+    while (inner := getattr(stream, AROUND_THE_BODY.get(type(stream).__name__, ""), None)) is not None:
+        stream = inner
+    return stream
+
+
+def socket_of(response: Response) -> Any:
+    """What closes this response's connection and nothing else; None for a connection of many streams, or none."""
+    version: bytes = response.extensions.get("http_version", b"")
+    return response.extensions.get("network_stream") if version.startswith(b"HTTP/1") else None
+
+
+def library() -> ModuleType:
+    """httpx2 where it is installed: it opens busy streams at a fifth of the cost. Else httpx."""
+    return import_module("httpx2" if find_spec("httpx2") else "httpx")
+
+
+def make_client(ssl_context: ssl.SSLContext) -> Client:
+    """A client for streams: as many connections as there are streams, and no redirects."""
+    http = library()
+    limits = http.Limits(max_connections=None, max_keepalive_connections=20)
+    client: Client = http.AsyncClient(limits=limits, verify=ssl_context, follow_redirects=False)
+    return client
