@@ -1,4 +1,4 @@
-"""The benchmarks of streamfold against other readers: `python -m benchmarks`, or `make bench`.
+"""The benchmarks of streamfold against other libraries: run `make bench`, or `python -m benchmarks --help`.
 
-What is measured without them lives in `streamfold.bench`. Only here are openai and httpx-sse imported.
+Timing and reports come from `streamfold.bench`. Only this folder imports openai and httpx-sse.
 """

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.following import FULL_FOLLOWING, QUICK_FOLLOWING, measure_following
-from benchmarks.logs import FULL_LOGGING, QUICK_LOGGING, measure_logs
-from benchmarks.peers import LIBRARIES, OPENAI_STATE, PEERS
-from benchmarks.recorded import FULL_RECORDED, QUICK_RECORDED, measure_recorded
-from benchmarks.recordings import Recordings, measure_recordings
-from benchmarks.travel import FULL_TRAVEL, QUICK_TRAVEL, measure_travel
-from benchmarks.valkey import FULL_SERVING, QUICK_SERVING, measure_valkey
-from streamfold.bench import BENCHMARKS, FULL, QUICK, Plan, Report, Row, as_json, as_text, describe_machine, draw, run
-from streamfold.bench.chart import is_drawable
+from benchmarks.chart import draw, is_drawable
+from benchmarks.client.following import FULL_FOLLOWING, QUICK_FOLLOWING, measure_following
+from benchmarks.client.recorded import FULL_RECORDED, QUICK_RECORDED, measure_recorded
+from benchmarks.log.sqlite import FULL_LOGGING, QUICK_LOGGING, measure_logs
+from benchmarks.log.travel import FULL_TRAVEL, QUICK_TRAVEL, measure_travel
+from benchmarks.log.valkey import FULL_SERVING, QUICK_SERVING, measure_valkey
+from benchmarks.stream.peers import LIBRARIES, OPENAI_STATE, PEERS
+from benchmarks.stream.recordings import Recordings, measure_recordings
+from benchmarks.stream.suite import BENCHMARKS, FULL, QUICK, Scale, run
+from streamfold.bench import Report, Row, as_json, as_text, describe_machine
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -40,10 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for. Returns: 1 where a goal was missed and `--strict` was given, else 0."""
     asked = parse(arguments)
     machine = describe_machine(LIBRARIES)
-    plan = QUICK if asked.quick else FULL
+    scale = QUICK if asked.quick else FULL
     names = asked.only or [*BENCHMARKS, *APART, RECORDINGS]
-    rows = tuple(measured(plan, [name for name in names if name != RECORDINGS], is_quick=asked.quick))
-    recorded = find_recordings(plan) if RECORDINGS in names else NOTHING
+    rows = tuple(measured(scale, [name for name in names if name != RECORDINGS], is_quick=asked.quick))
+    recorded = find_recordings(scale) if RECORDINGS in names else NOTHING
     report = Report(machine, rows + recorded.rows, recorded.details, recorded.notes)
     print(as_text(report), end="")
     write(report, asked.json, asked.chart)
@@ -62,23 +63,23 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def measured(plan: Plan, names: Sequence[str], *, is_quick: bool) -> Iterator[Row]:
+def measured(scale: Scale, names: Sequence[str], *, is_quick: bool) -> Iterator[Row]:
     for name in names:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         if name in APART:
             yield from APART[name][is_quick]()
         else:
-            yield from run(plan, peers=PEERS, only=[name])
+            yield from run(scale, peers=PEERS, only=[name])
 
 
-def find_recordings(plan: Plan) -> Recordings:
+def find_recordings(scale: Scale) -> Recordings:
     """The corpus beside the repository, or the one that STREAMFOLD_CORPUS names; where there is none, a note."""
     folder = Path(os.environ.get("STREAMFOLD_CORPUS") or HERE.parent.parent / "shared") / "recordings"
     if not folder.is_dir():
         note = "no recordings: put the corpus beside the repository as `shared`, or name it in STREAMFOLD_CORPUS"
         return Recordings((), (), (note,))
     print("measuring recordings ...", file=sys.stderr, flush=True)
-    return measure_recordings(folder, OPENAI_STATE, rounds=plan.slow_rounds, sample_seconds=plan.sample_seconds / 10)
+    return measure_recordings(folder, OPENAI_STATE, rounds=scale.slow_rounds, sample_seconds=scale.sample_seconds / 10)
 
 
 def write(report: Report, json: Path, chart: Path) -> None:

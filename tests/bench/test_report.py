@@ -1,4 +1,4 @@
-"""A report says the same as text, as JSON and as a picture, and nothing about whose machine it was."""
+"""A report says the same as text and as JSON, and nothing about whose machine it was."""
 
 import json
 import platform
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamfold.bench import Goal, Report, Row, Spread, as_json, as_text, describe_machine, draw
+from streamfold.bench import Goal, Report, Row, Spread, as_json, as_text, describe_machine
 
 EVENTS = Row(
     benchmark="stream-1000",
@@ -94,18 +94,28 @@ def test_the_machine_is_described_without_its_name_or_any_path() -> None:
         assert platform.node() not in text.split()
 
 
-@pytest.mark.parametrize(("name", "start"), [("chart.svg", b"<?xml"), ("chart.png", b"\x89PNG")])
-def test_a_picture_is_drawn_in_the_format_of_its_name(tmp_path: Path, name: str, start: bytes) -> None:
-    draw(REPORT.rows, tmp_path / name)
-    assert (tmp_path / name).read_bytes().startswith(start)
+def row(goal: Goal | None, *, ratio: float | None = None) -> Row:
+    return Row(
+        "any", "a row", "ours", Spread.of([3.0]), "µs", ratio=None if ratio is None else Spread.of([ratio]), goal=goal
+    )
 
 
-def test_a_report_without_a_made_stream_cannot_be_drawn(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no made stream"):
-        draw([MEMORY], tmp_path / "chart.svg")
+@pytest.mark.parametrize(
+    ("each", "verdict"),
+    [
+        pytest.param(row(Goal("≤", 2.0), ratio=2.0), True, id="at its bound"),
+        pytest.param(row(Goal("≤", 2.0), ratio=2.001), False, id="above an upper bound"),
+        pytest.param(row(Goal("≥", 5.0), ratio=5.0), True, id="at a lower bound"),
+        pytest.param(row(Goal("≥", 5.0), ratio=4.9), False, id="below a lower bound"),
+        pytest.param(row(None, ratio=9.0), None, id="no goal"),
+        pytest.param(row(Goal("≤", 3.0)), True, id="no ratio: the figure itself"),
+    ],
+)
+def test_a_row_knows_its_verdict(each: Row, verdict: bool | None) -> None:
+    assert each.is_met is verdict
 
 
-def test_the_room_is_imported_without_matplotlib_or_any_peer() -> None:
+def test_the_package_imports_neither_matplotlib_nor_another_library() -> None:
     import subprocess
 
     code = "import sys, streamfold.bench; print([n for n in ('matplotlib', 'openai', 'httpx_sse') if n in sys.modules])"

@@ -13,8 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from streamfold.bench.measure import Spread
-from streamfold.bench.row import Row
+from streamfold.bench import Row, Spread
 
 __all__ = ["draw", "is_drawable"]
 

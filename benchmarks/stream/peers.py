@@ -16,7 +16,8 @@ from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
-from streamfold.bench import EVENTS, STATES, Goal, Peer
+from benchmarks.stream.reading import EVENTS, STATES, Peer
+from streamfold.bench import Goal
 from streamfold.schema import decode_known_event
 
 __all__ = ["LIBRARIES", "OPENAI_STATE", "PEERS"]

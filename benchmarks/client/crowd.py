@@ -21,8 +21,8 @@ from typing import Any
 
 from attrs import frozen
 
-from benchmarks.clients import address, make_gateway, make_http, make_openai, make_transport
-from benchmarks.load import raise_file_limit
+from benchmarks.client.clients import address, make_gateway, make_http, make_openai, make_transport
+from benchmarks.client.load import raise_file_limit
 from streamfold.client import FollowedResponse, Request, record
 from streamfold.client.api.request import Calls
 from streamfold.client.follow.start import Start

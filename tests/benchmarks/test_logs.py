@@ -1,7 +1,7 @@
 """The benchmark of the log runs, tiny, and gives its rows. Run, never judged by speed."""
 
-from benchmarks.log_tails import Tailing
-from benchmarks.logs import AWAITED, CONTRACT, DIRECT, GROUPED, LOOSELY, RAW, SINGLY, Logging, measure_logs
+from benchmarks.log.sqlite import AWAITED, CONTRACT, DIRECT, GROUPED, LOOSELY, RAW, SINGLY, Logging, measure_logs
+from benchmarks.log.tails import Tailing
 
 TINY = Logging(
     writers=3,

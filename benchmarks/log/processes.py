@@ -37,7 +37,7 @@ def among_processes(processes: int, seconds: float, folder: Path) -> Iterator[Ro
     """The share of the slowest of them, and the longest that one waited."""
     path = folder / "processes.db"
     anyio.run(SqliteLog(path).aclose)
-    command = [sys.executable, "-m", "benchmarks.log_processes", str(path), str(seconds)]
+    command = [sys.executable, "-m", "benchmarks.log.processes", str(path), str(seconds)]
     writing = [
         subprocess.Popen([*command, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for place in range(processes)

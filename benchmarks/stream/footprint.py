@@ -13,10 +13,8 @@ import sys
 import tracemalloc
 from collections.abc import Iterator, Sequence
 
-from streamfold.bench.measure import Spread, Timings
-from streamfold.bench.reading import CHUNK_BYTES
-from streamfold.bench.row import Goal, Row
-from streamfold.bench.workload import Shape, cut, make_stream
+from benchmarks.stream.reading import CHUNK_BYTES
+from streamfold.bench import Goal, Row, Shape, Spread, Timings, cut, make_stream
 from streamfold.fold import states
 from streamfold.reader import EventReader
 from streamfold.schema import Event

@@ -15,21 +15,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from streamfold.bench import (
-    EVENTS,
-    STATES,
-    Peer,
-    Row,
-    Spread,
-    Timings,
-    Variant,
-    compare,
-    cut,
-    decode_all,
-    measure,
-    read_events,
-    read_states,
-)
+from benchmarks.stream.reading import EVENTS, STATES, Peer, decode_all, ratio_row, read_events, read_states
+from streamfold.bench import Row, Spread, Timings, Variant, cut, measure
 from streamfold.errors import SequenceGap
 from streamfold.fold import SequencePolicy
 from streamfold.schema import UNDECODABLE, decode_event, decode_known_event, is_end_marker
@@ -128,8 +115,8 @@ def _refusal(chunks: Sequence[bytes], policy: SequencePolicy, peer: Peer) -> str
 
 def _rows(recorded: _Recorded, timings: Timings, peer: Peer) -> list[Row]:
     about = {"benchmark": "recording", "name": recorded.name, "events": len(recorded.data)}
-    rows = [compare(timings, subject, FLOOR, **about) for subject in (EVENTS, STATES)]
-    return rows if recorded.refusal else [*rows, compare(timings, STATES, peer.name, is_faster=True, **about)]
+    rows = [ratio_row(timings, subject, FLOOR, **about) for subject in (EVENTS, STATES)]
+    return rows if recorded.refusal else [*rows, ratio_row(timings, STATES, peer.name, is_faster=True, **about)]
 
 
 def _totals(timings: Mapping[_Recorded, Timings], peer: Peer) -> list[Row]:
@@ -138,12 +125,14 @@ def _totals(timings: Mapping[_Recorded, Timings], peer: Peer) -> list[Row]:
     for subject in (EVENTS, STATES):
         name = f"all {len(timings)} recordings together, bytes → {'events' if subject == EVENTS else 'states'}"
         total, events = _sum(timings, (subject, FLOOR)), sum(len(each.data) for each in timings)
-        rows.append(compare(total, subject, FLOOR, benchmark="recordings", name=name, events=events))
+        rows.append(ratio_row(total, subject, FLOOR, benchmark="recordings", name=name, events=events))
         rows.append(_each(timings, subject, FLOOR))
     if read_by_peer:
         name = f"the {len(read_by_peer)} that the peer reads, bytes → states"
         total, events = _sum(read_by_peer, (STATES, peer.name)), sum(len(each.data) for each in read_by_peer)
-        rows.append(compare(total, STATES, peer.name, benchmark="recordings", name=name, events=events, is_faster=True))
+        rows.append(
+            ratio_row(total, STATES, peer.name, benchmark="recordings", name=name, events=events, is_faster=True)
+        )
         rows.append(_each(read_by_peer, STATES, peer.name, is_faster=True))
     return rows
 
@@ -158,7 +147,7 @@ def _sum(timings: Mapping[_Recorded, Timings], names: Iterable[str]) -> Timings:
 def _each(timings: Mapping[_Recorded, Timings], subject: str, reference: str, *, is_faster: bool = False) -> Row:
     """The spread over recordings: each counts once, by its median."""
     rows = [
-        compare(found, subject, reference, benchmark="", name="", events=len(each.data), is_faster=is_faster)
+        ratio_row(found, subject, reference, benchmark="", name="", events=len(each.data), is_faster=is_faster)
         for each, found in timings.items()
     ]
     return Row(

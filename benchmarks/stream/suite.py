@@ -1,6 +1,6 @@
 """The named benchmarks, and how much of each is run.
 
-In      a Plan; the Peers to be compared with, none of which this room imports
+In      a Scale; the Peers to be compared with, none of which this room imports
 Out     Rows, benchmark by benchmark
 Units   as each row says
 Source  docs/reference/benchmarks.md
@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from streamfold.bench.footprint import import_rows, memory_row
-from streamfold.bench.measure import Timings
-from streamfold.bench.reading import (
+from benchmarks.process import measure_apart
+from benchmarks.stream.footprint import import_rows, memory_row
+from benchmarks.stream.reading import (
     EVENTS,
     EVENTS_SINGLE,
     FLOOR,
@@ -20,19 +20,19 @@ from streamfold.bench.reading import (
     STATES,
     STATES_SINGLE,
     TEXTS,
-    MadeStream,
+    GeneratedStream,
     Peer,
-    compare,
+    ratio_row,
     require_agreement,
 )
-from streamfold.bench.row import Goal, Row
-from streamfold.bench.worker import measure_apart
+from streamfold.bench import Goal, Row
+from streamfold.bench.measure import Timings
 
-__all__ = ["BENCHMARKS", "FULL", "QUICK", "Benchmark", "Plan", "run"]
+__all__ = ["BENCHMARKS", "FULL", "QUICK", "Benchmark", "Scale", "run"]
 
 
 @frozen
-class Plan:
+class Scale:
     """How much is measured.
 
     sizes: of the made streams, in text deltas. growth: the two sizes whose cost an event is compared. rounds: samples
@@ -51,10 +51,10 @@ class Plan:
     sample_seconds: float = 0.05
 
 
-FULL = Plan()
-QUICK = Plan(sizes=(1_000, 10_000), rounds=5, slow_rounds=2, import_rounds=7, sample_seconds=0.02)
+FULL = Scale()
+QUICK = Scale(sizes=(1_000, 10_000), rounds=5, slow_rounds=2, import_rounds=7, sample_seconds=0.02)
 
-Benchmark = Callable[[Plan, Sequence[Peer]], Iterator[Row]]
+Benchmark = Callable[[Scale, Sequence[Peer]], Iterator[Row]]
 
 # Ours, its reference, what the row is called, and the goal.
 AGAINST_FLOORS = (
@@ -67,40 +67,40 @@ AGAINST_FLOORS = (
 AGAIN = f"{FLOOR}, again"
 
 
-def streams(plan: Plan, peers: Sequence[Peer]) -> Iterator[Row]:
+def streams(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
     """Each size of made stream: ours against the floors, and against each peer."""
-    for deltas in plan.sizes:
-        stream = MadeStream.of(deltas)
+    for deltas in scale.sizes:
+        stream = GeneratedStream.of(deltas)
         require_agreement(stream, peers)
-        yield from _against_quick(stream, [peer for peer in peers if not peer.is_slow], plan)
-        yield from _against_slow(stream, [peer for peer in peers if peer.is_slow], plan)
+        yield from _against_quick(stream, [peer for peer in peers if not peer.is_slow], scale)
+        yield from _against_slow(stream, [peer for peer in peers if peer.is_slow], scale)
 
 
-def _against_quick(stream: MadeStream, peers: Sequence[Peer], plan: Plan) -> Iterator[Row]:
+def _against_quick(stream: GeneratedStream, peers: Sequence[Peer], scale: Scale) -> Iterator[Row]:
     names = (FLOOR, LEAN_FLOOR, EVENTS, EVENTS_SINGLE, STATES, STATES_SINGLE)
     variants = [*map(stream.variant, names), *map(stream.peer, peers), stream.variant(FLOOR, called=AGAIN)]
-    timings = measure_apart(variants, rounds=plan.rounds, sample_seconds=plan.sample_seconds)
+    timings = measure_apart(variants, rounds=scale.rounds, sample_seconds=scale.sample_seconds)
     benchmark, events = f"stream-{stream.deltas}", len(stream.frames)
     for subject, reference, name, goal in AGAINST_FLOORS:
-        yield compare(timings, subject, reference, benchmark=benchmark, name=name, events=events, goal=goal)
+        yield ratio_row(timings, subject, reference, benchmark=benchmark, name=name, events=events, goal=goal)
     for peer in peers:
         yield _against(peer, stream, timings)
-    yield compare(timings, AGAIN, FLOOR, benchmark=benchmark, name="noise: the reference twice", events=events)
+    yield ratio_row(timings, AGAIN, FLOOR, benchmark=benchmark, name="noise: the reference twice", events=events)
 
 
-def _against_slow(stream: MadeStream, peers: Sequence[Peer], plan: Plan) -> Iterator[Row]:
+def _against_slow(stream: GeneratedStream, peers: Sequence[Peer], scale: Scale) -> Iterator[Row]:
     if not peers:
         return
     ours = sorted({peer.stands_against for peer in peers})
-    rounds = plan.slow_rounds if stream.deltas <= 10_000 else plan.largest_slow_rounds
+    rounds = scale.slow_rounds if stream.deltas <= 10_000 else scale.largest_slow_rounds
     variants = [*map(stream.variant, ours), *map(stream.peer, peers)]
-    timings = measure_apart(variants, rounds=rounds, sample_seconds=plan.sample_seconds)
+    timings = measure_apart(variants, rounds=rounds, sample_seconds=scale.sample_seconds)
     for peer in peers:
         yield _against(peer, stream, timings)
 
 
-def _against(peer: Peer, stream: MadeStream, timings: Timings) -> Row:
-    return compare(
+def _against(peer: Peer, stream: GeneratedStream, timings: Timings) -> Row:
+    return ratio_row(
         timings,
         peer.stands_against,
         peer.name,
@@ -112,29 +112,29 @@ def _against(peer: Peer, stream: MadeStream, timings: Timings) -> Row:
     )
 
 
-def texts(plan: Plan, peers: Sequence[Peer]) -> Iterator[Row]:
+def texts(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
     """What it costs to read the whole text after every event, where states alone and peers with a state stand beside."""
-    stream = MadeStream.of(plan.text_deltas)
+    stream = GeneratedStream.of(scale.text_deltas)
     peers = [peer for peer in peers if peer.stands_against == STATES]
     require_agreement(stream, peers)
     variants = [stream.variant(STATES), stream.variant(TEXTS), *map(stream.peer, peers)]
-    timings = measure_apart(variants, rounds=plan.slow_rounds, sample_seconds=plan.sample_seconds)
-    name, events = f"the text read after every event, {plan.text_deltas:,} deltas", len(stream.frames)
-    yield compare(timings, TEXTS, STATES, benchmark="text", name=name, events=events)
+    timings = measure_apart(variants, rounds=scale.slow_rounds, sample_seconds=scale.sample_seconds)
+    name, events = f"the text read after every event, {scale.text_deltas:,} deltas", len(stream.frames)
+    yield ratio_row(timings, TEXTS, STATES, benchmark="text", name=name, events=events)
     for peer in peers:
-        yield compare(timings, TEXTS, peer.name, benchmark="text", name=name, events=events, is_faster=True)
+        yield ratio_row(timings, TEXTS, peer.name, benchmark="text", name=name, events=events, is_faster=True)
 
 
-def growth(plan: Plan, peers: Sequence[Peer]) -> Iterator[Row]:
+def growth(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
     """The cost of an event in a long stream against one in a short stream; the same for the floor, which has no state."""
-    short, long = map(MadeStream.of, plan.growth)
+    short, long = map(GeneratedStream.of, scale.growth)
     names = {each: (f"{each}, {short.deltas:,} deltas", f"{each}, {long.deltas:,} deltas") for each in (STATES, FLOOR)}
     variants = [
         stream.variant(each, called=called)
         for each, both in names.items()
         for stream, called in zip((short, long), both, strict=True)
     ]
-    timings = measure_apart(variants, rounds=plan.rounds, sample_seconds=plan.sample_seconds)
+    timings = measure_apart(variants, rounds=scale.rounds, sample_seconds=scale.sample_seconds)
     costs = Timings(
         {
             called: tuple(1e6 * seconds / len(stream.frames) for seconds in timings.samples[called])
@@ -156,14 +156,14 @@ def growth(plan: Plan, peers: Sequence[Peer]) -> Iterator[Row]:
         )
 
 
-def memory(plan: Plan, peers: Sequence[Peer]) -> Iterator[Row]:
+def memory(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
     """What it takes to keep every state."""
-    yield memory_row(plan.memory_deltas)
+    yield memory_row(scale.memory_deltas)
 
 
-def imports(plan: Plan, peers: Sequence[Peer]) -> Iterator[Row]:
+def imports(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
     """What `import streamfold` costs and brings."""
-    yield from import_rows(plan.import_rounds)
+    yield from import_rows(scale.import_rounds)
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
@@ -175,10 +175,10 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 }
 
 
-def run(plan: Plan, *, peers: Sequence[Peer] = (), only: Iterable[str] = ()) -> Iterator[Row]:
+def run(scale: Scale, *, peers: Sequence[Peer] = (), only: Iterable[str] = ()) -> Iterator[Row]:
     """The rows of the named benchmarks, as they are measured; of all where none is named.
 
     Raises: KeyError for a name that is none.
     """
     for name in list(only) or BENCHMARKS:
-        yield from BENCHMARKS[name](plan, peers)
+        yield from BENCHMARKS[name](scale, peers)

@@ -12,9 +12,9 @@ from functools import partial
 
 from attrs import frozen
 
-from benchmarks.apart import run_apart
-from benchmarks.crowd import Busy, follow_busily
-from benchmarks.load import serving
+from benchmarks.client.crowd import Busy, follow_busily
+from benchmarks.client.load import serving
+from benchmarks.process import run_apart
 from streamfold.bench import Goal, Row, Spread
 from streamfold.client.follow.recorder import LEASE_SECONDS
 

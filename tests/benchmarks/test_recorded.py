@@ -1,6 +1,6 @@
 """What recording costs a client: small runs of the benchmark, so that it stays able to run."""
 
-from benchmarks.recorded import BEFORE, BEHIND, Recorded, measure_recorded
+from benchmarks.client.recorded import BEFORE, BEHIND, Recorded, measure_recorded
 
 TINY = Recorded(streams=(2,), seconds=0.3, rounds=1)
 

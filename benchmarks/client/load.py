@@ -1,4 +1,4 @@
-"""The server of the benchmark `following`, in a process of its own: `python -m benchmarks.load --deltas 10000`.
+"""The server of the benchmark `following`, in a process of its own: `python -m benchmarks.client.load --deltas 10000`.
 
 In      GETs of a Responses stream; the response's id says in which way it is served
 Out     the port, as one line on stdout; then streams, until stdin ends
@@ -75,7 +75,7 @@ def stamped(number: int, at: float) -> bytes:
 @contextmanager
 def serving(*, deltas: int, paced_deltas: int) -> Generator[str, None, None]:
     """A server in a process of its own. Returns: its URL; the server has ended when the block has."""
-    command = [sys.executable, "-m", "benchmarks.load", f"--deltas={deltas}", f"--paced-deltas={paced_deltas}"]
+    command = [sys.executable, "-m", "benchmarks.client.load", f"--deltas={deltas}", f"--paced-deltas={paced_deltas}"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from streamfold.bench import Variant, WorkerEnded, measure_apart
-from streamfold.bench.worker import serve
+from benchmarks.process import ProcessEnded, measure_apart, serve
+from streamfold.bench import Variant
 
 
 def note(path: Path, word: str) -> None:
@@ -45,18 +45,18 @@ def test_variants_take_turns_as_in_one_process(tmp_path: Path) -> None:
 def test_a_process_imports_what_its_variant_needs_and_no_peer(tmp_path: Path) -> None:
     measure_apart([Variant("any", partial(note_modules, tmp_path / "names"))], rounds=1, sample_seconds=0)
     names = (tmp_path / "names").read_text().split()
-    assert "streamfold.bench.worker" in names
-    assert not {"openai", "httpx_sse", "benchmarks.peers"} & set(names)
+    assert "benchmarks.process" in names
+    assert not {"openai", "httpx_sse", "benchmarks.stream.peers"} & set(names)
 
 
 @pytest.mark.parametrize("run", [partial(int, "no number"), partial(sys.exit, 1)], ids=["raises", "exits"])
 def test_a_variant_that_fails_at_once_is_named(run: partial[object]) -> None:
-    with pytest.raises(WorkerEnded, match="broken"):
+    with pytest.raises(ProcessEnded, match="broken"):
         measure_apart([Variant("broken", run)], rounds=1)
 
 
 def test_a_variant_that_fails_later_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WorkerEnded, match="broken"):
+    with pytest.raises(ProcessEnded, match="broken"):
         measure_apart([Variant("broken", partial(fail_later, tmp_path / "ran"))], rounds=1)
 
 

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import Any
 
-from streamfold.bench import DifferentWork
+from benchmarks.stream.reading import DifferentWork
 from streamfold.client import FollowedResponse, Gateway, Reply, Request, Transport
 from streamfold.client.transport.choice import choose_transport
 from streamfold.schema import OPENAI

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import peers
-from benchmarks.recordings import measure_recordings
-from streamfold.bench import STATES, Peer, Plan, Shape, cut, make_stream, read_states
+from benchmarks.stream import peers
+from benchmarks.stream.reading import STATES, Peer, read_states
+from benchmarks.stream.recordings import measure_recordings
+from benchmarks.stream.suite import Scale
+from streamfold.bench import Shape, cut, make_stream
 
-TINY = Plan(
+TINY = Scale(
     sizes=(40,),
     growth=(20, 40),
     text_deltas=20,

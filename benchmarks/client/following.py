@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from benchmarks.apart import run_apart
-from benchmarks.clients import BARE, FOLLOWERS, count_chunks, read
-from benchmarks.crowd import Busy, drops, follow_busily, has_memory_figures, idle_kib, opening_seconds
-from benchmarks.load import event_count, serving
-from streamfold.bench import Goal, Row, Spread, Timings, Variant, compare, measure_apart
+from benchmarks.client.clients import BARE, FOLLOWERS, count_chunks, read
+from benchmarks.client.crowd import Busy, drops, follow_busily, has_memory_figures, idle_kib, opening_seconds
+from benchmarks.client.load import event_count, serving
+from benchmarks.process import measure_apart, run_apart
+from benchmarks.stream.reading import ratio_row
+from streamfold.bench import Goal, Row, Spread, Timings, Variant
 
 __all__ = ["FULL_FOLLOWING", "QUICK_FOLLOWING", "Following", "measure_following"]
 
@@ -107,15 +108,15 @@ class OneStream:
     def against_openai(self, kind: str, goal: float | None) -> Row:
         bound = None if goal is None else Goal("≥", goal, "× faster")
         name = f"{kind}: socket → a state after every event"
-        return compare(self._timings, ours(kind), OPENAI, name=name, goal=bound, is_faster=True, **self._about)
+        return ratio_row(self._timings, ours(kind), OPENAI, name=name, goal=bound, is_faster=True, **self._about)
 
     def against_bare(self, kind: str, goal: float | None = None) -> Row:
         bound = None if goal is None else Goal("≤", goal)
         name = f"{kind}: socket → a state after every event"
-        return compare(self._timings, ours(kind), bare(kind), name=name, goal=bound, **self._about)
+        return ratio_row(self._timings, ours(kind), bare(kind), name=name, goal=bound, **self._about)
 
     def noise(self) -> Row:
-        return compare(self._timings, AGAIN, bare("httpx2"), name="noise: the reference twice", **self._about)
+        return ratio_row(self._timings, AGAIN, bare("httpx2"), name="noise: the reference twice", **self._about)
 
     def chunk(self, kind: str) -> Row:
         """Measured by itself: what it is to count slows a reader down, and a slower one finds more at each read."""

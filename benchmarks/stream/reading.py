@@ -16,9 +16,8 @@ from attrs import frozen
 from msgspec import Struct
 from msgspec.json import Decoder
 
+from streamfold.bench import Goal, Row, Shape, cut, make_stream, payloads
 from streamfold.bench.measure import Timings, Variant
-from streamfold.bench.row import Goal, Row
-from streamfold.bench.workload import Shape, cut, make_stream, payloads
 from streamfold.fold import SequencePolicy, State, fold, reduce, states
 from streamfold.reader import EventReader
 from streamfold.schema import decode_known_event
@@ -33,10 +32,10 @@ __all__ = [
     "STATES_SINGLE",
     "TEXTS",
     "DifferentWork",
-    "MadeStream",
+    "GeneratedStream",
     "Peer",
-    "compare",
     "decode_all",
+    "ratio_row",
     "read_events",
     "read_states",
     "read_texts",
@@ -137,7 +136,7 @@ def decode_all_lean(data: Sequence[bytes]) -> None:
 
 
 @frozen
-class MadeStream:
+class GeneratedStream:
     """A made stream, in the forms that the ways to read it take: whole frames, chunks of 16 KiB, payloads."""
 
     deltas: int
@@ -146,7 +145,7 @@ class MadeStream:
     data: Sequence[bytes]
 
     @classmethod
-    def of(cls, deltas: int) -> "MadeStream":
+    def of(cls, deltas: int) -> "GeneratedStream":
         """The stream with so many text deltas."""
         frames = make_stream(Shape(deltas=deltas))
         return cls(deltas, frames, cut(b"".join(frames), CHUNK_BYTES), payloads(frames))
@@ -169,7 +168,7 @@ class MadeStream:
         return Variant(peer.name, partial(peer.run, self.chunks))
 
 
-def require_agreement(stream: MadeStream, peers: Sequence[Peer]) -> None:
+def require_agreement(stream: GeneratedStream, peers: Sequence[Peer]) -> None:
     """Have every peer read the stream once.
 
     Raises: DifferentWork if one reads another text than we do.
@@ -180,7 +179,7 @@ def require_agreement(stream: MadeStream, peers: Sequence[Peer]) -> None:
             raise DifferentWork(f"{peer.name} read another text than streamfold did, of {stream.deltas:,} deltas")
 
 
-def compare(
+def ratio_row(
     timings: Timings,
     subject: str,
     reference: str,

@@ -140,7 +140,7 @@ def runs(
 
 
 async def seen_by(plan: Tailing, path: Path, asked: Asked, processes: int, rate: float) -> Seen:
-    command = [sys.executable, "-m", "benchmarks.log_tails", encode(asked).decode()]
+    command = [sys.executable, "-m", "benchmarks.log.tails", encode(asked).decode()]
     async with Loosely(path) as log:  # it is the wake that is measured, and not the disk
         lease = await log.acquire(KEY, owner="bench", seconds=3600)
         readers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]

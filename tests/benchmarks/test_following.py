@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks import clients, crowd, following
-from benchmarks.apart import ProcessEnded, run_apart
-from benchmarks.following import Following, measure_following
-from benchmarks.load import event_count, serving
-from streamfold.bench import DifferentWork, Row, Timings, Variant, measure
-from streamfold.bench.chart import draw, is_drawable
+from benchmarks.chart import draw, is_drawable
+from benchmarks.client import clients, crowd, following
+from benchmarks.client.following import Following, measure_following
+from benchmarks.client.load import event_count, serving
+from benchmarks.process import ProcessEnded, run_apart
+from benchmarks.stream.reading import DifferentWork
+from streamfold.bench import Row, Timings, Variant, measure
 
 TINY = Following(
     deltas=30,

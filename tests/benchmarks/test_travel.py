@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.travel import FOLD, REPLAY, SAVE, Travel, measure_travel
+from benchmarks.log.travel import FOLD, REPLAY, SAVE, Travel, measure_travel
 
 TINY = Travel(deltas=60, replays=4, folds=2, rounds=2)
 

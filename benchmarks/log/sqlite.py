@@ -18,8 +18,8 @@ from time import perf_counter, time
 import anyio
 from attrs import frozen
 
-from benchmarks.log_processes import among_processes
-from benchmarks.log_tails import FULL_TAILING, QUICK_TAILING, Loosely, Tailing, measure_tails
+from benchmarks.log.processes import among_processes
+from benchmarks.log.tails import FULL_TAILING, QUICK_TAILING, Loosely, Tailing, measure_tails
 from streamfold.bench import Goal, Row, Spread
 from streamfold.log import Lease, Record, SqliteLog, StreamKey, rows
 from streamfold.log.sqlite_file import connect, make

@@ -31,7 +31,7 @@ from tests.log.valkeys import Valkey, running, server_program
 
 __all__ = ["FULL_SERVING", "QUICK_SERVING", "Serving", "measure_valkey"]
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "response.output_text.delta"
 DATA = b'{"type":"response.output_text.delta","delta":"' + b"x" * 150 + b'"}'  # 200 bytes, as engines are measured
 GROUPED, SINGLY = "ValkeyLog", "the same commands, a call each"
@@ -253,7 +253,7 @@ async def feed(server: Valkey, plan: Serving, kind: str, per_second: int) -> flo
     async with ValkeyLog(server.url) as log:
         leases = await begin(log, plan.streams)
         reader = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.valkey_tails", server.url, kind, str(plan.streams)],
+            [sys.executable, "-m", "benchmarks.log.valkey_tails", server.url, kind, str(plan.streams)],
             stdout=subprocess.PIPE,
             cwd=ROOT,
         )

@@ -5,24 +5,11 @@ from collections.abc import Sequence
 import pytest
 from attrs import evolve
 
-from streamfold.bench import (
-    BENCHMARKS,
-    STATES,
-    DifferentWork,
-    Goal,
-    Peer,
-    Plan,
-    Row,
-    Shape,
-    Spread,
-    Timings,
-    Variant,
-    make_stream,
-    read_states,
-    run,
-)
+from benchmarks.stream.reading import STATES, DifferentWork, Peer, read_states
+from benchmarks.stream.suite import BENCHMARKS, Scale, run
+from streamfold.bench import Goal, Row, Shape, Timings, Variant, make_stream
 
-TINY = Plan(
+TINY = Scale(
     sizes=(20, 60),
     growth=(20, 60),
     text_deltas=20,
@@ -79,7 +66,7 @@ def test_growth_compares_the_cost_of_an_event_not_of_a_stream(monkeypatch: pytes
     def measure_apart(variants: Sequence[Variant], **_: float) -> Timings:
         return Timings({each.name: (2.0 * (long if "60 deltas" in each.name else short),) for each in variants})
 
-    monkeypatch.setattr("streamfold.bench.suite.measure_apart", measure_apart)
+    monkeypatch.setattr("benchmarks.stream.suite.measure_apart", measure_apart)
     states, floor = rows_of("growth")
     assert [row.judged.median for row in (states, floor)] == [1.0, 1.0]
     assert [row.goal for row in (states, floor)] == [Goal("≤", 1.15), None]
@@ -106,24 +93,3 @@ def test_all_benchmarks_run_where_none_is_named() -> None:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(KeyError, match="nothing"):
         list(run(TINY, only=["nothing"]))
-
-
-def row(goal: Goal | None, *, ratio: float | None = None) -> Row:
-    return Row(
-        "any", "a row", "ours", Spread.of([3.0]), "µs", ratio=None if ratio is None else Spread.of([ratio]), goal=goal
-    )
-
-
-@pytest.mark.parametrize(
-    ("each", "verdict"),
-    [
-        pytest.param(row(Goal("≤", 2.0), ratio=2.0), True, id="at its bound"),
-        pytest.param(row(Goal("≤", 2.0), ratio=2.001), False, id="above an upper bound"),
-        pytest.param(row(Goal("≥", 5.0), ratio=5.0), True, id="at a lower bound"),
-        pytest.param(row(Goal("≥", 5.0), ratio=4.9), False, id="below a lower bound"),
-        pytest.param(row(None, ratio=9.0), None, id="no goal"),
-        pytest.param(row(Goal("≤", 3.0)), True, id="no ratio: the figure itself"),
-    ],
-)
-def test_a_row_knows_its_verdict(each: Row, verdict: bool | None) -> None:
-    assert each.is_met is verdict
