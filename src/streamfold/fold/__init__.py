@@ -9,6 +9,7 @@ Source  docs/explanation/state.md
 from streamfold.fold.adopt import adopt
 from streamfold.fold.anomaly import Anomaly, AnomalyKind
 from streamfold.fold.checkpoint import checkpoint, restore
+from streamfold.fold.growth import TextGrowth
 from streamfold.fold.placed import place_at, reduce_at
 from streamfold.fold.reduce import reduce, states
 from streamfold.fold.replay import fold, replay
@@ -22,6 +23,7 @@ __all__ = [
     "SequencePolicy",
     "State",
     "StreamError",
+    "TextGrowth",
     "adopt",
     "checkpoint",
     "fold",

@@ -24,7 +24,7 @@ from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Node, Object, Path, edit, find, opened, text_of
 from streamfold.schema import is_terminal_status
 
-__all__ = ["Document", "Focus", "State", "StreamError", "grown", "settled", "without_text", "written"]
+__all__ = ["Document", "Focus", "State", "StreamError", "grown", "output_texts", "settled", "without_text", "written"]
 
 
 class StreamError(Struct, frozen=True, gc=False):
@@ -113,7 +113,7 @@ class State(Struct, frozen=True, gc=False, eq=False):
     @property
     def output_text(self) -> str:
         """The text of all output_text parts of all messages, joined, in the order of their indexes."""
-        return "".join(map(str, _output_texts(settled(self).output)))
+        return "".join(str(text) for _, text in output_texts(settled(self).output))
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:
@@ -170,17 +170,20 @@ def settled(state: State) -> Document:
     return written(grown(state))
 
 
-def _output_texts(output: Array) -> Iterator[Text]:
-    for item in _in_order(output):
+def output_texts(output: Array) -> Iterator[tuple[Path, Text]]:
+    """The text of each output_text part of each message, with its path, in the order of the indexes."""
+    for item_index, item in _in_order(output):
         if _type_of(item) == "message":
-            for part in _in_order(find(item, ("content",))):
+            for part_index, part in _in_order(find(item, ("content",))):
                 if _type_of(part) == "output_text":
-                    yield text_of(find(part, ("text",))) or Text()
+                    path = (item_index, "content", part_index, "text")
+                    yield path, text_of(find(part, ("text",))) or Text()
 
 
-def _in_order(node: Node | None) -> list[Node | None]:
+def _in_order(node: Node | None) -> Iterator[tuple[int, Node | None]]:
     array = opened(node)
-    return [opened(array[index]) for index in sorted(array)] if isinstance(array, Array) else []
+    if isinstance(array, Array):
+        yield from ((index, opened(array[index])) for index in sorted(array))
 
 
 def _type_of(node: Node | None) -> str:

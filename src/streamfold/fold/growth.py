@@ -1,0 +1,88 @@
+"""The output text of one response as the pieces it grows by.
+
+Theory of operation. A state knows its whole output text, but building it costs time in proportion to its length, so
+`take` avoids that for nearly every event. A delta that continues a text makes a state that points to the one before
+it and holds only its own fragment (see `state.py`). If that earlier state is the one seen last, the fragment is all
+that is new: it is the next piece if the text it belongs to ends the output text, and nothing if it belongs to
+something else, such as reasoning or arguments. Every other state is compared as a whole: its text normally begins
+with what was given, and the rest is the next piece. This happens at each item or part, and once per block of
+fragments, so the cost stays far below one comparison per delta.
+"""
+
+from streamfold.fold.state import State, output_texts, settled
+
+__all__ = ["TextGrowth"]
+
+
+class TextGrowth:
+    """Turns the states of one response into the new pieces of its output text.
+
+    Joined, the pieces are the `output_text` of the last state taken, unless `has_changed`. States may be skipped:
+    the next piece then covers them all.
+
+    Args:
+        starts_midway: Set this if the stream is read from its middle, so that text before the first event is not
+            wanted. Joined, the pieces are then the end of `output_text`.
+
+    Attributes:
+        has_changed: Whether the last state's text no longer begins with what was given, for example because a
+            later event replaced it. No pieces come while this is true; `restart` gives the text as it now is.
+
+    Example:
+        growth = TextGrowth()
+        for state in states(events):
+            print(growth.take(state), end="")
+    """
+
+    def __init__(self, *, starts_midway: bool = False) -> None:
+        self.has_changed: bool = False
+        self._starts_midway = starts_midway
+        self._given: list[str] = []
+        self._state = State()
+        # What a fragment added to the last state means: True, it continues the output text; False, it belongs to
+        # something else; None, only a comparison can say.
+        self._continues_text: bool | None = None
+
+    @property
+    def given(self) -> str:
+        """All pieces since the start or the last `restart`, joined."""
+        self._given = ["".join(self._given)]
+        return self._given[0]
+
+    def take(self, state: State) -> str:
+        """Return the text that this state adds; an empty string if it adds none."""
+        if state.previous is self._state and self._continues_text is not None:
+            self._state = state
+            if not self._continues_text:
+                return ""
+            self._given.append(state.fragment)
+            return state.fragment
+        before, self._state = self._state.focus.document, state
+        document = state.focus.document
+        if self._continues_text is False and document.output is before.output and document.path == before.path:
+            return ""  # only a text that is not output text can have grown
+        return self._compare(state)
+
+    def restart(self) -> str:
+        """Forget what was given and return the whole text of the last state."""
+        self._given.clear()
+        return self._compare(self._state)
+
+    def _compare(self, state: State) -> str:
+        texts = [(path, str(text)) for path, text in output_texts(settled(state).output)]
+        text, given = "".join(each for _, each in texts), self.given
+        is_longer = text.startswith(given)
+        self.has_changed = not is_longer and not (self._starts_midway and text.endswith(given))
+        self._continues_text = self._meaning_of_fragments(state, texts)
+        if self.has_changed:
+            return ""
+        self._given = [text]
+        return text[len(given) :] if is_longer else ""
+
+    def _meaning_of_fragments(self, state: State, texts: list[tuple[tuple[str | int, ...], str]]) -> bool | None:
+        path = state.focus.document.path
+        paths = [each for each, _ in texts]
+        if path not in paths:
+            return False
+        is_last = not any(text for _, text in texts[paths.index(path) + 1 :])
+        return True if is_last and not self.has_changed else None

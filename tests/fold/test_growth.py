@@ -1,0 +1,186 @@
+"""TextGrowth: the pieces of the output text, which joined are the output text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamfold import Event, SequencePolicy, State, fold, states
+from streamfold.fold import TextGrowth
+from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK
+from tests.conftest import Recording
+from tests.fold.made import MESSAGE, PART, added, completed, created, delta, event, keepalive
+from tests.fold.recorded import events_of, start
+from tests.fold.streams import Story, any_events, stories
+
+
+def message(*texts: str) -> dict[str, object]:
+    return {**MESSAGE, "content": [{**PART, "text": text} for text in texts]}
+
+
+def pieces(events: list[Event], state: State | None = None, growth: TextGrowth | None = None) -> list[str]:
+    growth = growth or TextGrowth()
+    return [growth.take(each) for each in states(events, state or State())]
+
+
+# The law: joined, the pieces are the output text, unless the growth says that the text has changed.
+
+
+def holds(growth: TextGrowth, taken: str, state: State) -> bool:
+    is_whole = taken == growth.given == state.output_text
+    return not state.output_text.startswith(taken) if growth.has_changed else is_whole
+
+
+@given(stories())
+def test_the_pieces_joined_are_the_output_text_after_every_event(story: Story) -> None:
+    growth, taken = TextGrowth(), ""
+    for state in states(story.events):
+        taken += growth.take(state)
+        assert holds(growth, taken, state)
+
+
+@given(stories(), st.data())
+def test_states_may_be_skipped(story: Story, data: st.DataObject) -> None:
+    growth, taken = TextGrowth(), ""
+    for state in states(story.events):
+        if data.draw(st.booleans()):
+            taken += growth.take(state)
+            assert holds(growth, taken, state)
+
+
+@given(any_events())
+def test_the_law_holds_for_events_that_no_server_would_send(events: list[Event]) -> None:
+    growth, taken = TextGrowth(), ""
+    for state in states(events, State.under(SequencePolicy.ARRIVAL)):
+        taken += growth.take(state)
+        assert holds(growth, taken, state)
+
+
+@given(st.lists(st.text(max_size=3), max_size=300), st.booleans())
+def test_a_long_text_comes_whole(texts: list[str], is_numbered: bool) -> None:
+    opened = [created(0 if is_numbered else None), added(1 if is_numbered else None)]
+    deltas = [delta(place + 2 if is_numbered else None, text) for place, text in enumerate(texts)]
+    assert "".join(pieces([*opened, *deltas])) == "".join(texts)
+
+
+def test_every_recording_comes_whole(recording: Recording) -> None:
+    growth, taken, state = TextGrowth(), "", State()
+    for state in states(events_of(recording), start(recording)):
+        taken += growth.take(state)
+    assert not growth.has_changed
+    assert taken == growth.given == state.output_text
+
+
+# What a piece is
+
+
+def test_a_delta_is_a_piece() -> None:
+    assert pieces([added(0), delta(1, "Hel"), delta(2, "lo")]) == ["", "Hel", "lo"]
+
+
+def test_a_delta_beyond_a_block_of_fragments_is_a_piece() -> None:
+    events = [added(0), *(delta(number, "x") for number in range(1, FRAGMENTS_PER_BLOCK + 3))]
+    assert pieces(events) == ["", *["x"] * (FRAGMENTS_PER_BLOCK + 2)]
+
+
+def test_text_that_only_a_later_event_holds_comes_with_that_event() -> None:
+    done = event("response.output_item.done", 3, output_index=0, item=message("Hello", " there"))
+    assert pieces([added(0), delta(1, "He"), delta(2, "l"), done]) == ["", "He", "l", "lo there"]
+
+
+def test_reasoning_and_arguments_are_no_piece() -> None:
+    reasoning = [
+        event("response.reasoning_text.delta", number, output_index=0, content_index=0, delta="hm") for number in (0, 1)
+    ]
+    call = [event("response.function_call_arguments.delta", number, output_index=1, delta="{}") for number in (2, 3)]
+    assert pieces([*reasoning, *call, keepalive(4)]) == [""] * 5
+
+
+def test_a_duplicate_adds_nothing() -> None:
+    assert pieces([added(0), delta(1, "a"), delta(1, "a"), delta(2, "b")]) == ["", "a", "", "b"]
+
+
+def test_a_delta_after_the_end_adds_nothing() -> None:
+    events = [added(0), delta(1, "a"), completed(2, status="completed"), delta(3, "b"), delta(4, "c")]
+    assert pieces(events) == ["", "a", "", "", ""]
+
+
+def test_the_text_of_the_first_state_comes_whole() -> None:
+    before = fold([added(0), delta(1, "Hel")])
+    assert pieces([delta(2, "lo"), delta(3, "!")], before) == ["Hello", "!"]
+
+
+# A text that changes
+
+
+def test_a_text_that_is_replaced_has_changed_and_brings_no_piece() -> None:
+    growth = TextGrowth()
+    item = event("response.output_item.done", 2, output_index=0, item=message("Bye"))
+    assert pieces([added(0), delta(1, "Hello"), item, delta(3, "!")], growth=growth) == ["", "Hello", "", ""]
+    assert growth.has_changed
+
+
+def test_a_restart_gives_the_text_as_it_now_is() -> None:
+    growth = TextGrowth()
+    item = event("response.output_item.done", 2, output_index=0, item=message("Bye"))
+    pieces([added(0), delta(1, "Hello"), item], growth=growth)
+    assert (growth.restart(), growth.has_changed, growth.given) == ("Bye", False, "Bye")
+
+
+def test_after_a_restart_the_text_grows_on() -> None:
+    growth = TextGrowth()
+    events = [added(0, message("Bye")), delta(1, "!"), delta(2, "!")]
+    reached = list(states(events))
+    growth.take(fold([added(0), delta(1, "Hello")]))
+    assert growth.take(reached[0]) == ""
+    growth.restart()
+    assert [growth.take(state) for state in reached[1:]] == ["!", "!"]
+
+
+def test_text_that_turns_out_to_begin_as_before_comes_again() -> None:
+    growth = TextGrowth()
+    gone = event("response.output_item.done", 2, output_index=0, item=message(""))
+    back = event("response.output_item.done", 3, output_index=0, item=message("Hello"))
+    assert pieces([added(0), delta(1, "Hel"), gone, back], growth=growth) == ["", "Hel", "", "lo"]
+    assert not growth.has_changed
+
+
+@pytest.mark.parametrize("texts", [("x", "y"), ("b", "y"), ("", "y")])
+def test_a_delta_in_front_of_other_text_is_no_piece(texts: tuple[str, str]) -> None:
+    """Not even where it reads as if it stood at the end: "a", then a "b" in front of the "b" behind it."""
+    growth = TextGrowth()
+    events = [added(0), added(1, index=1), delta(2, "a"), delta(3, "b", item=1)]
+    taken = "".join(pieces([*events, *(delta(number, text) for number, text in enumerate(texts, 4))], growth=growth))
+    assert growth.has_changed
+    assert taken in ("ab", "abb")
+
+
+def test_an_empty_part_behind_the_growing_one_is_no_obstacle() -> None:
+    growth = TextGrowth()
+    events = [added(0), added(1, index=1), delta(2, "a"), delta(3, "", item=1), delta(4, "b"), delta(5, "c")]
+    assert "".join(pieces(events, growth=growth)) == "abc"
+    assert not growth.has_changed
+
+
+# A stream that is read from its middle
+
+
+def test_from_the_middle_on_the_whole_text_adds_nothing_where_it_ends_with_what_came() -> None:
+    growth = TextGrowth(starts_midway=True)
+    done = event("response.output_text.done", 7, output_index=0, content_index=0, text="Hello")
+    assert pieces([delta(5, "l"), delta(6, "lo"), done], growth=growth) == ["l", "lo", ""]
+    assert not growth.has_changed
+
+
+def test_from_the_middle_on_later_text_still_comes() -> None:
+    growth = TextGrowth(starts_midway=True)
+    done = event("response.output_text.done", 6, output_index=0, content_index=0, text="Hello")
+    end = completed(9, status="completed", output=[message("Hello"), message("you!")])
+    events = [delta(5, "lo"), done, delta(7, "you", item=1), delta(8, "!", item=1), end]
+    assert pieces(events, growth=growth) == ["lo", "", "you", "!", ""]
+
+
+def test_from_the_middle_on_another_text_has_changed() -> None:
+    growth = TextGrowth(starts_midway=True)
+    done = event("response.output_text.done", 6, output_index=0, content_index=0, text="Bye")
+    assert pieces([delta(5, "lo"), done], growth=growth) == ["lo", ""]
+    assert growth.has_changed
