@@ -16,27 +16,33 @@ PACKAGE = "streamfold"
 
 # A room is a module or a folder right under the package. The top door is the room `__init__`.
 FLOOR = {"errors", "sse", "schema", "reader", "fold"}
-ABOVE_BENCH = FLOOR | {"session", "log", "history", "client", "chaos", "sim", "emulator", "relay"}
+MIDDLE = {"session", "serving", "webhook", "log", "client", "history", "chaos", "emulator", "sim", "relay", "check"}
+LAB = {"conform", "torture"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "check": {"errors"},
     "sse": {"errors"},
     "schema": {"errors"},
-    "log": {"errors"},
+    "log": {"check", "errors"},
     "reader": {"sse", "schema", "errors"},
     "fold": {"schema", "errors"},
     "session": {"reader", "sse", "schema", "fold", "errors"},
-    "history": {"log", "reader", "fold", "schema", "sse", "errors"},
-    "client": {"session", "log", "history", "reader", "fold", "schema", "errors"},
+    "serving": {"sse", "schema", "errors"},
+    "webhook": {"schema", "errors"},
+    "client": {"session", "log", "history", "webhook", "check", "reader", "fold", "schema", "sse", "errors"},
+    "history": {"log", "fold", "reader", "schema", "sse", "errors"},
     "chaos": {"sse", "errors"},
-    "sim": {"session", "chaos", "log", "fold", "schema", "errors"},
-    "emulator": {"chaos", "sse", "schema", "fold", "errors"},
-    "relay": {"client", "log", "history", "sse", "fold", "schema", "errors"},
-    "bench": ABOVE_BENCH,
-    "cli": ABOVE_BENCH | {"bench"},
+    "emulator": {"serving", "webhook", "chaos", "sse", "schema", "fold", "errors"},
+    "sim": {"emulator", "session", "chaos", "log", "fold", "schema", "errors"},
+    "relay": {"serving", "webhook", "client", "history", "log", "session", "sse", "fold", "schema", "errors"},
+    "conform": {"client", "session", "reader", "fold", "schema", "sse", "check", "chaos", "errors"},
+    "torture": {"client", "session", "reader", "fold", "schema", "sse", "check", "chaos", "emulator", "errors"},
+    "bench": FLOOR | MIDDLE | LAB,
+    "cli": FLOOR | MIDDLE | LAB | {"bench"},
     "__init__": FLOOR | {"session", "chaos"},
     "__main__": {"cli"},
 }
-PURE = FLOOR | {"session", "chaos", "__init__"}
+PURE = FLOOR | {"session", "chaos", "webhook", "__init__"}
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from streamfold.emulator import Emulator, Options, emulate
-from streamfold.emulator.signature import sign_mka1, sign_standard
 from streamfold.emulator.webhook import post
+from streamfold.webhook import sign_mka1, sign_standard
 from tests.emulator.inprocess import MKA1, OPENAI, HandClock, ask, create
 from tests.emulator.rawclient import ask as ask_url
 

@@ -21,11 +21,11 @@ from streamfold.emulator.query import read_page_query, read_retrieve_query
 from streamfold.emulator.record import Names, Record, Shelf, page
 from streamfold.emulator.reply import Json, Pending, Reply, Stream
 from streamfold.emulator.request import CreateRequest, Problem, read_create, read_metadata_update
-from streamfold.emulator.signature import sign_standard
 from streamfold.emulator.timeline import Pace, Timeline
 from streamfold.emulator.wire import event_data, is_obfuscated, shape_response
 from streamfold.errors import UsageError
 from streamfold.schema import Dialect, FinishedReplay, is_terminal_status
+from streamfold.webhook import sign_standard
 
 __all__ = ["Responses"]
 

@@ -18,9 +18,9 @@ from streamfold.emulator.journal import Journal
 from streamfold.emulator.options import Options
 from streamfold.emulator.record import Names, Record
 from streamfold.emulator.request import Fields
-from streamfold.emulator.signature import sign_mka1, sign_standard
 from streamfold.emulator.wire import shape_response
 from streamfold.schema import is_terminal_status
+from streamfold.webhook import sign_mka1, sign_standard
 
 __all__ = ["Post", "Webhooks", "post"]
 

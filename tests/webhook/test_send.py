@@ -5,8 +5,8 @@ import hmac
 
 import pytest
 
-from streamfold.emulator.signature import sign_mka1, sign_standard
 from streamfold.errors import UsageError
+from streamfold.webhook.send import RetryPlan, sign_mka1, sign_standard
 
 BODY = b'{"type":"response.completed","data":{"id":"resp_1"}}'
 SECRET = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ="
@@ -53,3 +53,11 @@ def test_the_signature_is_over_id_time_and_body() -> None:
 def test_a_secret_that_is_no_base64_is_refused(secret: str) -> None:
     with pytest.raises(UsageError, match="webhook secret"):
         sign_standard(BODY, secret, message_id="wh_1", timestamp=NOW)
+
+
+def test_the_wait_doubles_after_each_failure() -> None:
+    assert list(RetryPlan(max_attempts=4, first_wait_seconds=0.5).waits()) == [0.0, 0.5, 1.0, 2.0]
+
+
+def test_a_plan_of_one_attempt_never_waits() -> None:
+    assert list(RetryPlan(max_attempts=1).waits()) == [0.0]

@@ -1,0 +1,155 @@
+"""The receiver's half of a webhook: check its signature, then read what it says.
+
+Signatures are compared in constant time, and nothing of the body is parsed before its signature was found to be good.
+Two schemes are known: MKA1's own header, and Standard Webhooks, which OpenAI uses.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from msgspec import MsgspecError, Raw, Struct
+from msgspec.json import Decoder
+
+from streamfold.errors import InvalidArgument, InvalidWebhook
+
+__all__ = ["TOLERANCE_SECONDS", "Webhook", "verify"]
+
+MKA1_HEADER = "x-webhook-signature"
+STANDARD_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+STANDARD_PREFIX = "whsec_"
+TOLERANCE_SECONDS = 300.0  # as in OpenAI's SDK
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """A verified webhook.
+
+    type: such as `response.completed`. id: the webhook's own, the same when it is sent again; None if it has none.
+    response_id: the response or batch it is about; None if it names none. status: of the Response, if the webhook
+    holds one. body: the bytes that were signed.
+    """
+
+    type: str
+    id: str | None = None
+    response_id: str | None = None
+    status: str | None = None
+    body: bytes = b""
+
+
+class _Data(Struct):
+    id: Raw = Raw(b"null")
+    status: Raw = Raw(b"null")
+
+
+class _Envelope(Struct):
+    type: Raw = Raw(b"null")
+    id: Raw = Raw(b"null")
+    data: Raw = Raw(b"null")
+    status: Raw = Raw(b"null")
+
+
+_decode_envelope = Decoder(_Envelope).decode
+_decode_data = Decoder(_Data).decode
+_decode_text = Decoder(str).decode
+
+
+def verify(
+    body: bytes,
+    headers: Mapping[str, str],
+    secret: str,
+    *,
+    now: float,
+    tolerance_seconds: float = TOLERANCE_SECONDS,
+) -> Webhook:
+    """The webhook, if it was signed with this secret.
+
+    The headers decide which scheme is checked. If both kinds are present, Standard Webhooks wins, because it also
+    limits the age.
+
+    Args:
+        body: The request body, byte for byte.
+        headers: Of the request, names in any case.
+        secret: MKA1: the `webhook_secret` of the create. OpenAI: `whsec_` and base64.
+        now: Unix seconds.
+        tolerance_seconds: The largest age of a Standard webhook, in either direction. MKA1's carry no time.
+
+    Raises:
+        InvalidWebhook: There is no good signature, it is too old or too new, or the body is not an event. Answer 400.
+        InvalidArgument: The secret is empty or not valid.
+    """
+    if not secret:
+        raise InvalidArgument("secret", "must not be empty")
+    given = {name.lower(): value for name, value in headers.items()}
+    if all(name in given for name in STANDARD_HEADERS):
+        _check_standard(body, given, secret, tolerance_seconds=tolerance_seconds, now=now)
+    elif MKA1_HEADER in given:
+        _check_mka1(body, given[MKA1_HEADER], secret)
+    else:
+        raise InvalidWebhook("it has no signature header")
+    return _read(body, given.get("webhook-id"))
+
+
+def _check_mka1(body: bytes, signature: str, secret: str) -> None:
+    """HMAC-SHA256 of the body. MKA1 does not document the encoding, so hex and base64 are accepted, after `sha256=` too."""
+    digest = hmac.digest(secret.encode(), body, hashlib.sha256)
+    sent = signature.strip().removeprefix("sha256=").encode(errors="replace")
+    # Always compare both, so that the time taken does not show which one was close.
+    matches = [
+        hmac.compare_digest(sent.lower(), digest.hex().encode()),
+        hmac.compare_digest(sent, base64.b64encode(digest)),
+    ]
+    if not any(matches):
+        raise InvalidWebhook("its signature does not match")
+
+
+def _check_standard(
+    body: bytes, headers: Mapping[str, str], secret: str, *, tolerance_seconds: float, now: float
+) -> None:
+    """`v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`; one of several signatures is enough."""
+    identifier, timestamp, signatures = (headers[name] for name in STANDARD_HEADERS)
+    key = _standard_key(secret)
+    try:
+        age = now - int(timestamp)
+    except ValueError:
+        raise InvalidWebhook("its timestamp is not a whole number") from None
+    signed = b".".join([identifier.encode(errors="replace"), timestamp.encode(errors="replace"), body])
+    good = b"v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
+    matches = [hmac.compare_digest(good, each.encode(errors="replace")) for each in signatures.split(" ")]
+    if not any(matches):
+        raise InvalidWebhook("its signature does not match")
+    if abs(age) > tolerance_seconds:
+        when = "ago" if age > 0 else "in the future"
+        raise InvalidWebhook(f"it was signed {abs(age):.0f} s {when}; {tolerance_seconds:g} s are allowed")
+
+
+def _standard_key(secret: str) -> bytes:
+    """The key: base64 after `whsec_`; a secret without that prefix is the key itself."""
+    if not secret.startswith(STANDARD_PREFIX):
+        return secret.encode()
+    try:
+        key = base64.b64decode(secret.removeprefix(STANDARD_PREFIX), validate=True)
+    except ValueError as error:
+        raise InvalidArgument("secret", "must be base64 after whsec_") from error
+    if not key:
+        raise InvalidArgument("secret", "must not be empty")
+    return key
+
+
+def _read(body: bytes, identifier: str | None) -> Webhook:
+    try:
+        envelope = _decode_envelope(body)
+        kind = _decode_text(envelope.type)
+        data = _decode_data(envelope.data) if bytes(envelope.data).startswith(b"{") else _Data()
+    except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidWebhook(f"its body is not an event: {error}") from error
+    return Webhook(
+        type=kind, id=identifier or _text(envelope.id), response_id=_text(data.id), status=_text(data.status), body=body
+    )
+
+
+def _text(value: Raw) -> str | None:
+    try:
+        return _decode_text(value)
+    except MsgspecError:
+        return None
