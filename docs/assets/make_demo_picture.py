@@ -11,11 +11,11 @@ import anyio
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from streamfold.cli.lines import FollowView
-from streamfold.cli.output import Output
-from streamfold.cli.screen import Screen, line
+from streamfold.cli.output.lines import FollowView
+from streamfold.cli.output.screen import Screen, line
 from streamfold.cli.stage import MAX_NOTES
 from streamfold.cli.story import FAULTS, tell
+from streamfold.cli.terminal import Output
 
 WIDTH, HEIGHT = 116, 27
 # While the answer still runs: when all faults but the last have come, and their repairs.

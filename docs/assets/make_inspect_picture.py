@@ -11,7 +11,7 @@ import anyio
 from streamfold.chaos import parse_faults
 from streamfold.cli.inspect.pane import Pane
 from streamfold.cli.inspect.program import Inspector
-from streamfold.cli.inspect.survey import first_look
+from streamfold.cli.inspect.scan import first_look
 from streamfold.client import Gateway, record
 from streamfold.emulator import Options, emulate
 from streamfold.log import MemoryLog, StreamKey

@@ -9,7 +9,7 @@ from rich.console import Console
 from streamfold.bench import Shape, make_stream
 from streamfold.cli import demo as command
 from streamfold.cli.claim import Claim, examine
-from streamfold.cli.pace import Pace
+from streamfold.cli.fold.pace import Pace
 from streamfold.cli.picture import Picture
 from streamfold.cli.rate import Rate, measure
 from streamfold.fold import State, states

@@ -10,16 +10,16 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Parameter
 
-from streamfold.cli.batch import batch_commands
-from streamfold.cli.cancel import cancel
-from streamfold.cli.create import create
 from streamfold.cli.demo import demo
 from streamfold.cli.emulator import emulator
 from streamfold.cli.failure import USAGE, Failure, say
-from streamfold.cli.fold import fold
-from streamfold.cli.follow import follow
+from streamfold.cli.fold.command import fold
 from streamfold.cli.inspect import inspect
-from streamfold.cli.log_commands import log_commands
+from streamfold.cli.log.commands import log_commands
+from streamfold.cli.response.batch import batch_commands
+from streamfold.cli.response.cancel import cancel
+from streamfold.cli.response.create import create
+from streamfold.cli.response.follow import follow
 
 __all__ = ["app", "run"]
 

@@ -14,10 +14,10 @@ from cyclopts.validators import Number
 
 from streamfold.cli.claim import Claim, examine
 from streamfold.cli.failure import ERROR, INTERRUPTED, say
-from streamfold.cli.output import Output
-from streamfold.cli.pace import Pace
+from streamfold.cli.fold.pace import Pace
 from streamfold.cli.plain import show_plainly
 from streamfold.cli.rate import Rate, measure
+from streamfold.cli.terminal import Output
 from streamfold.fold import State
 
 __all__ = ["demo"]
@@ -78,7 +78,7 @@ def _fold(
 
 def _follow(output: Output, *, seed: int, is_live: bool) -> list[Claim]:
     """The second part: a gateway in this process, and what is followed and cancelled there."""
-    from streamfold.cli.gateway import run
+    from streamfold.cli.response.gateway import run
     from streamfold.cli.stage import LiveStage, PlainStage
     from streamfold.cli.story import tell
 

@@ -17,8 +17,8 @@ from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from streamfold.cli.failure import USAGE, Failure
-from streamfold.cli.output import Output
-from streamfold.cli.source import REASONS
+from streamfold.cli.fold.source import REASONS
+from streamfold.cli.terminal import Output
 from streamfold.errors import InvalidArgument, StreamfoldError
 
 if TYPE_CHECKING:

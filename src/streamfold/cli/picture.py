@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from streamfold.cli.drawing import item_rows, text_panel
-from streamfold.cli.pace import Pace
+from streamfold.cli.fold.pace import Pace
+from streamfold.cli.output.drawing import item_rows, text_panel
 from streamfold.cli.rate import Rate
 from streamfold.fold import State, reduce, snapshot
 from streamfold.reader import EventReader

@@ -5,10 +5,10 @@ Out     lines on stdout; the State after each event, added to a list
 Units   sequence numbers
 """
 
-from streamfold.cli.change import describe_change
-from streamfold.cli.output import Output
-from streamfold.cli.pace import Pace
-from streamfold.cli.reading import Step
+from streamfold.cli.fold.pace import Pace
+from streamfold.cli.fold.reading import Step
+from streamfold.cli.output.change import describe_change
+from streamfold.cli.terminal import Output
 from streamfold.fold import State, reduce
 from streamfold.reader import EventReader
 from streamfold.schema import Event

@@ -5,10 +5,10 @@ Out     stdout
 Source  docs/reference/cli.md
 """
 
-from streamfold.cli.lines import Entered, FollowView
-from streamfold.cli.outcome import repair_words
-from streamfold.cli.output import Output
-from streamfold.cli.screen import Screen, line
+from streamfold.cli.output.lines import Entered, FollowView
+from streamfold.cli.output.outcome import repair_words
+from streamfold.cli.output.screen import Screen, line
+from streamfold.cli.terminal import Output
 from streamfold.session import Applied, Outcome, Repair
 
 __all__ = ["LiveStage", "PlainStage"]

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from attrs import evolve, frozen
 from msgspec.json import decode
 
-from streamfold.cli.batch import follow_batch, in_words
 from streamfold.cli.claim import Claim
-from streamfold.cli.create import output_text
-from streamfold.cli.lines import FollowView
-from streamfold.cli.outcome import batch_words, outcome_words
+from streamfold.cli.output.lines import FollowView
+from streamfold.cli.output.outcome import batch_words, outcome_words
+from streamfold.cli.response.batch import follow_batch, in_words
+from streamfold.cli.response.create import output_text
 from streamfold.schema import MKA1, OPENAI
 from streamfold.session import Backoff, Outcome, OutcomeStatus, Patience
 

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from streamfold.cli.inspect.pane import Pane
 from streamfold.cli.inspect.program import Inspector
-from streamfold.cli.inspect.survey import first_look
+from streamfold.cli.inspect.scan import first_look
 from streamfold.log import EventLog, Lease, Note, Record
 from tests.history.made import KEY, begin, records_of, said
 

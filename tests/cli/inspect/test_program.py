@@ -14,8 +14,8 @@ from streamfold.cli.inspect.event_list import EventList
 from streamfold.cli.inspect.guide import Guide
 from streamfold.cli.inspect.pane import Pane
 from streamfold.cli.inspect.program import Inspector
+from streamfold.cli.inspect.render import Facet
 from streamfold.cli.inspect.scrubber import Scrubber
-from streamfold.cli.inspect.sheet import Facet
 from streamfold.fold import State, adopt, checkpoint
 from streamfold.history import filler
 from streamfold.log import EventLog, MemoryLog, SavedCheckpoint, SqliteLog

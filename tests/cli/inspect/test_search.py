@@ -2,8 +2,8 @@
 
 import pytest
 
+from streamfold.cli.inspect.scan import first_look
 from streamfold.cli.inspect.search import READ_AT_ONCE, find
-from streamfold.cli.inspect.survey import first_look
 from streamfold.log import EventLog, MemoryLog
 from tests.cli.inspect.made import put
 from tests.history.made import KEY, records_of, said

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from streamfold.cli.failure import USAGE, Failure
-from streamfold.cli.log_place import LogFlags, visit_log
+from streamfold.cli.log.place import LogFlags, visit_log
 from streamfold.cli.number import whole_number
 from streamfold.errors import NumberNotReached
 
@@ -36,7 +36,7 @@ def inspect(
 ) -> int:
     """Look at a recorded response on the terminal, at any of its events; a live one too."""
     from streamfold.cli.inspect.program import Inspector
-    from streamfold.cli.inspect.survey import first_look
+    from streamfold.cli.inspect.scan import first_look
 
     if not _is_terminal():
         raise Failure(f"inspect needs a terminal; without one: streamfold log show {id}", USAGE)

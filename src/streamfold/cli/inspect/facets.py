@@ -13,7 +13,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Static
 
-from streamfold.cli.inspect.sheet import Facet
+from streamfold.cli.inspect.render import Facet
 
 __all__ = ["Facets"]
 

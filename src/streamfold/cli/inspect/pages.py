@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from streamfold.cli.change import describe_change
-from streamfold.cli.reading import Step
+from streamfold.cli.fold.reading import Step
+from streamfold.cli.output.change import describe_change
 from streamfold.errors import LogUnusable, NumberNotReached
 from streamfold.fold import State, reduce_at
 from streamfold.history import is_filler, replay

@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from streamfold.cli.control import without_controls
 from streamfold.cli.inspect.line_view import LineView
-from streamfold.cli.inspect.sheet import Facet, Line, Style
+from streamfold.cli.inspect.render import Facet, Line, Style
 
 __all__ = ["Pane"]
 

@@ -29,13 +29,13 @@ from streamfold.cli.inspect.facets import Facets
 from streamfold.cli.inspect.guide import Guide
 from streamfold.cli.inspect.pages import Pages
 from streamfold.cli.inspect.pane import Pane
+from streamfold.cli.inspect.render import Facet, Scene, sheet
 from streamfold.cli.inspect.row import caption
-from streamfold.cli.inspect.scene import scene_of
+from streamfold.cli.inspect.scan import survey
 from streamfold.cli.inspect.scrubber import Scrubber
 from streamfold.cli.inspect.search import find
-from streamfold.cli.inspect.sheet import Facet, Scene, sheet
+from streamfold.cli.inspect.selection import scene_of
 from streamfold.cli.inspect.status import status_line
-from streamfold.cli.inspect.survey import survey
 from streamfold.cli.inspect.timeline import At, Timeline
 from streamfold.errors import LogError
 from streamfold.log import EventLog, StreamKey

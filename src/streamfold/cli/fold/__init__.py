@@ -1,0 +1,3 @@
+"""The command that folds a recorded stream."""
+
+__all__ = ()

@@ -1,0 +1,173 @@
+"""What one event changed, in a few words: `output[0].content[0].text += "Hel"`, `status: queued → in_progress`.
+
+In      a Step
+Out     one line of text; what was noted as an anomaly stands at its end behind `!`
+Units   characters
+Source  the fold operations of docs/reference/events.md, by the same paths
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder, encode
+
+from streamfold.cli.fold.reading import Step
+from streamfold.fold import AnomalyKind, State, snapshot_json
+from streamfold.schema import event as wire
+
+__all__ = ["describe_change"]
+
+MAX_QUOTED = 40  # characters of a text that are shown
+NOTHING = "nothing in the Response"
+NOT_APPLIED = {AnomalyKind.AFTER_TERMINAL, AnomalyKind.INDEX_REFUSED, AnomalyKind.MISFIT}
+
+# The field that an event adds to, or sets, and where it stands below the item or part of the event.
+TEXTS: Mapping[type, tuple[str, str]] = {
+    wire.OutputTextDelta: ("delta", "text"),
+    wire.OutputTextDone: ("text", "text"),
+    wire.RefusalDelta: ("delta", "refusal"),
+    wire.RefusalDone: ("refusal", "refusal"),
+    wire.ReasoningDelta: ("delta", "text"),
+    wire.ReasoningDone: ("text", "text"),
+    wire.ReasoningTextDelta: ("delta", "text"),
+    wire.ReasoningTextDone: ("text", "text"),
+    wire.ReasoningSummaryTextDelta: ("delta", "text"),
+    wire.ReasoningSummaryTextDone: ("text", "text"),
+    wire.CodeInterpreterCallCodeDelta: ("delta", "code"),
+    wire.CodeInterpreterCallCodeDone: ("code", "code"),
+    wire.CustomToolCallInputDelta: ("delta", "input"),
+    wire.CustomToolCallInputDone: ("input", "input"),
+    wire.FunctionCallArgumentsDelta: ("delta", "arguments"),
+    wire.FunctionCallArgumentsDone: ("arguments", "arguments"),
+    wire.McpCallArgumentsDelta: ("delta", "arguments"),
+    wire.McpCallArgumentsDone: ("arguments", "arguments"),
+    wire.ApplyPatchCallOperationDiffDelta: ("delta", "operation.diff"),
+    wire.ApplyPatchCallOperationDiffDone: ("diff", "operation.diff"),
+    wire.ShellCallCommandAdded: ("command", ""),
+    wire.ShellCallCommandDelta: ("delta", ""),
+    wire.ShellCallCommandDone: ("command", ""),
+}
+OPENS = (wire.OutputItemAdded, wire.ContentPartAdded, wire.ReasoningPartAdded, wire.ReasoningSummaryPartAdded)
+
+
+class _Head(Struct):
+    """What names an item or part. The server may have put anything here."""
+
+    type: object = None
+    status: object = None
+
+
+class _Output(Struct):
+    output: list[_Head] | None = None
+
+
+_decode_head = Decoder(_Head).decode
+_decode_output = Decoder(_Output).decode
+
+
+def describe_change(step: Step) -> str:
+    """What the event changed, or why it changed nothing."""
+    if step.after is step.before:
+        return "duplicate"
+    noted = _newly_noted(step.before, step.after)
+    told = "not applied" if NOT_APPLIED & set(noted) else _told(step)
+    return f"{told} ! {', '.join(noted)}" if noted else told
+
+
+def _newly_noted(before: State, after: State) -> list[AnomalyKind]:
+    if after.anomalies is before.anomalies:
+        return []
+    counts = {each.kind: each.count for each in before.anomalies}
+    return [each.kind for each in after.anomalies if each.count != counts.get(each.kind)]
+
+
+def _told(step: Step) -> str:
+    match step.event:
+        case wire.UnknownEvent(error=error):
+            return f"unreadable: {' '.join(error.split())}" if error else "unknown"
+        case wire.ResponseEvent():
+            return _status(step.before.status, step.after.status)
+        case wire.ErrorEvent():
+            return _error(step.after)
+        case wire.ItemEvent(item=value) | wire.ContentPartEvent(part=value) | wire.SummaryPartEvent(part=value):
+            return f"{_place(step.event)} {_opened_or_closed(step.event, value)}"
+        case wire.OutputTextAnnotationAdded(annotation_index=index, annotation=annotation):
+            return f"{_place(step.event)}.annotations[{index}] = {_name(annotation)}"
+        case wire.ShellCallOutputContentDelta() | wire.ShellCallOutputContentDone():
+            return (
+                f"{_place(step.event)} {'+=' if type(step.event).__name__.endswith('Delta') else '='} what it printed"
+            )
+        case event if type(event) in TEXTS:
+            return _text(event)
+        case wire.InItem() as event:
+            return _item_status(event, step)
+        case _:
+            return NOTHING
+
+
+def _status(before: str | None, after: str | None) -> str:
+    if before == after:
+        return f"status: still {after}"
+    return f"status: {after}" if before is None else f"status: {before} → {after}"
+
+
+def _error(state: State) -> str:
+    error = state.error
+    words = ": ".join(each for each in (error.code, error.message) if each) if error else ""
+    return f"error: {' '.join(words.split())}"
+
+
+def _place(event: Any) -> str:
+    """The path of the item or part that the event speaks of."""
+    item = f"output[{event.output_index}]"
+    match event:
+        case wire.InContent(content_index=index):
+            return f"{item}.content[{index}]"
+        case wire.InSummary(summary_index=index):
+            return f"{item}.summary[{index}]"
+        case wire.ShellCallCommandAdded() | wire.ShellCallCommandDelta() | wire.ShellCallCommandDone():
+            return f"{item}.action.commands[{event.command_index}]"
+        case wire.ShellCallOutputContentDelta() | wire.ShellCallOutputContentDone():
+            return f"{item}.output[{event.command_index}]"
+        case _:
+            return item
+
+
+def _opened_or_closed(event: object, value: Raw) -> str:
+    if value == wire.NULL:
+        return "is null"
+    return f"{'opened' if isinstance(event, OPENS) else 'closed'}: {_name(value)}"
+
+
+def _name(value: Raw) -> str:
+    """The type of an item, part or annotation, with its status where it has one."""
+    if value == wire.NULL:
+        return "null"
+    head = _decode_head(value)
+    return " ".join(str(each) for each in (head.type, head.status) if each is not None) or "no type"
+
+
+def _text(event: Any) -> str:
+    field, tail = TEXTS[type(event)]
+    path = ".".join(each for each in (_place(event), tail) if each)
+    return f"{path} {'+=' if field == 'delta' else '='} {quoted(getattr(event, field))}"
+
+
+def quoted(text: str) -> str:
+    """The text as a JSON string; a long one is cut, and its length told."""
+    if len(text) <= MAX_QUOTED:
+        return encode(text).decode()
+    return f"{encode(text[:MAX_QUOTED] + '…').decode()} ({len(text):,} characters)"
+
+
+def _item_status(event: wire.InItem, step: Step) -> str:
+    """What an event about a tool call's progress did to the item's status: most items have none."""
+    for before, after in zip(_statuses(step.before), _statuses(step.after), strict=False):
+        if before != after:
+            return f"{_place(event)}.status = {encode(after).decode()}"
+    return NOTHING
+
+
+def _statuses(state: State) -> list[object]:
+    return [item.status for item in _decode_output(snapshot_json(state)).output or []]
