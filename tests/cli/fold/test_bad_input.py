@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from streamfold.cli import source
+from streamfold.cli.fold import source
 from streamfold.fold import State, snapshot_json
 from tests.cli.conftest import Run
 from tests.cli.made import completed, delta, frame, numbered, opening, said

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamfold.cli import source
+from streamfold.cli.fold import source
 from streamfold.fold import fold, replay, snapshot_json
 from streamfold.reader import EventReader
 from tests.cli.conftest import Run
