@@ -1,11 +1,8 @@
-"""Is each pure module covered fully, branches too, by its own test file alone?
+"""Check that each pure module is fully covered, branches too, by its own test file alone.
 
-In      the pure rooms in src/, the tests that mirror them: fold/text.py and tests/fold/test_text.py
-Out     one line a module; exit 1 when anything is missed, a test fails, or a module has no test file
-
-A module that is covered only by its neighbours' tests can break without its own tests noticing. Each pair runs in
-a process of its own; doors are left out, for they have no logic (test_house.py). Run it with `make check`, or for
-some modules alone: `python -m tests.architecture.coverage_by_own_file fold/text.py`.
+A module that is covered only by its neighbours' tests can break without its own tests noticing. Each pair
+(fold/text.py and tests/fold/test_text.py) runs in its own process. An `__init__` is left out: it has no logic.
+`make check` runs this; for some modules alone: `python -m tests.architecture.coverage_by_own_file fold/text.py`.
 """
 
 import json
@@ -20,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.architecture.tree import PACKAGE, PURE, ROOT, SOURCE, read_modules
+from tests.architecture.tree import PACKAGE, ROOT, SOURCE, read_modules
 
 LIMIT_SECONDS = 300
 SHOWN_LINES = 30
@@ -28,7 +25,7 @@ SHOWN_LINES = 30
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one pair: nothing is missed where `fault` is empty."""
+    """The result for one pair: nothing is missed if `fault` is empty."""
 
     fault: str
     output: str
@@ -82,7 +79,7 @@ def what_is_missed(found: dict[str, Any]) -> str:
 
 
 def main(wanted: Sequence[str]) -> int:
-    pure = [module.path for module in read_modules().values() if module.room in PURE and not module.is_door]
+    pure = [module.path for module in read_modules().values() if module.is_pure and not module.is_init]
     modules = [path for path in pure if not wanted or path.as_posix() in wanted]
     if unknown := set(wanted) - {path.as_posix() for path in pure}:
         sys.exit(f"no pure module {', '.join(sorted(unknown))} in {os.path.relpath(SOURCE / PACKAGE, ROOT)}")

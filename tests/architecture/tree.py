@@ -1,8 +1,4 @@
-"""The source tree as data: which modules there are, what each imports, and the table of who may import whom.
-
-In      a folder that holds the package `streamfold`
-Out     its Modules, parsed but never run
-"""
+"""The source tree as data: its modules, parsed but never run, and the table of who may import whom."""
 
 import ast
 from collections.abc import Iterator
@@ -14,35 +10,36 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
 PACKAGE = "streamfold"
 
-# A room is a module or a folder right under the package. The top door is the room `__init__`.
-FLOOR = {"errors", "sse", "schema", "reader", "fold"}
-MIDDLE = {"session", "serving", "webhook", "log", "client", "history", "chaos", "emulator", "sim", "relay", "check"}
-LAB = {"conform", "torture"}
+# A package, here, is a module or a folder right under `streamfold`; `__init__` is the top-level API.
+CORE = {"errors", "sse", "schema", "reader", "fold"}
+LIBRARY = CORE | {"session", "check", "serving", "webhook", "log", "history", "client", "chaos", "emulator", "sim"}
+PROGRAMS = {"relay", "conform", "torture"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "check": {"errors"},
     "sse": {"errors"},
     "schema": {"errors"},
+    "check": {"errors"},
     "log": {"check", "errors"},
     "reader": {"sse", "schema", "errors"},
     "fold": {"schema", "errors"},
     "session": {"reader", "sse", "schema", "fold", "errors"},
     "serving": {"sse", "schema", "errors"},
     "webhook": {"schema", "errors"},
-    "client": {"session", "log", "history", "webhook", "check", "reader", "fold", "schema", "sse", "errors"},
     "history": {"log", "fold", "reader", "schema", "sse", "errors"},
+    "client": CORE | {"session", "log", "history", "webhook", "check"},
     "chaos": {"sse", "errors"},
     "emulator": {"serving", "webhook", "chaos", "sse", "schema", "fold", "errors"},
     "sim": {"emulator", "session", "chaos", "log", "fold", "schema", "errors"},
     "relay": {"serving", "webhook", "client", "history", "log", "session", "sse", "fold", "schema", "errors"},
-    "conform": {"client", "session", "reader", "fold", "schema", "sse", "check", "chaos", "errors"},
-    "torture": {"client", "session", "reader", "fold", "schema", "sse", "check", "chaos", "emulator", "errors"},
-    "bench": FLOOR | MIDDLE | LAB,
-    "cli": FLOOR | MIDDLE | LAB | {"bench"},
-    "__init__": FLOOR | {"session", "chaos"},
+    "conform": CORE | {"client", "session", "check", "chaos"},
+    "torture": CORE | {"client", "session", "check", "chaos", "emulator"},
+    "bench": LIBRARY | PROGRAMS,
+    "cli": LIBRARY | PROGRAMS | {"bench"},
+    "__init__": CORE | {"session", "chaos"},
     "__main__": {"cli"},
 }
-PURE = FLOOR | {"session", "chaos", "webhook", "__init__"}
+PURE = CORE | {"session", "serving", "webhook", "chaos", "__init__"}
+IMPURE_MODULES = {Path("serving/asgi.py")}  # the one that does I/O in a package that is pure but for it
 
 
 @dataclass(frozen=True)
@@ -58,12 +55,16 @@ class Module:
         return ast.parse(self.text, filename=str(self.path))
 
     @property
-    def is_door(self) -> bool:
+    def is_init(self) -> bool:
         return self.path.name == "__init__.py"
 
     @property
-    def room(self) -> str:
-        return room_of(self.name)
+    def package(self) -> str:
+        return package_of(self.name)
+
+    @property
+    def is_pure(self) -> bool:
+        return self.package in PURE and self.path not in IMPURE_MODULES
 
     @property
     def offered(self) -> list[str]:
@@ -91,8 +92,8 @@ class Import:
     line: int
 
 
-def room_of(name: str) -> str:
-    """The room of a dotted name inside the package; the package itself is `__init__`."""
+def package_of(name: str) -> str:
+    """The package of a dotted name inside the package; the package itself is `__init__`."""
     parts = name.split(".")
     return parts[1] if len(parts) > 1 else "__init__"
 
@@ -111,8 +112,8 @@ def read_modules(source: Path = SOURCE) -> dict[str, Module]:
 def imports_of(module: Module, modules: dict[str, Module]) -> Iterator[Import]:
     """Everything that a module imports, inside functions and under TYPE_CHECKING too.
 
-    A relative name is resolved. `from a import b` is the module `a.b` where there is one; a name taken from the
-    package's own door is the module that the door took it from.
+    Relative names are resolved. `from a import b` is the module `a.b` if there is one; a name imported from the
+    top-level API is the module that the API imports it from.
     """
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
@@ -128,7 +129,7 @@ def absolute_base(module: Module, node: ast.ImportFrom) -> str:
     """The dotted name after `from`, with the dots of a relative import spelled out."""
     if not node.level:
         return node.module or ""
-    package = module.name.split(".") if module.is_door else module.name.split(".")[:-1]
+    package = module.name.split(".") if module.is_init else module.name.split(".")[:-1]
     kept = package[: len(package) - (node.level - 1)]
     return ".".join([*kept, *([node.module] if node.module else [])])
 
@@ -138,8 +139,8 @@ def origin(base: str, name: str, modules: dict[str, Module]) -> str:
     if f"{base}.{name}" in modules:
         return f"{base}.{name}"
     if base == PACKAGE and PACKAGE in modules:
-        door = modules[PACKAGE]
-        for node in ast.walk(door.tree):
+        top = modules[PACKAGE]
+        for node in ast.walk(top.tree):
             if isinstance(node, ast.ImportFrom) and any((alias.asname or alias.name) == name for alias in node.names):
-                return absolute_base(door, node)
+                return absolute_base(top, node)
     return base

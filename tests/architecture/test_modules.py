@@ -1,4 +1,4 @@
-"""The rules of the house that a machine can see: sizes, doors, names, headers, and no public name undocumented.
+"""Rules for modules that a machine can check: sizes, an `__init__` without logic, names, headers, documented API.
 
 Every rule is also shown a made-up module that breaks it, so that no rule passes by checking nothing.
 """
@@ -16,7 +16,7 @@ from tests.architecture.tree import PACKAGE, ROOT, SOURCE, Module, read_modules
 Rule = Callable[[Module], Iterator[str]]
 
 MODULE_LINES = 400
-DOOR_LINES = 60
+INIT_LINES = 60
 FUNCTION_LINES = 60
 # Plain declarations, one after the other, may run longer: path under the package -> its own bound.
 LONG_DECLARATIONS = {"schema/event.py": 1500, "schema/item.py": 1000}
@@ -30,10 +30,10 @@ TEXT_NAMES = {"Makefile", "LICENSE", ".gitignore", "run"}
 
 
 def is_small(module: Module) -> Iterator[str]:
-    """A module holds one concept; a door only names."""
-    bound = LONG_DECLARATIONS.get(module.path.as_posix(), DOOR_LINES if module.is_door else MODULE_LINES)
+    """A module holds one concept; an `__init__` only exports."""
+    bound = LONG_DECLARATIONS.get(module.path.as_posix(), INIT_LINES if module.is_init else MODULE_LINES)
     if module.lines >= bound:
-        yield f"{module.path}: {module.lines} lines, the bound is {bound}"
+        yield f"{module.path}: {module.lines} lines, the limit is {bound}"
 
 
 def has_small_functions(module: Module) -> Iterator[str]:
@@ -41,12 +41,12 @@ def has_small_functions(module: Module) -> Iterator[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > FUNCTION_LINES:
-                yield f"{module.path}:{node.lineno}: `{node.name}` has {lines} lines, the bound is {FUNCTION_LINES}"
+                yield f"{module.path}:{node.lineno}: `{node.name}` has {lines} lines, the limit is {FUNCTION_LINES}"
 
 
-def has_a_plain_door(module: Module) -> Iterator[str]:
-    """A door holds a docstring, imports and `__all__`, a plain list of what it imports; no logic."""
-    if not module.is_door:
+def has_a_plain_init(module: Module) -> Iterator[str]:
+    """An `__init__` holds a docstring, imports and `__all__`, a plain list of what it imports; no logic."""
+    if not module.is_init:
         return
     imported: set[str] = set()
     lists = 0
@@ -63,11 +63,11 @@ def has_a_plain_door(module: Module) -> Iterator[str]:
             case ast.Assign(targets=[ast.Name(id="__all__")], value=ast.List() | ast.Tuple()):
                 lists += 1
             case _:
-                yield f"{module.path}:{node.lineno}: a door has no logic"
+                yield f"{module.path}:{node.lineno}: an __init__ has no logic"
     if not lists:
-        yield f"{module.path}: a door needs `__all__`, a plain list"
+        yield f"{module.path}: an __init__ needs `__all__`, a plain list"
     if unknown := sorted(set(module.offered) - imported):
-        yield f"{module.path}: `__all__` offers what the door does not import: {', '.join(unknown)}"
+        yield f"{module.path}: `__all__` lists what is not imported: {', '.join(unknown)}"
 
 
 def is_named_by_a_noun(module: Module) -> Iterator[str]:
@@ -95,7 +95,7 @@ def machine_paths(text: str) -> list[str]:
     return [line for line in text.splitlines() if MACHINE_PATH.search(line)]
 
 
-RULES = [is_small, has_small_functions, has_a_plain_door, is_named_by_a_noun, has_a_header, has_nothing_left_over]
+RULES = [is_small, has_small_functions, has_a_plain_init, is_named_by_a_noun, has_a_header, has_nothing_left_over]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -104,14 +104,14 @@ def test_every_module(rule: Rule) -> None:
     assert not complaints, "\n".join(complaints)
 
 
-def test_every_name_of_the_top_door_is_in_the_reference() -> None:
+def test_every_public_name_is_in_the_reference() -> None:
     public = getattr(importlib.import_module(PACKAGE), "__all__", [])
     assert undocumented(public, read_reference(), shape="`{}[`(]") == []
 
 
 def test_every_command_is_in_the_reference() -> None:
     if not (SOURCE / PACKAGE / "cli" / "__init__.py").exists():
-        return  # the room is not built yet
+        return  # not built yet
     commands = command_names()
     assert commands, "streamfold.cli has no cyclopts App with commands"
     assert undocumented(commands, read_reference(), shape=r"streamfold {}\b") == []
@@ -127,7 +127,7 @@ def read_reference() -> str:
 
 
 def command_names() -> list[str]:
-    """The names of the commands, asked from the App that the door of the cli, or one of its modules, holds."""
+    """The names of the commands, from the App that the cli, or one of its modules, holds."""
     import cyclopts
 
     names = [name for name in read_modules() if name.startswith(f"{PACKAGE}.cli")]
@@ -147,16 +147,18 @@ def project_files() -> Iterator[Path]:
 HEAD = '"""A header."""\n'
 BROKEN = [
     pytest.param(is_small, "fold/text.py", HEAD + "x = 1\n" * 399, id="a long module"),
-    pytest.param(is_small, "fold/__init__.py", HEAD + "import a\n" * 59, id="a long door"),
+    pytest.param(is_small, "fold/__init__.py", HEAD + "import a\n" * 59, id="a long __init__"),
     pytest.param(is_small, "schema/event.py", HEAD + "x = 1\n" * 1500, id="even declarations end"),
     pytest.param(has_small_functions, "fold/text.py", "def f():\n" + "    x = 1\n" * 60, id="a long function"),
     pytest.param(has_small_functions, "a.py", "class A:\n  async def f():\n" + "    x = 1\n" * 60, id="a long method"),
-    pytest.param(has_a_plain_door, "sse/__init__.py", HEAD + "__all__ = []\ndef f(): ...", id="a function in a door"),
-    pytest.param(has_a_plain_door, "sse/__init__.py", HEAD + "__all__ = []\nx = 1", id="a value in a door"),
-    pytest.param(has_a_plain_door, "sse/__init__.py", "__all__ = []\nif 1: import a", id="a branch in a door"),
-    pytest.param(has_a_plain_door, "sse/__init__.py", HEAD + "from a import b", id="a door without __all__"),
-    pytest.param(has_a_plain_door, "sse/__init__.py", '__all__ = ["a"]', id="a door offers what it has not"),
-    pytest.param(has_a_plain_door, "sse/__init__.py", "__all__ = a + b", id="an __all__ that is worked out"),
+    pytest.param(
+        has_a_plain_init, "sse/__init__.py", HEAD + "__all__ = []\ndef f(): ...", id="a function in an __init__"
+    ),
+    pytest.param(has_a_plain_init, "sse/__init__.py", HEAD + "__all__ = []\nx = 1", id="a value in an __init__"),
+    pytest.param(has_a_plain_init, "sse/__init__.py", "__all__ = []\nif 1: import a", id="a branch in an __init__"),
+    pytest.param(has_a_plain_init, "sse/__init__.py", HEAD + "from a import b", id="no __all__"),
+    pytest.param(has_a_plain_init, "sse/__init__.py", '__all__ = ["a"]', id="__all__ lists what is not imported"),
+    pytest.param(has_a_plain_init, "sse/__init__.py", "__all__ = a + b", id="an __all__ that is worked out"),
     pytest.param(is_named_by_a_noun, "fold/utils.py", HEAD, id="utils"),
     pytest.param(is_named_by_a_noun, "helpers/text.py", HEAD, id="a folder of helpers"),
     pytest.param(has_a_header, "fold/text.py", "x = 1", id="no header"),
