@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
+from streamfold.emulator import emulate
 from tests.docs.pages import DOCS, ROOT, Block, Page, all_pages, pages_that_run, read_blocks, slug
 
 SOURCE_OF_A_HEADER = re.compile(r"docs/[\w/-]+\.md")
 MENU_ENTRY = re.compile(r"([\w/-]+\.md)\s*$", re.MULTILINE)
 COMMAND = re.compile(r"^\$ ", re.MULTILINE)
 HAS_COMMAND = find_spec("cyclopts") is not None  # without the extra `cli` its examples are left out
+OPENAI_URL = "https://api.openai.com/v1"
 ANYTHING = "..."  # a line of shown output that stands for any number of lines
 
 PAGES = all_pages()
@@ -31,14 +34,24 @@ def ids(pages: list[Page]) -> list[str]:
 # Examples
 
 
+@pytest.fixture(scope="module")
+def openai_url() -> Iterator[str]:
+    """What answers in OpenAI's place: an emulator in a thread of its own."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(emulate()) as url:
+        yield f"{url}/v1"
+
+
 @pytest.mark.parametrize("page", pages_that_run(), ids=ids(pages_that_run()))
-def test_the_examples_of_a_page_run_in_their_order(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_a_page_run_in_their_order(
+    page: Page, openai_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
     names: dict[str, Any] = {"__name__": "example"}
     printed: str | None = None
     for block in page.blocks:
         if block.language == "python":
-            printed = run_python(page, block, names)
+            printed = run_python(page, block, names, openai_url=openai_url)
         elif block.language == "console" and HAS_COMMAND:
             run_console(page, block, tmp_path)
             printed = None
@@ -47,10 +60,10 @@ def test_the_examples_of_a_page_run_in_their_order(page: Page, tmp_path: Path, m
             printed = None
 
 
-def run_python(page: Page, block: Block, names: dict[str, Any]) -> str:
-    """Run one block. Returns: what it printed."""
+def run_python(page: Page, block: Block, names: dict[str, Any], *, openai_url: str) -> str:
+    """Run one block, with OpenAI's address replaced by the emulator's. Returns: what it printed."""
     out = io.StringIO()
-    code = compile("\n" * (block.line - 1) + block.text, page.name, "exec")
+    code = compile("\n" * (block.line - 1) + block.text.replace(OPENAI_URL, openai_url), page.name, "exec")
     with contextlib.redirect_stdout(out):
         exec(code, names)
     return out.getvalue()
