@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.stream.reading import DifferentWork
 from streamfold.client import FollowedResponse, Gateway, Reply, Request, Transport
-from streamfold.client.transport.choice import choose_transport
+from streamfold.client.transport.resolve import resolve_transport
 from streamfold.schema import OPENAI
 
 __all__ = ["BARE", "FOLLOWERS", "close", "count_chunks", "make_http", "make_openai", "make_transport", "read"]
@@ -65,7 +65,7 @@ def make_http(kind: str) -> Any:
 
 def make_transport(kind: str) -> Transport:
     """Ours, of that kind."""
-    return choose_transport(make_http(kind))[0]
+    return resolve_transport(make_http(kind))[0]
 
 
 def make_gateway(http: Any, url: str) -> Gateway:

@@ -217,6 +217,6 @@ async def test_a_page_that_cannot_be_asked_for_is_refused(name: str, value: Any)
 
 
 def test_direct_without_its_parser_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfold.client.transport.choice.find_spec", lambda name: None)
+    monkeypatch.setattr("streamfold.client.transport.resolve.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"streamfold\[direct\]"):
         gateway(http="direct")

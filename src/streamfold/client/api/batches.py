@@ -18,7 +18,7 @@ import anyio
 from streamfold.client.api.answer import collect
 from streamfold.client.api.page import Page, decode_page
 from streamfold.client.api.request import Calls, check_batch_id
-from streamfold.client.transport.clock import current_clock
+from streamfold.client.transport.timing import current_clock
 from streamfold.client.transport.transport import Request, Transport
 from streamfold.errors import TransportError, UsageError
 from streamfold.schema import Batch, decode_batch

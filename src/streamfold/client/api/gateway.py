@@ -20,7 +20,7 @@ from streamfold.client.api.request import Calls, check_include, check_response_i
 from streamfold.client.follow.follow import FollowedResponse, OnExit
 from streamfold.client.follow.record import record
 from streamfold.client.follow.start import Start
-from streamfold.client.transport.choice import Http, choose_transport
+from streamfold.client.transport.resolve import Http, resolve_transport
 from streamfold.client.transport.transport import Request
 from streamfold.errors import MalformedBody
 from streamfold.fold import State
@@ -67,7 +67,7 @@ class Gateway:
             idle_seconds=self._patience.idle_seconds,
             headers=headers,
         )
-        self._transport, self._owns_transport = choose_transport(http)
+        self._transport, self._owns_transport = resolve_transport(http)
         self.batches: Batches = Batches(self._calls, transport=self._transport, patience=self._patience, ask=self._ask)
 
     async def __aenter__(self) -> "Gateway":

@@ -28,8 +28,7 @@ from streamfold.client.follow.reading import Readable
 from streamfold.client.follow.recorder import Beginning, Recorder
 from streamfold.client.follow.settlement import settle
 from streamfold.client.follow.start import Start
-from streamfold.client.follow.timekeeper import Timekeeper
-from streamfold.client.transport.clock import current_clock
+from streamfold.client.transport.timing import DeadlineTimer, current_clock
 from streamfold.client.transport.transport import Request, Transport
 from streamfold.errors import GatewayError, LogError, TransportError, UsageError
 from streamfold.fold import State
@@ -108,7 +107,7 @@ class FollowedResponse(Readable):
         self._start = known.start
         self._tasks: TaskGroup = anyio.create_task_group()
         await self._tasks.__aenter__()
-        self._timekeeper = Timekeeper(self._tasks, clock=self._clock, wake=self._wake)
+        self._deadline = DeadlineTimer(self._tasks, clock=self._clock, wake=self._wake)
         self._begun = self._start.session(patience=self._patience, chance=self._chance, now=self._clock())
         self.given = known.given or self._session.state
         self.kept.extend(known.missed)
@@ -294,7 +293,7 @@ class FollowedResponse(Readable):
         # A stream that is being opened is not read yet: only the end stops that.
         if session.outcome is not None or (self._connection is not None and not session.is_reading):
             self._let_go()
-        self._timekeeper.schedule(wake_at)
+        self._deadline.schedule(wake_at)
         for repair in session.repairs[self._told_repairs :]:
             self._told_repairs += 1
             if self._recorder is not None:

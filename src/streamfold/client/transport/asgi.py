@@ -12,19 +12,17 @@ the reader leaves, and what it raises ends the reply as a broken connection woul
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
-from types import AsyncGeneratorType
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from streamfold.client.transport.background import spawn
-from streamfold.client.transport.content import ContentDecoder, is_plain
+from streamfold.client.transport.body import Body, join_header
 from streamfold.client.transport.failure import sentence
-from streamfold.client.transport.guard import ABORTED, Guard
+from streamfold.client.transport.timing import ABORTED, IdleGuard, spawn
 from streamfold.client.transport.transport import Reply, Request
-from streamfold.errors import Disconnected, InvalidArgument, UsageError
+from streamfold.errors import Disconnected, InvalidArgument
 
 __all__ = ["App", "AsgiTransport"]
 
@@ -126,8 +124,7 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             for name, value in message.get("headers", ()):
-                key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-                self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+                join_header(self.headers, name, value)
             self.head.set()
         elif message["type"] == "http.response.body":
             if body := message.get("body", b""):
@@ -147,45 +144,34 @@ class AsgiReply:
 
     def __init__(self, exchange: Exchange, *, idle_seconds: float) -> None:
         self._exchange = exchange
-        self._guard = Guard(idle_seconds=idle_seconds)
-        self._chunks: AsyncGenerator[bytes, None] | None = None
+        self._guard = IdleGuard(idle_seconds=idle_seconds)
+        self._body = Body(self._read)
 
     @property
     def status(self) -> int:
-        """The HTTP status."""
         return self._exchange.status
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers, names in lower case."""
         return self._exchange.headers
 
     async def begin(self) -> None:
-        """Wait for the reply's head, which comes before any of the body.
-
-        Raises: IdleTimeout, Disconnected.
-        """
+        """Wait for the head of the reply, which comes before any of the body."""
         await self._guard.wait(self._exchange.head.wait)
         if not self.status:
             raise self._cut_short("before it answered")
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body, content-decoded, cut as it was sent."""
-        if self._chunks is not None:
-            raise UsageError("chunks() was called before; a reply is read once")
-        encoding = self.headers.get("content-encoding", "")
-        self._chunks = self._read() if is_plain(encoding) else self._decode(encoding)
-        return self._chunks
+        return self._body.chunks(self.headers.get("content-encoding", ""))
 
     async def abort(self) -> None:
-        """End a read that is pending in another task."""
         self._guard.end()
 
     async def aclose(self) -> None:
         """End the reading."""
         self._guard.end()
-        if self._chunks is not None and not cast(AsyncGeneratorType[bytes, None], self._chunks).ag_running:
-            await self._chunks.aclose()
+        await self._body.aclose()
 
     async def _read(self) -> AsyncGenerator[bytes, None]:
         try:
@@ -198,16 +184,6 @@ class AsgiReply:
         if not self._exchange.is_whole:
             await self._exchange.finished.wait()
             raise self._cut_short("in the middle of its answer")
-
-    async def _decode(self, encoding: str) -> AsyncGenerator[bytes, None]:
-        decoder = ContentDecoder(encoding)
-        chunks = self._read()
-        try:
-            async for chunk in chunks:
-                for piece in decoder.decode(chunk):
-                    yield piece
-        finally:
-            await chunks.aclose()
 
     def _cut_short(self, where: str) -> Disconnected:
         error = self._exchange.failure

@@ -13,22 +13,18 @@ needed, httpx is the transport.
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from types import AsyncGeneratorType
-from typing import cast
 
 import anyio
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
-from streamfold.client.transport.background import spawn
-from streamfold.client.transport.content import ContentDecoder, is_plain
+from streamfold.client.transport.body import Body
 from streamfold.client.transport.failure import disconnected, sentence
-from streamfold.client.transport.guard import ABORTED
 from streamfold.client.transport.http1 import ReplyParser, Target, request_bytes, target_of
+from streamfold.client.transport.timing import ABORTED, IdleTimer, spawn
 from streamfold.client.transport.tls import shared_context
 from streamfold.client.transport.transport import Reply, Request
-from streamfold.client.transport.watchdog import Watchdog
-from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, TransportError, UsageError
+from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, TransportError
 
 __all__ = ["DirectReply", "DirectTransport"]
 
@@ -96,67 +92,56 @@ class DirectReply:
         self._stream = stream
         self._parser = ReplyParser(method=request.method)
         self._idle_seconds = request.idle_timeout_seconds
-        self._watchdog = Watchdog(self._idle_seconds, self._expire)
+        self._idle_timer = IdleTimer(self._idle_seconds, self._expire)
         self._ended: TransportError | None = None  # why we ended the connection ourselves
-        self._chunks: AsyncGenerator[bytes, None] | None = None
+        self._body = Body(self._read)
 
     @property
     def status(self) -> int:
-        """The HTTP status."""
         return self._parser.status
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers, names in lower case."""
         return self._parser.headers
 
     async def begin(self, request: bytes) -> None:
-        """Send the request, and read until the reply's head is there.
-
-        Raises: IdleTimeout, Disconnected, ProtocolViolation.
-        """
-        parser, watchdog = self._parser, self._watchdog
-        watchdog.start()
-        watchdog.waiting_since = watchdog.now()
+        """Send the request, and read until the head of the reply is there."""
+        parser, timer = self._parser, self._idle_timer
+        timer.start()
+        timer.waiting_since = timer.now()
         # A server may answer and hang up before it has read everything: its answer counts.
         with suppress(anyio.BrokenResourceError):
             await self._stream.send(request)
         while not parser.has_head and not parser.is_over:
-            watchdog.waiting_since = watchdog.now()
+            timer.waiting_since = timer.now()
             await self._receive()
-        watchdog.waiting_since = None
+        timer.waiting_since = None
         if parser.failure is not None and not parser.has_head:
             raise parser.failure
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body, content-decoded; what came in one read is one chunk."""
-        if self._chunks is not None:
-            raise UsageError("chunks() was called before; a reply is read once")
-        encoding = self.headers.get("content-encoding", "")
-        self._chunks = self._read() if is_plain(encoding) else self._decode(encoding)
-        return self._chunks
+        """The body, content-decoded; what one read brought is one chunk."""
+        return self._body.chunks(self.headers.get("content-encoding", ""))
 
     async def abort(self) -> None:
-        """End a read that is pending in another task."""
         self._ended = self._ended or Disconnected(ABORTED)
         await self._hang_up()
 
     async def aclose(self) -> None:
-        """Close the connection."""
-        self._watchdog.stop()
+        """Close the connection. A read that is pending in another task ends with it, and drops the parser itself."""
+        self._idle_timer.stop()
         self._ended = self._ended or Disconnected(ABORTED)
-        is_read_elsewhere = self._chunks is not None and cast(AsyncGeneratorType[bytes, None], self._chunks).ag_running
+        is_read_elsewhere = self._body.is_being_read
         try:
-            if self._chunks is not None and not is_read_elsewhere:
-                await self._chunks.aclose()
+            await self._body.aclose()
         finally:
             if not is_read_elsewhere:
                 self._parser.close()
             await self._hang_up()
 
     async def _read(self) -> AsyncGenerator[bytes, None]:
-        parser, watchdog = self._parser, self._watchdog
-        bodies, receive, feed, now = parser.bodies, self._stream.receive, parser.feed, watchdog.now
+        parser, timer = self._parser, self._idle_timer
+        bodies, receive, feed, now = parser.bodies, self._stream.receive, parser.feed, timer.now
         read_at, next_at = -GATHER_SECONDS, 0.0
         while True:
             if bodies:
@@ -167,7 +152,7 @@ class DirectReply:
                 break
             if (left := next_at - now()) > 0:
                 await anyio.sleep(left)
-            watchdog.waiting_since = now()
+            timer.waiting_since = now()
             try:
                 data = await receive()
             except Exception as error:
@@ -177,19 +162,9 @@ class DirectReply:
                 before, read_at = read_at, now()
                 is_burst = read_at - before < GATHER_SECONDS and len(data) < FULL_BYTES
                 next_at = read_at + GATHER_SECONDS if is_burst else 0.0
-            watchdog.waiting_since = None
+            timer.waiting_since = None
         if parser.failure is not None:
             raise parser.failure
-
-    async def _decode(self, encoding: str) -> AsyncGenerator[bytes, None]:
-        decoder = ContentDecoder(encoding)
-        chunks = self._read()
-        try:
-            async for chunk in chunks:
-                for piece in decoder.decode(chunk):
-                    yield piece
-        finally:
-            await chunks.aclose()
 
     async def _receive(self) -> None:
         try:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from streamfold.client.transport.body import join_header
 from streamfold.client.transport.failure import sentence
 from streamfold.client.transport.transport import Request
 from streamfold.errors import Disconnected, InvalidArgument, ProtocolViolation, TransportError
@@ -128,8 +129,7 @@ class ReplyParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by httptools; for a trailer too, which nobody asked for."""
         if not self.has_head:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+            join_header(self.headers, name, value)
 
     def on_headers_complete(self) -> None:
         """Called by httptools, for 1xx too: those are no answer yet."""

@@ -16,14 +16,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from types import AsyncGeneratorType, ModuleType
-from typing import Any, Protocol, cast
+from types import ModuleType
+from typing import Any, Protocol
 
 import anyio
 
-from streamfold.client.transport.content import FORMATS, ContentDecoder, is_plain
+from streamfold.client.transport.body import Body
 from streamfold.client.transport.failure import disconnected, transport_error
-from streamfold.client.transport.guard import ABORTED, Guard
+from streamfold.client.transport.timing import ABORTED, IdleGuard
 from streamfold.client.transport.tls import shared_context
 from streamfold.client.transport.transport import Reply, Request
 from streamfold.errors import Disconnected, UsageError
@@ -149,26 +149,15 @@ class HttpxReply:
         self.headers: Mapping[str, str] = dict(response.headers.items())
         self._socket: Any = socket_of(response)
         self._is_closed = False
-        self._guard = Guard()  # the client itself counts the silence
+        self._guard = IdleGuard()  # the client itself counts the silence
         self._bytes: AsyncIterator[bytes] | None = None
-        self._chunks: AsyncGenerator[bytes, None] | None = None
+        # A response that its owner has read and passed in holds its body decoded.
+        self._is_read = response.is_closed or response.is_stream_consumed
+        self._body = Body(self._read)
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body, content-decoded, cut as it came."""
-        if self._chunks is not None:
-            raise UsageError("chunks() was called before; a reply is read once")
-        response, encoding = self._response, self.headers.get("content-encoding", "")
-        is_read = response.is_closed or response.is_stream_consumed  # by its owner, who passed it in
-        decoder = None
-        if is_read or not (is_plain(encoding) or encoding in FORMATS):
-            self._bytes = response.aiter_bytes()
-        else:
-            # Below aiter_bytes and aiter_raw: no decoder without a bound, and five generators less for each chunk.
-            self._bytes = aiter(innermost(response.stream))
-            decoder = None if is_plain(encoding) else ContentDecoder(encoding)
-        source = self._bytes if self._socket is not None else Guarded(self._bytes, self._guard)
-        self._chunks = self._decode(source, decoder) if decoder else self._read(source)
-        return self._chunks
+        return self._body.chunks("" if self._is_read else self.headers.get("content-encoding", ""))
 
     async def abort(self) -> None:
         """End a read that is pending in another task."""
@@ -186,13 +175,11 @@ class HttpxReply:
     async def aclose(self) -> None:
         """Close the socket, and every generator that a reader left in the middle."""
         self._is_closed = True
-        if self._chunks is None:
-            return
-        if cast(AsyncGeneratorType[bytes, None], self._chunks).ag_running:  # another task reads
+        if self._body.is_being_read:  # by another task, which closes what it reads from
             await self.abort()
-            return
-        await self._chunks.aclose()
-        await self._close_source()
+        else:
+            await self._body.aclose()
+            await self._close_source()
 
     async def _close_source(self) -> None:
         # Closing the outermost generator leaves the library's inner ones to the garbage collector, which trio warns
@@ -204,7 +191,10 @@ class HttpxReply:
                     async for _ in self._bytes:
                         pass
 
-    async def _read(self, source: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    async def _read(self) -> AsyncGenerator[bytes, None]:
+        # Below aiter_bytes and aiter_raw: five generators fewer for each chunk, and no decoder without a bound.
+        self._bytes = self._response.aiter_bytes() if self._is_read else aiter(innermost(self._response.stream))
+        source = self._bytes if self._socket is not None else Guarded(self._bytes, self._guard)
         try:
             async for chunk in source:
                 if self._is_closed:  # while this read was pending: nobody comes back for the rest
@@ -214,17 +204,8 @@ class HttpxReply:
             raise self._failure(error) from error
         if self._is_closed:
             await self._close_source()
-        if self._guard.is_ended:  # the end may be that of our own doing
+        if self._guard.is_ended:  # the end may be one that we caused
             raise Disconnected(ABORTED)
-
-    async def _decode(self, source: AsyncIterator[bytes], decoder: ContentDecoder) -> AsyncGenerator[bytes, None]:
-        chunks = self._read(source)
-        try:
-            async for chunk in chunks:
-                for piece in decoder.decode(chunk):
-                    yield piece
-        finally:
-            await chunks.aclose()
 
     def _failure(self, error: Exception) -> Exception:
         return Disconnected(ABORTED) if self._guard.is_ended else disconnected(error)
@@ -236,7 +217,7 @@ class Guarded:
     A class: a generator would have to be closed, and trio warns of one that is not.
     """
 
-    def __init__(self, source: AsyncIterator[bytes], guard: Guard) -> None:
+    def __init__(self, source: AsyncIterator[bytes], guard: IdleGuard) -> None:
         self._source = source
         self._guard = guard
 

@@ -1,4 +1,4 @@
-"""Bytes that someone else fetches are a Reply like any other."""
+"""What a caller gives as `http` becomes a Transport, and bytes that it fetches itself become a Reply."""
 
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -10,8 +10,11 @@ import httpx_sse
 import pytest
 
 from streamfold.client.conformance import Wire, chunk, head, serve
-from streamfold.client.transport.source import open_source
-from streamfold.errors import Disconnected, IdleTimeout, UsageError
+from streamfold.client.transport.direct import DirectTransport
+from streamfold.client.transport.httpx import HttpxTransport
+from streamfold.client.transport.resolve import open_source, resolve_transport
+from streamfold.errors import Disconnected, IdleTimeout, InvalidArgument, UsageError
+from tests.client.stub import Stub, Told
 
 pytestmark = pytest.mark.anyio
 
@@ -142,3 +145,41 @@ async def test_a_source_is_read_once() -> None:
         reply.chunks()
         with pytest.raises(UsageError):
             reply.chunks()
+
+
+@pytest.mark.parametrize("http", [None, "httpx"])
+async def test_nothing_given_is_httpx(http: str | None) -> None:
+    transport, is_ours = resolve_transport(http)
+    assert isinstance(transport, HttpxTransport)
+    assert is_ours
+    await transport.aclose()
+
+
+async def test_direct_is_asked_for_by_its_name() -> None:
+    transport, is_ours = resolve_transport("direct")
+    assert isinstance(transport, DirectTransport)
+    assert is_ours
+    await transport.aclose()
+
+
+def test_a_transport_is_taken_as_it_is_and_left_to_its_owner() -> None:
+    given = Stub(lambda request: Told())
+    assert resolve_transport(given) == (given, False)
+
+
+@pytest.mark.parametrize("client", [httpx.AsyncClient, httpx2.AsyncClient])
+async def test_a_client_of_either_library_is_wrapped_and_left_open(client: type) -> None:
+    async with client() as given:
+        transport, _ = resolve_transport(given)
+        assert isinstance(transport, HttpxTransport)
+        await transport.aclose()
+        assert not given.is_closed
+
+
+@pytest.mark.parametrize(
+    "http", ["urllib", 7, object(), [], httpx.Client], ids=["a name", "a number", "an object", "a list", "a class"]
+)
+def test_what_can_carry_nothing_is_refused(http: object) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        resolve_transport(http)
+    assert caught.value.name == "http"

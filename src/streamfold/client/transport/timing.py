@@ -1,0 +1,195 @@
+"""One clock, and everything that ends a wait: two idle guards, a deadline, and the timers they stand on.
+
+Three classes, because a wait can be ended at three prices. `IdleTimer` costs two stores for each wait and needs a socket
+that can be closed. `IdleGuard` costs a cancel scope for each wait, some 10 µs, and works with anything that can be
+awaited. `DeadlineTimer` is one task for a deadline that moves often.
+
+anyio has no timer and no task outside a task group, so `call_later` and `spawn` use asyncio or trio directly. A task
+group would be the right home for both, but a transport's context may be held by a generator, and a generator must not
+hold a task group: it can be closed in another order than it was entered, even by another task.
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
+from importlib import import_module
+from time import monotonic
+from typing import Any, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from streamfold.errors import Disconnected, IdleTimeout
+
+__all__ = ["ABORTED", "DeadlineTimer", "IdleGuard", "IdleTimer", "call_later", "current_clock", "spawn"]
+
+T = TypeVar("T")
+ABORTED = "the reply was closed while it was being read"
+RUNNING: set[asyncio.Task[None]] = set()
+
+
+# The event loop's clock, timers and tasks
+
+
+def current_clock() -> Callable[[], float]:
+    """The clock of the running event loop, in seconds.
+
+    It is looked up once, because `anyio.current_time` looks for the loop at every call. trio's mock clock counts.
+    """
+    if is_asyncio():
+        return monotonic  # asyncio's own clock, without a call in between
+    now: Callable[[], float] = import_trio().current_time
+    return now
+
+
+def call_later(seconds: float, callback: Callable[[], None]) -> Callable[[], object]:
+    """Call back inside the running event loop after `seconds`. Returns a function that cancels it."""
+    if is_asyncio():
+        return asyncio.get_running_loop().call_later(seconds, callback).cancel
+    trio = import_trio()
+    scope = anyio.CancelScope()
+
+    async def wait() -> None:
+        with scope:
+            await trio.sleep(seconds)
+            callback()
+
+    trio.lowlevel.spawn_system_task(wait)  # trio has no timers, only tasks that sleep
+    return scope.cancel
+
+
+def spawn(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a task beside the caller. It must not raise, and the caller must make sure that it ends."""
+    if is_asyncio():
+        task = asyncio.create_task(run())
+        RUNNING.add(task)  # asyncio itself keeps only a weak reference
+        task.add_done_callback(RUNNING.discard)
+    else:
+        import_trio().lowlevel.spawn_system_task(run, context=copy_context())
+
+
+def is_asyncio() -> bool:
+    """Whether asyncio runs this task; otherwise trio does. In trio's guest mode both loops run, and the task is trio's."""
+    return anyio.get_cancelled_exc_class() is asyncio.CancelledError
+
+
+def import_trio() -> Any:
+    """trio is not a dependency: it is installed wherever it runs this code."""
+    return import_module("trio")
+
+
+# What ends a wait
+
+
+class IdleTimer:
+    """Notices that a wait has lasted too long, without a timer for each wait.
+
+    One timer lives as long as the reply. When it fires, it looks at the age of the current wait and sets itself again
+    for the rest, so a wait that ends in time costs two stores (0.1 µs; a cancel scope for each read takes 15 µs).
+
+    Args:
+        seconds: How long one wait may last; infinite for no limit.
+        expire: Called at most once, inside the event loop. Not a coroutine function.
+
+    Set `waiting_since` to `now()` when a wait begins and to None when it ends.
+    """
+
+    __slots__ = ("_cancel", "_expire", "_seconds", "now", "waiting_since")
+
+    def __init__(self, seconds: float, expire: Callable[[], None]) -> None:
+        self.now: Callable[[], float] = current_clock()
+        self.waiting_since: float | None = None
+        self._seconds = seconds
+        self._expire = expire
+        self._cancel: Callable[[], object] | None = None
+
+    def start(self) -> None:
+        """Start the timer. Call it inside the event loop, and `stop` afterwards."""
+        if math.isfinite(self._seconds):
+            self._cancel = call_later(self._seconds, self._look)
+
+    def stop(self) -> None:
+        """Stop the timer: `expire` is not called after this."""
+        if self._cancel is not None:
+            self._cancel()
+            self._cancel = None
+
+    def _look(self) -> None:
+        since = self.waiting_since
+        left = self._seconds if since is None else since + self._seconds - self.now()
+        if left > 0:
+            self._cancel = call_later(left, self._look)
+        else:
+            self._cancel = None
+            self._expire()
+
+
+class IdleGuard:
+    """Awaits one thing after the other for one task; another task can end the wait, and so does too much silence.
+
+    For sources without a socket to close: it costs a cancel scope for each wait.
+
+    Args:
+        idle_seconds: How long one wait may last; None for no limit.
+    """
+
+    def __init__(self, *, idle_seconds: float | None = None) -> None:
+        self._idle_seconds = idle_seconds
+        self._waiting: anyio.CancelScope | None = None
+        self.is_ended: bool = False
+
+    async def wait(self, begin: Callable[[], Awaitable[T]]) -> T:
+        """Await what `begin` returns.
+
+        Raises:
+            IdleTimeout: The wait lasted longer than `idle_seconds`.
+            Disconnected: `end` was called.
+        """
+        if self.is_ended:
+            raise Disconnected(ABORTED)
+        with anyio.move_on_after(self._idle_seconds) as self._waiting:
+            return await begin()
+        if self.is_ended:
+            raise Disconnected(ABORTED)
+        raise IdleTimeout(f"nothing came for {self._idle_seconds:g} seconds")
+
+    def end(self) -> None:
+        """End the pending wait, and refuse every later one."""
+        self.is_ended = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+
+class DeadlineTimer:
+    """One task that calls `wake` at a deadline, however often the deadline moves.
+
+    The task starts with the first deadline. A timer for each read would cost 16 µs.
+    """
+
+    def __init__(self, tasks: TaskGroup, *, clock: Callable[[], float], wake: Callable[[], None]) -> None:
+        self._tasks = tasks
+        self._clock = clock
+        self._wake = wake
+        self._wake_at: float | None = None
+        self._rescheduled = anyio.Event()
+        self._has_begun = False
+
+    def schedule(self, wake_at: float | None) -> None:
+        """Wake at this time instead of the one set before; None for never."""
+        if wake_at == self._wake_at:
+            return
+        self._wake_at = wake_at
+        self._rescheduled.set()
+        if not self._has_begun:
+            self._has_begun = True
+            self._tasks.start_soon(self._run)
+
+    async def _run(self) -> None:
+        while True:
+            self._rescheduled = anyio.Event()
+            with anyio.move_on_after(math.inf if self._wake_at is None else self._wake_at - self._clock()):
+                await self._rescheduled.wait()
+            if not self._rescheduled.is_set():
+                self._wake_at = None
+                self._wake()
