@@ -1,5 +1,5 @@
-# Every target makes the environment that it needs, and does nothing twice: a stamp file in the environment
-# says which extras of pyproject.toml are installed. Needs Python 3.11 or later, and make; uses uv where it is.
+# Every target creates the environment it needs, once: a stamp file in the environment says which extras of
+# pyproject.toml are installed. Needs make and Python 3.11 or later; uses uv if it is installed.
 #
 #   make test PYTHON=python3.13 VENV=.venv-3.13     the same in an environment of another Python
 
@@ -11,31 +11,38 @@ UV := $(shell command -v uv 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cluster test-partition test-powercut check bench fuzz sim crash crash-valkey flips
+.PHONY: help demo test test-all test-cluster test-partition test-powercut check bench fuzz sim crash crash-valkey flips
 .PHONY: docs changelog changelog-draft clean distclean
 
 help:
-	@echo "make demo            the whole story, against a gateway of its own: streams, faults, repairs, cancels"
-	@echo "make test            the tests"
-	@echo "make check           lint, types, and each pure module covered by its own test file"
+	@echo "make demo            streams, faults, repairs and cancels, against a local gateway"
+	@echo "make test            the tests, with samples of the large matrices"
+	@echo "make test-all        all tests, with every matrix complete"
+	@echo "make check           lint, types, and coverage of each pure module by its own test file"
 	@echo "make bench           the benchmarks"
 	@echo "make fuzz            ten minutes of fuzzing (MINUTES=10)"
 	@echo "make sim             100,000 sessions under seeded faults, in virtual time (RUNS=100000)"
-	@echo "make crash           kill the writer of a log 1,000 times, at random instants (KILLS=1000)"
-	@echo "make flips           flip bits of a log's file and cut it short, at 500 places (FLIPS=500)"
+	@echo "make crash           kill the writer of a log 1,000 times, at random moments (KILLS=1000)"
+	@echo "make flips           flip bits of a log's file and truncate it, at 500 places (FLIPS=500)"
 	@echo "make test-powercut   cut the power of a log's disk, and fill it up; needs root and a loop device"
 	@echo "make crash-valkey    kill the Valkey server of a log 200 times, while writers append (KILLS=200)"
 	@echo "make test-cluster    the log on a cluster of six Valkey servers, with failovers"
-	@echo "make test-partition  the same cut in two, in namespaces of the network (as root, on Linux)"
+	@echo "make test-partition  the same with the network partitioned, in network namespaces (as root, on Linux)"
 	@echo "make docs            the documentation, into site/"
-	@echo "make changelog       gather changelog.d/ into CHANGELOG.md (changelog-draft: only print it)"
+	@echo "make changelog       collect changelog.d/ into CHANGELOG.md (changelog-draft: only print it)"
 	@echo "make clean           remove caches, reports and builds (distclean: the environments too)"
 
 demo: $(VENV)/.has-cli
 	@$(BIN)/streamfold demo
 
+# Two processes suit two cores, and a machine that does other work; `make test WORKERS=8` uses eight.
+WORKERS ?= 2
 test: $(VENV)/.has-test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+test-all: export STREAMFOLD_HYPOTHESIS ?= $(if $(CI),ci,dev)
+test-all: $(VENV)/.has-test
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not cluster" $(ARGS)
 
 check: $(VENV)/.has-check
 	$(BIN)/ruff check .
@@ -94,7 +101,7 @@ clean:
 distclean: clean
 	rm -rf .venv .venv-*
 
-# The stamp is written last, so an install that was cut off is done again.
+# The stamp is written last, so that an interrupted install is repeated.
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml
 ifneq ($(UV),)
 	@$(UV) pip install --quiet --python $(BIN)/python --editable '.[$*]'
@@ -103,8 +110,8 @@ else
 endif
 	@touch $@
 
-# The first Python that runs, is 3.11 or later and can make an environment. A name on PATH may be a shim that
-# does not run, so each is tried. Where only `ensurepip` is missing, say that: the Python itself is good.
+# Use the first Python that runs, is 3.11 or later and can create an environment. A name on PATH may be a shim that
+# does not run, so try each. If only `ensurepip` is missing, say so: the Python itself is fine.
 $(VENV)/.made:
 	@for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
 	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \

@@ -1,10 +1,11 @@
-"""What every test may ask for: the corpus of recorded streams, and how hard hypothesis tries.
+"""Fixtures for every test: the corpus of recorded streams, and how many examples hypothesis tries.
 
 The corpus is not part of the repository. It is a folder beside it, `../shared`, or the one that STREAMFOLD_CORPUS
-names. Without it the tests that need it are skipped with a reason; with STREAMFOLD_REQUIRE_CORPUS=1 they fail.
+names. Without it, the tests that need it are skipped with a reason; with STREAMFOLD_REQUIRE_CORPUS=1 they fail.
 """
 
 import functools
+import gc
 import json
 import os
 from dataclasses import dataclass
@@ -17,10 +18,19 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED_STREAMS = 212
 
-# dev     new examples in every run, found failures kept in .hypothesis/
-# ci      the same examples in every run, so that a red run is red again on the next machine
-# cover   few: for the coverage gate, where a line must not be reached by luck
-SLOW_IS_FINE = [HealthCheck.too_slow]  # a busy machine is no fault of the code
+# quick   for `make test`: a few new examples in every run (in CI, the same ones)
+# dev     for `make test-all`: new examples in every run, found failures kept in .hypothesis/
+# ci      for `make test-all` in CI: the same examples in every run, so that a failure is repeatable on any machine
+# cover   for the coverage gate: few, and always the same, so that no line is reached by luck
+SLOW_IS_FINE = [HealthCheck.too_slow]  # a busy machine is not a bug
+settings.register_profile(
+    "quick",
+    deadline=None,
+    print_blob=True,
+    derandomize=bool(os.environ.get("CI")),
+    max_examples=30,
+    suppress_health_check=SLOW_IS_FINE,
+)
 settings.register_profile("dev", deadline=None, print_blob=True)
 settings.register_profile(
     "ci", deadline=None, print_blob=True, derandomize=True, max_examples=60, suppress_health_check=SLOW_IS_FINE
@@ -28,7 +38,13 @@ settings.register_profile(
 settings.register_profile(
     "cover", deadline=None, print_blob=True, derandomize=True, max_examples=20, suppress_health_check=SLOW_IS_FINE
 )
-settings.load_profile(os.environ.get("STREAMFOLD_HYPOTHESIS") or ("ci" if os.environ.get("CI") else "dev"))
+settings.load_profile(os.environ.get("STREAMFOLD_HYPOTHESIS") or "quick")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported by now out of every later collection of garbage: the SDKs' classes alone cost seconds."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)
