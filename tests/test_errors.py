@@ -23,10 +23,16 @@ from streamfold.errors import (
     MalformedBody,
     MalformedCheckpoint,
     NumberNotReached,
+    OutcomeError,
     ProtocolViolation,
     RequestRefused,
+    ResponseCancelled,
+    ResponseFailed,
+    ResponseIncomplete,
+    ResponseLost,
     SequenceGap,
     StreamfoldError,
+    TextChanged,
     TransportError,
     UnexpectedAnswer,
     UnknownStream,
@@ -45,13 +51,13 @@ ERRORS = [
     pytest.param(
         LeaseHeld("host-7", 12.34),
         {"owner": "host-7", "seconds": 12.34},
-        "host-7 writes this stream; try again in 12.3 s, when its lease may have ended",
+        "host-7 is writing this stream; try again in 12.3 s, when its lease may have expired",
         id="lease held",
     ),
     pytest.param(
         WriterFenced(3, 5),
         {"epoch": 3, "current": 5},
-        "this writer has epoch 3, the stream has 5; stop, for another writer goes on",
+        "this writer has epoch 3, the stream has 5; stop, another writer has taken over",
         id="writer fenced",
     ),
     pytest.param(
@@ -63,7 +69,7 @@ ERRORS = [
     pytest.param(
         LogConflict(4),
         {"sequence_number": 4},
-        "the log holds another record 4; two sources of one response disagree",
+        "the log holds a different record 4; two sources of one response disagree",
         id="log conflict",
     ),
     pytest.param(
@@ -81,13 +87,13 @@ ERRORS = [
     pytest.param(
         FrameTooLarge(1048576),
         {"limit_bytes": 1048576},
-        "one frame is larger than 1,048,576 bytes; if the server may send such frames, raise max_frame_bytes",
+        "one frame is larger than 1,048,576 bytes; raise max_frame_bytes if the server may send such frames",
         id="frame too large",
     ),
     pytest.param(
         MalformedBody("Batch", "Expected `object`, got `array`"),
         {"kind": "Batch", "reason": "Expected `object`, got `array`"},
-        "not a Batch: Expected `object`, got `array`; look at the body that the server sent",
+        "not a Batch: Expected `object`, got `array`; check the body that the server sent",
         id="malformed body",
     ),
     pytest.param(
@@ -123,7 +129,7 @@ ERRORS = [
     pytest.param(
         InvalidWebhook("its signature is wrong"),
         {"reason": "its signature is wrong"},
-        "webhook refused: its signature is wrong; answer it with 400, and believe nothing in it",
+        "webhook refused: its signature is wrong; answer 400 and ignore its content",
         id="invalid webhook",
     ),
     pytest.param(
@@ -141,13 +147,13 @@ ERRORS = [
     pytest.param(
         IdleTimeout("no byte for 60 s"),
         {"reason": "no byte for 60 s"},
-        "no byte for 60 s; resume after the cursor, or allow a longer silence",
+        "no byte for 60 s; try again, or allow a longer silence",
         id="idle timeout",
     ),
     pytest.param(
         Disconnected("connection reset"),
         {"reason": "connection reset"},
-        "connection reset; resume after the cursor",
+        "connection reset; try again",
         id="disconnected",
     ),
     pytest.param(
@@ -206,6 +212,48 @@ ERRORS = [
         "expected a Response, got no content type with status 204: an empty body",
         id="an empty answer",
     ),
+    pytest.param(
+        OutcomeError(None, "abandoned"),
+        {"response_id": None, "status": "abandoned", "reason": "", "code": None},
+        "the response ended as abandoned",
+        id="an outcome without an id",
+    ),
+    pytest.param(
+        ResponseFailed("resp_1", "failed", "the model crashed", "server_error"),
+        {"response_id": "resp_1", "status": "failed", "reason": "the model crashed", "code": "server_error"},
+        "response resp_1 failed (code server_error): the model crashed",
+        id="failed",
+    ),
+    pytest.param(
+        ResponseIncomplete("resp_1", "incomplete", "max_output_tokens"),
+        {"response_id": "resp_1", "status": "incomplete", "reason": "max_output_tokens", "code": None},
+        "response resp_1 is incomplete: max_output_tokens; raise the limit, or continue with previous_response_id",
+        id="incomplete",
+    ),
+    pytest.param(
+        ResponseCancelled("resp_1", "cancelled"),
+        {"response_id": "resp_1", "status": "cancelled", "reason": "", "code": None},
+        "response resp_1 was cancelled",
+        id="cancelled",
+    ),
+    pytest.param(
+        ResponseLost("resp_1", "lost", "no answer for 600 s"),
+        {"response_id": "resp_1", "status": "lost", "reason": "no answer for 600 s", "code": None},
+        "response resp_1 was lost: no answer for 600 s; follow it again by its id, or create it again",
+        id="lost",
+    ),
+    pytest.param(
+        TextChanged("resp_1", "completed"),
+        {
+            "response_id": "resp_1",
+            "status": "completed",
+            "reason": "",
+            "code": None,
+        },
+        "response resp_1 replaced text that was already delivered; "
+        "use the output_text of the final state instead of the pieces",
+        id="changed text",
+    ),
 ]
 
 
@@ -257,10 +305,74 @@ def test_a_family_survives_pickling_with_its_words(family: type[StreamfoldError]
         pytest.param(ProtocolViolation, TransportError, id="one that is no HTTP"),
         pytest.param(RequestRefused, GatewayError, id="an error status"),
         pytest.param(UnexpectedAnswer, GatewayError, id="another answer"),
+        pytest.param(OutcomeError, StreamfoldError, id="an ending"),
+        pytest.param(ResponseFailed, OutcomeError, id="a failure"),
+        pytest.param(ResponseIncomplete, OutcomeError, id="a limit"),
+        pytest.param(ResponseCancelled, OutcomeError, id="a cancel"),
+        pytest.param(ResponseLost, OutcomeError, id="a loss"),
+        pytest.param(TextChanged, OutcomeError, id="text that changed"),
     ],
 )
 def test_an_error_belongs_to_whoever_broke_the_promise(kind: type[Exception], family: type[Exception]) -> None:
     assert kind.__base__ is family
+
+
+# The call that failed
+
+
+CALL = ("POST", "https://user:secret@host:8080/v1/responses?key=secret#part")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (GatewayError("broken"), "broken"),
+        (ConnectFailed("refused"), "refused; check the base URL and the network"),
+        (RequestRefused(500), "the gateway answered 500: no reason given"),
+        (
+            UnexpectedAnswer("a Response", 204, ""),
+            "expected a Response, got no content type with status 204: an empty body",
+        ),
+    ],
+    ids=["gateway", "transport", "refused", "unexpected"],
+)
+def test_an_error_names_the_call_without_query_or_credentials(error: GatewayError, message: str) -> None:
+    assert (error.method, error.url) == (None, None)
+    named = copy.copy(error).during(*CALL)
+    assert (named.method, named.url) == ("POST", "https://host:8080/v1/responses")
+    assert str(named) == f"POST https://host:8080/v1/responses: {message}"
+
+
+def test_the_first_call_that_is_named_stays() -> None:
+    error = Disconnected("reset").during("GET", "http://host/a")
+    assert error.during("POST", "http://host/b") is error
+    assert (error.method, error.url) == ("GET", "http://host/a")
+
+
+def test_the_call_and_the_advice_survive_pickling() -> None:
+    error = Disconnected("reset").during("GET", "http://host/a")
+    error.advice = "resume after event 4"
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) == "GET http://host/a: reset; resume after event 4"
+
+
+# How a response ended
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("failed", ResponseFailed),
+        ("incomplete", ResponseIncomplete),
+        ("cancelled", ResponseCancelled),
+        ("lost", ResponseLost),
+        ("expired", OutcomeError),
+    ],
+)
+def test_an_ending_has_the_error_of_its_status(status: str, kind: type[OutcomeError]) -> None:
+    error = OutcomeError.of("resp_1", status, "because", "code")
+    assert type(error) is kind
+    assert (error.response_id, error.status, error.reason, error.code) == ("resp_1", status, "because", "code")
 
 
 def test_every_public_error_is_looked_at_here() -> None:

@@ -1,13 +1,13 @@
-"""Every error that streamfold raises on purpose, by who broke the promise.
+"""Every error that streamfold raises on purpose.
 
-In      plain numbers and strings: never a frame, an event or a state
-Out     StreamfoldError, and one flat family for each party: bytes, order, gateway, log, caller
-Units   sequence numbers count events; limits are in bytes
-Source  docs/reference/errors.md
-
-The facts are attributes; the sentence is built from them and says what to do next. Every error survives
-pickling, since its facts are its arguments.
+There is one root and one flat family for each party that can break a promise: the bytes (`WireError`), the order of
+events (`SequenceGap`), the gateway (`GatewayError`), the log (`LogError`), the caller (`UsageError`). `OutcomeError`
+is for a response that did not complete, and is raised only if you ask for it. The facts are attributes; the message
+is built from them. No message holds a key or the text of an answer, and every error survives pickling.
 """
+
+import re
+from typing import Self
 
 __all__ = [
     "ConnectFailed",
@@ -26,10 +26,16 @@ __all__ = [
     "MalformedBody",
     "MalformedCheckpoint",
     "NumberNotReached",
+    "OutcomeError",
     "ProtocolViolation",
     "RequestRefused",
+    "ResponseCancelled",
+    "ResponseFailed",
+    "ResponseIncomplete",
+    "ResponseLost",
     "SequenceGap",
     "StreamfoldError",
+    "TextChanged",
     "TransportError",
     "UnexpectedAnswer",
     "UnknownStream",
@@ -40,40 +46,68 @@ __all__ = [
 
 
 class StreamfoldError(Exception):
-    """The root: whatever streamfold raises on purpose is one of these."""
+    """The root of all errors that streamfold raises on purpose."""
 
 
 class WireError(StreamfoldError):
-    """Bytes broke the promise: they are not what the protocol says they are."""
+    """The bytes are not what the protocol says they are."""
 
 
 class GatewayError(StreamfoldError):
-    """The gateway broke the promise: it answered with an error, or with something else than was asked."""
+    """The gateway answered with an error, or with something other than what was asked for.
+
+    Attributes:
+        method: The HTTP method of the failed call; None if it is not known.
+        url: Its URL without query and credentials; None if it is not known.
+    """
+
+    method: str | None = None
+    url: str | None = None
+
+    def during(self, method: str, url: str) -> Self:
+        """Record which call failed, unless that is known already, and return the error itself."""
+        if self.method is None:
+            self.method, self.url = method, _CREDENTIALS.sub("//", re.split(r"[?#]", url, maxsplit=1)[0])
+        return self
+
+    def _message(self) -> str:
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return self._message() if self.method is None else f"{self.method} {self.url}: {self._message()}"
+
+
+_CREDENTIALS = re.compile("//[^/]*@")
 
 
 class LogError(StreamfoldError):
-    """The log broke the promise: a record is missing, differs, or cannot be written."""
+    """The log lacks a record, holds a different one, or cannot be written."""
 
 
 class UsageError(StreamfoldError):
-    """The caller broke the promise: an argument that no call could honour."""
+    """An argument that no call can accept."""
+
+
+# Bytes
 
 
 class FrameTooLarge(WireError):
-    """One SSE block grew beyond the limit before its blank line came."""
+    """One SSE block exceeded the limit before its blank line arrived."""
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(limit_bytes)
         self.limit_bytes = limit_bytes
 
     def __str__(self) -> str:
-        return f"one frame is larger than {self.limit_bytes:,} bytes; if the server may send such frames, raise max_frame_bytes"
+        return f"one frame is larger than {self.limit_bytes:,} bytes; raise max_frame_bytes if the server may send such frames"
 
 
 class MalformedBody(WireError):
     """A body that should be one JSON object of the API is not.
 
-    kind: what was expected, "Response" or "Batch". reason: what the decoder met, with its place.
+    Attributes:
+        kind: What was expected, such as "Response" or "Batch".
+        reason: What the decoder found, and where.
     """
 
     def __init__(self, kind: str, reason: str) -> None:
@@ -82,7 +116,7 @@ class MalformedBody(WireError):
         self.reason: str = reason
 
     def __str__(self) -> str:
-        return f"not a {self.kind}: {self.reason}; look at the body that the server sent"
+        return f"not a {self.kind}: {self.reason}; check the body that the server sent"
 
 
 class MalformedCheckpoint(WireError):
@@ -97,18 +131,26 @@ class MalformedCheckpoint(WireError):
 
 
 class InvalidWebhook(WireError):
-    """A webhook that the gateway did not sign, or signed too long ago: what it says is not to be believed."""
+    """The gateway did not sign this webhook, or signed it too long ago: do not act on it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason: str = reason
 
     def __str__(self) -> str:
-        return f"webhook refused: {self.reason}; answer it with 400, and believe nothing in it"
+        return f"webhook refused: {self.reason}; answer 400 and ignore its content"
+
+
+# Order
 
 
 class SequenceGap(StreamfoldError):
-    """An event arrived ahead of the state, so some event between was never seen."""
+    """An event arrived ahead of the state: at least one event in between is missing.
+
+    Attributes:
+        expected: The sequence number that would extend the state.
+        got: The one that arrived.
+    """
 
     def __init__(self, expected: int, got: int) -> None:
         super().__init__(expected, got)
@@ -120,10 +162,15 @@ class SequenceGap(StreamfoldError):
         return f"expected event {self.expected}, got {self.got}; {where}"
 
 
-class NumberNotReached(UsageError):
-    """A state was asked for at a sequence number that the events do not hold.
+# The caller
 
-    at: what was asked. cursor: the number that the events led to; None if there were none.
+
+class NumberNotReached(UsageError):
+    """The events hold no state at the sequence number that was asked for.
+
+    Attributes:
+        at: The number that was asked for.
+        cursor: The number that the events lead to; None if there were no events.
     """
 
     def __init__(self, at: int, cursor: int | None) -> None:
@@ -134,14 +181,16 @@ class NumberNotReached(UsageError):
     def __str__(self) -> str:
         if self.cursor is None:
             return f"no state at {self.at}: there are no events"
-        where = "pass over it, to" if self.cursor > self.at else "end at"
-        return f"no state at {self.at}: the events {where} {self.cursor}"
+        verb = "skip it and continue at" if self.cursor > self.at else "end at"
+        return f"no state at {self.at}: the events {verb} {self.cursor}"
 
 
 class InvalidArgument(UsageError):
-    """An argument that no gateway would take: refused before anything was sent.
+    """An argument was refused before anything was sent.
 
-    name: the argument, as the API or the call spells it. reason: what it must be.
+    Attributes:
+        name: The argument, as the API or the call spells it.
+        reason: What it must be.
     """
 
     def __init__(self, name: str, reason: str) -> None:
@@ -153,42 +202,45 @@ class InvalidArgument(UsageError):
         return f"{self.name}: {self.reason}"
 
 
-class TransportError(GatewayError):
-    """The connection broke the promise. What was received before is not lost: it was handed over first.
+# The gateway
 
-    reason: what the HTTP client said.
+
+class TransportError(GatewayError):
+    """The connection failed. Everything that had arrived before was delivered first.
+
+    Attributes:
+        reason: What the HTTP client reported.
+        advice: What to do next. A caller that knows more, such as the cursor to resume after, may replace it.
     """
 
-    advice = "try again"
+    advice: str = "try again"
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason: str = reason
 
-    def __str__(self) -> str:
+    def _message(self) -> str:
         return f"{self.reason}; {self.advice}"
 
 
 class ConnectFailed(TransportError):
-    """No connection: nothing was sent, so that any request may be sent again."""
+    """No connection could be made. Nothing was sent, so any request is safe to repeat."""
 
     advice = "check the base URL and the network"
 
 
 class IdleTimeout(TransportError):
-    """The gateway was silent for too long."""
+    """The gateway sent nothing for too long."""
 
-    advice = "resume after the cursor, or allow a longer silence"
+    advice = "try again, or allow a longer silence"
 
 
 class Disconnected(TransportError):
-    """The connection ended before the answer did."""
-
-    advice = "resume after the cursor"
+    """The connection closed before the answer was complete."""
 
 
 class ProtocolViolation(TransportError):
-    """What came is no HTTP, or breaks its own framing."""
+    """The answer is not valid HTTP, or is larger than allowed."""
 
     advice = "check that the base URL is an HTTP gateway"
 
@@ -196,8 +248,11 @@ class ProtocolViolation(TransportError):
 class RequestRefused(GatewayError):
     """The gateway answered with an error status.
 
-    status: the HTTP status. message, code, param: the error body's own words, None where it has none.
-    request_id: the gateway's name for this request. excerpt: the beginning of the body.
+    Attributes:
+        status: The HTTP status.
+        message: From the error body, as are `code` and `param`; None if it has none.
+        request_id: The gateway's id for this request; None if it sent none.
+        excerpt: The beginning of the body.
     """
 
     def __init__(
@@ -217,17 +272,22 @@ class RequestRefused(GatewayError):
         self.request_id: str | None = request_id
         self.excerpt: str = excerpt
 
-    def __str__(self) -> str:
-        said = self.message or self.excerpt or "no reason given"
+    def _message(self) -> str:
+        reason = self.message or self.excerpt or "no reason given"
         facts = {"code": self.code, "param": self.param, "request id": self.request_id}
         known = "".join(f", {name} {value}" for name, value in facts.items() if value)
-        return f"the gateway answered {self.status}{known}: {said}"
+        return f"the gateway answered {self.status}{known}: {reason}"
 
 
 class UnexpectedAnswer(GatewayError):
-    """The gateway answered well, but not with what was asked for, as an HTML page where a stream should be.
+    """The gateway answered with success, but not with what was asked for: an HTML page instead of a stream, say.
 
-    expected: what was asked for. content_type: what came. excerpt: the beginning of the body.
+    Attributes:
+        expected: What was asked for.
+        status: The HTTP status.
+        content_type: What arrived; empty if the header is missing.
+        request_id: The gateway's id for this request; None if it sent none.
+        excerpt: The beginning of the body.
     """
 
     def __init__(
@@ -240,13 +300,96 @@ class UnexpectedAnswer(GatewayError):
         self.request_id: str | None = request_id
         self.excerpt: str = excerpt
 
+    def _message(self) -> str:
+        kind = self.content_type or "no content type"
+        return f"expected {self.expected}, got {kind} with status {self.status}: {self.excerpt or 'an empty body'}"
+
+
+# How a response ended
+
+
+class OutcomeError(StreamfoldError):
+    """A response ended, and not with a complete answer.
+
+    Raised only if you ask for it, by `outcome.raise_for_status()` and `response.text(strict=True)`. The outcome and
+    the response keep all text that arrived; the message holds none of it.
+
+    Attributes:
+        response_id: The response; None if the gateway never named it.
+        status: How it ended, such as "failed".
+        reason: Why, as far as it is known; may be empty.
+        code: The gateway's error code; None if it gave none.
+    """
+
+    verb: str = ""
+    advice: str = ""
+
+    def __init__(self, response_id: str | None, status: str, reason: str = "", code: str | None = None) -> None:
+        super().__init__(response_id, status, reason, code)
+        self.response_id: str | None = response_id
+        self.status: str = status
+        self.reason: str = reason
+        self.code: str | None = code
+
+    @staticmethod
+    def of(response_id: str | None, status: str, reason: str = "", code: str | None = None) -> "OutcomeError":
+        """Return the error for this status: the class of its own if it has one, else a plain OutcomeError."""
+        return _BY_STATUS.get(status, OutcomeError)(response_id, status, reason, code)
+
     def __str__(self) -> str:
-        came = self.content_type or "no content type"
-        return f"expected {self.expected}, got {came} with status {self.status}: {self.excerpt or 'an empty body'}"
+        name = f"response {self.response_id}" if self.response_id else "the response"
+        code = f" (code {self.code})" if self.code else ""
+        reason = f": {self.reason}" if self.reason else ""
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"{name} {self.verb or f'ended as {self.status}'}{code}{reason}{advice}"
+
+
+class ResponseFailed(OutcomeError):
+    """The gateway reports that the response failed."""
+
+    verb = "failed"
+
+
+class ResponseIncomplete(OutcomeError):
+    """The response stopped at a limit: the text so far is usable, but not all of it is there."""
+
+    verb = "is incomplete"
+    advice = "raise the limit, or continue with previous_response_id"
+
+
+class ResponseCancelled(OutcomeError):
+    """The response was cancelled, by this client or by another one."""
+
+    verb = "was cancelled"
+
+
+class ResponseLost(OutcomeError):
+    """Nothing more can be learned about the response: it may still be running at the gateway."""
+
+    verb = "was lost"
+    advice = "follow it again by its id, or create it again"
+
+
+class TextChanged(OutcomeError):
+    """A later event replaced output text that had already been delivered."""
+
+    verb = "replaced text that was already delivered"
+    advice = "use the output_text of the final state instead of the pieces"
+
+
+_BY_STATUS: dict[str, type[OutcomeError]] = {
+    "failed": ResponseFailed,
+    "incomplete": ResponseIncomplete,
+    "cancelled": ResponseCancelled,
+    "lost": ResponseLost,
+}
+
+
+# The log
 
 
 class UnknownStream(LogError):
-    """The log has no stream of this tenant and response."""
+    """The log has no stream for this tenant and response."""
 
     def __init__(self, tenant: str, response_id: str) -> None:
         super().__init__(tenant, response_id)
@@ -258,7 +401,12 @@ class UnknownStream(LogError):
 
 
 class LeaseHeld(LogError):
-    """Another writer has the stream. seconds: how long it may still go without a sign of life."""
+    """Another writer holds the stream's lease.
+
+    Attributes:
+        owner: That writer.
+        seconds: How long its lease lasts unless it is renewed.
+    """
 
     def __init__(self, owner: str, seconds: float) -> None:
         super().__init__(owner, seconds)
@@ -266,11 +414,18 @@ class LeaseHeld(LogError):
         self.seconds: float = seconds
 
     def __str__(self) -> str:
-        return f"{self.owner} writes this stream; try again in {self.seconds:.1f} s, when its lease may have ended"
+        return (
+            f"{self.owner} is writing this stream; try again in {self.seconds:.1f} s, when its lease may have expired"
+        )
 
 
 class WriterFenced(LogError):
-    """Another writer took the stream over: nothing of this one is appended any more. epoch: ours. current: the other's."""
+    """Another writer took the stream over, and the log takes nothing more from this one.
+
+    Attributes:
+        epoch: This writer's epoch.
+        current: The stream's epoch now.
+    """
 
     def __init__(self, epoch: int, current: int) -> None:
         super().__init__(epoch, current)
@@ -278,11 +433,11 @@ class WriterFenced(LogError):
         self.current: int = current
 
     def __str__(self) -> str:
-        return f"this writer has epoch {self.epoch}, the stream has {self.current}; stop, for another writer goes on"
+        return f"this writer has epoch {self.epoch}, the stream has {self.current}; stop, another writer has taken over"
 
 
 class LogGap(LogError):
-    """The records begin ahead of what the log holds: appended, they would leave a hole."""
+    """The appended records begin ahead of the log's end and would leave a hole."""
 
     def __init__(self, next_number: int, got: int) -> None:
         super().__init__(next_number, got)
@@ -294,18 +449,18 @@ class LogGap(LogError):
 
 
 class LogConflict(LogError):
-    """The log holds another record with this number."""
+    """The log holds a different record with this number."""
 
     def __init__(self, sequence_number: int) -> None:
         super().__init__(sequence_number)
         self.sequence_number: int = sequence_number
 
     def __str__(self) -> str:
-        return f"the log holds another record {self.sequence_number}; two sources of one response disagree"
+        return f"the log holds a different record {self.sequence_number}; two sources of one response disagree"
 
 
 class LogClosed(LogError):
-    """The stream is finished: nothing follows its last record."""
+    """The stream is finished: no record may follow its last one."""
 
     def __init__(self, next_number: int, got: int) -> None:
         super().__init__(next_number, got)
@@ -317,7 +472,12 @@ class LogClosed(LogError):
 
 
 class LogUnusable(LogError):
-    """The store cannot be opened, read or written. where: which. reason: why, and what to do."""
+    """The store cannot be opened, read or written.
+
+    Attributes:
+        where: The file or server.
+        reason: Why, and what to do.
+    """
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(where, reason)

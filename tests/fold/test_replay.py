@@ -143,7 +143,7 @@ def test_a_number_that_the_events_do_not_hold_is_refused(events: list[Event], at
 
 
 def test_a_number_before_the_checkpoint_is_refused() -> None:
-    with pytest.raises(NumberNotReached, match=r"^no state at 4: the events pass over it, to 6$"):
+    with pytest.raises(NumberNotReached, match=r"^no state at 4: the events skip it and continue at 6$"):
         replay(STREAM, at=4, state=fold(STREAM[:4]))
 
 
@@ -165,5 +165,5 @@ def test_a_stream_without_numbers_is_replayed_by_order_of_arrival() -> None:
 
 def test_a_hole_that_the_policy_allows_may_hold_the_number() -> None:
     start = State.under(SequencePolicy.RENUMBER)
-    with pytest.raises(NumberNotReached, match=r"^no state at 4: the events pass over it, to 5$"):
+    with pytest.raises(NumberNotReached, match=r"^no state at 4: the events skip it and continue at 5$"):
         replay([STREAM[0], STREAM[2]], at=4, state=start)

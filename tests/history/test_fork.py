@@ -81,7 +81,7 @@ async def test_what_is_there_already_is_never_changed() -> None:
         await fork(log, KEY, at=2, to=NEW)
     other = StreamKey("one", "resp_3")
     await log.release(await begin(log, records_of(said("X")[:3]), key=other))
-    with pytest.raises(LogConflict, match="the log holds another record 2"):
+    with pytest.raises(LogConflict, match="the log holds a different record 2"):
         await fork(log, KEY, at=3, to=other)
     later = StreamKey("one", "resp_4")
     await log.release(await begin(log, [Record(1, "x", b"{}")], key=later))

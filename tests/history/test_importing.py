@@ -128,7 +128,7 @@ async def test_the_rest_of_a_stream_that_is_not_there_is_a_gap() -> None:
 async def test_another_stream_of_the_same_id_is_refused() -> None:
     log = MemoryLog()
     await imported(log, DATA)
-    with pytest.raises(LogConflict, match="the log holds another record 2"):
+    with pytest.raises(LogConflict, match="the log holds a different record 2"):
         await imported(log, said("X"))
     with pytest.raises(LogClosed):
         await imported(log, [*DATA, b'{"type":"keepalive","sequence_number":6}'])
@@ -167,7 +167,7 @@ async def test_numbers(numbers: list[int | None], policy: str, stored: list[int]
 
 async def test_another_event_of_the_same_number_in_one_stream_is_refused() -> None:
     log = MemoryLog()
-    with pytest.raises(LogConflict, match="the log holds another record 2"):
+    with pytest.raises(LogConflict, match="the log holds a different record 2"):
         await imported(log, [*DATA[:3], *said("X")[2:]])
     assert await all_records(log) == RECORDS[:3]
 

@@ -108,7 +108,7 @@ async def test_a_checkpoint_that_cannot_be_read_is_passed_over(log: EventLog) ->
 @pytest.mark.parametrize(
     ("at", "words"),
     [
-        pytest.param(-1, "no state at -1: the events pass over it, to 0", id="before the first"),
+        pytest.param(-1, "no state at -1: the events skip it and continue at 0", id="before the first"),
         pytest.param(LAST + 1, f"no state at {LAST + 1}: the events end at {LAST}", id="behind the last"),
     ],
 )
@@ -119,7 +119,9 @@ async def test_a_number_that_is_not_there(at: int, words: str) -> None:
         await replay(log, KEY, at=at)
 
 
-@pytest.mark.parametrize(("at", "words"), [(3, "pass over it, to 5"), (4, "pass over it, to 5"), (6, "end at 5")])
+@pytest.mark.parametrize(
+    ("at", "words"), [(3, "skip it and continue at 5"), (4, "pass over it, to 5"), (6, "end at 5")]
+)
 async def test_a_number_that_the_server_never_used_has_no_state(at: int, words: str) -> None:
     log = MemoryLog()
     head, tail = records_of(said("a", is_over=False)), records_of(said("b", first=2)[3:4], first=5)

@@ -157,5 +157,5 @@ def test_another_stream_of_the_same_id_is_refused(run: Run, save: Callable[..., 
     other = numbered(*opening(), delta("other "), delta("two"), completed("other two"))
     ran = run("fold", save(other, "other.sse"), "--json", "--log", log)
     assert ran.code == 1
-    assert "the log holds another record 3" in ran.err
+    assert "the log holds a different record 3" in ran.err
     assert [each.data for each in records(log, "resp_1")] == data_of(FRAMES)
