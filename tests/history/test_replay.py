@@ -120,7 +120,7 @@ async def test_a_number_that_is_not_there(at: int, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "words"), [(3, "skip it and continue at 5"), (4, "pass over it, to 5"), (6, "end at 5")]
+    ("at", "words"), [(3, "skip it and continue at 5"), (4, "skip it and continue at 5"), (6, "end at 5")]
 )
 async def test_a_number_that_the_server_never_used_has_no_state(at: int, words: str) -> None:
     log = MemoryLog()
