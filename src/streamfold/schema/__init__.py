@@ -10,7 +10,16 @@ from streamfold.schema import event
 from streamfold.schema.batch import Batch, BatchStatus, is_terminal_batch_status
 from streamfold.schema.body import decode_annotation, decode_batch, decode_item, decode_part, decode_response
 from streamfold.schema.codec import UNDECODABLE, decode_event, decode_known_event, is_end_marker, well_formed
-from streamfold.schema.dialect import DIALECTS, MKA1, OPEN_RESPONSES, OPENAI, Dialect, DoneMarker, FinishedReplay
+from streamfold.schema.dialect import (
+    DIALECTS,
+    MKA1,
+    OPEN_RESPONSES,
+    OPENAI,
+    Dialect,
+    DoneMarker,
+    FinishedReplay,
+    WebhookScheme,
+)
 from streamfold.schema.event import *
 from streamfold.schema.parameter import Complaint, check_batch, check_create
 from streamfold.schema.response import Response, ResponseStatus, is_terminal_status
@@ -29,6 +38,7 @@ __all__ = [
     "FinishedReplay",
     "Response",
     "ResponseStatus",
+    "WebhookScheme",
     "check_batch",
     "check_create",
     "decode_annotation",

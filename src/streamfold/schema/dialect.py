@@ -22,6 +22,7 @@ __all__ = [
     "Dialect",
     "DoneMarker",
     "FinishedReplay",
+    "WebhookScheme",
 ]
 
 
@@ -38,6 +39,13 @@ class FinishedReplay(StrEnum):
 
     TERMINAL_EVENT = "terminal_event"
     ALL_EVENTS = "all_events"
+
+
+class WebhookScheme(StrEnum):
+    """How the gateway signs a webhook."""
+
+    MKA1 = "mka1"  # one header, over the body alone
+    STANDARD = "standard"  # Standard Webhooks: three headers, over id, time and body
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
@@ -90,6 +98,14 @@ class Dialect(Struct, frozen=True, kw_only=True):
         item_types                  output item types, without prefixed extensions (protocol 2)
         allows_item_extensions      whether an item's type may be `prefix:name` (protocol 2)
         requires_max_concurrency    whether every Batch has it (protocol 7)
+        usage_has_cache_writes      whether the usage counts `cache_write_tokens`
+        served_tier                 the `service_tier` of a Response that ended and was asked for with `auto`
+
+    Serving
+        cancels_on_disconnect       whether a foreground Response is cancelled when its client disconnects
+        rate_limit_error_is_text    whether `error` in the body of a 429 is the message alone (protocol 9)
+        webhook_scheme              how webhooks are signed (protocol 11)
+        webhook_holds_response      whether `data` of a webhook is the whole Response, instead of its id (protocol 11)
     """
 
     name: str
@@ -133,6 +149,13 @@ class Dialect(Struct, frozen=True, kw_only=True):
     item_types: frozenset[str]
     allows_item_extensions: bool
     requires_max_concurrency: bool | None
+    usage_has_cache_writes: bool | None
+    served_tier: str | None
+
+    cancels_on_disconnect: bool | None
+    rate_limit_error_is_text: bool
+    webhook_scheme: WebhookScheme | None
+    webhook_holds_response: bool | None
 
 
 _OPEN_RESPONSES_ITEMS = frozenset({"message", "reasoning", "function_call", "function_call_output", "compaction"})
@@ -220,6 +243,12 @@ MKA1 = Dialect(
     item_types=_OPEN_RESPONSES_ITEMS | _TOOL_ITEMS | {"item_reference", "output_audio"},
     allows_item_extensions=False,
     requires_max_concurrency=True,
+    usage_has_cache_writes=None,
+    served_tier=None,
+    cancels_on_disconnect=False,
+    rate_limit_error_is_text=True,
+    webhook_scheme=WebhookScheme.MKA1,
+    webhook_holds_response=True,
 )
 
 OPENAI = Dialect(
@@ -259,6 +288,12 @@ OPENAI = Dialect(
     item_types=_OPEN_RESPONSES_ITEMS | _TOOL_ITEMS | _OPENAI_ONLY_ITEMS,
     allows_item_extensions=False,
     requires_max_concurrency=False,
+    usage_has_cache_writes=True,
+    served_tier="default",
+    cancels_on_disconnect=True,
+    rate_limit_error_is_text=False,
+    webhook_scheme=WebhookScheme.STANDARD,
+    webhook_holds_response=False,
 )
 
 OPEN_RESPONSES = Dialect(
@@ -301,6 +336,12 @@ OPEN_RESPONSES = Dialect(
     item_types=_OPEN_RESPONSES_ITEMS,
     allows_item_extensions=True,
     requires_max_concurrency=None,
+    usage_has_cache_writes=None,
+    served_tier=None,
+    cancels_on_disconnect=None,
+    rate_limit_error_is_text=False,
+    webhook_scheme=None,
+    webhook_holds_response=None,
 )
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType({each.name: each for each in (MKA1, OPENAI, OPEN_RESPONSES)})
