@@ -1,12 +1,16 @@
 """Every documented range, at its ends and just beyond, and every name that is allowed."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streamfold.schema import check_batch, check_create
+from streamfold.schema import CreateParams, check_batch, check_create, check_names
+from streamfold.schema.dialect import DIALECTS as ALL_DIALECTS
 from streamfold.schema.dialect import MKA1, OPEN_RESPONSES, OPENAI, Dialect
 from streamfold.schema.parameter import batch_rules, check, create_rules, is_list, is_object
+from tests.schema import create_params
 
 DIALECTS = [pytest.param(MKA1, id="mka1"), pytest.param(OPENAI, id="openai")]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -199,7 +203,7 @@ def test_openai_has_names_of_its_own() -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_complaint_says_what_it_must_be(dialect: Dialect) -> None:
     for name, wanted in [
-        ("model", "must be a string that is not empty"),
+        ("model", "must be a non-empty string"),
         ("store", "must be true or false"),
         ("truncation", "must be one of auto, disabled"),
         ("input", "must be a string or a list of items"),
@@ -267,6 +271,105 @@ def test_a_batch_needs_its_file_and_its_endpoint() -> None:
     assert check_batch({"input_file_id": "f", "endpoint": "/v1/responses"}, MKA1) is None
 
 
-@pytest.mark.parametrize("value", [None, True, 5, 0.5, "text", [], {}])
+@pytest.mark.parametrize("value", [None, True, 5, 0.5, "text", [], (), {}])
 def test_a_value_is_an_object_a_list_or_neither(value: Any) -> None:
-    assert (is_object(value), is_list(value)) == (value == {}, value == [])
+    assert (is_object(value), is_list(value)) == (value == {}, value in ([], ()))
+
+
+# What a client passes on: names that a server may have added to an open set
+
+
+@pytest.mark.parametrize(
+    ("dialect", "fields"),
+    [
+        (OPENAI, {"reasoning": {"effort": "ultra", "summary": "haiku"}}),
+        (OPENAI, {"service_tier": "warp"}),
+        (OPENAI, {"include": ["of_tomorrow"]}),
+        (OPENAI, {"truncation": "middle"}),
+        (OPENAI, {"tool_choice": "some"}),
+        (OPENAI, {"text": {"format": {"type": "grammar"}, "verbosity": "terse"}}),
+        (OPENAI, {"context_management": [{"type": "summary"}]}),
+        (OPENAI, {"background_options": {"completion_window": "24h"}}),
+        (OPENAI, {"prompt_cache_retention": "week"}),
+        (MKA1, {"modalities": ["video"], "audio": {"voice": "echo", "format": "mp3"}}),
+        (MKA1, {"tools": [{"type": "computer_use_preview"}]}),
+    ],
+    ids=lambda value: value.name if isinstance(value, Dialect) else next(iter(value)),
+)
+def test_a_client_passes_on_names_that_only_a_strict_server_refuses(dialect: Dialect, fields: dict[str, Any]) -> None:
+    assert check_create({"model": "m", **fields}, dialect, strict=False) is None
+    assert check_create({"model": "m", **fields}, dialect) is not None
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "reason"),
+    [
+        ({"reasoning": {"effort": 5}}, "reasoning.effort", "must be a string"),
+        ({"temperature": 3}, "temperature", "must be a number from 0 to 2"),
+        ({"tools": [{"type": "function"}]}, "tools[0].name", "is required"),
+        ({"store": "no"}, "store", "must be true or false"),
+        ({"stream_options": {}}, "stream_options", "is allowed only with stream true"),
+        ({"model": None}, "model", "is required"),
+    ],
+)
+def test_a_client_still_refuses_wrong_types_and_ranges(fields: dict[str, Any], name: str, reason: str) -> None:
+    assert check_create({"model": "m", **fields}, OPENAI, strict=False) == (name, reason)
+
+
+def test_a_client_passes_on_an_endpoint_of_a_batch_that_is_not_known() -> None:
+    fields = {"input_file_id": "f", "endpoint": "/v1/videos"}
+    assert check_batch(fields, OPENAI, strict=False) is None
+    assert check_batch(fields, OPENAI) is not None
+
+
+def test_a_tuple_is_a_list() -> None:
+    assert check_create({"model": "m", "include": ("reasoning.encrypted_content",)}, OPENAI) is None
+
+
+# Names
+
+
+def test_names_of_any_dialect_are_known() -> None:
+    assert check_names(["model", "webhook_url", "background_options", "stream", "extra_body"]) is None
+
+
+def test_an_unknown_name_is_reported_with_the_nearest_one() -> None:
+    assert check_names(["model", "temprature"]) == (
+        "temprature",
+        "is not a known parameter (did you mean temperature?); pass parameters newer than this version in extra_body",
+    )
+
+
+def test_an_unknown_name_that_is_like_no_other_is_reported_alone() -> None:
+    found = check_names(["zzzz"])
+    assert found == (
+        "zzzz",
+        "is not a known parameter; pass parameters newer than this version in extra_body",
+    )
+
+
+# The TypedDict of them all
+
+
+def test_create_params_are_what_the_script_would_write() -> None:
+    assert create_params.TARGET.read_text("utf-8") == create_params.text()
+
+
+def test_create_params_have_every_parameter_of_every_dialect() -> None:
+    names = {name for dialect in ALL_DIALECTS.values() for name in create_rules(dialect)}
+    assert CreateParams.__annotations__.keys() == names - create_params.LEFT_OUT
+
+
+def test_every_parameter_of_the_protocol_has_a_rule(corpus: Path) -> None:
+    """The first column of the table in PROTOCOL.md, section 4: names, some with their fields or range behind them."""
+    section = (corpus / "protocol" / "PROTOCOL.md").read_text("utf-8").split("\n## 4.")[1].split("\n## 5.")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")][1:]
+    names = set(re.findall(r"[a-z]\w{2,}", re.sub(r"\{.*?\}|\(.*?\)|\.\w+", "", " ".join(cells))))
+    names = names - {"and", "soonest"} | {"fallback_models"}  # the last stands in the text of another row
+    known = {name for dialect in ALL_DIALECTS.values() for name in create_rules(dialect)}
+    assert "fallback_models" in section
+    assert names == known - OPENAI_SDK_ONLY
+
+
+# Only the types of openai's SDK have these; tests/sdk/test_openai.py compares with that.
+OPENAI_SDK_ONLY = {"access_programs", "image", "moderation", "prompt_cache_options", "prompt_cache_retention"}

@@ -10,10 +10,12 @@ from typing import Any
 import httpx
 import pytest
 from mka1 import SDK
+from mka1.models import ResponsesCreateRequest
 
 from streamfold import snapshot_json
 from streamfold.client import Gateway
 from streamfold.emulator import Options, emulate
+from streamfold.schema import CreateParams
 from streamfold.session import Outcome
 from tests.emulator.answers import KINDS_OF_MKA1, unknown_paths
 
@@ -113,3 +115,8 @@ async def test_a_batch_is_the_same_to_both(url: str) -> None:
         assert (ours.id, ours.status) == (made.id, made.status)
         assert (await here.batches.cancel(made.id)).status == "cancelling"
         assert (await llm.batches.get_async(batch_id=made.id)).status in {"cancelling", "cancelled"}
+
+
+def test_every_parameter_of_the_sdk_is_a_parameter_here() -> None:
+    names = set(ResponsesCreateRequest.model_fields)
+    assert names - {"stream", "extra_body"} <= CreateParams.__annotations__.keys()

@@ -8,11 +8,12 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
 from streamfold import snapshot_json
 from streamfold.client import Gateway
 from streamfold.emulator import Emulator, Options, emulate
-from streamfold.schema import OPENAI, Response
+from streamfold.schema import OPENAI, CreateParams, Response
 from streamfold.session import Outcome
 from tests.emulator.answers import COMPLETED_KINDS_OF_OPENAI, KINDS_OF_OPENAI
 
@@ -131,3 +132,8 @@ async def test_a_plain_create_is_the_same_to_both(url: str) -> None:
         ours = await here.retrieve(made.id)
         assert isinstance(ours, Response)
         assert (ours.id, ours.status) == (made.id, made.status)
+
+
+def test_every_parameter_of_the_sdk_is_a_parameter_here() -> None:
+    names = set(ResponseCreateParamsBase.__annotations__)
+    assert names <= CreateParams.__annotations__.keys()

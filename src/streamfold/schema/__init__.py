@@ -10,6 +10,7 @@ from streamfold.schema import event
 from streamfold.schema.batch import Batch, BatchStatus, is_terminal_batch_status
 from streamfold.schema.body import decode_annotation, decode_batch, decode_item, decode_part, decode_response
 from streamfold.schema.codec import UNDECODABLE, decode_event, decode_known_event, is_end_marker, well_formed
+from streamfold.schema.create_params import CreateParams
 from streamfold.schema.dialect import (
     DIALECTS,
     MKA1,
@@ -21,7 +22,7 @@ from streamfold.schema.dialect import (
     WebhookScheme,
 )
 from streamfold.schema.event import *
-from streamfold.schema.parameter import Complaint, check_batch, check_create
+from streamfold.schema.parameter import Complaint, check_batch, check_create, check_names
 from streamfold.schema.response import Response, ResponseStatus, is_terminal_status
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Batch",
     "BatchStatus",
     "Complaint",
+    "CreateParams",
     "Dialect",
     "DoneMarker",
     "FinishedReplay",
@@ -41,6 +43,7 @@ __all__ = [
     "WebhookScheme",
     "check_batch",
     "check_create",
+    "check_names",
     "decode_annotation",
     "decode_batch",
     "decode_event",

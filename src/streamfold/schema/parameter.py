@@ -1,43 +1,58 @@
-"""What each parameter of a create must be: small rules, each with its own words, and the tables of both dialects.
+"""What each parameter of a create must be, as one table of rules for each dialect.
 
-In      the fields of a request's body, decoded from JSON; null counts as not given
-Out     None, or the parameter and what it must be: ("temperature", "must be a number from 0 to 2")
-Units   as the API counts: characters, tokens, pairs
-Errors  none: what is wrong is a value
-Source  docs/reference/parameters.md; protocol reference 4 and 7
+A client checks its arguments before it sends them, and the emulator checks what it reads. They differ in one point:
+an *open set* is a list of names to which a server may add, such as efforts, tool types or service tiers. A server
+(`strict`) refuses a name that it does not know; a client passes it on, so that a new value works on the day it
+appears. Ranges, types and combinations are checked by both. null is the same as not given.
 
-A client refuses by these rules before it sends, and a server when it reads.
+`CreateParams` in `create_params.py` is generated from these tables.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeGuard
 
-from streamfold.schema.dialect import Dialect
+from streamfold.schema.dialect import DIALECTS, Dialect
 
-__all__ = ["MAX_SAFE", "Complaint", "Rule", "batch_rules", "check", "create_rules", "is_list", "is_object"]
+__all__ = [
+    "MAX_SAFE",
+    "Complaint",
+    "Rule",
+    "batch_rules",
+    "check",
+    "check_batch",
+    "check_create",
+    "check_names",
+    "create_rules",
+    "is_list",
+    "is_object",
+]
 
 Complaint: TypeAlias = tuple[str, str]
-Rule: TypeAlias = Callable[[Any], Complaint | None]
+"""A parameter, with its place inside if it is an object or a list, and what it must be."""
+
+Rule: TypeAlias = Callable[[Any, bool], Complaint | None]
+"""Checks a value. The second argument is `strict`: whether open sets are closed."""
 
 MAX_SAFE = 2**53 - 1  # the largest whole number that every JSON reader keeps exactly
 MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether a value decoded from JSON is an object."""
+    """Whether this value, decoded from JSON or about to be encoded, is an object."""
     return isinstance(value, dict)
 
 
-def is_list(value: Any) -> TypeGuard[list[Any]]:
-    """Whether a value decoded from JSON is a list."""
-    return isinstance(value, list)
+def is_list(value: Any) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Whether this value, decoded from JSON or about to be encoded, is a list."""
+    return isinstance(value, list | tuple)
 
 
-def check(fields: Mapping[str, Any], rules: Mapping[str, Rule]) -> Complaint | None:
-    """The first field that breaks its rule, and what it must be. Fields without a rule, and nulls, pass."""
+def check(fields: Mapping[str, Any], rules: Mapping[str, Rule], *, strict: bool = True) -> Complaint | None:
+    """Return the first field that breaks its rule. Fields without a rule, and nulls, pass."""
     for name, rule in rules.items():
         value = fields.get(name)
-        if value is not None and (complaint := rule(value)):
+        if value is not None and (complaint := rule(value, strict)):
             return name + complaint[0], complaint[1]
     return None
 
@@ -49,50 +64,57 @@ def text(low: int = 0, high: int | None = None) -> Rule:
     if high is not None:
         wanted = f"a string of {low} to {high} characters"
     else:
-        wanted = "a string that is not empty" if low else "a string"
-    return lambda value: (
+        wanted = "a non-empty string" if low else "a string"
+    return lambda value, strict: (
         None if isinstance(value, str) and low <= len(value) <= (high or len(value)) else ("", f"must be {wanted}")
     )
 
 
-def boolean(value: Any) -> Complaint | None:
+def boolean(value: Any, strict: bool) -> Complaint | None:
     return None if isinstance(value, bool) else ("", "must be true or false")
 
 
 def whole(low: int, high: int = MAX_SAFE) -> Rule:
     wanted = f"must be a whole number from {low} to {high}"
-    return lambda value: None if type(value) is int and low <= value <= high else ("", wanted)
+    return lambda value, strict: None if type(value) is int and low <= value <= high else ("", wanted)
 
 
 def number(low: float, high: float) -> Rule:
     wanted = f"must be a number from {low:g} to {high:g}"
-    return lambda value: None if type(value) in (int, float) and low <= value <= high else ("", wanted)
+    return lambda value, strict: None if type(value) in (int, float) and low <= value <= high else ("", wanted)
 
 
 def one_of(*names: str) -> Rule:
+    """One name of an open set."""
     wanted = f"must be one of {', '.join(names)}"
-    return lambda value: None if isinstance(value, str) and value in names else ("", wanted)
+
+    def rule(value: Any, strict: bool) -> Complaint | None:
+        if not isinstance(value, str):
+            return "", wanted if strict else "must be a string"
+        return ("", wanted) if strict and value not in names else None
+
+    return rule
 
 
 def record(rules: Mapping[str, Rule], *, required: tuple[str, ...] = ()) -> Rule:
-    """An object whose known fields keep their rules; it may have others."""
+    """An object whose known fields follow their rules; it may have others."""
 
-    def rule(value: Any) -> Complaint | None:
+    def rule(value: Any, strict: bool) -> Complaint | None:
         if not is_object(value):
             return "", "must be an object"
         for name in required:
             if value.get(name) is None:
                 return f".{name}", "is required"
-        complaint = check(value, rules)
+        complaint = check(value, rules, strict=strict)
         return complaint and (f".{complaint[0]}", complaint[1])
 
     return rule
 
 
 def each(inside: Rule, *, low: int = 0, high: int | None = None) -> Rule:
-    """A list whose every entry keeps the rule."""
+    """A list whose entries all follow the rule."""
 
-    def rule(value: Any) -> Complaint | None:
+    def rule(value: Any, strict: bool) -> Complaint | None:
         if not is_list(value):
             return "", "must be a list"
         if len(value) < low:
@@ -100,7 +122,7 @@ def each(inside: Rule, *, low: int = 0, high: int | None = None) -> Rule:
         if high is not None and len(value) > high:
             return "", f"must have at most {high} entries"
         for index, entry in enumerate(value):
-            if complaint := inside(entry):
+            if complaint := inside(entry, strict):
                 return f"[{index}]{complaint[0]}", complaint[1]
         return None
 
@@ -108,10 +130,10 @@ def each(inside: Rule, *, low: int = 0, high: int | None = None) -> Rule:
 
 
 def either(wanted: str, *rules: Rule) -> Rule:
-    """What keeps one of the rules. An object or a list that keeps none is told by the rule of its own shape."""
+    """A value that follows one of the rules. If an object or list follows none, its own rule explains why."""
 
-    def rule(value: Any) -> Complaint | None:
-        complaints = [each(value) for each in rules]
+    def rule(value: Any, strict: bool) -> Complaint | None:
+        complaints = [each(value, strict) for each in rules]
         if None in complaints:
             return None
         inside = [complaint for complaint in complaints if complaint and complaint[0]]
@@ -120,7 +142,7 @@ def either(wanted: str, *rules: Rule) -> Rule:
     return rule
 
 
-def metadata(value: Any) -> Complaint | None:
+def metadata(value: Any, strict: bool) -> Complaint | None:
     if not is_object(value) or len(value) > MAX_PAIRS:
         return "", f"must be an object of at most {MAX_PAIRS} pairs"
     for key, word in value.items():
@@ -131,31 +153,33 @@ def metadata(value: Any) -> Complaint | None:
     return None
 
 
-def web_address(value: Any) -> Complaint | None:
+def web_address(value: Any, strict: bool) -> Complaint | None:
     is_good = isinstance(value, str) and value.startswith(("http://", "https://")) and len(value.split("://")[1]) > 0
     return None if is_good else ("", "must be an http or https URL")
 
 
-def response_format(value: Any) -> Complaint | None:
+def response_format(value: Any, strict: bool) -> Complaint | None:
     needs = ("name", "schema") if is_object(value) and value.get("type") == "json_schema" else ()
     kinds = one_of("text", "json_object", "json_schema")
-    return record({"type": kinds, "name": text(1), "schema": record({})}, required=("type", *needs))(value)
+    return record({"type": kinds, "name": text(1), "schema": record({})}, required=("type", *needs))(value, strict)
 
 
-def tool(value: Any) -> Complaint | None:
-    """A tool needs a type, and one that the caller carries out needs a name; of others only the type is known."""
+def tool(value: Any, strict: bool) -> Complaint | None:
+    """A tool needs a type, and one that the caller runs needs a name; of others only the type is known."""
     needs = ("name",) if is_object(value) and value.get("type") in ("function", "custom") else ()
-    return record({"type": text(1), "name": text(1), "parameters": record({})}, required=("type", *needs))(value)
+    return record({"type": text(1), "name": text(1), "parameters": record({})}, required=("type", *needs))(
+        value, strict
+    )
 
 
-def hosted_by_mka1(value: Any) -> Complaint | None:
-    if is_object(value) and value.get("type") == "computer_use_preview":
+def hosted_by_mka1(value: Any, strict: bool) -> Complaint | None:
+    if strict and is_object(value) and value.get("type") == "computer_use_preview":
         return ".type", "must not be computer_use_preview, which is not supported"
-    return tool(value)
+    return tool(value, strict)
 
 
-def not_auto(value: Any) -> Complaint | None:
-    return ("", "must not be auto") if value == "auto" else text(1)(value)
+def not_auto(value: Any, strict: bool) -> Complaint | None:
+    return ("", "must not be auto") if value == "auto" else text(1)(value, strict)
 
 
 # The tables
@@ -171,6 +195,7 @@ INCLUDES = (
 )
 TIERS = ("auto", "default", "flex", "priority")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+COMPACTION: Mapping[str, Rule] = {"type": one_of("compaction"), "compact_threshold": whole(1000)}
 
 CONTENT = either("a string or a list of parts", text(), each(record({"type": text(), "text": text()})))
 
@@ -199,9 +224,7 @@ SHARED: Mapping[str, Rule] = {
     "presence_penalty": number(-2, 2),
     "frequency_penalty": number(-2, 2),
     "truncation": one_of("auto", "disabled"),
-    "context_management": each(
-        record({"type": one_of("compaction"), "compact_threshold": whole(1000)}, required=("type",)), low=1
-    ),
+    "context_management": each(record(COMPACTION, required=("type",)), low=1),
     "service_tier": one_of(*TIERS),
     "text": record({"format": response_format, "verbosity": one_of("low", "medium", "high")}),
     "reasoning": record({"effort": one_of(*EFFORTS), "summary": one_of("auto", "concise", "detailed")}),
@@ -214,12 +237,7 @@ SHARED: Mapping[str, Rule] = {
 MKA1_ONLY: Mapping[str, Rule] = {
     "stream_options": record({"include_obfuscation": boolean, "include_usage": boolean}),
     "tools": each(hosted_by_mka1),
-    "context_management": each(
-        record(
-            {"type": one_of("compaction"), "compact_threshold": whole(1000)}, required=("type", "compact_threshold")
-        ),
-        low=1,
-    ),
+    "context_management": each(record(COMPACTION, required=("type", "compact_threshold")), low=1),
     "stream_events": boolean,
     "webhook_url": web_address,
     "webhook_secret": text(16, 256),
@@ -243,6 +261,11 @@ OPENAI_ONLY: Mapping[str, Rule] = {
     "include": each(one_of(*INCLUDES, "web_search_call.results")),
     "service_tier": one_of(*TIERS, "scale", "fast", "ultrafast"),
     "background_options": record({"completion_window": one_of("soonest", "2h", "8h")}),
+    "access_programs": record({}),
+    "image": record({}),
+    "moderation": record({"model": text(1)}, required=("model",)),
+    "prompt_cache_options": record({}),
+    "prompt_cache_retention": one_of("in_memory", "24h"),
 }
 
 BATCH: dict[str, Rule] = {
@@ -257,19 +280,18 @@ OWN: Mapping[str, Mapping[str, Rule]] = {"mka1": MKA1_ONLY, "openai": OPENAI_ONL
 
 
 def create_rules(dialect: Dialect) -> Mapping[str, Rule]:
-    """The rule of each field of a create."""
+    """Return the rule of each parameter of a create."""
     low, high = dialect.max_tool_calls_range or (-MAX_SAFE, MAX_SAFE)
     limits = {"max_tool_calls": whole(low, high), "max_output_tokens": whole(dialect.min_max_output_tokens or 1)}
     return {**SHARED, **OWN.get(dialect.name, {}), **limits}
 
 
 def batch_rules(dialect: Dialect) -> Mapping[str, Rule]:
-    """The rule of each field of a batch create."""
+    """Return the rule of each parameter of a batch create."""
     return BATCH | {"max_concurrency": whole(1)} if dialect.requires_max_concurrency else BATCH
 
 
-# What parameters say about each other: whether it stands, the one that is to blame otherwise, and why. `given` has no
-# nulls.
+# Rules between parameters: whether they hold for the parameters given (without nulls), the one at fault, and why.
 
 Combination: TypeAlias = tuple[Callable[[Mapping[str, Any]], bool], str, str]
 
@@ -283,8 +305,8 @@ ONLY_WITH_STREAM: Combination = (
     "stream_options",
     "is allowed only with stream true",
 )
-# On OpenAI a background response with store false was recorded, and could be resumed. MKA1 says nothing: what nobody
-# could ever retrieve is refused there.
+# A recorded OpenAI stream has background true and store false, and could be resumed. MKA1's documentation does not
+# mention the case; its emulator refuses it, because nobody could ever retrieve such a response.
 STORED_IN_BACKGROUND: Combination = (
     lambda given: not given.get("background") or given.get("store", True),
     "store",
@@ -310,25 +332,39 @@ COMBINATIONS: Mapping[str, tuple[Combination, ...]] = {
 REQUIRED = "is required"
 
 
-def check_create(fields: Mapping[str, Any], dialect: Dialect) -> Complaint | None:
-    """The first parameter of a create that is missing, breaks its rule, or does not go with another; None if all is well.
+def check_create(fields: Mapping[str, Any], dialect: Dialect, *, strict: bool = True) -> Complaint | None:
+    """Return the first parameter of a create that is wrong, and what it must be; None if all are right.
 
-    A parameter that no rule knows passes.
+    Args:
+        fields: The body of the create. Parameters that no rule knows pass: see `check_names`.
+        dialect: Whose rules apply.
+        strict: Refuse names of open sets that are not known. A client sets this to False and lets the server decide.
     """
     if fields.get("model") is None:
         return "model", REQUIRED
-    if complaint := check(fields, create_rules(dialect)):
+    if complaint := check(fields, create_rules(dialect), strict=strict):
         return complaint
     given = {name: value for name, value in fields.items() if value is not None}
-    for stands, name, reason in COMBINATIONS.get(dialect.name, ()):
-        if not stands(given):
+    for holds, name, reason in COMBINATIONS.get(dialect.name, ()):
+        if not holds(given):
             return name, reason
     return None
 
 
-def check_batch(fields: Mapping[str, Any], dialect: Dialect) -> Complaint | None:
-    """The same for the create of a batch."""
+def check_batch(fields: Mapping[str, Any], dialect: Dialect, *, strict: bool = True) -> Complaint | None:
+    """Return the first parameter of a batch create that is wrong, and what it must be; None if all are right."""
     for name in ("input_file_id", "endpoint"):
         if fields.get(name) is None:
             return name, REQUIRED
-    return check(fields, batch_rules(dialect))
+    return check(fields, batch_rules(dialect), strict=strict)
+
+
+def check_names(names: Iterable[str]) -> Complaint | None:
+    """Return the first name that is not a parameter of a create in any dialect, with the nearest one that is."""
+    known = {name for dialect in DIALECTS.values() for name in create_rules(dialect)}
+    for name in names:
+        if name not in known:
+            nearest = get_close_matches(name, sorted(known), n=1)
+            hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+            return name, f"is not a known parameter{hint}; pass parameters newer than this version in extra_body"
+    return None

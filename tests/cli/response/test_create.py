@@ -68,7 +68,7 @@ BAD = [
     pytest.param(["--background"], "nothing is asked: give --input TEXT", id="nothing in the background"),
     pytest.param(["--input=x", "--parameter=temperature=3"], "temperature: must be a number from 0 to 2", id="a range"),
     pytest.param(["--input=x", "--parameter=tools"], "--parameter: must be NAME=VALUE, got 'tools'", id="no pair"),
-    pytest.param(["--input=x", "--model="], "--model: must be a string that is not empty", id="no model"),
+    pytest.param(["--input=x", "--model="], "--model: must be a non-empty string", id="no model"),
     pytest.param(["--parameter=input=7"], "--input: must be a string or a list of items", id="a wrong type"),
 ]
 
