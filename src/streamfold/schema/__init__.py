@@ -1,9 +1,6 @@
-"""The door of the room between JSON and the API's vocabulary.
+"""The API's vocabulary: events, items, parts, Response and Batch as types, decoded from JSON.
 
-In      the JSON of events and bodies
-Out     events, items, parts, Response and Batch, typed; what does not fit as its Unknown type, with its bytes
-Units   indexes and sequence numbers count from 0; times are Unix seconds
-Source  docs/reference/events.md, docs/reference/bodies.md
+Whatever fits no type becomes its `Unknown…` class, which keeps the bytes.
 """
 
 from streamfold.schema import event
