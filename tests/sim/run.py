@@ -1,10 +1,10 @@
 """Try the session against a model of a gateway, over and over, and say what came of it.
 
     python tests/sim/run.py --runs 100000 --seed 1 [--jobs N]
-    python tests/sim/run.py --script '{"seed":7,...}'        one run again, as a failure printed it
+    python tests/sim/run.py --scenario '{"seed":7,...}'        one run again, as a failure printed it
 
 In      a seed: run n is drawn from seed + n
-Out     progress on a terminal, and one closing line; exit 1 at a failure, with its seed and a script made smaller
+Out     progress on a terminal, and one closing line; exit 1 at a failure, with its seed and a scenario made smaller
 Units   runs
 
 What must hold is what `streamfold.sim.audit` says: nothing lost, nothing applied twice, no wrong outcome, every run
@@ -24,7 +24,16 @@ from multiprocessing import get_context
 
 from streamfold.bench import Shape, make_stream, payloads
 from streamfold.errors import InvalidArgument
-from streamfold.sim import Library, Script, Tally, audit, draw_script, perform, read_script, shrink
+from streamfold.sim import (
+    Scenario,
+    Summary,
+    TranscriptCache,
+    audit,
+    generate_scenario,
+    read_scenario,
+    shrink,
+    simulate,
+)
 from streamfold.sse import Frame
 
 STREAMS = 24
@@ -32,53 +41,53 @@ BATCH = 250
 
 
 @cache
-def library() -> Library:
+def transcripts() -> TranscriptCache:
     """Streams of 5 to 60 text deltas, with and without reasoning and tools before them."""
     shapes = [
         Shape(deltas=5 + 55 * place // (STREAMS - 1), seed=place, reasoning=place % 3 == 1, tools=place % 4 == 1)
         for place in range(STREAMS)
     ]
     streams = sorted((payloads(make_stream(shape)) for shape in shapes), key=len)
-    return Library(streams, lambda name, data: Frame(event=name, data=data))
+    return TranscriptCache(streams, lambda name, data: Frame(event=name, data=data))
 
 
-def draw(seed: int) -> Script:
-    """The script of a seed."""
-    return draw_script(seed, library().lengths())
+def generate(seed: int) -> Scenario:
+    """The scenario of a seed."""
+    return generate_scenario(seed, transcripts().lengths())
 
 
-def failure(script: Script, tally: Tally | None = None) -> str:
-    """What is wrong with the script's run, its kind first; empty if nothing is."""
+def failure(scenario: Scenario, summary: Summary | None = None) -> str:
+    """What is wrong with the scenario's run, its kind first; empty if nothing is."""
     try:
-        run = perform(script, library())
-        complaints = audit(run)
+        run = simulate(scenario, transcripts())
+        violations = audit(run)
     except Exception:
-        if tally is not None:
-            tally.raised += 1
+        if summary is not None:
+            summary.raised += 1
         return "raised: " + traceback.format_exc(limit=-3)
-    if tally is not None:
-        tally.add(run, complaints)
-    return "\n".join(map(str, complaints))
+    if summary is not None:
+        summary.add(run, violations)
+    return "\n".join(map(str, violations))
 
 
-def batch(seeds: range) -> tuple[Tally, dict[int, str]]:
+def batch(seeds: range) -> tuple[Summary, dict[int, str]]:
     """Do these runs. Returns: the counts, and what failed by its seed."""
-    tally, failures = Tally(), dict[int, str]()
+    summary, failures = Summary(), dict[int, str]()
     for seed in seeds:
-        if found := failure(draw(seed), tally):
+        if found := failure(generate(seed), summary):
             failures[seed] = found
-    return tally, failures
+    return summary, failures
 
 
-def manner_of(found: str) -> str:
+def signature(found: str) -> str:
     """In which way a run failed: its first line, without the numbers and ids."""
     return re.sub(r"[0-9a-f]*\d[0-9a-f]*", "", found.partition("\n")[0])[:80]
 
 
-def tell_failure(script: Script, found: str) -> None:
-    """Print a failing script, and the smallest that fails in the same way."""
-    small = shrink(script, lambda each: manner_of(failure(each)) == manner_of(found))
-    print(f"failed: seed {script.seed}\n{found}\nmade smaller: {failure(small)}\n--script '{small}'", flush=True)
+def print_failure(scenario: Scenario, found: str) -> None:
+    """Print a failing scenario, and the smallest that fails in the same way."""
+    small = shrink(scenario, lambda each: signature(failure(each)) == signature(found))
+    print(f"failed: seed {scenario.seed}\n{found}\nmade smaller: {failure(small)}\n--scenario '{small}'", flush=True)
 
 
 def batches(runs: int, seed: int) -> list[range]:
@@ -86,7 +95,7 @@ def batches(runs: int, seed: int) -> list[range]:
     return [range(seed + begin, seed + min(begin + BATCH, runs)) for begin in range(0, runs, BATCH)]
 
 
-def results(work: list[range], jobs: int) -> Iterator[tuple[Tally, dict[int, str]]]:
+def results(work: list[range], jobs: int) -> Iterator[tuple[Summary, dict[int, str]]]:
     """The batches done, in their order whatever the number of processes."""
     if jobs == 1:
         yield from map(batch, work)
@@ -97,30 +106,30 @@ def results(work: list[range], jobs: int) -> Iterator[tuple[Tally, dict[int, str
 
 def run(*, runs: int, seed: int, jobs: int = 1) -> int:
     """Do the runs, up to the first batch that fails. Returns: the exit code."""
-    total, began = Tally(), time.monotonic()
-    for tally, failures in results(batches(runs, seed), jobs):
-        total.join(tally)
+    total, began = Summary(), time.monotonic()
+    for summary, failures in results(batches(runs, seed), jobs):
+        total.join(summary)
         if sys.stderr.isatty():
             print(f"\r{total.runs:,} of {runs:,} runs", end="", file=sys.stderr, flush=True)
         if failures:
             for failed, found in failures.items():
-                tell_failure(draw(failed), found)
+                print_failure(generate(failed), found)
                 break
             break
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     print(f"{total}; {time.monotonic() - began:.0f} s, seed {seed}", flush=True)
-    return 1 if total.runs < runs or total.complaints else 0
+    return 1 if total.runs < runs or total.violations else 0
 
 
-def run_script(text: str) -> int:
+def run_scenario(text: str) -> int:
     """Do one run again, and tell what happened. Returns: the exit code."""
     try:
-        script = read_script(text)
+        scenario = read_scenario(text)
     except InvalidArgument as error:
         print(error, file=sys.stderr)
         return 2
-    done = perform(script, library())
+    done = simulate(scenario, transcripts())
     for fact in done.facts[:60]:
         print(
             f"{fact.at:9.3f}  {fact.call}: {fact.got if isinstance(fact.got, str) else (fact.got.status, fact.got.excerpt[:150])}"
@@ -128,11 +137,11 @@ def run_script(text: str) -> int:
     for repair in done.session.repairs[:60]:
         print(f"{repair.at:9.3f}  repair: {repair.kind} after {repair.after}: {repair.reason}")
     numbers = [each.event.sequence_number for each in done.applied]
-    print(f"applied {numbers[:1]}..{numbers[-1:]} ({len(numbers)}) of {len(done.truth.feed.lines)}")
+    print(f"applied {numbers[:1]}..{numbers[-1:]} ({len(numbers)}) of {len(done.events)}")
     print(f"{done.at:9.3f}  {_outcome_text(done.outcome)}")
-    complaints = audit(done)
-    print("\n".join(map(str, complaints)) or "nothing is wrong")
-    return 1 if complaints else 0
+    violations = audit(done)
+    print("\n".join(map(str, violations)) or "nothing is wrong")
+    return 1 if violations else 0
 
 
 def _outcome_text(outcome: object) -> str:
@@ -146,9 +155,9 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=100_000, help="how many")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30), help="to run it again")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes share the work")
-    parser.add_argument("--script", help="do this one run")
+    parser.add_argument("--scenario", help="do this one run")
     given = parser.parse_args()
-    return run_script(given.script) if given.script else run(runs=given.runs, seed=given.seed, jobs=given.jobs)
+    return run_scenario(given.scenario) if given.scenario else run(runs=given.runs, seed=given.seed, jobs=given.jobs)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from streamfold.session import CancelResult, OutcomeStatus, Proof
-from streamfold.sim import Deed, Manner, Upset
-from tests.sim.told import done, heard
+from streamfold.sim import CallerAction, GatewayBehaviour, Injection
+from tests.sim.scenarios import done, heard
 
 WON, LATE = CancelResult.CANCEL_WON, CancelResult.ALREADY_TERMINAL
 CANCELLED, COMPLETED = OutcomeStatus.CANCELLED, OutcomeStatus.COMPLETED
@@ -26,14 +26,14 @@ SLOW: dict[str, Any] = {"pace_seconds": 0.2}
     ],
 )
 def test_a_cancel_in_time_wins(cancel: Any, proof: Proof, answers: list[int]) -> None:
-    run = done(manner=Manner(cancel=cancel, **SLOW), deeds=(Deed(0.5),))
+    run = done(behaviour=GatewayBehaviour(cancel=cancel, **SLOW), actions=(CallerAction(0.5),))
     assert run.outcome is not None
     assert (run.outcome.status, run.outcome.proof, run.outcome.cancel) == (CANCELLED, proof, WON)
     assert heard(run, "cancel") == answers
 
 
 def test_a_gateway_that_completes_anyway_is_believed_in_the_end() -> None:
-    run = done(manner=Manner(cancel="completes-anyway", **SLOW), deeds=(Deed(0.5),))
+    run = done(behaviour=GatewayBehaviour(cancel="completes-anyway", **SLOW), actions=(CallerAction(0.5),))
     assert run.outcome is not None
     assert (run.outcome.status, run.outcome.cancel) == (COMPLETED, CancelResult.COMPLETION_WON)
     assert [str(each) for each in run.outcome.conflicts] != []
@@ -43,27 +43,32 @@ def test_a_gateway_that_completes_anyway_is_believed_in_the_end() -> None:
     ("cancel", "answer"), [("mka1", 400), ("openai", 400), ("conflict409", 409), ("finished200", 200), ("vllm", 400)]
 )
 def test_a_cancel_that_comes_too_late_is_answered_in_the_way_of_the_dialect(cancel: Any, answer: int) -> None:
-    run = done(manner=Manner(cancel=cancel), streams=(Upset(seconds=2.0),), deeds=(Deed(0.5),))
+    run = done(
+        behaviour=GatewayBehaviour(cancel=cancel), streams=(Injection(seconds=2.0),), actions=(CallerAction(0.5),)
+    )
     assert run.outcome is not None
     assert heard(run, "cancel") == [answer]
     assert (run.outcome.status, run.outcome.cancel) == (COMPLETED, LATE)
 
 
 def test_a_cancel_that_is_refused_on_purpose_is_not_done_even_where_its_answer_would_have_been_lost() -> None:
-    refused = Upset(faults="refuse:on=resume,status=422", answer="lost")
-    run = done(manner=Manner(**SLOW), cancels=(refused,), deeds=(Deed(0.5),))
+    refused = Injection(faults="refuse:on=resume,status=422", answer="lost")
+    run = done(behaviour=GatewayBehaviour(**SLOW), cancels=(refused,), actions=(CallerAction(0.5),))
     assert run.outcome is not None
     assert (heard(run, "cancel"), run.outcome.status) == ([422], COMPLETED)
 
 
 def test_a_foreground_response_is_left() -> None:
-    run = done(manner=Manner(background=False, **SLOW), start="create", deeds=(Deed(0.5),))
+    run = done(behaviour=GatewayBehaviour(background=False, **SLOW), start="create", actions=(CallerAction(0.5),))
     assert run.outcome is not None
     assert (run.outcome.status, run.outcome.cancel) == (OutcomeStatus.ABANDONED, CancelResult.REFUSED)
 
 
 def test_a_cancelled_response_keeps_the_output_so_far_where_the_gateway_says_so() -> None:
-    none, some = (done(manner=Manner(keeps_output=kept, **SLOW), deeds=(Deed(1.5),)) for kept in (False, True))
+    none, some = (
+        done(behaviour=GatewayBehaviour(keeps_output=kept, **SLOW), actions=(CallerAction(1.5),))
+        for kept in (False, True)
+    )
     assert b'"output":[]' in none.truth.cancelled
     assert b'"output":[]' not in some.truth.cancelled
     assert none.session.state.output_text == some.session.state.output_text != ""
@@ -72,63 +77,69 @@ def test_a_cancelled_response_keeps_the_output_so_far_where_the_gateway_says_so(
 @pytest.mark.parametrize(
     ("upset", "told"),
     [
-        (Upset(faults="refuse:status=429"), 429),
-        (Upset(faults="html"), 200),
-        (Upset(faults="drop:where=head"), "the connection was closed before an answer came"),
-        (Upset(answer="unsent"), "the connection was lost"),
-        (Upset(answer="empty"), 200),
-        (Upset(answer="json"), 200),
-        (Upset(answer="too_old"), 400),
-        (Upset(seconds=90.0), "no answer came in time"),
+        (Injection(faults="refuse:status=429"), 429),
+        (Injection(faults="html"), 200),
+        (Injection(faults="drop:where=head"), "the connection was closed before an answer came"),
+        (Injection(answer="unsent"), "the connection was lost"),
+        (Injection(answer="empty"), 200),
+        (Injection(answer="json"), 200),
+        (Injection(answer="too_old"), 400),
+        (Injection(seconds=90.0), "no answer came in time"),
     ],
 )
-def test_something_else_than_a_stream_comes(upset: Upset, told: object) -> None:
+def test_something_else_than_a_stream_comes(upset: Injection, told: object) -> None:
     assert heard(done(streams=(upset,)), "connect")[0] == told
 
 
 def test_a_cursor_that_is_refused_leads_to_a_replay() -> None:
-    run = done(manner=Manner(cursor="refused"), streams=(Upset(faults="drop:after_events=3"),))
+    run = done(behaviour=GatewayBehaviour(cursor="refused"), streams=(Injection(faults="drop:after_events=3"),))
     assert heard(run, "connect") == ["connected", "ended", 400, "connected"]
     assert [each.kind for each in run.session.repairs] == ["resume", "replay"]
 
 
 def test_a_cursor_that_is_ignored_brings_everything_again() -> None:
-    run = done(manner=Manner(cursor="ignored"), streams=(Upset(faults="drop:after_events=3"),))
-    assert len(run.applied) == len(run.truth.feed.lines)
+    run = done(behaviour=GatewayBehaviour(cursor="ignored"), streams=(Injection(faults="drop:after_events=3"),))
+    assert len(run.applied) == len(run.events)
 
 
 @pytest.mark.parametrize("finished", ["next", "own"])
 def test_a_gateway_that_dropped_its_buffer_is_told_as_compacted(finished: Any) -> None:
-    run = done(manner=Manner(finished=finished), streams=(Upset(faults="drop:after_events=6"),), start="create")
+    run = done(
+        behaviour=GatewayBehaviour(finished=finished),
+        streams=(Injection(faults="drop:after_events=6"),),
+        start="create",
+    )
     assert run.outcome is not None
     assert (run.outcome.status, run.outcome.is_compacted, run.outcome.compacted_after) == (COMPLETED, True, 5)
 
 
 @pytest.mark.parametrize("how", ["fin", "rst"])
 def test_a_cut_is_an_end_in_order_or_a_break(how: str) -> None:
-    run = done(streams=(Upset(faults=f"drop:after_events=3,how={how}"),))
+    run = done(streams=(Injection(faults=f"drop:after_events=3,how={how}"),))
     assert heard(run, "connect")[1] == {"fin": "ended", "rst": "the connection broke off"}[how]
 
 
 def test_gzip_is_undone_before_the_session_sees_it() -> None:
-    run = done(streams=(Upset(faults="gzip"),))
-    assert len(run.applied) == len(run.truth.feed.lines)
+    run = done(streams=(Injection(faults="gzip"),))
+    assert len(run.applied) == len(run.events)
     assert run.session.repairs == ()
 
 
 def test_silence_without_a_heartbeat_is_taken_for_a_lost_connection() -> None:
-    quiet, alive = (done(manner=Manner(pause_seconds=70.0, heartbeat_seconds=each)) for each in (0.0, 15.0))
+    quiet, alive = (
+        done(behaviour=GatewayBehaviour(pause_seconds=70.0, heartbeat_seconds=each)) for each in (0.0, 15.0)
+    )
     assert len(quiet.session.repairs) == 1
     assert alive.session.repairs == ()
 
 
 def test_a_notice_ends_the_polling_early() -> None:
-    manner = Manner(is_streamable=False, pause_seconds=1.0)
-    polled, told = (done(manner=manner, deeds=deeds).at for deeds in ((), (Deed(1.1, "notice"),)))
+    manner = GatewayBehaviour(is_streamable=False, pause_seconds=1.0)
+    polled, told = (done(behaviour=manner, actions=actions).at for actions in ((), (CallerAction(1.1, "notice"),)))
     assert told == 1.1 < polled
 
 
 @pytest.mark.parametrize("numbering", ["none", "holes", "zeros"])
 def test_a_stream_with_other_numbers_is_followed_over_a_drop(numbering: Any) -> None:
-    run = done(manner=Manner(numbering=numbering), streams=(Upset(faults="drop:after_events=7"),))
-    assert [each.data for each in run.applied] == [line.data for line in run.truth.telling.lines]
+    run = done(behaviour=GatewayBehaviour(numbering=numbering), streams=(Injection(faults="drop:after_events=7"),))
+    assert [each.data for each in run.applied] == [line.data for line in run.truth.transcript.events]

@@ -1,10 +1,10 @@
-"""The script behind `make sim` runs, repeats itself, and prints what fails so that it can be run again."""
+"""The scenario behind `make sim` runs, repeats itself, and prints what fails so that it can be run again."""
 
 import pytest
 
-import streamfold.sim.shell
+import streamfold.sim.driver
 from streamfold.session import Applied, Session
-from streamfold.sim import Script, read_script
+from streamfold.sim import Scenario, read_scenario
 from tests.sim import run
 
 
@@ -24,45 +24,45 @@ def test_the_closing_line_says_what_there_was_and_what_there_was_not(capsys: pyt
 
 
 def test_a_seed_gives_the_same_runs_again() -> None:
-    assert run.draw(7) == run.draw(7)
+    assert run.generate(7) == run.generate(7)
     first, second = (run.batch(range(50))[0] for _ in range(2))
     assert str(first) == str(second)
 
 
 def test_processes_share_the_work_and_count_the_same() -> None:
-    shared, alone = ([tally for tally, _ in run.results(run.batches(600, 0), jobs)] for jobs in (2, 1))
+    shared, alone = ([summary for summary, _ in run.results(run.batches(600, 0), jobs)] for jobs in (2, 1))
     assert list(map(str, shared)) == list(map(str, alone))
 
 
-def test_a_failure_prints_its_seed_and_a_script_that_fails_again(
+def test_a_failure_prints_its_seed_and_a_scenario_that_fails_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(streamfold.sim.shell, "Session", Stammering)
+    monkeypatch.setattr(streamfold.sim.driver, "Session", Stammering)
     assert run.run(runs=10, seed=3) == 1
     told = capsys.readouterr().out
     assert "failed: seed 3" in told
     assert "twice: event" in told
-    text = told.partition("--script '")[2].partition("'")[0]
-    assert run.run_script(text) == 1
+    text = told.partition("--scenario '")[2].partition("'")[0]
+    assert run.run_scenario(text) == 1
     assert "twice: event" in capsys.readouterr().out
-    assert read_script(text).streams == ()
+    assert read_scenario(text).streams == ()
 
 
-def test_a_script_that_holds_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run.run_script(str(Script(streams=()))) == 0
+def test_a_scenario_that_holds_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.run_scenario(str(Scenario(streams=()))) == 0
     told = capsys.readouterr().out
     assert "status: completed" in told
     assert "nothing is wrong" in told
 
 
-def test_a_text_that_is_no_script_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run.run_script('{"seeds":1}') == 2
-    assert "script: " in capsys.readouterr().err
+def test_a_text_that_is_no_scenario_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.run_scenario('{"seeds":1}') == 2
+    assert "scenario: " in capsys.readouterr().err
 
 
 def test_what_a_session_raises_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(streamfold.sim.shell, "Session", broken)
-    assert run.failure(Script()).startswith("raised: ")
+    monkeypatch.setattr(streamfold.sim.driver, "Session", broken)
+    assert run.failure(Scenario()).startswith("raised: ")

@@ -5,52 +5,52 @@ from functools import cache
 import pytest
 
 from streamfold.session import CancelResult
-from streamfold.sim import Tally, read_script
+from streamfold.sim import Summary, read_scenario
 from tests.sim import run
 
 RUNS = 2000
 
-# Scripts made smaller from runs that failed when the session was young.
+# Scenarios made smaller from runs that failed when the session was young.
 ONCE_FAILED = {
     "followed from a number on, nothing is compacted": '{"start":"after","after":13}',
-    "where numbers mean nothing, a replay is counted": '{"manner":{"numbering":"zeros","ending":"unsaid"}}',
+    "where numbers mean nothing, a replay is counted": '{"behaviour":{"numbering":"zeros","ending":"silent"}}',
     "a refusal is remembered when the time for the cancel is up": (
-        '{"manner":{"is_streamable":false},"retrieves":[{"seconds":90.0}],"deeds":[{"at":0.995}]}'
+        '{"behaviour":{"is_streamable":false},"retrieves":[{"seconds":90.0}],"actions":[{"at":0.995}]}'
     ),
     "refused as synchronous, and yet in the background": (
-        '{"manner":{"is_streamable":false,"cancel":"vllm"},"retrieves":[{"seconds":4.0}],"deeds":[{"at":0.685}]}'
+        '{"behaviour":{"is_streamable":false,"cancel":"vllm"},"retrieves":[{"seconds":4.0}],"actions":[{"at":0.685}]}'
     ),
     "a terminal event is no beginning while others wait": '{"streams":[{"faults":"gap:after_events=0,count=2"}]}',
     "a terminal event of a known number is another event": (
-        '{"manner":{"ending":"unsaid","finished":"own","retrieve":"never"},"start":"create"}'
+        '{"behaviour":{"ending":"silent","finished":"own","retrieve":"never"},"start":"create"}'
     ),
     "a notice does not ask again for what was refused for good": (
-        '{"manner":{"ending":"unsaid","retrieve":"never"},"deeds":[{"at":0.477},{"at":0.895,"what":"notice"}]}'
+        '{"behaviour":{"ending":"silent","retrieve":"never"},"actions":[{"at":0.477},{"at":0.895,"what":"notice"}]}'
     ),
     "what is unauthorized is not asked again": (
-        '{"manner":{"ending":"unsaid"},"retrieves":[{"faults":"refuse:on=resume,status=401"}],"deeds":[{"at":0.209}]}'
+        '{"behaviour":{"ending":"silent"},"retrieves":[{"faults":"refuse:on=resume,status=401"}],"actions":[{"at":0.209}]}'
     ),
     "one GET a poll, and none once it was refused": (
-        '{"manner":{"pause_seconds":200.0,"cancel_seconds":8.0},'
-        '"retrieves":[{},{"faults":"refuse:on=resume,status=410"}],"deeds":[{"at":5.121}]}'
+        '{"behaviour":{"pause_seconds":200.0,"cancel_seconds":8.0},'
+        '"retrieves":[{},{"faults":"refuse:on=resume,status=410"}],"actions":[{"at":5.121}]}'
     ),
     "an open GET does not shorten the wait that a stream's refusal asked for": (
-        '{"manner":{"pace_seconds":2.0},"streams":[{"faults":"refuse:on=resume,retry_after=300.0"}],'
-        '"deeds":[{"at":19.826,"what":"notice"}],"max_attempts":1}'
+        '{"behaviour":{"pace_seconds":2.0},"streams":[{"faults":"refuse:on=resume,retry_after=300.0"}],'
+        '"actions":[{"at":19.826,"what":"notice"}],"max_attempts":1}'
     ),
     "a duplicate does not make a wrong beginning right": (
         '{"streams":[{"faults":"duplicate:after_events=2,count=3;gap:after_events=0,count=2"}]}'
     ),
     "the status and the state are of one source": (
-        '{"stream":4,"manner":{"pace_seconds":0.2,"cancel":"openai"},"streams":[{},{"answer":"own"}],'
-        '"cancels":[{"answer":"lost"},{"lag_seconds":45.0}],"deeds":[{"at":4.542}]}'
+        '{"stream":4,"behaviour":{"pace_seconds":0.2,"cancel":"openai"},"streams":[{},{"answer":"own"}],'
+        '"cancels":[{"answer":"lost"},{"lag_seconds":45.0}],"actions":[{"at":4.542}]}'
     ),
     "a POST's stream whose beginning was left out": (
-        '{"manner":{"pace_seconds":0.2},"start":"create","streams":[{"faults":"gap:after_events=0,count=3"}]}'
+        '{"behaviour":{"pace_seconds":0.2},"start":"create","streams":[{"faults":"gap:after_events=0,count=3"}]}'
     ),
     "a GET that is answered takes a loss back": (
-        '{"manner":{"ending":"never"},"streams":[{"answer":"json"}],"retrieves":[{"faults":"html"}],'
-        '"cancels":[{"lag_seconds":4.0,"answer":"unsent"}],"deeds":[{"at":0.637}],"max_attempts":1,"total_seconds":90.0}'
+        '{"behaviour":{"ending":"never"},"streams":[{"answer":"json"}],"retrieves":[{"faults":"html"}],'
+        '"cancels":[{"lag_seconds":4.0,"answer":"unsent"}],"actions":[{"at":0.637}],"max_attempts":1,"total_seconds":90.0}'
     ),
     "an end from beyond a hole counts when nothing else can be learned, whichever connection brought it": (
         '{"streams":[{"faults":"refuse:on=resume"},{"faults":"corrupt:after_events=12"},{"faults":"no_terminal"},'
@@ -60,41 +60,41 @@ ONCE_FAILED = {
         '{"streams":[{"faults":"gap:after_events=0;drop:after_events=6,how=rst"},{"faults":"reorder:after_events=0"}]}'
     ),
     "what was left with its end known, and the cancel unanswered, is compacted as any other": (
-        '{"manner":{"finished":"next"},"streams":[{"seconds":0.5}],"cancels":[{"answer":"taken"},{"lag_seconds":0.5}],'
-        '"deeds":[{"at":0.232},{"at":0.753,"what":"leave"}]}'
+        '{"behaviour":{"finished":"next"},"streams":[{"seconds":0.5}],"cancels":[{"answer":"taken"},{"lag_seconds":0.5}],'
+        '"actions":[{"at":0.232},{"at":0.753,"what":"leave"}]}'
     ),
     "a GET that is answered puts off the next": (
-        '{"stream":6,"manner":{"pace_seconds":2.0,"retry_milliseconds":1500,"cancel_seconds":40.0},'
-        '"deeds":[{"at":24.719}],"max_frame_bytes":961}'
+        '{"stream":6,"behaviour":{"pace_seconds":2.0,"retry_milliseconds":1500,"cancel_seconds":40.0},'
+        '"actions":[{"at":24.719}],"max_frame_bytes":961}'
     ),
 }
 
 
 @cache
-def done(begin: int) -> tuple[Tally, dict[int, str]]:
+def done(begin: int) -> tuple[Summary, dict[int, str]]:
     """What came of 250 runs, done once."""
     return run.batch(range(begin, begin + 250))
 
 
 @pytest.mark.parametrize("begin", range(0, RUNS, 250))
 def test_no_run_loses_an_event_or_tells_a_wrong_outcome(begin: int) -> None:
-    tally, failures = done(begin)
+    summary, failures = done(begin)
     assert failures == {}
-    assert tally.runs == 250
+    assert summary.runs == 250
 
 
 @pytest.mark.parametrize("text", ONCE_FAILED.values(), ids=ONCE_FAILED)
 def test_what_once_failed_holds(text: str) -> None:
-    assert run.failure(read_script(text)) == ""
+    assert run.failure(read_scenario(text)) == ""
 
 
 def test_the_runs_meet_every_fault_and_every_end() -> None:
-    tally = Tally()
+    summary = Summary()
     for begin in range(0, RUNS, 250):
-        tally.join(done(begin)[0])
+        summary.join(done(begin)[0])
     faults = "drop stall drip duplicate reorder gap corrupt no_terminal two_terminals refuse gzip html renumber".split()
-    assert set(faults) <= set(tally.faults)
-    assert set(tally.repairs) == {"resume", "replay", "retrieve"}
-    assert set(tally.outcomes) == {"completed", "incomplete", "failed", "cancelled", "abandoned", "lost"}
-    assert set(tally.proofs) == {"terminal_event", "retrieved", "cancel_answer", "none"}
-    assert set(tally.cancels) | {"not_allowed"} == {*CancelResult}  # which is drawn once in some thousand runs
+    assert set(faults) <= set(summary.faults)
+    assert set(summary.repairs) == {"resume", "replay", "retrieve"}
+    assert set(summary.outcomes) == {"completed", "incomplete", "failed", "cancelled", "abandoned", "lost"}
+    assert set(summary.proofs) == {"terminal_event", "retrieved", "cancel_answer", "none"}
+    assert set(summary.cancels) | {"not_allowed"} == {*CancelResult}  # which is drawn once in some thousand runs

@@ -1,33 +1,25 @@
-"""The door of the room that tries a session against a model of a gateway, in virtual time.
+"""Try a session against a model of a gateway, in virtual time, and judge the result."""
 
-In      a seed, and streams to tell
-Out     Scripts, Runs of them, what an audit finds in a Run, and smaller Scripts that still fail
-Units   virtual seconds; events
-Source  docs/explanation/simulation.md
-"""
-
-from streamfold.sim.audit import audit
-from streamfold.sim.complaint import Complaint, Kind
-from streamfold.sim.draw import draw_script
-from streamfold.sim.script import Deed, Manner, Script, Upset, read_script
-from streamfold.sim.shell import Run, perform
-from streamfold.sim.shrink import shrink
-from streamfold.sim.tally import Tally
-from streamfold.sim.telling import Library
+from streamfold.sim.driver import Run, simulate
+from streamfold.sim.generate import generate_scenario
+from streamfold.sim.oracle import audit
+from streamfold.sim.response import TranscriptCache
+from streamfold.sim.scenario import CallerAction, GatewayBehaviour, Injection, Scenario, read_scenario, shrink
+from streamfold.sim.summary import Kind, Summary, Violation
 
 __all__ = [
-    "Complaint",
-    "Deed",
+    "CallerAction",
+    "GatewayBehaviour",
+    "Injection",
     "Kind",
-    "Library",
-    "Manner",
     "Run",
-    "Script",
-    "Tally",
-    "Upset",
+    "Scenario",
+    "Summary",
+    "TranscriptCache",
+    "Violation",
     "audit",
-    "draw_script",
-    "perform",
-    "read_script",
+    "generate_scenario",
+    "read_scenario",
     "shrink",
+    "simulate",
 ]

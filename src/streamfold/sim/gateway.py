@@ -1,189 +1,253 @@
-"""A gateway that holds one response: the truth of it, and what it answers, in virtual time.
+"""A gateway that serves one response in virtual time: what it answers to each call, and when.
 
-In      a Script and its Telling; calls, each with its time
-Out     a Reply to each: a stream, an answer, or a failure, and when it comes
-Units   virtual seconds
-Errors  none
-Source  docs/explanation/simulation.md; protocol reference 5, 6, 9 and 13
-
-A call is served when it is made (a cancel, when it arrives); its answer comes later, and may be out of date by then.
+A call is served when it is made (a cancel, when it arrives). Its answer comes later, and may be out of date by then.
+The words of refusals are those of real servers (protocol reference 5, 6, 9 and 13).
 """
 
-from collections.abc import Mapping
+import zlib
+from collections import deque
+from collections.abc import Mapping, Sequence
+from enum import Enum, auto
 from functools import lru_cache
-from typing import TypeAlias
+from math import inf
 
 from attrs import frozen
 
-from streamfold.chaos import Drop, Fault, Html, Refuse, Where, parse_faults
+from streamfold.chaos import Act, Cut, Disturbance, Drop, Fault, How, Html, Refuse, Send, Wait, Where, parse_faults
 from streamfold.schema import is_terminal_status
 from streamfold.session import Answer
-from streamfold.sim.connection import Connection
-from streamfold.sim.script import Script, Upset
-from streamfold.sim.telling import Telling, with_number, with_response
-from streamfold.sim.truth import CANCELLED, Feed, Truth
+from streamfold.sim.response import CANCELLED, Feed, Transcript, Truth, with_response
+from streamfold.sim.scenario import NOTHING, GatewayBehaviour, Injection, Scenario
 
-__all__ = ["ModelGateway", "Reply"]
+__all__ = ["SYNCHRONOUS", "ModelGateway", "ModelStream", "Served", "StreamEnd"]
 
+COMMENT = b":\n\n"
+GZIP_WINDOW = 31
 JSON: Mapping[str, str] = {"content-type": "application/json"}
 HTML = Answer(200, {"content-type": "text/html; charset=utf-8"}, b"<html><body>Please sign in.</body></html>")
-NOTHING = Upset()
 SYNCHRONOUS = "Cannot cancel a synchronous response."
 TOO_OLD = "This response can no longer be streamed because it is more than 5 minutes old."
 NOT_BACKGROUND = "This response cannot be streamed because it was not created with background=true."
 CURSOR = "starting_after is not supported for this response."
 
-Got: TypeAlias = Connection | Answer | str
+
+class StreamEnd(Enum):
+    """How a stream ended: in order, as far as HTTP can tell, or broken off."""
+
+    IN_ORDER = auto()
+    BROKEN = auto()
+
+
+class ModelStream:
+    """One stream on its way to the session, with the faults of its answer.
+
+    Ask `due` when something comes next, and `take` it then.
+    """
+
+    def __init__(
+        self, feed: Feed, behaviour: GatewayBehaviour, faults: Sequence[Fault], *, first: int, now: float
+    ) -> None:
+        """Begin with the event at place `first` of the feed."""
+        self._feed = feed
+        self._place = first
+        self._opened_at = self._ready_at = self._sent_at = now
+        self._heartbeat = behaviour.heartbeat_seconds or inf
+        self._joins = behaviour.joins and not faults
+        self._disturbance = Disturbance(faults)
+        self._unzip = zlib.decompressobj(GZIP_WINDOW) if self._disturbance.encoding else None
+        self._acts: deque[Act] = deque(self._disturbance.open())
+        if behaviour.retry_milliseconds:
+            self._acts += self._disturbance.data(b"retry: %d\n\n" % behaviour.retry_milliseconds)
+        self._is_closing = False
+        self.is_over: bool = False
+
+    @property
+    def due(self) -> float:
+        """When something comes next; inf for never."""
+        if self.is_over:
+            return inf
+        if self._acts or self._is_closing:
+            return self._ready_at
+        return max(self._ready_at, min(self._next_at, self._sent_at + self._heartbeat))
+
+    @property
+    def _next_at(self) -> float:
+        """When the next event comes, or the end."""
+        feed = self._feed
+        at = feed.times[self._place] if self._place < len(feed.times) else feed.closed_at
+        return min(at, feed.hung_up_at) if self._opened_at < feed.hung_up_at else at
+
+    def take(self, now: float) -> bytes | StreamEnd:
+        """What comes now. No bytes: a delay begins."""
+        if not self._acts and not self._is_closing:
+            if self._next_at > now:
+                return self._send(COMMENT, now)
+            if (joined := self._advance(now)) is not None:
+                return self._send(joined, now)
+        if self._acts:
+            return self._do(self._acts.popleft(), now)
+        self.is_over = self._is_closing
+        return StreamEnd.IN_ORDER if self.is_over else b""
+
+    def _do(self, act: Act, now: float) -> bytes | StreamEnd:
+        match act:
+            case Send(data):
+                return self._send(self._unzip.decompress(data) if self._unzip else data, now)
+            case Wait(seconds):
+                self._ready_at = now + seconds
+                return b""
+            case Cut(how, where):
+                self.is_over = True
+                return StreamEnd.IN_ORDER if how is How.FIN and where is not Where.CHUNK else StreamEnd.BROKEN
+
+    def _send(self, data: bytes, now: float) -> bytes:
+        self._sent_at = now
+        return data
+
+    def _advance(self, now: float) -> bytes | None:
+        """Move to the next event, or to the end. Returns the bytes of all events that come together, if they do."""
+        feed = self._feed
+        limit = min(now, feed.hung_up_at) if self._opened_at < feed.hung_up_at else now
+        begin, end = self._place, len(feed.times)
+        if begin >= end or feed.times[begin] > limit:
+            self._acts.extend(self._disturbance.close())
+            self._is_closing = True
+            return None
+        self._place += 1
+        if not self._joins:
+            self._acts.extend(self._disturbance.frame(feed.events[begin].frame))
+            return None
+        while self._place < end and feed.times[self._place] <= limit:
+            self._place += 1
+        return b"".join(event.wire for event in feed.events[begin : self._place])
 
 
 @frozen
-class Reply:
-    """What comes of a call, and when. got: a string is why nothing came."""
+class Served:
+    """What answers a call, and when: a stream, an answer, or the reason why nothing came."""
 
     at: float
-    got: Got
+    got: ModelStream | Answer | str
 
 
 class ModelGateway:
     """Serve one response.
 
-    seen: how many of its events whoever asks has seen before. shown: the data of events that were made up, for whoever
-    compares what was applied. met: the name of each thing that was wrong with an answer that was asked for.
+    Attributes:
+        invented: The data of events that were made up to answer a call.
+        met: The name of everything that went wrong with an answer so far.
     """
 
-    def __init__(self, script: Script, telling: Telling, *, seen: int = 0) -> None:
-        self.script = script
-        self.truth: Truth = Truth(telling, script.manner, head_start_seconds=script.head_start_seconds, seen=seen)
-        self.shown: set[bytes] = set()
-        self.met: list[str] = []
-        self._calls = {"streams": 0, "retrieves": 0, "cancels": 0}
-
-    def create(self, *, now: float) -> Connection:
-        """The stream of the POST that makes the response."""
-        return self._connection(self.truth.feed, self._faults("streams")[1], first=0, now=now)
-
-    def connect(self, starting_after: int | None, *, now: float) -> Reply:
-        """GET the stream."""
-        upset, faults = self._faults("streams")
-        at = now + upset.seconds
-        if (broken := _broken(upset, faults)) is not None:
-            return Reply(at, broken)
-        return Reply(
-            at, self._refusal(upset, starting_after, now) or self._stream(upset, faults, starting_after, now, at)
+    def __init__(self, scenario: Scenario, transcript: Transcript, *, seen: int = 0) -> None:
+        """Serve a caller that has seen `seen` of the events before."""
+        self._behaviour = scenario.behaviour
+        self.truth: Truth = Truth(
+            transcript, scenario.behaviour, head_start_seconds=scenario.head_start_seconds, seen=seen
         )
+        self.invented: set[bytes] = set()
+        self.met: list[str] = []
+        self._injections = {kind: iter(getattr(scenario, kind)) for kind in ("streams", "retrieves", "cancels")}
 
-    def retrieve(self, *, now: float) -> Reply:
+    def create(self, *, now: float) -> ModelStream:
+        """The stream of the POST that creates the response."""
+        return ModelStream(self.truth.feed, self._behaviour, self._inject("streams")[1], first=0, now=now)
+
+    def connect(self, starting_after: int | None, *, now: float) -> Served:
+        """GET the stream."""
+        injection, faults = self._inject("streams")
+        at = now + injection.seconds
+        got = _in_place_of_any(injection, faults) or self._refusal(injection, starting_after, now)
+        return Served(at, got or self._stream(injection, faults, starting_after, now, at))
+
+    def retrieve(self, *, now: float) -> Served:
         """GET the Response."""
-        upset, faults = self._faults("retrieves")
-        at = now + upset.seconds
-        if (broken := _broken(upset, faults)) is not None:
-            return Reply(at, broken)
-        knows, status = self.script.manner.retrieve, self.truth.status_at(now)
-        if knows == "never" or (knows == "ended" and not is_terminal_status(status)):
-            return Reply(at, _refused(404, "No response found with that id."))
-        body = self.truth.telling.running if upset.answer == "open" else self.truth.response_at(now)
-        return Reply(at, Answer(200, JSON, body[: len(body) // 2] if upset.answer == "torn" else body))
+        injection, faults = self._inject("retrieves")
+        return Served(now + injection.seconds, _in_place_of_any(injection, faults) or self._retrieved(injection, now))
 
-    def cancel(self, *, now: float) -> Reply:
+    def cancel(self, *, now: float) -> Served:
         """POST the cancel."""
-        upset, faults = self._faults("cancels")
-        arrives, at = now + upset.lag_seconds, now + upset.lag_seconds + upset.seconds
-        broken = _broken(upset, faults)
-        is_refused = any(isinstance(fault, Refuse) for fault in faults)  # and so not done
-        if broken is not None and (is_refused or upset.answer not in {"lost", "taken"}):
-            return Reply(at, broken)
+        injection, faults = self._inject("cancels")
+        arrives = now + injection.lag_seconds
+        at = arrives + injection.seconds
+        instead = _in_place_of_any(injection, faults)
+        is_refused = any(isinstance(fault, Refuse) for fault in faults)
+        if instead is not None and (is_refused or injection.answer not in {"lost", "taken"}):
+            return Served(at, instead)  # and not carried out
         answer = self._cancelled(arrives)
-        if broken is not None:
-            return Reply(at, broken)
-        if upset.answer == "open":
-            return Reply(at, Answer(200, JSON, self.truth.telling.running))
-        return Reply(at, Answer(200, JSON, answer.body[:40]) if upset.answer == "torn" else answer)
+        if injection.answer == "open":
+            answer = Answer(200, JSON, self.truth.transcript.running)
+        elif injection.answer == "torn":
+            answer = Answer(200, JSON, answer.body[:40])
+        return Served(at, instead or answer)
 
-    def _faults(self, kind: str) -> tuple[Upset, tuple[Fault, ...]]:
-        """What is wrong with this call of its kind."""
-        upsets: dict[str, tuple[Upset, ...]] = {
-            "streams": self.script.streams,
-            "retrieves": self.script.retrieves,
-            "cancels": self.script.cancels,
-        }
-        count = self._calls[kind]
-        self._calls[kind] += 1
-        upset = upsets[kind][count] if count < len(upsets[kind]) else NOTHING
-        faults = _parsed(upset.faults)
+    def _inject(self, kind: str) -> tuple[Injection, tuple[Fault, ...]]:
+        """What goes wrong with this call of its kind."""
+        injection: Injection = next(self._injections[kind], NOTHING)
+        faults = _parsed(injection.faults)
         self.met += [fault.name for fault in faults]
-        if upset.answer:
-            self.met.append(f"{upset.answer} {kind[:-1]}")
-        return upset, faults
+        if injection.answer:
+            self.met.append(f"{injection.answer} {kind[:-1]}")
+        return injection, faults
 
-    # The stream
+    def _retrieved(self, injection: Injection, now: float) -> Answer:
+        knows = self._behaviour.retrieve
+        if knows == "never" or (knows == "ended" and not is_terminal_status(self.truth.status_at(now))):
+            return _refused(404, "No response found with that id.")
+        body = self.truth.transcript.running if injection.answer == "open" else self.truth.response_at(now)
+        return Answer(200, JSON, body[: len(body) // 2] if injection.answer == "torn" else body)
 
-    def _refusal(self, upset: Upset, starting_after: int | None, now: float) -> Answer | None:
-        manner, truth = self.script.manner, self.truth
-        if upset.answer == "json":
+    def _refusal(self, injection: Injection, starting_after: int | None, now: float) -> Answer | None:
+        """What comes instead of a stream."""
+        behaviour, truth = self._behaviour, self.truth
+        if injection.answer == "json":
             return Answer(200, JSON, truth.response_at(now))
-        if upset.answer == "too_old":
+        if injection.answer == "too_old":
             return _refused(400, TOO_OLD)
-        if upset.answer == "cursor" or (manner.cursor == "refused" and starting_after is not None):
+        if injection.answer == "cursor" or (behaviour.cursor == "refused" and starting_after is not None):
             return _refused(400, CURSOR, param="starting_after") if starting_after is not None else None
-        if not manner.is_streamable:
+        if not behaviour.is_streamable:
             return _refused(400, NOT_BACKGROUND)
-        if manner.window_seconds is not None and now - truth.began > manner.window_seconds:
-            return _refused(400, TOO_OLD)
-        return None
+        is_old = behaviour.window_seconds is not None and now - truth.began > behaviour.window_seconds
+        return _refused(400, TOO_OLD) if is_old else None
 
     def _stream(
-        self, upset: Upset, faults: tuple[Fault, ...], starting_after: int | None, now: float, at: float
-    ) -> Connection:
-        """The stream that is asked for now, and comes then."""
-        manner, feed = self.script.manner, self.truth.feed
-        shape = upset.answer or (manner.finished if now >= feed.closed_at else "all")
-        if shape in {"next", "own"} and now >= self.truth.ends_at:
-            feed = self._terminal_alone(shape, starting_after, now)
-            return self._connection(feed, faults, first=0, now=at)
-        if upset.answer == "all" or manner.cursor == "ignored" or starting_after is None:
-            return self._connection(feed, faults, first=0, now=at)
-        first = sum(line.number is not None and line.number <= starting_after for line in feed.lines)
-        return self._connection(feed, faults, first=first, now=at)
+        self, injection: Injection, faults: tuple[Fault, ...], starting_after: int | None, now: float, at: float
+    ) -> ModelStream:
+        """The stream that is requested now, and begins at a time."""
+        behaviour, feed = self._behaviour, self.truth.feed
+        kind = injection.answer or (behaviour.finished if now >= feed.closed_at else "all")
+        if kind in {"next", "own"} and now >= self.truth.ends_at:
+            feed = self._terminal_alone(kind, starting_after, now)
+            return ModelStream(feed, behaviour, faults, first=0, now=at)
+        if injection.answer == "all" or behaviour.cursor == "ignored" or starting_after is None:
+            return ModelStream(feed, behaviour, faults, first=0, now=at)
+        first = sum(event.number is not None and event.number <= starting_after for event in feed.events)
+        return ModelStream(feed, behaviour, faults, first=first, now=at)
 
-    def _terminal_alone(self, shape: str, starting_after: int | None, now: float) -> Feed:
-        """The buffer is gone: one event that was made up for the occasion."""
-        status = self.truth.status_at(now)
-        own = self.truth.feed.lines[-1].number
-        number = own if shape == "own" or own is None else 0 if starting_after is None else starting_after + 1
-        data = with_response(f"response.{status}", number, self.truth.response_at(now))
-        line = self.truth.telling.line(with_number(data, number))
-        self.shown.add(line.data)
-        return Feed([line], [now], closed_at=now)
-
-    def _connection(self, feed: Feed, faults: tuple[Fault, ...], *, first: int, now: float) -> Connection:
-        manner = self.script.manner
-        return Connection(
-            feed,
-            first=first,
-            now=now,
-            faults=faults,
-            heartbeat_seconds=manner.heartbeat_seconds,
-            retry_milliseconds=manner.retry_milliseconds,
-            joins=manner.joins,
-        )
-
-    # The cancel
+    def _terminal_alone(self, kind: str, starting_after: int | None, now: float) -> Feed:
+        """The buffer is gone: one terminal event, made up now."""
+        own = self.truth.feed.events[-1].number
+        number = own
+        if kind == "next" and own is not None:
+            number = 0 if starting_after is None else starting_after + 1
+        data = with_response(f"response.{self.truth.status_at(now)}", number, self.truth.response_at(now))
+        event = self.truth.transcript.event(data)
+        self.invented.add(event.data)
+        return Feed([event], [now], closed_at=now)
 
     def _cancelled(self, now: float) -> Answer:
-        """Carry out the cancel that arrives now, as the dialect has it. Returns: the answer."""
-        manner, truth = self.script.manner, self.truth
+        """Carry out the cancel that arrives now, in the way of the dialect."""
+        behaviour, truth = self._behaviour, self.truth
         status = truth.status_at(now)
-        is_vllm = manner.cancel == "vllm"
-        if is_terminal_status(status):
-            again = status == CANCELLED and manner.cancel != "conflict409" and not is_vllm
-            if again or manner.cancel == "finished200":
-                return Answer(200, JSON, truth.response_at(now))
-            words = SYNCHRONOUS if is_vllm else f"Cannot cancel a {status} response."
-            return _refused(409 if manner.cancel == "conflict409" else 400, words)
-        if not manner.background:
-            return _refused(400, SYNCHRONOUS)
-        truth.cancel(at=now)
-        return Answer(200, JSON, truth.response_at(now))
+        if not is_terminal_status(status):
+            if not behaviour.background:
+                return _refused(400, SYNCHRONOUS)
+            truth.cancel(at=now)
+            return Answer(200, JSON, truth.response_at(now))
+        refused = truth.rule.again_status if status == CANCELLED else truth.rule.finished_status
+        if refused == 200:
+            return Answer(200, JSON, truth.response_at(now))
+        return _refused(refused, SYNCHRONOUS if behaviour.cancel == "vllm" else f"Cannot cancel a {status} response.")
 
 
 @lru_cache(maxsize=4096)
@@ -191,8 +255,16 @@ def _parsed(text: str) -> tuple[Fault, ...]:
     return parse_faults(text)
 
 
-def _broken(upset: Upset, faults: tuple[Fault, ...]) -> Answer | str | None:
-    """What comes in the place of any answer, whoever was asked."""
+INSTEAD: Mapping[str, Answer | str] = {
+    "unsent": "the connection was lost",
+    "lost": "the connection was lost",
+    "empty": Answer(200),
+    "taken": Answer(503, JSON, b'{"error":"Try again."}'),
+}
+
+
+def _in_place_of_any(injection: Injection, faults: tuple[Fault, ...]) -> Answer | str | None:
+    """What replaces the answer to a call of any kind."""
     for fault in faults:
         match fault:
             case Refuse(status=status, retry_after=seconds):
@@ -204,17 +276,9 @@ def _broken(upset: Upset, faults: tuple[Fault, ...]) -> Answer | str | None:
                 return "the connection was closed before an answer came"
             case _:
                 pass
-    match upset.answer:
-        case "unsent" | "lost":
-            return "the connection was lost"
-        case "empty":
-            return Answer(200)
-        case "taken":
-            return Answer(503, JSON, b'{"error":"Try again."}')
-        case _:
-            return None
+    return INSTEAD.get(injection.answer)
 
 
 def _refused(status: int, message: str, *, param: str = "") -> Answer:
-    told = f'"{param}"' if param else "null"
-    return Answer(status, JSON, f'{{"error":{{"message":"{message}","param":{told},"code":null}}}}'.encode())
+    name = f'"{param}"' if param else "null"
+    return Answer(status, JSON, f'{{"error":{{"message":"{message}","param":{name},"code":null}}}}'.encode())

@@ -1,11 +1,11 @@
-"""A session with a fault put in is found out, each fault by the complaint that is for it."""
+"""A session with a fault put in is found out, each fault by the violation that is for it."""
 
 from typing import Any
 
 import pytest
 from attrs import evolve
 
-import streamfold.sim.shell
+import streamfold.sim.driver
 from streamfold.fold import State
 from streamfold.session import (
     Action,
@@ -20,10 +20,10 @@ from streamfold.session import (
     Retrieve,
     Session,
 )
-from streamfold.sim import Deed, Kind, Manner, Upset, audit
-from tests.sim.told import done
+from streamfold.sim import CallerAction, GatewayBehaviour, Injection, Kind, audit
+from tests.sim.scenarios import done
 
-SLOW = Manner(pace_seconds=0.2)
+SLOW = GatewayBehaviour(pace_seconds=0.2)
 
 
 class Forgetful(Session):
@@ -80,38 +80,47 @@ class Rash(Session):
         return super().receive_chunk(chunk.replace(b"retry: ", b"retired: "), now=now)
 
 
-DROP = (Upset(faults="drop:after_events=3"),)
-BUSY = (Upset(faults="drop:after_events=3"), Upset(faults="refuse:status=429,retry_after=7.0"))
-CANCEL = (Deed(0.5),)
+DROP = (Injection(faults="drop:after_events=3"),)
+BUSY = (Injection(faults="drop:after_events=3"), Injection(faults="refuse:status=429,retry_after=7.0"))
+CANCEL = (CallerAction(0.5),)
 REPAIR = Repair(RepairKind.RESUME, "", 3, 0.0)
 
 CASES = [
     pytest.param(Forgetful, Kind.LOST, {}, id="an event is left out"),
     pytest.param(Stammering, Kind.TWICE, {}, id="an event is told twice"),
     pytest.param(Deaf, Kind.UNENDED, {"streams": DROP}, id="it does not end"),
-    pytest.param(Impatient, Kind.WRONG, {"manner": Manner(is_streamable=False)}, id="asked twice at once"),
-    pytest.param(Curt, Kind.WRONG, {"manner": SLOW, "deeds": CANCEL}, id="the cancel is not sent"),
+    pytest.param(Impatient, Kind.WRONG, {"behaviour": GatewayBehaviour(is_streamable=False)}, id="asked twice at once"),
+    pytest.param(Curt, Kind.WRONG, {"behaviour": SLOW, "actions": CANCEL}, id="the cancel is not sent"),
     pytest.param(Wordless, Kind.UNENDED, {"streams": DROP}, id="nothing is to be done, it says"),
     pytest.param(Rash, Kind.WRONG, {"streams": BUSY}, id="sooner than the gateway asked"),
-    pytest.param(Rash, Kind.WRONG, {"manner": Manner(ending="unsaid", retry_milliseconds=9000)}, id="than the stream"),
+    pytest.param(
+        Rash,
+        Kind.WRONG,
+        {"behaviour": GatewayBehaviour(ending="silent", retry_milliseconds=9000)},
+        id="than the stream",
+    ),
 ]
 
 
 UNTRUE = [
-    pytest.param({"manner": Manner(ending="failed")}, {"status": OutcomeStatus.COMPLETED}, id="the status is not so"),
+    pytest.param(
+        {"behaviour": GatewayBehaviour(ending="failed")}, {"status": OutcomeStatus.COMPLETED}, id="the status is not so"
+    ),
     pytest.param({}, {"proof": None}, id="proven by nothing"),
     pytest.param({}, {"cancel": CancelResult.CANCEL_WON}, id="no cancel was asked"),
     pytest.param(
-        {"deeds": CANCEL, "streams": (Upset(seconds=2.0),)},
+        {"actions": CANCEL, "streams": (Injection(seconds=2.0),)},
         {"cancel": CancelResult.CANCEL_WON, "status": OutcomeStatus.CANCELLED},
         id="the cancel did not win",
     ),
     pytest.param(
-        {"deeds": CANCEL, "manner": SLOW},
+        {"actions": CANCEL, "behaviour": SLOW},
         {"cancel": CancelResult.COMPLETION_WON, "status": OutcomeStatus.COMPLETED},
         id="the cancel won",
     ),
-    pytest.param({"manner": Manner(is_streamable=False)}, {"is_compacted": False}, id="text is missing, untold"),
+    pytest.param(
+        {"behaviour": GatewayBehaviour(is_streamable=False)}, {"is_compacted": False}, id="text is missing, untold"
+    ),
     pytest.param({"streams": DROP}, {"is_compacted": True}, id="no text is missing"),
     pytest.param({"streams": DROP}, {"state": State()}, id="the state is another"),
     pytest.param({"streams": DROP}, {"repairs": (REPAIR,)}, id="a repair without a reason"),
@@ -141,16 +150,18 @@ def test_a_session_with_a_fault_is_found_out(
     session: type[Session], kind: Kind, fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert audit(done(**fields)) == []
-    monkeypatch.setattr(streamfold.sim.shell, "Session", session)
-    complaints = audit(done(**fields))
-    assert kind in {each.kind for each in complaints}
-    assert str(complaints[0]).startswith(str(complaints[0].kind))
+    monkeypatch.setattr(streamfold.sim.driver, "Session", session)
+    violations = audit(done(**fields))
+    assert kind in {each.kind for each in violations}
+    assert str(violations[0]).startswith(str(violations[0].kind))
 
 
 def test_giving_up_is_right_where_nothing_more_can_be_learned() -> None:
-    unknown = done(manner=Manner(is_streamable=False, retrieve="never"))
-    unauthorized = done(streams=(Upset(faults="refuse:status=401"),))
-    refused = done(retrieves=(Upset(faults="refuse:status=503"),) * 5, manner=Manner(is_streamable=False))
+    unknown = done(behaviour=GatewayBehaviour(is_streamable=False, retrieve="never"))
+    unauthorized = done(streams=(Injection(faults="refuse:status=401"),))
+    refused = done(
+        retrieves=(Injection(faults="refuse:status=503"),) * 5, behaviour=GatewayBehaviour(is_streamable=False)
+    )
     for run in (unknown, unauthorized, refused):
         assert run.outcome is not None
         assert run.outcome.status is OutcomeStatus.LOST
@@ -158,27 +169,27 @@ def test_giving_up_is_right_where_nothing_more_can_be_learned() -> None:
 
 
 def test_one_failed_get_less_than_the_ladder_has_is_no_reason_to_give_up() -> None:
-    run = done(retrieves=(Upset(faults="refuse:status=503"),) * 4, manner=Manner(is_streamable=False))
+    run = done(retrieves=(Injection(faults="refuse:status=503"),) * 4, behaviour=GatewayBehaviour(is_streamable=False))
     assert run.outcome is not None
     assert run.outcome.status is OutcomeStatus.COMPLETED
 
 
 def test_numbers_that_lie_are_excused_and_the_end_is_right_all_the_same() -> None:
-    run = done(streams=(Upset(faults="renumber:after_events=4,by=-1"),))
+    run = done(streams=(Injection(faults="renumber:after_events=4,by=-1"),))
     assert run.outcome is not None
     assert run.outcome.status is OutcomeStatus.COMPLETED
     assert audit(run) == []
 
 
 def test_what_the_gateway_leaves_out_of_the_beginning_each_time_cannot_be_missed() -> None:
-    leaving_out = Upset(faults="gap:after_events=0,count=2")
-    run = done(streams=(leaving_out, leaving_out), manner=Manner(pace_seconds=2.0))
+    leaving_out = Injection(faults="gap:after_events=0,count=2")
+    run = done(streams=(leaving_out, leaving_out), behaviour=GatewayBehaviour(pace_seconds=2.0))
     assert (run.applied[0].event.sequence_number, audit(run)) == (2, [])
-    run = done(streams=(leaving_out,), manner=Manner(pace_seconds=2.0))
+    run = done(streams=(leaving_out,), behaviour=GatewayBehaviour(pace_seconds=2.0))
     assert (run.applied[0].event.sequence_number, audit(run)) == (0, [])
 
 
 def test_a_gap_at_the_beginning_of_a_post_is_mended_at_its_end_for_the_id_was_in_it() -> None:
-    leaving_out = Upset(faults="gap:after_events=0,count=3")
-    run = done(streams=(leaving_out,), manner=Manner(pace_seconds=2.0), start="create", window_events=2)
+    leaving_out = Injection(faults="gap:after_events=0,count=3")
+    run = done(streams=(leaving_out,), behaviour=GatewayBehaviour(pace_seconds=2.0), start="create", window_events=2)
     assert (run.applied[0].event.sequence_number, run.applied_at[0] > 5, audit(run)) == (0, True, [])

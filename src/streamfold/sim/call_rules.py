@@ -1,0 +1,257 @@
+"""The rules for the calls of a session: none without need, none before its time, the right repair first.
+
+A rule returns what is wrong with a run, or None. The sources are docs/explanation/repair.md and cancel.md.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import takewhile
+from typing import TypeAlias
+
+from streamfold.emulator import Ending
+from streamfold.session import CancelResult, Outcome, OutcomeStatus, RepairKind
+from streamfold.sim.driver import Fact, Run
+from streamfold.sim.gateway import SYNCHRONOUS
+from streamfold.sim.response import CANCELLED
+from streamfold.sim.summary import Kind, Violation
+
+__all__ = ["BUSY", "UNAUTHORIZED", "UNKNOWN", "broken_call_rules", "is_refusal"]
+
+TICK = 1e-6  # seconds of rounding
+UNAUTHORIZED = {401, 403}
+UNKNOWN = {404, 410}
+BUSY = {408, 425, 429}
+# Faults that hold a stream up for a moment only.
+PASSING = {"gap", "reorder", "duplicate", "corrupt", "two_terminals"}
+
+Rule: TypeAlias = Callable[[Run, Outcome], str | None]
+
+
+def broken_call_rules(run: Run, outcome: Outcome) -> Iterator[Violation]:
+    """The call rules that a run broke, whatever its outcome."""
+    for kind, rule in RULES:
+        if (wrong := rule(run, outcome)) is not None:
+            yield Violation(kind, wrong)
+
+
+def is_refusal(status: int) -> bool:
+    """Whether the status refuses a call for good."""
+    return 400 <= status < 500 and status not in BUSY
+
+
+# Every call has a reason
+
+
+def _one_call_of_a_kind_at_a_time(run: Run, _: Outcome) -> str | None:
+    return f"called while the same call was unanswered: {run.overlaps[0]}" if run.overlaps else None
+
+
+def _each_connection_is_a_repair(run: Run, _: Outcome) -> str | None:
+    connects = len(run.calls_of("connect"))
+    repairs = sum(each.kind != "retrieve" for each in run.session.repairs)
+    is_needless = connects > repairs + (run.scenario.start != "create")
+    return f"{connects} connects, with {repairs} repairs" if is_needless else None
+
+
+def _resumes_after_the_cursor(run: Run, _: Outcome) -> str | None:
+    for call in run.calls if run.scenario.is_numbered else []:
+        if call.starting_after not in {None, call.cursor}:
+            return f"resumed after {call.starting_after}, with the cursor at {call.cursor}"
+    return None
+
+
+def _permanent_refusals_are_final(run: Run, _: Outcome) -> str | None:
+    for place, fact in enumerate(run.facts):
+        refused = _refused_for_good(fact)
+        # A Response that comes after all, for example instead of a stream, is news.
+        later = takewhile(lambda each: not (each.call == "connect" and each.is_json_success), run.facts[place + 1 :])
+        again = [each.call for each in later if each.call in refused and each.asked_at > fact.at]
+        if again:
+            return f"{again[0]} again, which was refused for good: {fact.got}"
+    return None
+
+
+def _refused_for_good(fact: Fact) -> set[str]:
+    """The calls that are pointless after this answer."""
+    if fact.call == "cancel":
+        return set()
+    if fact.status in UNAUTHORIZED:
+        return {"connect", "retrieve"}
+    is_unstreamable = fact.call == "connect" and b"streamed" in fact.body
+    return {fact.call} if fact.status in UNKNOWN or is_unstreamable else set()
+
+
+def _resumes_first_after_progress(run: Run, _: Outcome) -> str | None:
+    was_refused = any(fact.status in UNAUTHORIZED for fact in run.facts) or any(
+        is_refusal(fact.status) or fact.is_json_success for fact in run.facts_of("connect")
+    )
+    if was_refused or not run.scenario.is_numbered or run.truth.cancelled_at < run.at:
+        return None
+    for place, repair in enumerate(run.session.repairs):
+        if place in run.progressed and repair.kind is not RepairKind.RESUME:
+            return f"{repair.kind} after progress, though resuming was never refused"
+    return None
+
+
+# No call comes too early
+
+
+def _retry_after_is_obeyed(run: Run, _: Outcome) -> str | None:
+    """Except by a GET, which a notice or a cancel causes at once."""
+    for fact in run.facts:
+        limit = min(fact.retry_after_seconds, run.patience.backoff.most_asked_seconds) - TICK
+        again = [call.at for call in run.calls_of(fact.call) if 0 < call.at - fact.at < limit]
+        if again and fact.call != "retrieve":
+            return f"{fact.call} again at {again[0]:g}; at {fact.at:g} the gateway asked for {limit:g} s"
+    return None
+
+
+def _reconnection_time_is_obeyed(run: Run, _: Outcome) -> str | None:
+    """Unless a fault may have kept the `retry:` line away, or the stream was given up before it ended."""
+    scenario = run.scenario
+    seconds = scenario.behaviour.retry_milliseconds / 1000 - TICK
+    if not scenario.takes_every_frame or any(each.faults or each.answer for each in scenario.streams):
+        return None
+    ends = [fact.at for fact in run.facts_of("connect") if fact.got == "ended"]
+    is_early = any(end < call.at < end + seconds for end in ends for call in run.calls_of("connect"))
+    return f"connected again within the {seconds:g} s that the stream asked for" if is_early else None
+
+
+def _polls_are_spaced(run: Run, _: Outcome) -> str | None:
+    """After a GET that shows an open Response the next one waits, unless something else happened."""
+    actions = [action.at for action in run.scenario.actions if action.what != "leave"]
+    last: Fact | None = None
+    for fact in run.facts:
+        if last is not None and fact.call == "retrieve" and _is_early(last.at, fact.asked_at, actions, run):
+            return f"a GET at {last.at:g} showed an open Response, and the next came at {fact.asked_at:g}"
+        last = fact if fact.call == "retrieve" and fact.shows("in_progress") else None
+    return None
+
+
+def _is_early(before: float, after: float, actions: list[float], run: Run) -> bool:
+    is_soon = before <= after < before + run.patience.poll_seconds - TICK
+    return is_soon and not any(before <= at <= after for at in actions)
+
+
+# No event comes too late
+
+
+def _events_are_in_time(run: Run, _: Outcome) -> str | None:
+    """Where faults only pass by, no event comes much later than it could."""
+    if not _may_be_judged_by_time(run):
+        return None
+    bound = _longest_delay_seconds(run)
+    times = run.truth.feed.times[run.begins_at :]
+    for place, (exists_at, at) in enumerate(zip(times, run.applied_at, strict=False), run.begins_at):
+        if at - max(0.0, exists_at) > bound:
+            return f"event {place} came {at - exists_at:g} s late"
+    return None
+
+
+def _may_be_judged_by_time(run: Run) -> bool:
+    scenario = run.scenario
+    is_passing = run.fault_names <= PASSING and not any(each.seconds or each.answer for each in scenario.streams)
+    is_judged = is_passing and scenario.is_plain and run.cancelled_at is None
+    # Without its id, which is in the event that is missing, nothing can be repaired before the stream ends.
+    has_no_id = scenario.start == "create" and any("gap:after_events=0" in each.faults for each in scenario.streams[:1])
+    return is_judged and not scenario.behaviour.retry_milliseconds and not has_no_id
+
+
+def _longest_delay_seconds(run: Run) -> float:
+    streams, behaviour, backoff = len(run.scenario.streams), run.scenario.behaviour, run.patience.backoff
+    waits = (min(backoff.most_seconds, backoff.first_seconds * 2.0**attempt) for attempt in range(1 + streams))
+    repairs = sum(run.patience.gap_seconds + wait for wait in waits)
+    # A missing event is noticed when the next one comes.
+    return repairs + behaviour.pause_seconds + behaviour.pace_seconds * (1 + 3 * streams)
+
+
+# A cancel is sent, sent again until it is answered, and its result is reported in time
+
+
+def _a_wanted_cancel_is_sent(run: Run, _: Outcome) -> str | None:
+    is_wanted = run.cancelled_at is not None and run.cancelled_at < run.at and run.session.response_id is not None
+    return "a cancel was wanted, and never sent" if is_wanted and not run.calls_of("cancel") else None
+
+
+def _cancels_are_limited(run: Run, _: Outcome) -> str | None:
+    sent = len(run.calls_of("cancel"))
+    return f"a cancel was sent {sent} times" if sent > run.scenario.max_attempts else None
+
+
+def _a_cancel_is_sent_again(run: Run, _: Outcome) -> str | None:
+    sent, answers = run.calls_of("cancel"), run.facts_of("cancel")
+    if not answers or len(sent) > len(answers) or len(sent) >= run.scenario.max_attempts:
+        return None
+    last, patience = answers[-1], run.patience
+    says_nothing = last.status == 0 or last.status >= 500 or last.status in BUSY | UNKNOWN
+    wait = patience.backoff.most_seconds + min(patience.backoff.most_asked_seconds, last.retry_after_seconds)
+    is_late = min(run.at, sent[0].at + patience.cancel_seconds) > last.at + wait + TICK
+    return f"the cancel was not sent again after {last.got}" if says_nothing and is_late else None
+
+
+def _waits_for_the_cancel(run: Run, outcome: Outcome) -> str | None:
+    sent = run.calls_of("cancel")
+    is_open = len(run.facts_of("cancel")) < len(sent) and run.at < sent[0].at + run.patience.cancel_seconds - TICK
+    is_early = outcome.status is OutcomeStatus.LOST and is_open and not outcome.reason.startswith("it did not end")
+    return "it was given up before the cancel was answered" if is_early else None
+
+
+def _conflicts_are_real(run: Run, outcome: Outcome) -> str | None:
+    is_possible = run.truth.rule.ending in {Ending.HANG_UP, Ending.GOES_ON}
+    return f"there was no conflict: {outcome.conflicts[0]}" if outcome.conflicts and not is_possible else None
+
+
+def _conflicts_are_reported(run: Run, outcome: Outcome) -> str | None:
+    is_unsaid = bool(_cancelled_answers(run)) and run.saw_other_end and not outcome.conflicts
+    return "the answer says cancelled, the stream does not: a conflict" if is_unsaid and outcome.proof else None
+
+
+def _a_proven_cancel_ends_the_run(run: Run, _: Outcome) -> str | None:
+    answers = _cancelled_answers(run)
+    ends_unsaid = run.truth.rule.ending in {Ending.HANG_UP, Ending.SILENT}
+    if not answers or not ends_unsaid or run.has_failures or not any(fact.got == "ended" for fact in run.facts):
+        return None
+    soon = max(answers[0].at, run.truth.cancelled_at) + run.patience.poll_seconds + TICK
+    return "the answer says cancelled and the stream ended: nothing more was to come" if run.at > soon else None
+
+
+def _a_foreground_response_is_left(run: Run, outcome: Outcome) -> str | None:
+    behaviour = run.scenario.behaviour
+    if behaviour.background or behaviour.retrieve != "always" or run.left_at is not None:
+        return None
+    refused = [fact for fact in run.facts_of("cancel") if SYNCHRONOUS.encode() in fact.body]
+    is_left = outcome.cancel is CancelResult.REFUSED or outcome.status is OutcomeStatus.LOST
+    if not refused or is_left or not _knew_foreground(run, refused[0].at):
+        return None
+    return f"a foreground response was followed to {outcome.status}"
+
+
+def _knew_foreground(run: Run, at: float) -> bool:
+    """Whether the session knew then, or learned later, that the response runs in the foreground."""
+    shown = [fact.at for fact in run.facts_of("retrieve") if fact.shows("in_progress")]
+    seen = [when for when, each in zip(run.applied_at, run.applied, strict=True) if b'"response":' in each.data]
+    return any(each >= at for each in shown) or (bool(seen) and seen[0] < at < run.at - TICK)
+
+
+def _cancelled_answers(run: Run) -> list[Fact]:
+    return [fact for fact in run.facts_of("cancel") if fact.shows(CANCELLED)]
+
+
+RULES: tuple[tuple[Kind, Rule], ...] = (
+    (Kind.WRONG, _one_call_of_a_kind_at_a_time),
+    (Kind.WRONG, _each_connection_is_a_repair),
+    (Kind.WRONG, _resumes_after_the_cursor),
+    (Kind.WRONG, _permanent_refusals_are_final),
+    (Kind.WRONG, _resumes_first_after_progress),
+    (Kind.WRONG, _retry_after_is_obeyed),
+    (Kind.WRONG, _reconnection_time_is_obeyed),
+    (Kind.WRONG, _polls_are_spaced),
+    (Kind.LOST, _events_are_in_time),
+    (Kind.WRONG, _a_wanted_cancel_is_sent),
+    (Kind.WRONG, _cancels_are_limited),
+    (Kind.WRONG, _a_cancel_is_sent_again),
+    (Kind.LOST, _waits_for_the_cancel),
+    (Kind.WRONG, _conflicts_are_real),
+    (Kind.WRONG, _conflicts_are_reported),
+    (Kind.WRONG, _a_proven_cancel_ends_the_run),
+    (Kind.WRONG, _a_foreground_response_is_left),
+)

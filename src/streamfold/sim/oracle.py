@@ -1,0 +1,311 @@
+"""What a run must have been: no event lost or applied twice, the right end, and calls within the rules.
+
+The n-th event applied must be the n-th that the response has. Two things are excused: one last event that a gateway
+invented after its buffer was gone, and, under the fault `renumber`, an order that follows from wrong numbers; then each
+event must only be one of the response's. The end must be right all the same.
+
+What the outcome may say depends on what the session could know. A gateway that contradicts itself has two truths: with
+HANG_UP a GET says cancelled and a new stream runs to the end; with GOES_ON the response is cancelled until it is
+completed. Then the answer depends on what the session was shown.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
+from math import inf
+
+from msgspec.json import decode
+
+from streamfold.emulator import Ending
+from streamfold.fold import State, fold, snapshot_json
+from streamfold.schema import decode_event
+from streamfold.session import CancelResult, Outcome, OutcomeStatus, Proof
+from streamfold.sim.call_rules import UNAUTHORIZED, UNKNOWN, broken_call_rules, is_refusal
+from streamfold.sim.driver import Run
+from streamfold.sim.response import CANCELLED, with_number
+from streamfold.sim.summary import Kind, Violation
+
+__all__ = ["audit"]
+
+BROKEN = b"\xff"
+MAX_LEFT_OUT = 6  # events, by the faults of one answer
+
+
+def audit(run: Run) -> list[Violation]:
+    """Find everything that is wrong with a run."""
+    outcome = run.outcome
+    if outcome is None:
+        return [Violation(Kind.UNENDED, run.trouble)]
+    if run.trouble:
+        return [Violation(Kind.WRONG, run.trouble)]
+    wrong = [*_events(run), *_end(run, outcome), *_repairs(run, outcome), *broken_call_rules(run, outcome)]
+    # If the wrong events were applied, a wrong state follows and says nothing new.
+    return wrong or [*_state(run, outcome), *_compaction(run, outcome)]
+
+
+# Events
+
+
+def _events(run: Run) -> Iterator[Violation]:
+    if run.has_lying_numbers:
+        yield from _renumbered_events(run)
+        return
+    events = run.events
+    for place, each in enumerate(run.applied, run.begins_at + _left_out(run)):
+        if place < len(events) and each.data in _forms(run, events[place].data):
+            continue
+        if not _is_invented(run, place) and not _only_the_end_came(run):
+            was_before = any(each.data == event.data for event in events[:place])
+            what = f"event {place} should not be {each.data[:80].decode(errors='replace')}"
+            yield Violation(Kind.TWICE if was_before else Kind.LOST, what)
+        return
+
+
+def _forms(run: Run, data: bytes) -> tuple[bytes, ...]:
+    """The event's data, and as the fault `corrupt` leaves it: a broken character is read as U+FFFD."""
+    if not run.scenario.has_fault("corrupt"):
+        return (data,)
+    middle = len(data) // 2
+    return (data, data[:middle] + BROKEN + data[middle + 1 :])
+
+
+def _only_the_end_came(run: Run) -> bool:
+    """Whether faults left out the few events before the terminal one, or the gateway had no more."""
+    if len(run.applied) != 1 or len(run.events) > 1 + MAX_LEFT_OUT:
+        return False
+    return run.applied[0].data in _forms(run, run.events[-1].data)
+
+
+def _left_out(run: Run) -> int:
+    """How many events at the very beginning could not be missed, as nothing says with which number a stream begins.
+
+    A keepalive that came late, and what the gateway left out every time that the whole stream was requested.
+    """
+    if run.begins_at or not run.applied:
+        return 0
+    events, first = run.truth.transcript.events, run.applied[0].data
+    gaps = sum("gap:after_events=0" in injection.faults for injection in run.scenario.streams)
+    most = MAX_LEFT_OUT if gaps > 1 else int(run.scenario.behaviour.has_keepalive)
+    places = range(1, min(most + 1, len(events)))
+    return next((place for place in places if first in _forms(run, events[place].data)), 0)
+
+
+def _is_invented(run: Run, place: int) -> bool:
+    """Whether the event at that place is the last one applied, and was made up by the gateway."""
+    if place != run.begins_at + _left_out(run) + len(run.applied) - 1:
+        return False
+    invented = {*run.gateway.invented}
+    # The fault `two_terminals` sends the last event again, with the next number.
+    if run.scenario.has_fault("two_terminals") and place == len(run.events):
+        invented.add(run.events[-1].data)
+    return with_number(run.applied[-1].data, None) in _unnumbered(run, invented)
+
+
+def _unnumbered(run: Run, data: Iterable[bytes]) -> set[bytes]:
+    return {with_number(form, None) for each in data for form in _forms(run, each)}
+
+
+def _renumbered_events(run: Run) -> Iterator[Violation]:
+    numbers = [each.event.sequence_number or 0 for each in run.applied]
+    if any(after != before + 1 for before, after in pairwise(numbers)):
+        yield Violation(Kind.LOST, f"the numbers are not consecutive: {numbers}")
+    real = _unnumbered(run, (event.data for event in (*run.events, *run.truth.transcript.events)))
+    real |= {with_number(data, None) for data in run.gateway.invented}
+    if any(with_number(each.data, None) not in real for each in run.applied):
+        yield Violation(Kind.WRONG, "an event was applied that the response does not have")
+
+
+# The end
+
+
+def _end(run: Run, outcome: Outcome) -> Iterator[Violation]:
+    if outcome.status == OutcomeStatus.LOST:
+        if (why := _why_needless(run, outcome)) is not None:
+            yield Violation(Kind.LOST, f"it was given up, but {why}: {outcome.reason}")
+    elif outcome.status not in (allowed := _allowed_statuses(run, outcome)):
+        yield Violation(Kind.WRONG, f"{outcome.status} by {outcome.proof}, not {' or '.join(sorted(allowed))}")
+    if (outcome.proof is None) != (outcome.status in {OutcomeStatus.LOST, OutcomeStatus.ABANDONED}):
+        yield Violation(Kind.WRONG, f"{outcome.status} by {outcome.proof}")
+    if outcome.cancel not in (results := _allowed_cancels(run, outcome)):
+        yield Violation(Kind.WRONG, f"{outcome.status} with cancel {outcome.cancel}, not {sorted(map(str, results))}")
+
+
+def _allowed_statuses(run: Run, outcome: Outcome) -> set[str]:
+    """What the status may be if the response was not given up."""
+    was_cancelled_in_foreground = run.cancelled_at is not None and not run.scenario.behaviour.background
+    may_be_left = run.left_at is not None or was_cancelled_in_foreground
+    return _true_statuses(run, outcome) | ({OutcomeStatus.ABANDONED} if may_be_left else set[str]())
+
+
+def _true_statuses(run: Run, outcome: Outcome) -> set[str]:
+    truth = run.truth
+    natural, both = {truth.transcript.status}, {truth.transcript.status, CANCELLED}
+    if truth.cancelled_at == inf:
+        return natural
+    if truth.rule.ending is Ending.GOES_ON:
+        return natural if run.saw_other_end else both
+    if truth.rule.ending is Ending.HANG_UP and outcome.proof is Proof.TERMINAL_EVENT:
+        # The stream shows another end than a GET does. That end is right if no GET showed the other.
+        return {CANCELLED} if any(fact.shows(CANCELLED) for fact in run.facts_of("retrieve")) else both
+    return both if run.at < truth.cancelled_at else {CANCELLED}
+
+
+def _allowed_cancels(run: Run, outcome: Outcome) -> set[CancelResult | None]:
+    """What the outcome may say of a cancel: the first row of the table that applies."""
+    return next(results for applies, results in CANCEL_RESULTS if applies(run, outcome))
+
+
+def _is_the_only_cancel_unauthorized(run: Run, _: Outcome) -> bool:
+    answers = run.facts_of("cancel")
+    return len(answers) == 1 and answers[0].status in UNAUTHORIZED
+
+
+def _had_ended_before(run: Run, _: Outcome) -> bool:
+    refusing = [fact for fact in run.facts_of("cancel") if is_refusal(fact.status)]
+    was_refused = any(fact.status not in UNAUTHORIZED | UNKNOWN for fact in refusing)
+    return was_refused or any(
+        fact.status == 200 and fact.shows("completed", "failed", "incomplete") for fact in run.facts_of("cancel")
+    )
+
+
+CANCEL_RESULTS: tuple[tuple[Callable[[Run, Outcome], bool], set[CancelResult | None]], ...] = (
+    (lambda run, _: run.cancelled_at is None, {None}),
+    (
+        lambda run, outcome: outcome.status is OutcomeStatus.ABANDONED and run.left_at is None,
+        {CancelResult.REFUSED},
+    ),
+    (_is_the_only_cancel_unauthorized, {CancelResult.NOT_ALLOWED}),
+    (
+        lambda _, outcome: outcome.status in {OutcomeStatus.ABANDONED, OutcomeStatus.LOST},
+        {None, CancelResult.UNCONFIRMED},
+    ),
+    (lambda _, outcome: outcome.status is OutcomeStatus.CANCELLED, {CancelResult.CANCEL_WON}),
+    (_had_ended_before, {CancelResult.ALREADY_TERMINAL}),
+    (lambda _, __: True, {CancelResult.COMPLETION_WON}),
+)
+
+
+# Giving up
+
+
+def _why_needless(run: Run, outcome: Outcome) -> str | None:
+    """Why the response need not have been given up; None if nothing more could be learned."""
+    scenario = run.scenario
+    if run.saw_terminal and scenario.behaviour.numbering == "plain" and scenario.takes_every_frame:
+        return "its terminal event had come"
+    for words, why_needless in NEEDLESS.items():
+        if words in outcome.reason:
+            return why_needless(run, outcome)
+    return None if any(excuse(run) for excuse in EXCUSES) else "a GET was not refused, nor tried often enough"
+
+
+def _knew_its_id(run: Run, outcome: Outcome) -> str | None:
+    if outcome.reason.startswith("an event is missing"):
+        return "its stream was still open"
+    return "its id was known" if any(b'"response":' in each.data for each in run.applied) else None
+
+
+def _had_time(run: Run, _: Outcome) -> str | None:
+    total = run.patience.total_seconds
+    return None if total is not None and run.at >= total else "there was time"
+
+
+def _was_not_stalled(run: Run, _: Outcome) -> str | None:
+    waited = run.at - run.progress_at
+    return None if waited >= run.patience.stalled_seconds else f"only {waited:g} s went by"
+
+
+NEEDLESS: Mapping[str, Callable[[Run, Outcome], str | None]] = {
+    "never told": _knew_its_id,
+    "it did not end": _had_time,
+    "nothing new": _was_not_stalled,
+}
+
+
+def _was_unauthorized(run: Run) -> bool:
+    return any(fact.status in UNAUTHORIZED for fact in run.facts)
+
+
+def _was_a_get_refused(run: Run) -> bool:
+    return any(is_refusal(fact.status) for fact in run.facts_of("retrieve"))
+
+
+def _did_all_gets_fail(run: Run) -> bool:
+    last = run.facts_of("retrieve")[-run.patience.max_attempts :]
+    return len(last) == run.patience.max_attempts and not any(fact.is_response for fact in last)
+
+
+EXCUSES = (_was_unauthorized, _was_a_get_refused, _did_all_gets_fail)
+
+
+# The state
+
+
+def _state(run: Run, outcome: Outcome) -> Iterator[Violation]:
+    """The state at the end is what was applied, with the Response that ended it on top."""
+    folded = fold((decode_event(each.data) for each in run.applied), run.start)
+    if run.applied and snapshot_json(run.applied[-1].state) != snapshot_json(folded):
+        yield Violation(Kind.WRONG, "the last state is not what its events make of it")
+    if outcome.proof is None and snapshot_json(outcome.state) != snapshot_json(folded):
+        yield Violation(Kind.WRONG, "the state is not what was applied")
+    # The text of a terminal event that came under the fault `corrupt` may be as broken as its bytes.
+    may_be_corrupt = outcome.proof is Proof.TERMINAL_EVENT and run.scenario.has_fault("corrupt")
+    if outcome.proof is not None and not may_be_corrupt:
+        yield from _response(run, outcome, folded)
+
+
+def _response(run: Run, outcome: Outcome, folded: State) -> Iterator[Violation]:
+    shown = snapshot_json(outcome.state)
+    truth = run.truth.cancelled if outcome.status == CANCELLED else run.truth.transcript.ended
+    if shown == truth:
+        return
+    fields, true_fields = decode(shown), decode(truth)
+    if not true_fields["output"]:
+        true_fields["output"] = decode(snapshot_json(folded))["output"]
+    if fields != true_fields:
+        wrong = [name for name in true_fields if fields.get(name) != true_fields[name]]
+        yield Violation(Kind.WRONG, f"the state at the end is not the Response: {wrong}")
+
+
+def _compaction(run: Run, outcome: Outcome) -> Iterator[Violation]:
+    """It is reported exactly if the last Response has text that no event brought."""
+    if run.has_lying_numbers or any(BROKEN in each.data for each in run.applied):
+        return
+    place = run.begins_at + len(run.applied) + _left_out(run)
+    place -= bool(run.applied) and _is_invented(run, place - 1)
+    unseen = _has_unseen_text(run, outcome, place)
+    if run.scenario.start == "after" and not _can_judge_text(run, outcome, place):
+        unseen = outcome.is_compacted
+    if outcome.is_compacted != unseen:
+        yield Violation(Kind.WRONG, f"is_compacted is {outcome.is_compacted}, and {place} events were seen")
+    elif unseen and run.scenario.is_numbered:
+        after = run.truth.transcript.events[place - 1].number if place else None
+        if outcome.compacted_after != after:
+            yield Violation(Kind.WRONG, f"compacted after {outcome.compacted_after}, not {after}")
+
+
+def _has_unseen_text(run: Run, outcome: Outcome, place: int) -> bool:
+    # A caller that leaves while a cancel is unanswered may know the end by then.
+    knows_end = outcome.proof is not None or outcome.state.is_terminal
+    if outcome.state.status == CANCELLED:
+        return knows_end and any(event.adds for event in run.truth.events_in_cancelled[place:])
+    # A Response that failed by an error event has no output: its events are all there is.
+    has_output = not run.scenario.behaviour.ending.startswith("error")
+    return knows_end and has_output and any(event.adds for event in run.truth.transcript.events[place:])
+
+
+def _can_judge_text(run: Run, outcome: Outcome, place: int) -> bool:
+    """Whether missing text cannot have stood before the number that the run began after."""
+    if not outcome.is_compacted and not (run.applied and _is_invented(run, place)):
+        return True
+    is_cancelled = outcome.state.status == CANCELLED
+    events = run.truth.events_in_cancelled if is_cancelled else run.truth.transcript.events
+    return bool(run.applied) and run.applied[-1].state.is_terminal and place == len(events)
+
+
+def _repairs(run: Run, outcome: Outcome) -> Iterator[Violation]:
+    """Each has a reason and a time, and nothing is repaired where nothing was wrong."""
+    repairs = outcome.repairs
+    if any(not each.reason or not 0 <= each.at <= run.at for each in repairs):
+        yield Violation(Kind.WRONG, f"a repair without a reason, or at no time: {repairs}")
+    if repairs and not run.went_wrong and run.scenario.is_plain:
+        yield Violation(Kind.WRONG, f"nothing was wrong, and yet: {repairs[0].kind}, because {repairs[0].reason}")

@@ -1,0 +1,278 @@
+"""One run as a value: the response, its gateway's behaviour, what goes wrong, and what the caller does.
+
+A scenario is printed as JSON with defaults left out, so that a scenario which was made smaller shows only what
+matters. Times are virtual seconds from the beginning of the run; calls of each kind are counted from 0.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, cast
+
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder, Encoder
+from msgspec.structs import fields, replace
+
+from streamfold.errors import InvalidArgument
+from streamfold.session import Patience
+
+__all__ = ["CallerAction", "GatewayBehaviour", "Injection", "Scenario", "read_scenario", "shrink"]
+
+MAX_FRAME_BYTES = Patience().max_frame_bytes
+
+
+class Injection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What goes wrong with one answer.
+
+    Attributes:
+        seconds: How late the answer comes.
+        lag_seconds: How late the call itself arrives.
+        faults: What `streamfold.chaos` does to the answer, as text.
+        answer: What comes instead of the right answer: `unsent` (the call never arrives), `lost` (it arrives, its
+            answer does not), `empty` (200 and no body), `torn` (half a body), `open` (200 with a Response that still
+            runs, even if it has ended), `json` (the Response instead of its stream), `too_old` (400: it can no
+            longer be streamed), `cursor` (400: `starting_after` is not supported), `all` (the whole stream, whatever
+            was requested), `next` and `own` (only the terminal event, with the next number or its own), `taken`
+            (503, although the work was done).
+    """
+
+    seconds: float = 0.0
+    lag_seconds: float = 0.0
+    faults: str = ""
+    answer: Literal[
+        "", "unsent", "lost", "empty", "torn", "open", "json", "too_old", "cursor", "all", "next", "own", "taken"
+    ] = ""
+
+
+NOTHING = Injection()
+
+
+class GatewayBehaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the response is like, and how its gateway answers whenever nothing is injected.
+
+    Attributes:
+        numbering: `plain` (one by one from `first_number`), `none`, `holes` (every third number), `zeros` (each is 0).
+        first_number: The number of the first event.
+        has_keepalive: Whether a keepalive event comes first; it has a number of its own.
+        background: Whether the response runs in the background.
+        ending: How the stream ends: a terminal event of that status; an error event, then `response.failed`
+            (`error_nested`); an error event only (`error_flat`); no event at all, although a GET reports the end
+            (`silent`); or it never ends.
+        pace_seconds: The time from one event to the next.
+        pause_seconds: A silence in the middle.
+        heartbeat_seconds: A comment is sent after this much silence; 0 for none.
+        retry_milliseconds: Each stream begins with a `retry:` line of this value; 0 for none.
+        joins: Whether events that exist already come in one chunk.
+        is_streamable: Whether the stream can be opened a second time.
+        window_seconds: For how long after the beginning it can; None for ever.
+        cursor: Whether `starting_after` is obeyed (`taken`), refused or ignored.
+        finished: What the stream of a finished response is: all of it, or only its terminal event, with the `next`
+            number or its `own`.
+        retrieve: Whether a GET finds the response: always, never, or only after it ended.
+        cancel: The cancel dialect: a name in `streamfold.emulator.CANCEL_RULES`, or `vllm`.
+        cancel_seconds: How long until a cancel takes effect. Until then a GET reports an open response.
+        keeps_output: Whether a cancelled Response holds the output so far.
+    """
+
+    numbering: Literal["plain", "none", "holes", "zeros"] = "plain"
+    first_number: int = 0
+    has_keepalive: bool = False
+    background: bool = True
+    ending: Literal["completed", "incomplete", "failed", "error_nested", "error_flat", "silent", "never"] = "completed"
+    pace_seconds: float = 0.0
+    pause_seconds: float = 0.0
+    heartbeat_seconds: float = 0.0
+    retry_milliseconds: int = 0
+    joins: bool = True
+    is_streamable: bool = True
+    window_seconds: float | None = None
+    cursor: Literal["taken", "refused", "ignored"] = "taken"
+    finished: Literal["all", "next", "own"] = "all"
+    retrieve: Literal["always", "never", "ended"] = "always"
+    cancel: Literal[
+        "mka1",
+        "openai",
+        "conflict409",
+        "ends-silently",
+        "failed-holding-cancelled",
+        "completes-anyway",
+        "finished200",
+        "vllm",
+    ] = "mka1"
+    cancel_seconds: float = 0.0
+    keeps_output: bool = False
+
+
+class CallerAction(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the caller does at a time: ask for a cancel, pass on a webhook's notice, or leave."""
+
+    at: float
+    what: Literal["cancel", "notice", "leave"] = "cancel"
+
+
+class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One run.
+
+    Attributes:
+        seed: Seeds the random numbers that the session gets.
+        stream: Which stream of the cache is used; the shortest is 0.
+        behaviour: What the response and its gateway are like.
+        start: How the session begins: with a POST that streams (`create`), by id (`follow`), by id after the number
+            of event `after` (`after`), or with a state that has seen that many events (`restored`).
+        after: See `start`.
+        head_start_seconds: How long the response has been running when the session begins.
+        streams, retrieves, cancels: What goes wrong with each call of that kind, in order; later calls go well. A
+            POST that streams counts as the first stream.
+        actions: What the caller does.
+        total_seconds, window_events, max_attempts, max_frame_bytes: The session's `Patience`.
+        is_restless: Whether the session gets the time after each fact, even if nothing is due.
+    """
+
+    seed: int = 0
+    stream: int = 0
+    behaviour: GatewayBehaviour = GatewayBehaviour()
+    start: Literal["create", "follow", "after", "restored"] = "follow"
+    after: int = 0
+    head_start_seconds: float = 0.0
+    streams: tuple[Injection, ...] = ()
+    retrieves: tuple[Injection, ...] = ()
+    cancels: tuple[Injection, ...] = ()
+    actions: tuple[CallerAction, ...] = ()
+    total_seconds: float | None = None
+    window_events: int = 256
+    max_attempts: int = 5
+    max_frame_bytes: int = MAX_FRAME_BYTES
+    is_restless: bool = False
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether each event has a number of its own."""
+        return self.behaviour.numbering in {"plain", "holes"}
+
+    @property
+    def takes_every_frame(self) -> bool:
+        """Whether no event is too large for the session."""
+        return self.max_frame_bytes == MAX_FRAME_BYTES
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this gateway gives no reason for a repair unless something is injected."""
+        return self.start != "after" and self.takes_every_frame and all(is_so(self.behaviour) for is_so in PLAIN)
+
+    def has_fault(self, text: str) -> bool:
+        """Whether the text of a fault occurs among those of the streams."""
+        return any(text in injection.faults for injection in self.streams)
+
+    def __str__(self) -> str:
+        """The scenario as JSON, which `read_scenario` reads."""
+        return _encode(_without_defaults(self)).decode()
+
+
+# What a gateway must be like to give no reason for a repair.
+PLAIN: tuple[Callable[[GatewayBehaviour], bool], ...] = (
+    lambda gateway: gateway.is_streamable and gateway.window_seconds is None,
+    lambda gateway: gateway.cursor == "taken" and gateway.finished != "own",
+    lambda gateway: gateway.ending in {"completed", "incomplete", "failed", "error_nested"},
+    lambda gateway: gateway.pause_seconds < Patience().idle_seconds,
+    lambda gateway: gateway.cancel not in {"ends-silently", "openai"},
+)
+
+
+def _without_defaults(value: object) -> object:
+    """The value as builtins, without its defaults. msgspec's own `omit_defaults` compares floats by identity."""
+    if isinstance(value, tuple):
+        return [_without_defaults(each) for each in cast(tuple[object, ...], value)]
+    if not isinstance(value, Struct):
+        return value
+    fresh = type(value)(0.0) if isinstance(value, CallerAction) else type(value)()
+    named = {name: getattr(value, name) for name in value.__struct_fields__}
+    return {
+        name: _without_defaults(each) for name, each in named.items() if each != getattr(fresh, name) or name == "at"
+    }
+
+
+_encode = Encoder().encode
+_decode = Decoder(Scenario).decode
+
+
+def read_scenario(text: str) -> Scenario:
+    """Read a scenario from JSON, as a failing run prints it.
+
+    Raises:
+        InvalidArgument: The text is no scenario; the message names the field.
+    """
+    try:
+        return _decode(text)
+    except (MsgspecError, UnicodeEncodeError) as error:
+        raise InvalidArgument("scenario", str(error)) from error
+
+
+# Smaller scenarios
+
+MAX_TRIES = 2000
+INJECTED = ("streams", "retrieves", "cancels")
+LISTS = (*INJECTED, "actions")
+
+
+def shrink(scenario: Scenario, fails: Callable[[Scenario], bool]) -> Scenario:
+    """Leave out whatever the failure does not need.
+
+    Args:
+        scenario: A scenario that fails.
+        fails: Whether a scenario still fails in the same way.
+
+    Returns:
+        The smallest failing scenario found.
+    """
+    tries = 0
+    while tries < MAX_TRIES:
+        for smaller in _smaller(scenario):
+            tries += 1
+            if fails(smaller):
+                scenario = smaller
+                break
+        else:
+            return scenario
+    return scenario
+
+
+def _smaller(scenario: Scenario) -> Iterator[Scenario]:
+    """Scenarios with something less, the largest cuts first."""
+    yield from (replace(scenario, **{name: ()}) for name in LISTS if getattr(scenario, name))
+    if scenario.behaviour != GatewayBehaviour():
+        yield replace(scenario, behaviour=GatewayBehaviour())
+    for name in LISTS:
+        each = getattr(scenario, name)
+        for place in reversed(range(len(each))):
+            yield replace(scenario, **{name: each[:place] + each[place + 1 :]})
+    for name in INJECTED:
+        yield from _less_injected(scenario, name)
+    yield from (replace(scenario, behaviour=behaviour) for behaviour in _reset(scenario.behaviour))
+    yield from _reset(scenario)
+    if scenario.stream:
+        yield replace(scenario, stream=scenario.stream // 2)
+    if scenario.after:
+        yield from (replace(scenario, after=after) for after in (scenario.after // 2, scenario.after - 1))
+
+
+def _less_injected(scenario: Scenario, name: str) -> Iterator[Scenario]:
+    each: tuple[Injection, ...] = getattr(scenario, name)
+    for place, injection in enumerate(each):
+        for less in _smaller_injection(injection):
+            yield replace(scenario, **{name: (*each[:place], less, *each[place + 1 :])})
+
+
+def _smaller_injection(injection: Injection) -> Iterator[Injection]:
+    if injection != NOTHING:
+        yield NOTHING
+    yield from _reset(injection)
+    faults = injection.faults.split(";")
+    if len(faults) > 1:
+        yield from (replace(injection, faults=one) for one in faults)
+
+
+def _reset(value: Any) -> Iterator[Any]:
+    """The value with one field at its default."""
+    fresh = type(value)()
+    for field in fields(value):
+        name = field.name
+        if name not in {*LISTS, "behaviour"} and getattr(value, name) != getattr(fresh, name):
+            yield replace(value, **{name: getattr(fresh, name)})

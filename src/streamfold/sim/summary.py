@@ -1,0 +1,87 @@
+"""What an audit found wrong with a run, and the counts of many runs."""
+
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum, auto
+
+from attrs import frozen
+
+from streamfold.sim.driver import Run
+
+__all__ = ["Kind", "Summary", "Violation"]
+
+
+class Kind(StrEnum):
+    """What a run did that no run may do."""
+
+    LOST = auto()
+    """An event was left out, or a response was given up that could have been followed."""
+    TWICE = auto()
+    """An event was applied twice."""
+    WRONG = auto()
+    """The outcome is not true, or a call was made against the rules."""
+    UNENDED = auto()
+    """The run did not end."""
+
+
+@frozen
+class Violation:
+    """One thing that is wrong with a run."""
+
+    kind: Kind
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}"
+
+
+class Summary:
+    """Counts of runs, which can be added up. `raised` counts runs that ended in an exception, which none may."""
+
+    def __init__(self) -> None:
+        self.runs: int = 0
+        self.raised: int = 0
+        self.events: int = 0
+        self.compacted: int = 0
+        self.faults: Counter[str] = Counter()
+        self.repairs: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
+        self.proofs: Counter[str] = Counter()
+        self.cancels: Counter[str] = Counter()
+        self.violations: Counter[str] = Counter()
+
+    def add(self, run: Run, violations: Iterable[Violation] = ()) -> None:
+        """Count one run."""
+        self.runs += 1
+        self.events += len(run.applied)
+        self.violations.update(str(each.kind) for each in violations)
+        self.faults.update(run.gateway.met)
+        outcome = run.outcome
+        if outcome is not None:
+            self.compacted += outcome.is_compacted
+            self.repairs.update(str(each.kind) for each in outcome.repairs)
+            self.outcomes[str(outcome.status)] += 1
+            self.proofs[str(outcome.proof or "none")] += 1
+            if outcome.cancel is not None:
+                self.cancels[str(outcome.cancel)] += 1
+
+    def join(self, other: "Summary") -> None:
+        """Add the counts of another summary."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    def __str__(self) -> str:
+        """All counts, on one line."""
+        found = self.violations
+        verdict = f"{found[Kind.LOST]} lost, {found[Kind.TWICE]} applied twice, {found[Kind.WRONG]} wrong outcomes, "
+        verdict += f"{found[Kind.UNENDED]} runs did not end" if found[Kind.UNENDED] else "every run ended"
+        verdict += f", {self.raised} raised" if self.raised else ""
+        return (
+            f"{self.runs:,} runs, {self.events:,} events applied; faults: {_listed(self.faults)}; "
+            f"repairs: {_listed(self.repairs)}; outcomes: {_listed(self.outcomes)}; proven by: {_listed(self.proofs)}; "
+            f"cancels: {_listed(self.cancels)}; {self.compacted:,} reported as compacted; {verdict}"
+        )
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.most_common()) or "none"
