@@ -6,8 +6,10 @@ names. Without it, the tests that need it are skipped with a reason; with STREAM
 
 import functools
 import gc
+import inspect
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED_STREAMS = 212
+FAILURES = (Exception, pytest.fail.Exception)
 
 # quick   for `make test`: a few new examples in every run (in CI, the same ones)
 # dev     for `make test-all`: new examples in every run, found failures kept in .hypothesis/
@@ -90,13 +93,6 @@ def read_recordings(corpus: Path) -> list[Recording]:
     return sorted(found, key=lambda recording: recording.name)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes `recording` runs once for each recorded stream, under the stream's name."""
-    if "recording" in metafunc.fixturenames:
-        names = [recording.name for recording in read_recordings(corpus_folder())]
-        metafunc.parametrize("recording", names or ["no corpus"], indirect=True)
-
-
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The corpus folder: `recordings/`, `protocol/`, `conformance/`."""
@@ -111,13 +107,74 @@ def recordings(corpus: Path) -> list[Recording]:
     return found
 
 
-@pytest.fixture
-def recording(request: pytest.FixtureRequest, recordings: list[Recording]) -> Recording:
-    """One recorded stream; the test runs for each."""
-    return next(each for each in recordings if each.name == request.param)
+# Between them they hold every event type that any recording holds (no fewer do), and every oddity of a recording.
+SAMPLE = """
+azure/reqllm-codex-mini-object-streaming.sse
+bedrock-mantle/ruby_llm-providers-bedrock-mantle-responses-chat-streams-8c122b.sse
+chatgpt-codex/rig-tool-call-completed-response-without-output.sse
+openai/ai-openai-error-1.sse
+openai/ai-openai-phase-1.sse
+openai/ai-openai-shell-skills-1.sse
+openai/dotnet-filesearchcallstreaming-2.sse
+openai/dotnet-mcptoolstreamingworksasync.sse
+openai/langchain-apply-patch-1.sse
+openai/langchain-image-generation-streaming.sse
+openai/lingua-complexreasoningrequest-streaming.sse
+openai/mirascope-openai-gpt-4o-responses-async-stream-6c3ee.sse
+openai/pydantic-ai-background-mode-streaming-starting-after-vcr-1.sse
+openai/pydantic-ai-openai-responses-stream.sse
+openai/pydantic-ai-openai-responses-thinking-with-code-execution-tool-stream.sse
+xai/ai-xai-x-search-tool.sse
+""".split()
+
+
+@pytest.fixture(scope="session")
+def recordings_sample(recordings: list[Recording]) -> list[Recording]:
+    """Sixteen recorded streams that stand for all."""
+    return [recording for recording in recordings if recording.name in SAMPLE]
 
 
 @pytest.fixture(scope="session")
 def protocol_events(corpus: Path) -> list[dict[str, Any]]:
     """The wire's event types: one object each with its fields, scope and effect."""
     return json.loads((corpus / "protocol" / "events.json").read_text(encoding="utf-8"))
+
+
+def on_every_recording(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a test that takes `recording` for each recorded stream. A failure names every stream that it fails on.
+
+    All are one case: a case for each takes longer to collect than to run.
+    """
+
+    @functools.wraps(test)
+    def run(**given: Any) -> None:
+        failures = []
+        for recording in given.pop("recordings"):
+            try:
+                test(recording=recording, **given)
+            except FAILURES as error:
+                failures.append((recording.name, error))
+        raise_first(failures)
+
+    @functools.wraps(test)
+    async def run_async(**given: Any) -> None:
+        failures = []
+        for recording in given.pop("recordings"):
+            try:
+                await test(recording=recording, **given)
+            except FAILURES as error:
+                failures.append((recording.name, error))
+        raise_first(failures)
+
+    wrapper = run_async if inspect.iscoroutinefunction(test) else run
+    asked = inspect.signature(test).parameters.values()
+    names = [each.replace(name="recordings") if each.name == "recording" else each for each in asked]
+    vars(wrapper)["__signature__"] = inspect.Signature(names)
+    return wrapper
+
+
+def raise_first(failures: list[tuple[str, BaseException]]) -> None:
+    if failures:
+        error = failures[0][1]
+        error.add_note(f"It fails on {len(failures)} recordings: " + ", ".join(name for name, _ in failures))
+        raise error

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from streamfold import Event, SequencePolicy, State, fold, states
 from streamfold.fold import TextGrowth
 from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK
-from tests.conftest import Recording
+from tests.conftest import Recording, on_every_recording
 from tests.fold.made import MESSAGE, PART, added, completed, created, delta, event, keepalive
 from tests.fold.recorded import events_of, start
 from tests.fold.streams import Story, any_events, stories
@@ -62,6 +62,7 @@ def test_a_long_text_comes_whole(texts: list[str], is_numbered: bool) -> None:
     assert "".join(pieces([*opened, *deltas])) == "".join(texts)
 
 
+@on_every_recording
 def test_every_recording_comes_whole(recording: Recording) -> None:
     growth, taken, state = TextGrowth(), "", State()
     for state in states(events_of(recording), start(recording)):

@@ -26,7 +26,7 @@ from streamfold import (
     states,
 )
 from streamfold.schema import EVENT_TYPES, KnownEvent
-from tests.conftest import Recording
+from tests.conftest import Recording, on_every_recording
 from tests.fold.recorded import CUT_BY_HAND, UNNUMBERED, events_of, start, terminal_of, value
 from tests.fold.streams import SILENT, Story, any_events, invented, stories
 
@@ -71,6 +71,7 @@ def test_a_duplicate_changes_nothing(story: Story) -> None:
             assert reduce(state, event) is state
 
 
+@on_every_recording
 def test_a_duplicate_changes_nothing_on_every_recording(recording: Recording) -> None:
     events, state = events_of(recording), start(recording)
     can_be_told = recording.name not in UNNUMBERED  # without numbers an event fed twice is two events
@@ -90,6 +91,7 @@ def test_a_prefix_and_then_the_rest_equals_the_whole(story: Story, data: st.Data
     assert seen(fold(events[place:], fold(events[:place]))) == seen(fold(events))
 
 
+@on_every_recording
 def test_a_prefix_and_then_the_rest_equals_the_whole_on_every_recording(recording: Recording) -> None:
     events = events_of(recording)
     whole = fold(events, start(recording))
@@ -112,6 +114,7 @@ def test_a_state_never_changes(story: Story) -> None:
         assert seen(fold(story.events[: place + 1])) == seen(state), "even when another future was folded on it"
 
 
+@on_every_recording
 def test_a_state_never_changes_on_every_recording(recording: Recording) -> None:
     events = events_of(recording)
     kept = list(states(events, start(recording)))
@@ -138,6 +141,7 @@ def test_a_gap_is_never_swallowed(story: Story, data: st.DataObject) -> None:
     assert fold(events[place:]).cursor == fold(events).cursor or place == len(events), "any number may come first"
 
 
+@on_every_recording
 def test_a_gap_is_never_swallowed_on_every_recording(recording: Recording) -> None:
     events, state = events_of(recording), start(recording)
     can_be_told = recording.name not in UNNUMBERED | CUT_BY_HAND  # the latter is read by a policy that allows holes
@@ -184,6 +188,7 @@ def test_reduce_is_total_over_reordered_and_truncated_streams(story: Story, chan
     snapshot(fold(events[:count], State.under(SequencePolicy.ARRIVAL)))
 
 
+@on_every_recording
 def test_reduce_is_total_on_every_recording(recording: Recording) -> None:
     events = events_of(recording)
     state = State.under(SequencePolicy.ARRIVAL)
@@ -227,6 +232,7 @@ def test_status_comes_from_the_response_in_the_event(story: Story, status: str) 
     assert state.is_terminal == (status in {"completed", "failed", "incomplete", "cancelled"})
 
 
+@on_every_recording
 def test_status_comes_from_the_response_in_the_event_on_every_recording(recording: Recording) -> None:
     events = events_of(recording)
     state = fold(events, start(recording))
@@ -248,6 +254,7 @@ def test_unknown_events_and_keepalive_move_the_cursor_and_nothing_else(story: St
     assert seen(after)[1:] == seen(state)[1:]
 
 
+@on_every_recording
 def test_unknown_events_and_keepalive_move_the_cursor_and_nothing_else_on_every_recording(recording: Recording) -> None:
     events = events_of(recording)
     for state in [*states(events, start(recording))][:: max(1, len(events) // 10)]:
@@ -277,6 +284,7 @@ def test_streams_without_sequence_numbers_fold_by_order_of_arrival(story: Story)
     assert [(a.kind, a.count, a.first) for a in state.anomalies] == [(AnomalyKind.UNNUMBERED, len(bare), 0)]
 
 
+@on_every_recording
 def test_streams_without_sequence_numbers_fold_by_order_of_arrival_on_every_recording(recording: Recording) -> None:
     events = events_of(recording)
     bare = [msgspec.structs.replace(event, sequence_number=None) for event in events]

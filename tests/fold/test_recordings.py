@@ -4,10 +4,12 @@ The differences that real servers make are listed here by name and counted: INDE
 say where they come from. One that is not listed fails.
 """
 
-import random
 from collections import Counter
 from collections.abc import Iterator
+from random import Random
 from typing import Any
+
+import pytest
 
 from streamfold import (
     AnomalyKind,
@@ -22,7 +24,7 @@ from streamfold import (
 )
 from streamfold.fold.steps import GROWS
 from streamfold.schema import ShellCallOutputContentDelta
-from tests.conftest import Recording
+from tests.conftest import Recording, on_every_recording
 from tests.fold.recorded import CUT_BY_HAND, UNNUMBERED, events_of, start, terminal_of, value
 
 # The terminal Response says output [] although items were streamed: the folded ones are kept.
@@ -64,6 +66,7 @@ def differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
             yield f"{path}[]" if isinstance(one, list) else path
 
 
+@on_every_recording
 def test_the_whole_stream_gives_the_terminal_response(recording: Recording) -> None:
     events = events_of(recording)
     state = fold(events, start(recording))
@@ -74,6 +77,7 @@ def test_the_whole_stream_gives_the_terminal_response(recording: Recording) -> N
     assert body == terminal
 
 
+@on_every_recording
 def test_what_was_tolerated_is_told(recording: Recording) -> None:
     expected = {
         AnomalyKind.OUTPUT_KEPT: recording.name in EMPTY_OUTPUT,
@@ -130,6 +134,7 @@ def test_without_any_done_event_every_text_with_deltas_equals_the_terminal_one(r
     assert compared == 293
 
 
+@on_every_recording
 def test_cut_at_every_event_gives_the_same_end_state(recording: Recording) -> None:
     events = events_of(recording)
     kept = list(states(events, start(recording)))
@@ -137,15 +142,18 @@ def test_cut_at_every_event_gives_the_same_end_state(recording: Recording) -> No
         assert fold(events[place + 1 :], state) == kept[-1]
 
 
-def test_cut_at_two_hundred_random_bytes_gives_the_same_end_state(recording: Recording) -> None:
-    chance = random.Random(recording.name)
-    whole = fold(events_of(recording), start(recording))
-    for place in chance.choices(range(len(recording.data) + 1), k=200):
+@pytest.mark.parametrize("cuts", [20, pytest.param(200, marks=pytest.mark.thorough)])
+@on_every_recording
+def test_cut_at_random_bytes_gives_the_same_events(recording: Recording, cuts: int) -> None:
+    random = Random(recording.name)
+    whole = events_of(recording)
+    for place in random.choices(range(len(recording.data) + 1), k=cuts):
         reader = EventReader(tolerant=True)
         events = reader.feed(recording.data[:place]) + reader.feed(recording.data[place:]) + reader.close()
-        assert fold(events, start(recording)) == whole
+        assert events == whole, f"cut at byte {place}"
 
 
+@on_every_recording
 def test_the_fast_reader_gives_what_the_frames_hold(recording: Recording) -> None:
     decoder, reader = FrameDecoder(tolerant=True), EventReader(tolerant=True)
     data = [frame.data for frame in decoder.feed(recording.data) + decoder.close()]

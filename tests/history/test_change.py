@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw
 from streamfold import State, fold, snapshot_json, states
 from streamfold.fold import adopt
 from streamfold.history import Change, diff
-from tests.conftest import Recording
+from tests.conftest import Recording, on_every_recording
 from tests.fold.recorded import events_of, start
 from tests.fold.streams import Story, stories
 from tests.history.made import events_of as decoded
@@ -88,6 +88,7 @@ def test_the_changes_of_all_events_are_those_of_the_stream(story: Story) -> None
     assert identical(document, shown(before))
 
 
+@on_every_recording
 def test_the_changes_of_a_recording(recording: Recording) -> None:
     reached = list(states(events_of(recording), start(recording)))
     for before, after in ((reached[0], reached[len(reached) // 2]), (reached[len(reached) // 2], reached[-1])):

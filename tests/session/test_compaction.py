@@ -7,7 +7,7 @@ import pytest
 from streamfold.fold import State, fold, states
 from streamfold.reader import EventReader
 from streamfold.session.compaction import lacks_text
-from tests.conftest import Recording
+from tests.conftest import Recording, on_every_recording
 from tests.fold.made import added, completed, delta, event
 from tests.fold.recorded import CUT_BY_HAND
 
@@ -86,6 +86,7 @@ def test_no_output_raises(output: bytes) -> None:
     assert lacks_text(after, after) is False
 
 
+@on_every_recording
 def test_a_whole_recording_lacks_nothing(recording: Recording) -> None:
     if recording.name in CUT_BY_HAND:
         return

@@ -24,7 +24,7 @@ from streamfold.session import (
     Wait,
 )
 from streamfold.session.intake import Intake
-from tests.conftest import Recording
+from tests.conftest import Recording, on_every_recording
 from tests.fold import made as fold_made
 from tests.session.made import (
     RESPONSE_ID,
@@ -189,6 +189,7 @@ def test_cutting_the_bytes_elsewhere_gives_the_same_outcome(size: int) -> None:
     assert over(one).status is OutcomeStatus.COMPLETED
 
 
+@on_every_recording
 def test_a_recorded_stream_is_followed_to_its_own_end(recording: Recording) -> None:
     known = Intake(State(), patience=Patience(), starting_after=None)
     expected = known.feed(recording.data)
