@@ -1,38 +1,104 @@
-"""A reply as a whole: its body collected, and the errors that a bad one becomes.
+"""What a call gives back: its body collected and typed, or the error that a bad answer becomes."""
 
-In      a Reply whose head has come; an Answer
-Out     an Answer; RequestRefused or UnexpectedAnswer, to be raised
-Units   bytes
-Errors  ProtocolViolation for a body beyond the limit; whatever the transport raises
-Source  docs/reference/errors.md
-"""
+from msgspec import MsgspecError, Raw, Struct
+from msgspec.json import Decoder
 
-from streamfold.client.transport.transport import Reply
-from streamfold.errors import GatewayError, ProtocolViolation, RequestRefused, UnexpectedAnswer
+from streamfold.client.transport.transport import Reply, Request
+from streamfold.errors import (
+    GatewayError,
+    MalformedBody,
+    ProtocolViolation,
+    RequestRefused,
+    TransportError,
+    UnexpectedAnswer,
+)
 from streamfold.session import Answer, ErrorWords
 
-__all__ = ["bad_answer", "collect"]
+__all__ = ["Deleted", "Page", "bad_answer", "collect", "decode_deleted", "decode_page"]
+
+
+class Page(Struct, frozen=True, kw_only=True):
+    """One page of a list.
+
+    Attributes:
+        data: The JSON of each entry, as it was sent; `decode_response` and `decode_batch` read it.
+        has_more: Whether another page follows: ask for it with `after=page.last_id`.
+        first_id: The id of the first entry.
+        last_id: The id of the last entry.
+    """
+
+    data: tuple[Raw, ...]
+    has_more: bool = False
+    first_id: str | None = None
+    last_id: str | None = None
+
+
+class Deleted(Struct, frozen=True, kw_only=True):
+    """The gateway's word that a response was deleted."""
+
+    id: str
+    deleted: bool = True
+
+
+_decode_page = Decoder(Page).decode
+_decode_deleted = Decoder(Deleted).decode
+NOT_DECODED = (MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def decode_page(data: bytes) -> Page:
+    """The page in a body.
+
+    Raises:
+        MalformedBody: It is no list of the API.
+    """
+    try:
+        return _decode_page(data)
+    except NOT_DECODED as error:
+        raise MalformedBody("list", str(error)) from error
+
+
+def decode_deleted(data: bytes) -> Deleted:
+    """The deletion in a body.
+
+    Raises:
+        MalformedBody: It is no deletion of the API.
+    """
+    try:
+        return _decode_deleted(data)
+    except NOT_DECODED as error:
+        raise MalformedBody("deletion", str(error)) from error
 
 
 async def collect(reply: Reply, *, max_body_bytes: int) -> Answer:
-    """The whole answer.
+    """The whole answer. An error status keeps its meaning even if its body breaks off.
 
-    Raises: ProtocolViolation if the body is larger than the limit; TransportError if it breaks off.
+    Raises:
+        ProtocolViolation: The body is larger than `max_body_bytes`.
+        TransportError: The body of a success breaks off.
     """
     pieces: list[bytes] = []
     size = 0
-    async for chunk in reply.chunks():
-        size += len(chunk)
-        if size > max_body_bytes:
-            raise ProtocolViolation(f"the body is larger than {max_body_bytes:,} bytes")
-        pieces.append(chunk)
+    is_refusal = reply.status >= 400
+    try:
+        async for chunk in reply.chunks():
+            size += len(chunk)
+            if size > max_body_bytes:
+                raise ProtocolViolation(f"the body is larger than {max_body_bytes:,} bytes")
+            pieces.append(chunk)
+    except TransportError:
+        if not is_refusal:  # its status and headers say enough, Retry-After among them
+            raise
     return Answer(reply.status, reply.headers, b"".join(pieces))
 
 
-def bad_answer(answer: Answer, *, expected: str) -> GatewayError:
-    """The error for an answer that is not what was asked for. expected: what was."""
+def bad_answer(answer: Answer, request: Request, *, expected: str) -> GatewayError:
+    """The error for an answer to this request that is not what was expected."""
     if answer.is_success:
         kind = answer.headers.get("content-type", "")
-        return UnexpectedAnswer(expected, answer.status, kind, answer.request_id, answer.excerpt)
-    words = ErrorWords.of(answer.body)
-    return RequestRefused(answer.status, words.message, words.code, words.param, answer.request_id, answer.excerpt)
+        error: GatewayError = UnexpectedAnswer(expected, answer.status, kind, answer.request_id, answer.excerpt)
+    else:
+        words = ErrorWords.of(answer.body)
+        error = RequestRefused(
+            answer.status, words.message, words.code, words.param, answer.request_id, answer.excerpt
+        )
+    return error.during(request.method, request.url)

@@ -1,71 +1,78 @@
-"""Batches: their calls, each once, and one of them followed to its end.
-
-In      the arguments of each call
-Out     Batch; FollowedBatch, to be used with `async with`
-Units   seconds
-Errors  InvalidArgument before anything is sent; RequestRefused, UnexpectedAnswer, or a TransportError; what is
-        followed raises none of these
-Source  docs/reference/client.md
-"""
+"""Batches: their calls, and one batch followed to its end."""
 
 import random
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Unpack
+from uuid import uuid4
 
 import anyio
 
-from streamfold.client.api.answer import collect
-from streamfold.client.api.page import Page, decode_page
-from streamfold.client.api.request import Calls, check_batch_id
+from streamfold.client.api.answer import Page, collect, decode_page
+from streamfold.client.api.arguments import check_batch_id
+from streamfold.client.api.request import CallOptions, Calls
+from streamfold.client.api.sending import Sender
 from streamfold.client.transport.timing import current_clock
-from streamfold.client.transport.transport import Request, Transport
+from streamfold.client.transport.transport import Transport
 from streamfold.errors import TransportError, UsageError
 from streamfold.schema import Batch, decode_batch
 from streamfold.session import BatchOutcome, BatchSession, Call, Cancel, CancelResult, Patience, Retrieve, Wait
 
-__all__ = ["Ask", "Batches", "FollowedBatch"]
-
-Body = TypeVar("Body")
-
-
-class Ask(Protocol):
-    """Sends a request once, and decodes what comes."""
-
-    async def __call__(self, request: Request, decode: Callable[[bytes], Body], *, expected: str) -> Body: ...
+__all__ = ["Batches", "FollowedBatch"]
 
 
 class Batches:
-    """The batches of one gateway."""
+    """The batches of one gateway: `gateway.batches`."""
 
-    def __init__(self, calls: Calls, *, transport: Transport, patience: Patience, ask: Ask) -> None:
+    def __init__(
+        self, calls: Calls, *, sender: Sender, transport: Transport, patience: Patience, default_timeout: float
+    ) -> None:
         self._calls = calls
+        self._sender = sender
         self._transport = transport
         self._patience = patience
-        self._ask = ask
+        self._default_timeout = default_timeout
 
-    async def create(self, **parameters: Any) -> Batch:
-        """Make a batch: `input_file_id`, `endpoint` and what else the API names."""
-        return await self._ask(self._calls.create_batch(parameters), decode_batch, expected="a Batch")
+    async def create(self, *, idempotency_key: str | None = None, max_retries: int | None = None, **parameters: Any) -> Batch:
+        """Create a batch.
 
-    async def retrieve(self, batch_id: str) -> Batch:
+        Args:
+            parameters: `input_file_id`, `endpoint`, and what else the API names; also `extra_headers`, `extra_query`,
+                `extra_body` and `timeout`, as for every call.
+            idempotency_key: Sent with every attempt; None for a new one.
+            max_retries: How often it is sent again while the gateway has not taken it; None for the gateway's.
+        """
+        options: Any = {name: parameters.pop(name) for name in CallOptions.__annotations__ if name in parameters}
+        key = idempotency_key or str(uuid4())
+        request = self._with(options).create_batch(parameters, idempotency_key=key)
+        return await self._sender.ask(request, decode_batch, expected="a Batch", max_retries=max_retries)
+
+    async def retrieve(self, batch_id: str, **options: Unpack[CallOptions]) -> Batch:
         """The batch as it is now."""
-        return await self._ask(self._calls.retrieve_batch(batch_id), decode_batch, expected="a Batch")
+        return await self._sender.ask(self._with(options).retrieve_batch(batch_id), decode_batch, expected="a Batch")
 
-    async def cancel(self, batch_id: str) -> Batch:
-        """What the gateway answers to a cancel, most often a batch that is `cancelling`: see `follow(...).cancel()`."""
-        return await self._ask(self._calls.cancel_batch(batch_id), decode_batch, expected="a Batch")
+    async def cancel(self, batch_id: str, **options: Unpack[CallOptions]) -> Batch:
+        """Ask the gateway to cancel a batch, and return its answer: most often a batch that is `cancelling`.
 
-    async def list(self, *, after: str | None = None, limit: int | None = None) -> Page:
-        """A page of the batches."""
-        request = self._calls.list_batches(page={"after": after, "limit": limit})
-        return await self._ask(request, decode_page, expected="a list")
+        To learn whether it was cancelled, use `follow(batch_id).cancel()`.
+        """
+        return await self._sender.ask(self._with(options).cancel_batch(batch_id), decode_batch, expected="a Batch")
+
+    async def list(
+        self, *, after: str | None = None, limit: int | None = None, **options: Unpack[CallOptions]
+    ) -> Page:
+        """One page of the batches."""
+        request = self._with(options).list_batches(page={"after": after, "limit": limit})
+        return await self._sender.ask(request, decode_page, expected="a list")
 
     def follow(self, batch_id: str) -> "FollowedBatch":
         """Follow a batch to its end: `async with gateway.batches.follow(batch_id) as batch`."""
         return FollowedBatch(
             check_batch_id(batch_id), calls=self._calls, transport=self._transport, patience=self._patience
         )
+
+    def _with(self, options: CallOptions) -> Calls:
+        return self._calls.with_options(options, default_timeout=self._default_timeout)
 
 
 class FollowedBatch:

@@ -1,48 +1,73 @@
-"""A gateway: its calls, each once, and responses and batches followed to their end.
+"""A gateway: its calls, and responses and batches followed to their end.
 
-In      a base URL, a key, a dialect; the arguments of each call
-Out     typed bodies; FollowedResponse and FollowedBatch, to be used with `async with`
-Units   seconds; sequence numbers
-Errors  InvalidArgument before anything is sent; RequestRefused, UnexpectedAnswer, or a TransportError
-Source  docs/reference/client.md
-
-A plain call is sent once: what to do about a failure is the caller's to say. Only what is followed is mended.
+A plain call is sent once, or again only while the gateway has not taken it. Only what is followed is repaired.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, Unpack
+from uuid import uuid4
 
-from streamfold.client.api.answer import bad_answer, collect
+from attrs import evolve
+
+from streamfold.client.api.answer import Deleted, Page, decode_deleted, decode_page
+from streamfold.client.api.arguments import (
+    check_choice,
+    check_count,
+    check_header,
+    check_include,
+    check_response_id,
+    check_seconds,
+    check_starting_after,
+)
 from streamfold.client.api.batches import Batches
-from streamfold.client.api.page import Deleted, Page, decode_deleted, decode_page
-from streamfold.client.api.request import Calls, check_include, check_response_id, check_starting_after
+from streamfold.client.api.request import IDEMPOTENCY_KEY, CallOptions, Calls
+from streamfold.client.api.sending import Sender
 from streamfold.client.follow.follow import FollowedResponse, OnExit
 from streamfold.client.follow.record import record
 from streamfold.client.follow.start import Start
 from streamfold.client.transport.resolve import Http, resolve_transport
-from streamfold.client.transport.transport import Request
-from streamfold.errors import MalformedBody
+from streamfold.errors import InvalidArgument
 from streamfold.fold import State
 from streamfold.log import EventLog
-from streamfold.schema import MKA1, Dialect, Response, decode_response
-from streamfold.session import Answer, Patience, Repair
+from streamfold.schema import CreateParams, Dialect, Response, decode_response
+from streamfold.session import Patience, Repair
 
 __all__ = ["Gateway"]
 
-Body = TypeVar("Body")
-OnRepair = Callable[[Repair], None]
+OnRepair: TypeAlias = Callable[[Repair], None]
+DEFAULT_TIMEOUT_SECONDS = 600.0  # as openai's SDK has it: a long answer that is not streamed may take minutes
 
 
 class Gateway:
     """One gateway, for one key. Use it with `async with`, or `await aclose()` it.
 
-    base_url: as https://host, with the dialect's own path put behind it, or with a path of its own.
-    on_behalf_of: the end user, sent as X-On-Behalf-Of. headers: sent with every call besides.
-    http: what carries the requests: None for httpx2, or httpx where that is not installed; "direct"; an AsyncClient of
-    either; or any Transport.
-    patience: of what is followed, and of every call as to silence.
-    Raises: InvalidArgument, which names the argument.
+    Args:
+        base_url: Where the API is. The dialect's path is added (`https://host` becomes `https://host/v1` for openai),
+            unless the URL ends in it already or in a slash, which means exactly this root.
+        api_key: Sent as a bearer token.
+        dialect: `"openai"`, `"mka1"` or `"open-responses"`, or a Dialect. Without one it is guessed from the URL:
+            `/v1` and api.openai.com are openai's, `/api/v1/llm` and everything else MKA1's.
+        on_behalf_of: The end user, sent as X-On-Behalf-Of.
+        http: What carries the requests: None for httpx2, or httpx where that is not installed; `"direct"`; an
+            AsyncClient of either library; or any Transport.
+        timeout: Seconds that a plain call may take as a whole, retries included.
+        max_retries: How often a creation is sent again while the gateway has not taken it: after a failed connection,
+            a 429 or a 503.
+        connect_seconds: Seconds that a connection may take, TLS included.
+        headers: Sent with every call.
+        patience: The limits of what is followed. Its `total_seconds` bounds plain calls too.
+        on_repair: Called for each repair of every response that is followed, besides the one given with a call.
+
+    Raises:
+        InvalidArgument: An argument cannot be used; the error names it.
+
+    Example:
+        ```python
+        async with Gateway("https://api.openai.com/v1", api_key=key) as gateway:
+            print((await gateway.create(model="gpt-5", input="Hello")).output_text)
+        ```
     """
 
     def __init__(
@@ -50,14 +75,19 @@ class Gateway:
         base_url: str,
         *,
         api_key: str,
+        dialect: Dialect | str | None = None,
         on_behalf_of: str | None = None,
-        dialect: Dialect = MKA1,
         http: Http = None,
-        patience: Patience | None = None,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        max_retries: int = 2,
         connect_seconds: float = 5.0,
         headers: Mapping[str, str] | None = None,
+        patience: Patience | None = None,
+        on_repair: OnRepair | None = None,
     ) -> None:
         self._patience = patience or Patience()
+        self._on_repair = _callable_or_none("on_repair", on_repair)
+        self._timeout = check_seconds("timeout", timeout)
         self._calls = Calls.to(
             base_url,
             api_key=api_key,
@@ -67,8 +97,16 @@ class Gateway:
             idle_seconds=self._patience.idle_seconds,
             headers=headers,
         )
+        retries = check_count("max_retries", max_retries)
         self._transport, self._owns_transport = resolve_transport(http)
-        self.batches: Batches = Batches(self._calls, transport=self._transport, patience=self._patience, ask=self._ask)
+        self._sender = Sender(self._transport, max_retries=retries, patience=self._patience)
+        self.batches: Batches = Batches(
+            self._calls,
+            sender=self._sender,
+            transport=self._transport,
+            patience=self._patience,
+            default_timeout=self._timeout,
+        )
 
     async def __aenter__(self) -> "Gateway":
         return self
@@ -88,17 +126,43 @@ class Gateway:
     def stream(
         self,
         *,
+        log: EventLog | None = None,
         on_exit: OnExit = "leave",
         on_repair: OnRepair | None = None,
-        **parameters: Any,
-    ) -> "FollowedResponse":
-        """Make a response, and follow it: `async with gateway.stream(model=..., input=...) as response`.
+        extra_headers: Mapping[str, str] | None = None,
+        extra_query: Mapping[str, object] | None = None,
+        extra_body: Mapping[str, object] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        idempotency_key: str | None = None,
+        **parameters: Unpack[CreateParams],
+    ) -> FollowedResponse:
+        """Create a response and follow it: `async with gateway.stream(model=..., input=...) as response`.
 
-        parameters: as those of `create`.
-        Raises: InvalidArgument; inside `async with`, what `create` raises. Once it streams, nothing.
+        Args:
+            log: Records the response: an event reaches your code only after it is in the log.
+            on_exit: `"leave"` disconnects when the block is left, and the response runs on; `"cancel"` cancels it.
+            on_repair: Called for each repair of this response.
+            extra_headers: Headers to send besides, with every request for this response.
+            extra_query: Query parameters to send besides, with every request for this response.
+            extra_body: Fields to add to the body of the creation. They are not checked.
+            timeout: Seconds that connecting may take, and that the stream may be silent; None for the gateway's
+                `connect_seconds` and `patience.idle_seconds`.
+            max_retries: How often the creation is sent again while the gateway has not taken it; None for the gateway's.
+            idempotency_key: Sent with every attempt; None for a new one.
+            **parameters: The API's own: see [Parameters](parameters.md). None counts as not given.
+
+        Raises:
+            InvalidArgument: An argument cannot be used. On entering the block, `create`'s errors can be raised too;
+                once it streams, nothing the network or the gateway does raises.
         """
-        post = self._calls.create(parameters, stream=True)
-        return self._followed(Start(post=post), on_exit=on_exit, on_repair=on_repair)
+        options: CallOptions = {"extra_headers": extra_headers, "extra_query": extra_query, "timeout": timeout}
+        calls = self._calls.with_options(options)
+        creating = self._calls.with_options({**options, "extra_body": extra_body})
+        post = creating.create(parameters, stream=True, idempotency_key=idempotency_key or str(uuid4()))
+        return self._followed(
+            Start(post=post), calls, log=log, on_exit=on_exit, on_repair=on_repair, max_retries=max_retries
+        )
 
     def follow(
         self,
@@ -111,14 +175,30 @@ class Gateway:
         log: EventLog | None = None,
         on_exit: OnExit = "leave",
         on_repair: OnRepair | None = None,
-    ) -> "FollowedResponse":
-        """Follow a response that is there: `async with gateway.follow(response_id) as response`.
+        extra_headers: Mapping[str, str] | None = None,
+        extra_query: Mapping[str, object] | None = None,
+        timeout: float | None = None,
+    ) -> FollowedResponse:
+        """Follow a response that exists: `async with gateway.follow(response_id) as response`.
 
-        starting_after: the cursor to go on from; None for the whole stream. state: what was folded up to there, so
-        that the text before the cursor is known too; its own cursor then counts. log: what has it recorded, and goes on
-        recording, as `record` does: what it has is known at once, and its events come again only to a reader that lacks
-        them, as its `starting_after` or `state` says, with State() for one that has nothing.
-        Raises: InvalidArgument; inside `async with`, where there is a log, LeaseHeld and other LogErrors.
+        Args:
+            response_id: The response.
+            starting_after: The cursor to resume after; None for the whole stream.
+            state: The state up to a cursor, so that the text before it is known too. Its own cursor then counts.
+            include: What the response is to include, as the API names it.
+            include_obfuscation: Whether deltas carry padding; None for the gateway's default.
+            log: Continues to record the response, as `record` does. What the log holds is known at once; its events
+                are given again only to a reader that lacks them, as `starting_after` or `state` says (`State()` for
+                one that has nothing).
+            on_exit: `"leave"` disconnects when the block is left, and the response runs on; `"cancel"` cancels it.
+            on_repair: Called for each repair of this response.
+            extra_headers: Headers to send besides, with every request.
+            extra_query: Query parameters to send besides, with every request.
+            timeout: Seconds that connecting may take, and that the stream may be silent; None for the gateway's
+                `connect_seconds` and `patience.idle_seconds`.
+
+        Raises:
+            InvalidArgument: An argument cannot be used.
         """
         start = Start(
             response_id=check_response_id(response_id),
@@ -127,45 +207,97 @@ class Gateway:
             include=check_include(include),
             include_obfuscation=include_obfuscation,
         )
-        response = self._followed(start, on_exit=on_exit, on_repair=on_repair)
-        return response if log is None else record(response, log)
+        calls = self._calls.with_options(
+            {"extra_headers": extra_headers, "extra_query": extra_query, "timeout": timeout}
+        )
+        return self._followed(start, calls, log=log, on_exit=on_exit, on_repair=on_repair)
 
-    def _followed(self, start: Start, *, on_exit: OnExit, on_repair: OnRepair | None) -> "FollowedResponse":
-        return FollowedResponse(
+    def _followed(
+        self,
+        start: Start,
+        calls: Calls,
+        *,
+        log: EventLog | None,
+        on_exit: OnExit,
+        on_repair: OnRepair | None,
+        max_retries: int | None = None,
+    ) -> FollowedResponse:
+        check_choice("on_exit", on_exit, ("leave", "cancel"))
+        # A key that the caller put into extra_headers makes one response: no later request may carry it.
+        headers = tuple(pair for pair in calls.headers if pair[0] != IDEMPOTENCY_KEY)
+        response = FollowedResponse(
             start,
-            calls=self._calls,
-            transport=self._transport,
+            calls=evolve(calls, headers=headers),
+            transport=self._sender.retrying(max_retries),
             patience=self._patience,
             on_exit=on_exit,
-            on_repair=on_repair,
+            on_repair=_both(self._on_repair, _callable_or_none("on_repair", on_repair)),
         )
+        return response if log is None else record(response, log)
 
-    # Each call once
+    # Plain calls
 
-    async def create(self, **parameters: Any) -> Response:
-        """Make a response, and wait for it; with `background=True`, only until it is queued.
+    async def create(
+        self,
+        *,
+        extra_headers: Mapping[str, str] | None = None,
+        extra_query: Mapping[str, object] | None = None,
+        extra_body: Mapping[str, object] | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        idempotency_key: str | None = None,
+        **parameters: Unpack[CreateParams],
+    ) -> Response:
+        """Create a response and wait for it; with `background=True`, only until it is queued.
 
-        parameters: as the API names them. Their ranges are checked before anything is sent; unknown ones are passed on.
+        Args:
+            extra_headers: Headers to send besides, or instead of ours with the same name.
+            extra_query: Query parameters to add.
+            extra_body: Fields to add to the body, or to replace ours with the same name. They are not checked.
+            timeout: Seconds that the whole call may take, retries included; None for the gateway's `timeout`.
+            max_retries: How often it is sent again while the gateway has not taken it; None for the gateway's.
+            idempotency_key: Sent with every attempt as the Idempotency-Key header; None for a new one.
+            **parameters: The API's own: see [Parameters](parameters.md). None counts as not given.
+
+        Raises:
+            InvalidArgument: A parameter is unknown, or breaks its rule. Nothing was sent.
+            RequestRefused: The gateway answered with an error status.
+            UnexpectedAnswer: The answer is no Response.
+            TransportError: There is no whole answer. Unless it is ConnectFailed, the response may have been created:
+                call again with the same `idempotency_key`.
         """
-        return await self._ask(self._calls.create(parameters, stream=False), decode_response, expected="a Response")
-
-    async def retrieve(self, response_id: str, *, include: Sequence[str] = ()) -> Response:
-        """The response as it is now."""
-        return await self._ask(
-            self._calls.retrieve(response_id, include=include), decode_response, expected="a Response"
+        calls = self._with(
+            {"extra_headers": extra_headers, "extra_query": extra_query, "extra_body": extra_body, "timeout": timeout}
+        )
+        request = calls.create(parameters, stream=False, idempotency_key=idempotency_key or str(uuid4()))
+        return await self._sender.ask(
+            request, decode_response, expected="a Response", max_retries=_retries(max_retries)
         )
 
-    async def cancel(self, response_id: str) -> Response:
-        """What the gateway answers to a cancel. Whether it was cancelled is another question: see `follow(...).cancel()`."""
-        return await self._ask(self._calls.cancel(response_id), decode_response, expected="a Response")
+    async def retrieve(
+        self, response_id: str, *, include: Sequence[str] = (), **options: Unpack[CallOptions]
+    ) -> Response:
+        """The response as it is now."""
+        request = self._with(options).retrieve(response_id, include=include)
+        return await self._sender.ask(request, decode_response, expected="a Response")
 
-    async def update(self, response_id: str, *, metadata: Mapping[str, str]) -> Response:
-        """The response, with other metadata."""
-        return await self._ask(self._calls.update(response_id, metadata), decode_response, expected="a Response")
+    async def cancel(self, response_id: str, **options: Unpack[CallOptions]) -> Response:
+        """Ask the gateway to cancel a response, and return its answer.
 
-    async def delete(self, response_id: str) -> Deleted:
-        """Delete the response."""
-        return await self._ask(self._calls.delete(response_id), decode_deleted, expected="a deletion")
+        To learn whether it was cancelled, use `follow(response_id)` and its `cancel()`.
+        """
+        return await self._sender.ask(self._with(options).cancel(response_id), decode_response, expected="a Response")
+
+    async def update(
+        self, response_id: str, *, metadata: Mapping[str, str], **options: Unpack[CallOptions]
+    ) -> Response:
+        """Replace the metadata of a response, and return the response."""
+        request = self._with(options).update(response_id, metadata)
+        return await self._sender.ask(request, decode_response, expected="a Response")
+
+    async def delete(self, response_id: str, **options: Unpack[CallOptions]) -> Deleted:
+        """Delete a response."""
+        return await self._sender.ask(self._with(options).delete(response_id), decode_deleted, expected="a deletion")
 
     async def list(
         self,
@@ -174,10 +306,19 @@ class Gateway:
         before: str | None = None,
         limit: int | None = None,
         order: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> Page:
-        """A page of the responses, newest first unless `order="asc"`."""
+        """One page of the responses, newest first unless `order="asc"`.
+
+        Args:
+            after: The id that the page begins after: the `last_id` of the page before.
+            before: The id that the page ends before.
+            limit: At most this many entries, from 1 to 100.
+            order: `"asc"` or `"desc"`.
+            **options: As for every call: see [Every call](client.md#every-call).
+        """
         page = {"after": after, "before": before, "limit": limit, "order": order}
-        return await self._ask(self._calls.list_responses(page=page), decode_page, expected="a list")
+        return await self._sender.ask(self._with(options).list_responses(page=page), decode_page, expected="a list")
 
     async def input_items(
         self,
@@ -187,22 +328,34 @@ class Gateway:
         after: str | None = None,
         limit: int | None = None,
         order: str | None = None,
+        **options: Unpack[CallOptions],
     ) -> Page:
-        """A page of what the response was asked."""
+        """One page of the input that a response was created with."""
         page = {"after": after, "limit": limit, "order": order}
-        request = self._calls.input_items(response_id, page=page, include=include)
-        return await self._ask(request, decode_page, expected="a list")
+        request = self._with(options).input_items(response_id, page=page, include=include)
+        return await self._sender.ask(request, decode_page, expected="a list")
 
-    async def _ask(self, request: Request, decode: Callable[[bytes], Body], *, expected: str) -> Body:
-        """Send it once, and decode what comes.
+    def _with(self, options: CallOptions) -> Calls:
+        return self._calls.with_options(options, default_timeout=self._timeout)
 
-        Raises: RequestRefused for an error status; UnexpectedAnswer for a body of another kind; TransportError.
-        """
-        async with self._transport.open(request) as reply:
-            answer: Answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
-        if not answer.is_success:
-            raise bad_answer(answer, expected=expected)
-        try:
-            return decode(answer.body)
-        except MalformedBody as error:
-            raise bad_answer(answer, expected=expected) from error
+
+def _retries(given: int | None) -> int | None:
+    return None if given is None else check_count("max_retries", given)
+
+
+def _callable_or_none(name: str, given: Any) -> Any:
+    if given is not None and not callable(given):
+        raise InvalidArgument(name, f"must be a function that takes a Repair, got {given!r}")
+    return given
+
+
+def _both(first: OnRepair | None, second: OnRepair | None) -> OnRepair | None:
+    """One function that calls the gateway's own, then the call's."""
+    if first is None or second is None:
+        return first or second
+
+    def call_both(repair: Repair) -> None:
+        first(repair)
+        second(repair)
+
+    return call_both

@@ -1,109 +1,65 @@
-"""Each call of the API as an HTTP Request: paths, queries, headers, and what is refused before it is sent.
+"""Each call of the API as an HTTP Request: path, query, headers and body.
 
-In      a base URL, a key, a dialect, and the arguments of a call
-Out     Requests
-Units   sequence numbers
-Errors  InvalidArgument, which names the argument
-Source  protocol reference 4 to 8, 10 and 15; docs/reference/client.md
-
-Pure. A key never stands in an error or a representation.
+Pure. The paths and queries are those of the protocol reference, 4 to 8, 10 and 15. A key never stands in an error or a
+representation.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any, TypedDict
+from urllib.parse import quote, urlencode
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from msgspec.json import encode
 
+from streamfold.client.api.arguments import (
+    check_batch_id,
+    check_header,
+    check_headers,
+    check_include,
+    check_names,
+    check_page,
+    check_query,
+    check_response_id,
+    check_seconds,
+    resolve_base_url,
+    resolve_dialect,
+)
 from streamfold.client.transport.transport import Request
 from streamfold.errors import InvalidArgument
-from streamfold.schema import Dialect, check_batch, check_create
+from streamfold.schema import CreateParams, Dialect, check_batch, check_create
 
-__all__ = ["Calls", "check_batch_id", "check_include", "check_response_id", "check_starting_after"]
+__all__ = ["IDEMPOTENCY_KEY", "CallOptions", "Calls"]
 
-ID = re.compile(r"[A-Za-z0-9_-]+")
-HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
-MAX_SAFE = 2**53 - 1
 BEARER = "Bearer "
 EVENT_STREAM = "text/event-stream"
+JSON = "application/json"
+IDEMPOTENCY_KEY = "idempotency-key"
+PASS_IN_EXTRA_BODY = "pass a parameter that this version does not know as extra_body={{{name!r}: ...}}"
 
 
-def check_response_id(value: object) -> str:
-    """The id, if it may stand in a URL.
+class CallOptions(TypedDict, total=False):
+    """What every call takes besides its own arguments, with the meaning that openai's SDK gives it.
 
-    Raises: InvalidArgument.
+    Attributes:
+        extra_headers: Headers to send besides, or instead of ours with the same name.
+        extra_query: Query parameters to add, or to replace ours with the same name.
+        extra_body: Fields to add to the JSON body, or to replace ours with the same name. They are not checked.
+        timeout: Seconds that the whole call may take, retries included; None for the gateway's `timeout`.
     """
-    return _checked_id("response_id", value)
 
-
-def check_batch_id(value: object) -> str:
-    """The same for a batch's."""
-    return _checked_id("batch_id", value)
-
-
-def _checked_id(name: str, value: object) -> str:
-    if not isinstance(value, str) or not ID.fullmatch(value):
-        raise InvalidArgument(name, f"must be letters, digits, _ and -, got {value!r}")
-    return value
-
-
-def check_starting_after(value: object) -> int | None:
-    """The sequence number to follow from; None for the whole stream.
-
-    Raises: InvalidArgument for what is no whole number from 0.
-    """
-    if value is None or (type(value) is int and 0 <= value <= MAX_SAFE):
-        return value
-    raise InvalidArgument(
-        "starting_after", f"must be a whole number from 0, or None for the whole stream, got {value!r}"
-    )
-
-
-def check_include(value: Iterable[object]) -> tuple[str, ...]:
-    """What is to be included besides.
-
-    Raises: InvalidArgument for a text where a list of them should be.
-    """
-    names = [] if isinstance(value, str) else [each for each in value if isinstance(each, str)]
-    if len(names) != len(list(value)):
-        raise InvalidArgument("include", f"must be a list of names, got {value!r}")
-    return tuple(names)
-
-
-def check_base_url(value: object, *, dialect: Dialect) -> str:
-    """The URL that paths are put behind: with the dialect's own prefix, where the URL has no path.
-
-    Raises: InvalidArgument.
-    """
-    wanted = f"must be a URL as https://host or https://host/v1, got {value!r}"
-    try:
-        parts = urlsplit(value if isinstance(value, str) else "")
-        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError as error:  # a port that is no number, an address without its bracket
-        raise InvalidArgument("base_url", wanted) from error
-    if not is_url:
-        raise InvalidArgument("base_url", wanted)
-    if parts.username is not None or parts.query or parts.fragment:
-        raise InvalidArgument("base_url", "must have no user, no query and no fragment")
-    path = parts.path.rstrip("/") or dialect.path_prefix or ""
-    return f"{parts.scheme}://{parts.netloc}{path}"
-
-
-def check_header(name: str, value: object) -> str:
-    """A value that may stand in a header.
-
-    Raises: InvalidArgument, which does not repeat it.
-    """
-    if not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
-        raise InvalidArgument(name, "must be a text of printable ASCII characters, and not empty")
-    return value
+    extra_headers: Mapping[str, str] | None
+    extra_query: Mapping[str, object] | None
+    extra_body: Mapping[str, object] | None
+    timeout: float | None
 
 
 @frozen(kw_only=True)
 class Calls:
-    """The calls of one gateway, for one key. idle_seconds, connect_seconds: how patient each is."""
+    """The calls of one gateway, for one key, each as a Request.
+
+    `connect_seconds` and `idle_seconds` bound a connection. A `timeout_seconds` replaces them: it is the silence that a
+    stream may keep, and bounds a plain call by being the longest that its one answer may be waited for.
+    """
 
     base_url: str
     api_key: str = field(repr=False)
@@ -111,7 +67,10 @@ class Calls:
     dialect: Dialect
     connect_seconds: float = 5.0
     idle_seconds: float = 60.0
-    extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    timeout_seconds: float | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    query: tuple[tuple[str, str], ...] = ()
+    body: Mapping[str, object] = field(factory=dict[str, object], repr=False)
 
     @classmethod
     def to(
@@ -119,37 +78,55 @@ class Calls:
         base_url: str,
         *,
         api_key: str,
-        dialect: Dialect,
+        dialect: Dialect | str | None = None,
         on_behalf_of: str | None = None,
         connect_seconds: float = 5.0,
         idle_seconds: float = 60.0,
         headers: Mapping[str, str] | None = None,
     ) -> "Calls":
-        """The same, with everything checked.
-
-        Raises: InvalidArgument.
-        """
+        """The calls of a gateway, with every argument checked."""
         key = check_header("api_key", api_key).removeprefix(BEARER)
         if on_behalf_of is not None:
             check_header("on_behalf_of", on_behalf_of)
+        spoken = resolve_dialect(dialect, base_url=base_url)
         return cls(
-            base_url=check_base_url(base_url, dialect=dialect),
+            base_url=resolve_base_url(base_url, dialect=spoken),
             api_key=check_header("api_key", key),
             on_behalf_of=on_behalf_of,
-            dialect=dialect,
-            connect_seconds=connect_seconds,
+            dialect=spoken,
+            connect_seconds=check_seconds("connect_seconds", connect_seconds),
             idle_seconds=idle_seconds,
-            extra_headers=tuple((name, check_header(name, value)) for name, value in (headers or {}).items()),
+            headers=check_headers("headers", headers),
+        )
+
+    def with_options(self, options: CallOptions, *, default_timeout: float | None = None) -> "Calls":
+        """The same calls, with what one of them takes besides."""
+        check_names(options, CallOptions.__annotations__, advice="this call takes no such argument")
+        timeout = options.get("timeout")
+        query = check_query("extra_query", options.get("extra_query"))
+        body = options.get("extra_body") or {}
+        if not isinstance(body, Mapping):
+            raise InvalidArgument("extra_body", f"must be a mapping of names to values, got {type(body).__name__}")
+        return evolve(
+            self,
+            headers=_merged(self.headers, check_headers("extra_headers", options.get("extra_headers"))),
+            query=tuple(query),
+            body=body,
+            timeout_seconds=default_timeout if timeout is None else check_seconds("timeout", timeout),
         )
 
     # Responses
 
-    def create(self, parameters: Mapping[str, Any], *, stream: bool) -> Request:
-        """POST a response. What the caller left out is left out."""
-        body = {name: value for name, value in parameters.items() if value is not None} | {"stream": stream}
-        if complaint := check_create(body, self.dialect):
+    def create(self, parameters: Mapping[str, Any], *, stream: bool, idempotency_key: str = "") -> Request:
+        """POST a response. A parameter that is None is left out."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        check_names(given, KNOWN_PARAMETERS, advice=PASS_IN_EXTRA_BODY)
+        if given.pop("stream", stream) is not stream:
+            raise InvalidArgument("stream", STREAM_OR_NOT[stream])
+        body = given | {"stream": stream}
+        if complaint := check_create(body, self.dialect, is_lenient=True):
             raise InvalidArgument(*complaint)
-        return self._post("/responses", body, accept=EVENT_STREAM if stream else "application/json")
+        return self._creation("/responses", body, idempotency_key, accept=EVENT_STREAM if stream else JSON)
 
     def follow(
         self,
@@ -165,59 +142,61 @@ class Calls:
             *self._including(include, include_obfuscation),
             *([] if starting_after is None else [("starting_after", str(starting_after))]),
         ]
-        return self._get(f"/responses/{check_response_id(response_id)}", query, accept=EVENT_STREAM)
+        return self._request("GET", _path_of(response_id), query=query, accept=EVENT_STREAM)
 
     def retrieve(self, response_id: str, *, include: Sequence[str] = ()) -> Request:
         """GET a response as it is."""
-        return self._get(f"/responses/{check_response_id(response_id)}", self._including(include, None))
+        return self._request(
+            "GET", _path_of(response_id), query=self._including(include, None)
+        )
 
     def cancel(self, response_id: str) -> Request:
         """POST a cancel."""
-        return self._post(f"/responses/{check_response_id(response_id)}/cancel", None)
+        return self._request("POST", f"{_path_of(response_id)}/cancel")
 
     def update(self, response_id: str, metadata: Mapping[str, str] | None) -> Request:
-        """POST another metadata."""
+        """POST other metadata."""
         if metadata is None:
             raise InvalidArgument("metadata", "must be an object")
         if complaint := check_create({"model": "any", "metadata": metadata}, self.dialect):
             raise InvalidArgument(*complaint)
-        return self._post(f"/responses/{check_response_id(response_id)}", {"metadata": dict(metadata)})
+        return self._request("POST", _path_of(response_id), body={"metadata": dict(metadata)})
 
     def delete(self, response_id: str) -> Request:
         """DELETE a response."""
-        return self._request("DELETE", f"/responses/{check_response_id(response_id)}")
+        return self._request("DELETE", _path_of(response_id))
 
     def list_responses(self, *, page: Mapping[str, object]) -> Request:
-        """GET the responses, a page of them."""
-        return self._get("/responses", _page(page))
+        """GET one page of the responses."""
+        return self._request("GET", "/responses", query=check_page(page))
 
     def input_items(self, response_id: str, *, page: Mapping[str, object], include: Sequence[str] = ()) -> Request:
-        """GET what a response was asked, a page of it."""
-        query = [*self._including(include, None), *_page(page)]
-        return self._get(f"/responses/{check_response_id(response_id)}/input_items", query)
+        """GET one page of the input of a response."""
+        query = [*self._including(include, None), *check_page(page)]
+        return self._request("GET", f"{_path_of(response_id)}/input_items", query=query)
 
     # Batches
 
-    def create_batch(self, parameters: Mapping[str, Any]) -> Request:
+    def create_batch(self, parameters: Mapping[str, Any], *, idempotency_key: str = "") -> Request:
         """POST a batch."""
         body = {name: value for name, value in parameters.items() if value is not None}
         if complaint := check_batch(body, self.dialect):
             raise InvalidArgument(*complaint)
-        return self._post("/batches", body)
+        return self._creation("/batches", body, idempotency_key)
 
     def retrieve_batch(self, batch_id: str) -> Request:
         """GET a batch as it is."""
-        return self._get(f"/batches/{check_batch_id(batch_id)}", [])
+        return self._request("GET", _path_of_batch(batch_id))
 
     def cancel_batch(self, batch_id: str) -> Request:
         """POST a cancel of a batch."""
-        return self._post(f"/batches/{check_batch_id(batch_id)}/cancel", None)
+        return self._request("POST", f"{_path_of_batch(batch_id)}/cancel")
 
     def list_batches(self, *, page: Mapping[str, object]) -> Request:
-        """GET the batches, a page of them."""
-        return self._get("/batches", _page(page))
+        """GET one page of the batches."""
+        return self._request("GET", "/batches", query=check_page(page))
 
-    # How they are made
+    # How a request is made
 
     def _including(self, include: Sequence[str], include_obfuscation: bool | None) -> list[tuple[str, str]]:
         name = self.dialect.include_parameter or "include"
@@ -226,32 +205,63 @@ class Calls:
             query.append(("include_obfuscation", "true" if include_obfuscation else "false"))
         return query
 
-    def _get(self, path: str, query: Iterable[tuple[str, str]], *, accept: str = "application/json") -> Request:
-        asked = urlencode(list(query), quote_via=quote)
-        return self._request("GET", f"{path}?{asked}" if asked else path, accept=accept)
-
-    def _post(self, path: str, body: Mapping[str, Any] | None, *, accept: str = "application/json") -> Request:
-        return self._request("POST", path, body=b"" if body is None else _encoded(body), accept=accept)
+    def _creation(self, path: str, body: Mapping[str, Any], key: str, *, accept: str = JSON) -> Request:
+        headers = ((IDEMPOTENCY_KEY, check_header("idempotency_key", key)),) if key else ()
+        return self._request("POST", path, body=body, accept=accept, headers=headers)
 
     def _request(
-        self, method: str, path: str, *, body: bytes | None = None, accept: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Iterable[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        accept: str = JSON,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> Request:
-        headers = [
+        fields = {**(body or {}), **self.body}
+        data = _encoded(fields) if fields else (b"" if method == "POST" else None)
+        ours = [
             ("authorization", BEARER + self.api_key),
             ("accept", accept),
             ("user-agent", "streamfold"),
-            *([("content-type", "application/json")] if body else []),
+            *([("content-type", JSON)] if data else []),
             *([("x-on-behalf-of", self.on_behalf_of)] if self.on_behalf_of else []),
-            *self.extra_headers,
+            *headers,
         ]
+        asked = urlencode(_merged(query, self.query), quote_via=quote)
+        connect, idle = self.connect_seconds, self.idle_seconds
+        if (timeout := self.timeout_seconds) is not None:
+            connect, idle = timeout if accept == EVENT_STREAM else min(connect, timeout), timeout
         return Request(
             method=method,
-            url=self.base_url + path,
-            headers=tuple(headers),
-            body=body,
-            connect_timeout_seconds=self.connect_seconds,
-            idle_timeout_seconds=self.idle_seconds,
+            url=f"{self.base_url}{path}?{asked}" if asked else self.base_url + path,
+            headers=_merged(ours, self.headers),
+            body=data,
+            connect_timeout_seconds=connect,
+            idle_timeout_seconds=idle,
         )
+
+
+KNOWN_PARAMETERS = frozenset(CreateParams.__annotations__) | {"stream"}
+STREAM_OR_NOT = {
+    False: "must not be true here: create() returns a whole Response; use gateway.stream(...) to stream it",
+    True: "must not be false here: stream() streams; use gateway.create(...) for a whole Response",
+}
+
+
+def _path_of(response_id: object) -> str:
+    return f"/responses/{quote(check_response_id(response_id), safe='')}"
+
+
+def _path_of_batch(batch_id: object) -> str:
+    return f"/batches/{quote(check_batch_id(batch_id), safe='')}"
+
+
+def _merged(ours: Iterable[tuple[str, str]], theirs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Both, where theirs replaces ours of the same name."""
+    names = {name for name, _ in (theirs := tuple(theirs))}
+    return (*(pair for pair in ours if pair[0] not in names), *theirs)
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
@@ -259,22 +269,3 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
         return encode(body)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidArgument("body", f"cannot be written as JSON: {error}") from error
-
-
-def _page(page: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Which page of a list: after, before, limit, order.
-
-    Raises: InvalidArgument.
-    """
-    query: list[tuple[str, str]] = []
-    for name, value in page.items():
-        if value is None:
-            continue
-        if name == "limit" and not (type(value) is int and 1 <= value <= 100):
-            raise InvalidArgument(name, f"must be a whole number from 1 to 100, got {value!r}")
-        if name == "order" and value not in {"asc", "desc"}:
-            raise InvalidArgument(name, f"must be asc or desc, got {value!r}")
-        if name in {"after", "before"}:
-            _checked_id(name, value)
-        query.append((name, str(value)))
-    return query

@@ -1,0 +1,221 @@
+"""Checks every argument of a call when it is given, before anything is sent.
+
+Pure. Errors name the argument and what was expected. They repeat neither a key nor any other header value.
+"""
+
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from streamfold.errors import InvalidArgument
+from streamfold.schema import DIALECTS, MKA1, OPENAI, Dialect
+
+__all__ = [
+    "check_batch_id",
+    "check_choice",
+    "check_count",
+    "check_header",
+    "check_headers",
+    "check_include",
+    "check_names",
+    "check_page",
+    "check_query",
+    "check_response_id",
+    "check_seconds",
+    "check_starting_after",
+    "resolve_base_url",
+    "resolve_dialect",
+]
+
+HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+MAX_SAFE = 2**53 - 1
+MAX_PAGE = 100
+DIALECT_NAMES = "mka1, openai or open-responses"
+OPENAI_HOST = "api.openai.com"
+
+
+# Ids and numbers
+
+
+def check_response_id(value: object) -> str:
+    """The id: any printable characters, as it is sent as one percent-encoded path segment.
+
+    Raises:
+        InvalidArgument: It is no text of printable characters, or a segment that a URL would resolve away.
+    """
+    return _checked_id("response_id", value)
+
+
+def check_batch_id(value: object) -> str:
+    """The same for the id of a batch."""
+    return _checked_id("batch_id", value)
+
+
+def _checked_id(name: str, value: object) -> str:
+    # A client or a proxy would resolve "." and ".." away and call another path, however they are encoded.
+    if not isinstance(value, str) or not value or not value.isprintable() or value in {".", ".."}:
+        raise InvalidArgument(name, f"must be a text of printable characters, and not . or .., got {value!r}")
+    return value
+
+
+def check_starting_after(value: object) -> int | None:
+    """The sequence number to follow from; None for the whole stream."""
+    if value is None or (type(value) is int and 0 <= value <= MAX_SAFE):
+        return value
+    raise InvalidArgument(
+        "starting_after", f"must be a whole number from 0, or None for the whole stream, got {value!r}"
+    )
+
+
+def check_seconds(name: str, value: object) -> float:
+    """A time in seconds: finite, and more than 0."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
+        return float(value)
+    raise InvalidArgument(name, f"must be a number of seconds greater than 0, got {value!r}")
+
+
+def check_count(name: str, value: object) -> int:
+    """A whole number from 0."""
+    if type(value) is int and value >= 0:
+        return value
+    raise InvalidArgument(name, f"must be a whole number from 0, got {value!r}")
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """One of a few words."""
+    if value not in choices:
+        raise InvalidArgument(name, f"must be {' or '.join(map(repr, choices))}, got {value!r}{_nearest(value, choices)}")
+
+
+# Names, queries, headers
+
+
+def check_names(given: Iterable[str], known: Collection[str], *, advice: str) -> None:
+    """Refuse a name that no parameter has: most often it is misspelt.
+
+    Args:
+        advice: What to do if the name is right, with `{name}` in it.
+    """
+    for name in given:
+        if name not in known:
+            raise InvalidArgument(name, f"unknown parameter{_nearest(name, known)}; {advice.format(name=name)}")
+
+
+def _nearest(value: object, known: Collection[str]) -> str:
+    near = get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def check_include(value: Iterable[object]) -> tuple[str, ...]:
+    """The names of what to include. A single text is refused, because it would be taken apart into letters."""
+    names = [] if isinstance(value, str) else [each for each in value if isinstance(each, str)]
+    if len(names) != len(list(value)):
+        raise InvalidArgument("include", f"must be a list of names, got {value!r}")
+    return tuple(names)
+
+
+def check_page(page: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Which page of a list, as a query: after, before, limit, order."""
+    query: list[tuple[str, str]] = []
+    for name, value in page.items():
+        if value is None:
+            continue
+        if name == "limit" and not (type(value) is int and 1 <= value <= MAX_PAGE):
+            raise InvalidArgument(name, f"must be a whole number from 1 to {MAX_PAGE}, got {value!r}")
+        if name == "order":
+            check_choice(name, value, ("asc", "desc"))
+        if name in {"after", "before"}:
+            _checked_id(name, value)
+        query.append((name, str(value)))
+    return query
+
+
+def check_query(name: str, given: object) -> list[tuple[str, str]]:
+    """A mapping as the pairs of a query: true and false in lower case, a list as one pair for each entry, None left out."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in _mapping(name, given).items():
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(each, bool):
+                pairs.append((key, "true" if each else "false"))
+            elif isinstance(each, str | int | float):
+                pairs.append((key, str(each)))
+            elif each is not None:
+                raise InvalidArgument(f"{name}[{key!r}]", f"must be a text, a number, true or false, got {each!r}")
+    return pairs
+
+
+def check_header(name: str, value: object) -> str:
+    """A value that can stand in a header. The error does not repeat it: it may be a key."""
+    if not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
+        raise InvalidArgument(name, "must be a text of printable ASCII characters, and not empty")
+    return value
+
+
+def check_headers(name: str, given: object) -> tuple[tuple[str, str], ...]:
+    """A mapping of headers, names in lower case."""
+    for key in (headers := _mapping(name, given)):
+        if not HEADER_NAME.fullmatch(key):
+            raise InvalidArgument(f"{name}[{key!r}]", "is not a header name")
+    return tuple((key.lower(), check_header(f"{name}[{key!r}]", value)) for key, value in headers.items())
+
+
+def _mapping(name: str, given: object) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
+        return given
+    raise InvalidArgument(name, f"must be a mapping of names to values, got {type(given).__name__}")
+
+
+# Where the gateway is, and what it speaks
+
+
+def resolve_dialect(value: Dialect | str | None, *, base_url: str) -> Dialect:
+    """The dialect that was given, by itself or by its name; else the one that the URL looks like, else MKA1's."""
+    if isinstance(value, Dialect):
+        return value
+    if value is None:
+        return _dialect_of(_split(base_url))
+    if (dialect := DIALECTS.get(value.replace("-", "_") if isinstance(value, str) else "")) is None:
+        raise InvalidArgument("dialect", f"unknown dialect {value!r} (expected {DIALECT_NAMES})")
+    return dialect
+
+
+def _dialect_of(parts: SplitResult) -> Dialect:
+    path, host = parts.path.rstrip("/"), parts.hostname or ""
+    if path.endswith(MKA1.path_prefix or ""):
+        return MKA1
+    is_openai = path.endswith(OPENAI.path_prefix or "") or host == OPENAI_HOST or host.endswith(f".{OPENAI_HOST}")
+    return OPENAI if is_openai else MKA1
+
+
+def resolve_base_url(value: str, *, dialect: Dialect) -> str:
+    """The URL that paths are appended to.
+
+    A trailing slash means exactly this root. Otherwise the dialect's path is added, unless the URL ends in it already.
+    """
+    parts = _split(value)
+    path = parts.path
+    if path.endswith("/"):
+        path = path.rstrip("/")
+    elif not path.endswith(dialect.path_prefix or ""):
+        path += dialect.path_prefix or ""
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _split(value: object) -> SplitResult:
+    wanted = f"must be a URL such as https://host or https://host/v1, got {value!r}"
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:  # a port that is not a number, an address without its bracket
+        raise InvalidArgument("base_url", wanted) from error
+    if not is_url:
+        raise InvalidArgument("base_url", wanted)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise InvalidArgument("base_url", "must have no user, no query and no fragment")
+    return parts

@@ -1,0 +1,145 @@
+"""Sends requests: a creation again while the gateway has not taken it, and every error with the call that failed.
+
+A creation is sent again only where nothing can have come of it: no connection was made, or the gateway answered 429 or
+503. After any other failure the gateway may hold the response already, so the error is the caller's to decide on. Every
+attempt carries the same Idempotency-Key, so that a gateway that knows the header makes one response even where a
+proxy's 503 came after the request had passed it.
+"""
+
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from math import inf
+from typing import TypeVar
+
+import anyio
+
+from streamfold.client.api.answer import bad_answer, collect
+from streamfold.client.api.request import IDEMPOTENCY_KEY
+from streamfold.client.transport.transport import Reply, Request, Transport
+from streamfold.errors import ConnectFailed, IdleTimeout, MalformedBody, TransportError
+from streamfold.session import Answer, Patience, seconds_asked
+
+__all__ = ["RetryingTransport", "Sender"]
+
+Body = TypeVar("Body")
+
+NOT_TAKEN = frozenset({429, 503})
+LONGEST_WAIT_SECONDS = 60.0  # a gateway that asks for more is not waited for, as in openai's SDK
+
+_log = logging.getLogger("streamfold.client")
+
+
+class RetryingTransport:
+    """A Transport that sends creations again, up to `max_retries` times, and names the call in its errors.
+
+    Only a request with an Idempotency-Key is a creation. Everything else passes through once.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        max_retries: int,
+        patience: Patience,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._transport = transport
+        self._max_retries = max_retries
+        self._backoff = patience.backoff
+        self._random = random
+
+    def open(self, request: Request) -> AbstractAsyncContextManager[Reply]:
+        """Send a request; inside the context its reply."""
+        key = dict(request.headers).get(IDEMPOTENCY_KEY)
+        return self._open(request, retries=self._max_retries if key else 0, key=key)
+
+    async def aclose(self) -> None:
+        """Nothing: the transport inside is its owner's."""
+
+    @asynccontextmanager
+    async def _open(self, request: Request, *, retries: int, key: str | None) -> AsyncGenerator[Reply, None]:
+        is_given = False  # from then on, what is raised in here may be the reader's own
+        for attempt in range(retries + 1):
+            try:
+                async with self._transport.open(request) as reply:
+                    wait = self._wait_after(reply, attempt) if attempt < retries else None
+                    if wait is None:
+                        is_given = True
+                        yield reply
+                        return
+                    reason = f"status {reply.status}"
+            except TransportError as failure:
+                if is_given or attempt == retries or not isinstance(failure, ConnectFailed):
+                    raise _explained(failure, request, key) from failure.__cause__
+                wait, reason = self._backoff_seconds(attempt, 0.0), failure.reason
+            _log.info("%s not taken (%s); attempt %d in %.1f s", request.method, reason, attempt + 2, wait)
+            await anyio.sleep(wait)
+
+    def _wait_after(self, reply: Reply, attempt: int) -> float | None:
+        """How long to wait before the next attempt; None if this reply is the one to hand over."""
+        if reply.status not in NOT_TAKEN or reply.headers.get("x-should-retry") == "false":
+            return None
+        asked = seconds_asked(reply.headers)
+        return None if asked > LONGEST_WAIT_SECONDS else self._backoff_seconds(attempt, asked)
+
+    def _backoff_seconds(self, attempt: int, asked: float) -> float:
+        return self._backoff.seconds(attempt, chance=self._random(), asked=asked)
+
+
+def _explained(failure: TransportError, request: Request, key: str | None) -> TransportError:
+    """The same failure, with the call that failed and advice that fits it."""
+    if key is not None and not isinstance(failure, ConnectFailed):
+        failure.advice = f"it may have been created all the same; call again with idempotency_key={key!r}"
+    return failure.during(request.method, request.url)
+
+
+class Sender:
+    """Sends the plain calls of one gateway, each bounded as a whole.
+
+    Args:
+        transport: What carries them.
+        max_retries: How often a creation is sent again, unless the call says otherwise.
+        patience: Its `total_seconds` bounds every call too, and its `max_body_bytes` every answer.
+    """
+
+    def __init__(self, transport: Transport, *, max_retries: int, patience: Patience) -> None:
+        self._transport = transport
+        self._max_retries = max_retries
+        self._patience = patience
+
+    def retrying(self, max_retries: int | None = None) -> Transport:
+        """The transport that sends creations again."""
+        retries = self._max_retries if max_retries is None else max_retries
+        return RetryingTransport(self._transport, max_retries=retries, patience=self._patience)
+
+    async def ask(
+        self, request: Request, decode: Callable[[bytes], Body], *, expected: str, max_retries: int | None = None
+    ) -> Body:
+        """Send a request, and decode the answer. Its idle timeout bounds the whole call, retries and waits included.
+
+        Raises:
+            RequestRefused: The answer has an error status.
+            UnexpectedAnswer: The answer is of another kind.
+            TransportError: There is no whole answer; an IdleTimeout if the time was up.
+        """
+        total = self._patience.total_seconds
+        seconds = min(request.idle_timeout_seconds, inf if total is None else total)
+        answer: Answer | None = None
+        with anyio.move_on_after(seconds):
+            async with self.retrying(max_retries).open(request) as reply:
+                answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
+        if answer is None:
+            raise self._too_late(request, seconds)
+        if not answer.is_success:
+            raise bad_answer(answer, request, expected=expected)
+        try:
+            return decode(answer.body)
+        except MalformedBody as error:
+            raise bad_answer(answer, request, expected=expected) from error
+
+    def _too_late(self, request: Request, seconds: float) -> TransportError:
+        failure = IdleTimeout(f"no whole answer within {seconds:g} seconds")
+        failure.advice = "allow more with timeout="
+        return _explained(failure, request, dict(request.headers).get(IDEMPOTENCY_KEY))
