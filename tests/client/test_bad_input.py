@@ -48,6 +48,19 @@ def gateway(**given: Any) -> Gateway:
         ("on_behalf_of", ""),
         ("on_behalf_of", "user\n2"),
         ("on_behalf_of", 7),
+        ("dialect", "gpt"),
+        ("dialect", 7),
+        ("timeout", 0),
+        ("timeout", math.inf),
+        ("timeout", "60"),
+        ("timeout", True),
+        ("connect_seconds", -1.0),
+        ("connect_seconds", math.nan),
+        ("max_retries", -1),
+        ("max_retries", 1.5),
+        ("max_retries", None),
+        ("on_repair", "print"),
+        ("headers", ["x-trace"]),
         ("http", "urllib"),
         ("http", 7),
         ("http", object()),
@@ -63,7 +76,12 @@ def test_a_setting_that_cannot_be_is_refused(name: str, value: object) -> None:
 def test_a_header_with_a_line_end_is_refused_by_its_name() -> None:
     with pytest.raises(InvalidArgument) as caught:
         gateway(headers={"x-trace": "a\r\nb"})
-    assert caught.value.name == "x-trace"
+    assert caught.value.name == "headers['x-trace']"
+
+
+def test_an_unknown_dialect_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InvalidArgument, match=r"unknown dialect 'gpt' \(expected mka1, openai or open-responses\)"):
+        gateway(dialect="gpt")
 
 
 @pytest.mark.parametrize("key", ["sk-secret\n", "sk-secrét"])
@@ -79,13 +97,12 @@ def test_a_key_is_not_in_what_is_shown_of_the_calls() -> None:
 
 BAD_IDS = [
     "",
-    "resp/1",
-    "resp_1/cancel",
-    "../admin",
-    "resp 1",
-    "resp?stream",
-    "resp%2F1",
-    "réponse",
+    ".",
+    "..",
+    "resp\n1",
+    "resp\x00",
+    "resp\u2028",
+    "resp\ud800",
     None,
     7,
     b"resp_1",
@@ -169,13 +186,72 @@ async def test_what_json_cannot_say_is_refused(value: object) -> None:
     """A number beyond what JSON readers keep may be sent, or refused; never is anything else raised."""
     here = gateway()
     with pytest.raises((InvalidArgument, AssertionError)) as caught:
-        await here.create(model="toy", input="hi", unknown=value)
+        await here.create(model="toy", input="hi", extra_body={"new": value})
     assert isinstance(caught.value, InvalidArgument) or value == 2**70
 
 
-async def test_an_unknown_parameter_of_a_known_dialect_is_passed_on() -> None:
-    with pytest.raises(AssertionError, match="was sent"):
-        await gateway().create(model="toy", input="hi", something_new=1)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("temprature", "did you mean 'temperature'"), ("something_new", "extra_body={'something_new': ...}")],
+)
+@pytest.mark.parametrize("how", ["create", "stream"])
+async def test_an_unknown_parameter_is_refused_with_what_to_do_instead(how: str, name: str, words: str) -> None:
+    error = await refused(lambda here: getattr(here, how)(model="toy", input="hi", **{name: 1}))
+    assert error.name == name
+    assert words in error.reason
+
+
+async def test_a_create_that_is_to_stream_is_sent_to_stream_and_the_other_way_round() -> None:
+    error = await refused(lambda here: here.create(model="toy", input="hi", stream=True))
+    assert (error.name, "gateway.stream" in error.reason) == ("stream", True)
+    error = await refused(lambda here: here.stream(model="toy", input="hi", stream=False))
+    assert (error.name, "gateway.create" in error.reason) == ("stream", True)
+
+
+BAD_OPTIONS: list[tuple[str, Any]] = [
+    ("timeout", 0),
+    ("timeout", "1"),
+    ("extra_headers", "x-trace: 1"),
+    ("extra_headers['x trace']", {"x trace": "1"}),
+    ("extra_headers['x-trace']", {"x-trace": "1\n"}),
+    ("extra_headers['x-trace']", {"x-trace": 1}),
+    ("extra_query", ["a"]),
+    ("extra_query['a']", {"a": {"b": 1}}),
+    ("extra_body", [1]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_OPTIONS, ids=[f"{name} {value!r}" for name, value in BAD_OPTIONS])
+async def test_an_option_that_cannot_be_is_refused_by_its_name(name: str, value: Any) -> None:
+    option = {name.partition("[")[0]: value}
+    error = await refused(lambda here: here.retrieve("resp_1", **option))
+    assert error.name == name
+    error = await refused(lambda here: here.stream(model="toy", input="hi", **option))
+    assert error.name == name
+
+
+async def test_an_option_that_no_call_has_is_refused_with_the_nearest() -> None:
+    error = await refused(lambda here: here.retrieve("resp_1", timout=1))
+    assert (error.name, "did you mean 'timeout'" in error.reason) == ("timout", True)
+
+
+@pytest.mark.parametrize("how", ["stream", "follow"])
+@pytest.mark.parametrize(("name", "value"), [("on_exit", "cancle"), ("on_exit", None), ("on_repair", 7)])
+async def test_what_is_to_happen_while_it_is_followed_is_checked_when_it_is_given(
+    how: str, name: str, value: Any
+) -> None:
+    calls: dict[str, Callable[[Gateway], Any]] = {
+        "stream": lambda here: here.stream(model="toy", input="hi", **{name: value}),
+        "follow": lambda here: here.follow("resp_1", **{name: value}),
+    }
+    assert (await refused(calls[how])).name == name
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_retries", -1), ("idempotency_key", "a\nb")])
+@pytest.mark.parametrize("how", ["create", "stream"])
+async def test_how_often_a_creation_is_tried_is_checked_too(how: str, name: str, value: Any) -> None:
+    error = await refused(lambda here: getattr(here, how)(model="toy", input="hi", **{name: value}))
+    assert error.name == name
 
 
 BAD_BATCHES: list[tuple[dict[str, Any], str]] = [
@@ -210,7 +286,7 @@ async def test_a_limit_out_of_range_is_refused(how: str, limit: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("order", "newest"), ("order", 1), ("after", "a/b"), ("after", ""), ("before", "a b")]
+    ("name", "value"), [("order", "newest"), ("order", 1), ("after", ".."), ("after", ""), ("before", "a\nb")]
 )
 async def test_a_page_that_cannot_be_asked_for_is_refused(name: str, value: Any) -> None:
     assert (await refused(lambda here: here.list(**{name: value}))).name == name

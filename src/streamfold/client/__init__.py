@@ -1,15 +1,12 @@
-"""The door of the room that follows responses over HTTP.
+"""Calls of a gateway over HTTP, and responses followed to their outcome, on asyncio and trio.
 
-In      a gateway's address, and what to ask of it
-Out     responses followed to their outcome
-Units   seconds; sequence numbers
-Errors  InvalidArgument before anything is sent; GatewayError and its families
-Source  docs/reference/client.md
+`streamfold.client.blocking` has the same for code without an event loop.
 """
 
+from streamfold.client.api.answer import Deleted, Page
 from streamfold.client.api.batches import Batches, FollowedBatch
 from streamfold.client.api.gateway import Gateway
-from streamfold.client.api.page import Deleted, Page
+from streamfold.client.api.request import CallOptions
 from streamfold.client.follow.follow import FollowedResponse
 from streamfold.client.follow.record import record
 from streamfold.client.transport.transport import Reply, Request, Transport
@@ -17,6 +14,7 @@ from streamfold.client.webhook import Webhook, verify_webhook
 
 __all__ = [
     "Batches",
+    "CallOptions",
     "Deleted",
     "FollowedBatch",
     "FollowedResponse",

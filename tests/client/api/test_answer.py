@@ -2,13 +2,14 @@
 
 import pytest
 
-from streamfold.client import Request
-from streamfold.client.api.answer import bad_answer, collect
-from streamfold.errors import Disconnected, ProtocolViolation, RequestRefused, UnexpectedAnswer
+from streamfold.client import Deleted, Page, Request
+from streamfold.client.api.answer import bad_answer, collect, decode_deleted, decode_page
+from streamfold.errors import Disconnected, MalformedBody, ProtocolViolation, RequestRefused, UnexpectedAnswer
 from streamfold.session import Answer
 from tests.client.stub import Part, Stub, Told
 
-pytestmark = pytest.mark.anyio
+POST = Request(method="POST", url="http://stub/v1/responses?key=1")
+BAD = [b"", b"[]", b"null", b"<html>", b'{"id":7,"data":7}', b'{"data":[1', b"\xff", b'{"data":' + b"[" * 10_000]
 
 
 async def collected(*parts: Part, most: int = 10) -> Answer:
@@ -17,32 +18,44 @@ async def collected(*parts: Part, most: int = 10) -> Answer:
         return await collect(reply, max_body_bytes=most)
 
 
+@pytest.mark.anyio
 async def test_the_pieces_of_a_body_are_put_together() -> None:
     answer = await collected(b"one", b"", b"two")
     assert (answer.status, answer.body, answer.headers["content-type"]) == (201, b"onetwo", "text/plain")
 
 
+@pytest.mark.anyio
 async def test_a_body_of_just_the_limit_is_taken_and_one_byte_more_is_not() -> None:
     assert (await collected(b"12345", b"67890")).body == b"1234567890"
     with pytest.raises(ProtocolViolation, match="larger than 10 bytes"):
         await collected(b"12345", b"678901")
 
 
+@pytest.mark.anyio
 async def test_a_body_that_breaks_off_is_told() -> None:
     with pytest.raises(Disconnected, match="cut"):
         await collected(b"12", Disconnected("cut"))
 
 
+@pytest.mark.anyio
+async def test_a_refusal_whose_body_breaks_off_or_has_no_end_keeps_its_status_and_headers() -> None:
+    for parts in ([b"12", Disconnected("cut")], [b"123456", b"7890123"]):
+        stub = Stub(lambda request, parts=parts: Told(parts, 429, {"retry-after": "7"}))
+        async with stub.open(POST) as reply:
+            answer = await collect(reply, max_body_bytes=10)
+        assert (answer.status, answer.body, answer.headers["retry-after"]) == (429, parts[0], "7")
+
+
 def test_a_refusal_has_the_gateways_words() -> None:
     body = b'{"error": {"message": "no", "code": "c", "param": "p"}}'
-    error = bad_answer(Answer(422, {"x-request-id": "req_1"}, body), expected="a Response")
+    error = bad_answer(Answer(422, {"x-request-id": "req_1"}, body), POST, expected="a Response")
     assert isinstance(error, RequestRefused)
     told = (error.status, error.message, error.code, error.param, error.request_id, error.excerpt)
     assert told == (422, "no", "c", "p", "req_1", body.decode())
 
 
 def test_a_refusal_without_words_has_the_beginning_of_its_body_on_one_line() -> None:
-    error = bad_answer(Answer(502, {}, b"<html>\n  <h1>Bad gateway</h1>" + b"x" * 1000), expected="a Response")
+    error = bad_answer(Answer(502, {}, b"<html>\n  <h1>Bad gateway</h1>" + b"x" * 1000), POST, expected="a Response")
     assert isinstance(error, RequestRefused)
     assert error.message is None
     assert error.excerpt.startswith("<html> <h1>Bad gateway</h1>xxx")
@@ -50,6 +63,31 @@ def test_a_refusal_without_words_has_the_beginning_of_its_body_on_one_line() -> 
 
 
 def test_a_success_of_another_kind_says_what_was_expected() -> None:
-    error = bad_answer(Answer(200, {"content-type": "text/html"}, b"<html>"), expected="a Response")
+    error = bad_answer(Answer(200, {"content-type": "text/html"}, b"<html>"), POST, expected="a Response")
     assert isinstance(error, UnexpectedAnswer)
     assert (error.expected, error.content_type, error.excerpt) == ("a Response", "text/html", "<html>")
+
+
+def test_a_page_keeps_the_json_of_its_entries() -> None:
+    page = decode_page(b'{"data":[{"id": "a"}, 7],"has_more":true,"first_id":"a","last_id":"b","extra":1}')
+    assert isinstance(page, Page)
+    assert [bytes(each) for each in page.data] == [b'{"id": "a"}', b"7"]
+    assert (page.has_more, page.first_id, page.last_id) == (True, "a", "b")
+
+
+def test_a_page_may_say_no_more_than_its_entries() -> None:
+    page = decode_page(b'{"data":[]}')
+    assert (page.data, page.has_more, page.first_id, page.last_id) == ((), False, None, None)
+
+
+def test_a_deletion_is_one_unless_it_says_otherwise() -> None:
+    assert decode_deleted(b'{"id":"resp_1"}') == Deleted(id="resp_1", deleted=True)
+    assert not decode_deleted(b'{"id":"resp_1","deleted":false}').deleted
+
+
+@pytest.mark.parametrize("data", BAD, ids=range(len(BAD)))
+def test_what_is_no_list_and_no_deletion_is_told_as_that(data: bytes) -> None:
+    with pytest.raises(MalformedBody, match="not a list"):
+        decode_page(data)
+    with pytest.raises(MalformedBody, match="not a deletion"):
+        decode_deleted(data)

@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
 
+import anyio
 import httpx2
 import pytest
 
 from streamfold.client import Gateway, Request
 from streamfold.client.transport.asgi import AsgiTransport
 from streamfold.emulator import Emulator, Options
-from streamfold.errors import Disconnected, InvalidArgument, RequestRefused, UnexpectedAnswer
+from streamfold.errors import Disconnected, GatewayError, IdleTimeout, InvalidArgument, RequestRefused, UnexpectedAnswer
 from streamfold.schema import MKA1, OPENAI, Dialect, decode_response
-from streamfold.session import OutcomeStatus
-from tests.client.stub import Stub, Told, body_of, said
-from tests.session.made import body
+from streamfold.session import OutcomeStatus, Patience
+from tests.client.stub import Stub, Told, body_of, said, stream
+from tests.session.made import body, created, ended
 
 pytestmark = pytest.mark.anyio
 
@@ -87,7 +90,9 @@ async def test_a_call_is_sent_once_to_its_path_and_what_comes_is_typed(name: str
 
 @every_call
 async def test_a_call_that_is_refused_raises_with_the_gateways_words(name: str) -> None:
-    here, stub = gateway(said({"error": {"message": "Slow down.", "code": "rate"}}, 429, x_request_id="req_1"))
+    here, stub = gateway(
+        said({"error": {"message": "Slow down.", "code": "rate"}}, 429, x_request_id="req_1"), max_retries=0
+    )
     with pytest.raises(RequestRefused) as caught:
         await CALLS[name][0](here)
     error = caught.value
@@ -117,6 +122,92 @@ async def test_a_connection_that_fails_is_told_and_nothing_is_sent_again(name: s
 
 
 @every_call
+async def test_every_error_names_the_call_without_its_query(name: str) -> None:
+    call, _, method, path = CALLS[name]
+    for told in (said({}, 500), said(b"<html>"), Told(opening=Disconnected("gone"))):
+        here, _ = gateway(told)
+        with pytest.raises(GatewayError) as caught:
+            await call(here)
+        url = f"http://stub/v1{path.partition('?')[0]}"
+        assert (caught.value.method, caught.value.url) == (method, url)
+        assert str(caught.value).startswith(f"{method} {url}: ")
+
+
+OPTIONS: dict[str, Any] = {
+    "extra_headers": {"X-Trace": "t2", "x-own": "1", "Accept": "application/json; q=1"},
+    "extra_query": {"version": "2", "limit": 7, "deep": True, "tag": ["a", "b"], "none": None},
+    "extra_body": {"new": {"a": 1}},
+    "timeout": 3.0,
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if " " not in name])
+async def test_every_call_takes_headers_a_query_fields_and_a_timeout_of_the_callers_own(name: str) -> None:
+    here, stub = gateway(said(CALLS[name][1]), headers={"x-trace": "t1"})
+    call = CALLS[name][0]
+    # The same call with options: through a gateway whose methods all add them.
+    await call(cast(Gateway, WithOptions(here)))
+    request = stub.requests[0]
+    headers = dict(request.headers)
+    assert (headers["x-trace"], headers["x-own"], headers["accept"]) == ("t2", "1", "application/json; q=1")
+    assert len(headers) == len(request.headers)
+    query = parse_qs(urlsplit(request.url).query)
+    assert (query["version"], query["limit"], query["deep"], query["tag"]) == (["2"], ["7"], ["true"], ["a", "b"])
+    assert body_of(request)["new"] == {"a": 1}
+    assert request.idle_timeout_seconds == request.connect_timeout_seconds == 3.0
+
+
+class WithOptions:
+    """Calls every method of a gateway, and of its batches, with the options above."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    @property
+    def batches(self) -> "WithOptions":
+        return WithOptions(self._inner.batches)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(getattr(self._inner, name), **OPTIONS)
+
+
+async def test_extra_body_is_merged_last_and_not_checked() -> None:
+    here, stub = gateway(said(body("completed")))
+    await here.create(model="toy", input="hi", temperature=1, extra_body={"temperature": "hot", "extra_body": {"a": 1}})
+    sent = body_of(stub.requests[0])
+    assert (sent["temperature"], sent["extra_body"]) == ("hot", {"a": 1})
+
+
+@every_call
+async def test_a_call_is_bounded_as_a_whole(name: str) -> None:
+    here, _ = gateway(Told([b"{", b"}"] * 1000 + [anyio.Event()]), timeout=0.05)
+    with anyio.fail_after(5), pytest.raises(IdleTimeout, match=r"no whole answer within 0\.05 seconds"):
+        await CALLS[name][0](here)
+
+
+async def test_the_total_time_of_patience_bounds_a_plain_call_too() -> None:
+    here, _ = gateway(Told(opening=anyio.Event()), patience=Patience(total_seconds=0.05))
+    with anyio.fail_after(5), pytest.raises(IdleTimeout, match="allow more with timeout="):
+        await here.retrieve("resp_1")
+
+
+async def test_an_id_of_any_printable_characters_is_one_segment_of_the_path() -> None:
+    here, stub = gateway(said(body("completed")))
+    await here.retrieve("resp/1=é?a b%2F")
+    assert stub.requests[0].url == "http://stub/v1/responses/resp%2F1%3D%C3%A9%3Fa%20b%252F"
+
+
+async def test_the_gateways_own_on_repair_is_called_besides_the_calls() -> None:
+    told: list[str] = []
+    here, stub = gateway(said({}), on_repair=lambda repair: told.append("gateway"))
+    answers = iter([stream(created(0), Disconnected("cut")), stream(ended(1, text="hi"))])
+    stub.answer = lambda request: next(answers)
+    async with here.follow("resp_1", on_repair=lambda repair: told.append("call")) as response:
+        await response.outcome()
+    assert told == ["gateway", "call"]
+
+
+@every_call
 async def test_a_call_carries_the_key_the_end_user_and_the_callers_headers(name: str) -> None:
     here, stub = gateway(said(CALLS[name][1]), on_behalf_of="user-7", headers={"x-trace": "t1"}, connect_seconds=1.5)
     await CALLS[name][0](here)
@@ -133,7 +224,11 @@ async def test_a_call_carries_the_key_the_end_user_and_the_callers_headers(name:
 async def test_a_create_sends_what_it_was_given_and_leaves_out_what_is_none() -> None:
     here, stub = gateway(said(body("queued")))
     made = await here.create(
-        model="toy", input=[{"role": "user", "content": "hi"}], background=True, temperature=None, new_one={"a": [1]}
+        model="toy",
+        input=[{"role": "user", "content": "hi"}],
+        background=True,
+        temperature=None,
+        extra_body={"new_one": {"a": [1]}},
     )
     assert made.status == "queued"
     sent = {"model": "toy", "input": [{"role": "user", "content": "hi"}], "background": True, "new_one": {"a": [1]}}
@@ -150,14 +245,23 @@ async def test_a_key_may_be_given_with_its_scheme() -> None:
     ("base_url", "dialect", "expected"),
     [
         ("http://host", MKA1, "http://host/api/v1/llm"),
-        ("http://host/", OPENAI, "http://host/v1"),
-        ("https://host:8443", OPENAI, "https://host:8443/v1"),
+        ("http://host/", OPENAI, "http://host"),
+        ("https://host:8443", "openai", "https://host:8443/v1"),
         ("https://host/own/path/", MKA1, "https://host/own/path"),
+        ("https://host/own/path", MKA1, "https://host/own/path/api/v1/llm"),
+        ("https://host/openai/v1", OPENAI, "https://host/openai/v1"),
         ("http://[::1]:80", OPENAI, "http://[::1]:80/v1"),
+        ("http://host", "open-responses", "http://host"),
+        ("http://host", "open_responses", "http://host"),
+        ("http://host", None, "http://host/api/v1/llm"),
+        ("http://host/v1", None, "http://host/v1"),
+        ("http://host/api/v1/llm", None, "http://host/api/v1/llm"),
+        ("https://api.openai.com", None, "https://api.openai.com/v1"),
+        ("https://eu.api.openai.com/v1/", None, "https://eu.api.openai.com/v1"),
     ],
 )
-async def test_the_dialects_path_is_put_behind_a_url_that_has_none(
-    base_url: str, dialect: Dialect, expected: str
+async def test_the_dialects_path_is_added_unless_it_is_there_or_a_slash_says_that_this_is_the_root(
+    base_url: str, dialect: Dialect | str | None, expected: str
 ) -> None:
     stub = Stub(lambda request: said(body("completed")))
     await Gateway(base_url, api_key=KEY, dialect=dialect, http=stub).retrieve("resp_1")
@@ -196,7 +300,7 @@ async def test_a_transport_that_was_made_here_is_closed_with_the_gateway(http: s
 async def test_a_body_that_json_cannot_say_is_refused_before_it_is_sent() -> None:
     here, stub = gateway(said({}))
     with pytest.raises(InvalidArgument):
-        await here.create(model="toy", input="hi", extra=object())
+        await here.create(model="toy", input="hi", extra_body={"extra": object()})
     assert not stub.requests
 
 

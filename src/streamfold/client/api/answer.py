@@ -98,7 +98,5 @@ def bad_answer(answer: Answer, request: Request, *, expected: str) -> GatewayErr
         error: GatewayError = UnexpectedAnswer(expected, answer.status, kind, answer.request_id, answer.excerpt)
     else:
         words = ErrorWords.of(answer.body)
-        error = RequestRefused(
-            answer.status, words.message, words.code, words.param, answer.request_id, answer.excerpt
-        )
+        error = RequestRefused(answer.status, words.message, words.code, words.param, answer.request_id, answer.excerpt)
     return error.during(request.method, request.url)

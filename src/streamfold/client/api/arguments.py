@@ -88,7 +88,9 @@ def check_count(name: str, value: object) -> int:
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """One of a few words."""
     if value not in choices:
-        raise InvalidArgument(name, f"must be {' or '.join(map(repr, choices))}, got {value!r}{_nearest(value, choices)}")
+        raise InvalidArgument(
+            name, f"must be {' or '.join(map(repr, choices))}, got {value!r}{_nearest(value, choices)}"
+        )
 
 
 # Names, queries, headers
@@ -180,7 +182,7 @@ def resolve_dialect(value: Dialect | str | None, *, base_url: str) -> Dialect:
         return value
     if value is None:
         return _dialect_of(_split(base_url))
-    if (dialect := DIALECTS.get(value.replace("-", "_") if isinstance(value, str) else "")) is None:
+    if (dialect := DIALECTS.get(str(value).replace("-", "_"))) is None:
         raise InvalidArgument("dialect", f"unknown dialect {value!r} (expected {DIALECT_NAMES})")
     return dialect
 

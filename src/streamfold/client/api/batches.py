@@ -33,7 +33,9 @@ class Batches:
         self._patience = patience
         self._default_timeout = default_timeout
 
-    async def create(self, *, idempotency_key: str | None = None, max_retries: int | None = None, **parameters: Any) -> Batch:
+    async def create(
+        self, *, idempotency_key: str | None = None, max_retries: int | None = None, **parameters: Any
+    ) -> Batch:
         """Create a batch.
 
         Args:
@@ -58,9 +60,7 @@ class Batches:
         """
         return await self._sender.ask(self._with(options).cancel_batch(batch_id), decode_batch, expected="a Batch")
 
-    async def list(
-        self, *, after: str | None = None, limit: int | None = None, **options: Unpack[CallOptions]
-    ) -> Page:
+    async def list(self, *, after: str | None = None, limit: int | None = None, **options: Unpack[CallOptions]) -> Page:
         """One page of the batches."""
         request = self._with(options).list_batches(page={"after": after, "limit": limit})
         return await self._sender.ask(request, decode_page, expected="a list")

@@ -3,7 +3,6 @@
 A plain call is sent once, or again only while the gateway has not taken it. Only what is followed is repaired.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeAlias, Unpack
@@ -15,7 +14,6 @@ from streamfold.client.api.answer import Deleted, Page, decode_deleted, decode_p
 from streamfold.client.api.arguments import (
     check_choice,
     check_count,
-    check_header,
     check_include,
     check_response_id,
     check_seconds,
@@ -31,7 +29,7 @@ from streamfold.client.transport.resolve import Http, resolve_transport
 from streamfold.errors import InvalidArgument
 from streamfold.fold import State
 from streamfold.log import EventLog
-from streamfold.schema import CreateParams, Dialect, Response, decode_response
+from streamfold.schema import Dialect, Response, decode_response
 from streamfold.session import Patience, Repair
 
 __all__ = ["Gateway"]
@@ -135,7 +133,7 @@ class Gateway:
         timeout: float | None = None,
         max_retries: int | None = None,
         idempotency_key: str | None = None,
-        **parameters: Unpack[CreateParams],
+        **parameters: Any,
     ) -> FollowedResponse:
         """Create a response and follow it: `async with gateway.stream(model=..., input=...) as response`.
 
@@ -246,7 +244,7 @@ class Gateway:
         timeout: float | None = None,
         max_retries: int | None = None,
         idempotency_key: str | None = None,
-        **parameters: Unpack[CreateParams],
+        **parameters: Any,
     ) -> Response:
         """Create a response and wait for it; with `background=True`, only until it is queued.
 
@@ -270,9 +268,7 @@ class Gateway:
             {"extra_headers": extra_headers, "extra_query": extra_query, "extra_body": extra_body, "timeout": timeout}
         )
         request = calls.create(parameters, stream=False, idempotency_key=idempotency_key or str(uuid4()))
-        return await self._sender.ask(
-            request, decode_response, expected="a Response", max_retries=_retries(max_retries)
-        )
+        return await self._sender.ask(request, decode_response, expected="a Response", max_retries=max_retries)
 
     async def retrieve(
         self, response_id: str, *, include: Sequence[str] = (), **options: Unpack[CallOptions]
@@ -337,10 +333,6 @@ class Gateway:
 
     def _with(self, options: CallOptions) -> Calls:
         return self._calls.with_options(options, default_timeout=self._timeout)
-
-
-def _retries(given: int | None) -> int | None:
-    return None if given is None else check_count("max_retries", given)
 
 
 def _callable_or_none(name: str, given: Any) -> Any:

@@ -26,7 +26,8 @@ from streamfold.client.api.arguments import (
 )
 from streamfold.client.transport.transport import Request
 from streamfold.errors import InvalidArgument
-from streamfold.schema import CreateParams, Dialect, check_batch, check_create
+from streamfold.schema import DIALECTS, Dialect, check_batch, check_create
+from streamfold.schema.parameter import create_rules
 
 __all__ = ["IDEMPOTENCY_KEY", "CallOptions", "Calls"]
 
@@ -124,7 +125,7 @@ class Calls:
         if given.pop("stream", stream) is not stream:
             raise InvalidArgument("stream", STREAM_OR_NOT[stream])
         body = given | {"stream": stream}
-        if complaint := check_create(body, self.dialect, is_lenient=True):
+        if complaint := check_create(body, self.dialect):
             raise InvalidArgument(*complaint)
         return self._creation("/responses", body, idempotency_key, accept=EVENT_STREAM if stream else JSON)
 
@@ -146,9 +147,7 @@ class Calls:
 
     def retrieve(self, response_id: str, *, include: Sequence[str] = ()) -> Request:
         """GET a response as it is."""
-        return self._request(
-            "GET", _path_of(response_id), query=self._including(include, None)
-        )
+        return self._request("GET", _path_of(response_id), query=self._including(include, None))
 
     def cancel(self, response_id: str) -> Request:
         """POST a cancel."""
@@ -243,7 +242,7 @@ class Calls:
         )
 
 
-KNOWN_PARAMETERS = frozenset(CreateParams.__annotations__) | {"stream"}
+KNOWN_PARAMETERS = frozenset(name for dialect in DIALECTS.values() for name in create_rules(dialect))
 STREAM_OR_NOT = {
     False: "must not be true here: create() returns a whole Response; use gateway.stream(...) to stream it",
     True: "must not be false here: stream() streams; use gateway.create(...) for a whole Response",
@@ -258,9 +257,9 @@ def _path_of_batch(batch_id: object) -> str:
     return f"/batches/{quote(check_batch_id(batch_id), safe='')}"
 
 
-def _merged(ours: Iterable[tuple[str, str]], theirs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _merged(ours: Iterable[tuple[str, str]], theirs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """Both, where theirs replaces ours of the same name."""
-    names = {name for name, _ in (theirs := tuple(theirs))}
+    names = {name for name, _ in theirs}
     return (*(pair for pair in ours if pair[0] not in names), *theirs)
 
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 import anyio
 
 from streamfold.client.api.answer import bad_answer, collect
+from streamfold.client.api.arguments import check_count
 from streamfold.client.api.request import IDEMPOTENCY_KEY
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import ConnectFailed, IdleTimeout, MalformedBody, TransportError
@@ -111,7 +112,7 @@ class Sender:
 
     def retrying(self, max_retries: int | None = None) -> Transport:
         """The transport that sends creations again."""
-        retries = self._max_retries if max_retries is None else max_retries
+        retries = self._max_retries if max_retries is None else check_count("max_retries", max_retries)
         return RetryingTransport(self._transport, max_retries=retries, patience=self._patience)
 
     async def ask(

@@ -328,7 +328,7 @@ class FollowedResponse(Readable):
         except TransportError as failure:
             task_status.started(failure)
         else:
-            task_status.started(bad_answer(answer, expected="an event stream"))
+            task_status.started(bad_answer(answer, post, expected="an event stream"))
 
     async def _hold(self, call: Connect, request: Request) -> None:
         """Open the stream, and hold it open until it is let go of: it is closed by the task that opened it."""
