@@ -105,7 +105,7 @@ def test_a_path_that_is_not_there(command: list[str], gateways: Gateways, use: U
 
 
 WRONG = [
-    pytest.param(["--base-url", "127.0.0.1:80"], "--base-url: must be a URL as https://host", id="no scheme"),
+    pytest.param(["--base-url", "127.0.0.1:80"], "--base-url: must be a URL such as https://host", id="no scheme"),
     pytest.param(["--base-url", "https://u:p@host"], "--base-url: must have no user", id="a user in the URL"),
     pytest.param(["--api-key", ""], "--api-key: must be a text of printable ASCII characters", id="an empty key"),
     pytest.param(["--api-key", f"{KEY}\n{KEY}"], "--api-key: must be a text of printable", id="a key of two lines"),
@@ -125,18 +125,18 @@ def test_a_wrong_setting_is_named(command: list[str], options: list[str], told: 
 
 def test_a_wrong_variable_is_named_as_it_was_set(use: Use, run: Run) -> None:
     use("ftp://host")
-    check(run("follow", "resp_1"), 2, "STREAMFOLD_BASE_URL: must be a URL as https://host")
+    check(run("follow", "resp_1"), 2, "STREAMFOLD_BASE_URL: must be a URL such as https://host")
 
 
 @pytest.mark.parametrize(
     "command", [["follow"], ["cancel"], ["batch", "get"], ["batch", "cancel"], ["batch", "follow"]]
 )
-@pytest.mark.parametrize("identifier", ["a/b", "../x", "a b", "ä", "a?b", ""])
+@pytest.mark.parametrize("identifier", [".", "..", "a\nb", "a\x7fb", ""])
 def test_an_id_that_may_not_stand_in_a_url_is_refused_before_anything_is_sent(
     command: list[str], identifier: str, use: Use, run: Run
 ) -> None:
     use("http://127.0.0.1:1")
-    check(run(*command, identifier), 2, "ID: must be letters, digits, _ and -, got ")
+    check(run(*command, identifier), 2, "ID: must be a text of printable characters, and not . or .., got ")
 
 
 @pytest.mark.parametrize("number", ["-1", "x", "1.5", "99999999999999999999"])

@@ -20,7 +20,7 @@ __all__ = [
     "check_header",
     "check_headers",
     "check_include",
-    "check_names",
+    "check_known",
     "check_page",
     "check_query",
     "check_response_id",
@@ -96,20 +96,16 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
 # Names, queries, headers
 
 
-def check_names(given: Iterable[str], known: Collection[str], *, advice: str) -> None:
-    """Refuse a name that no parameter has: most often it is misspelt.
-
-    Args:
-        advice: What to do if the name is right, with `{name}` in it.
-    """
+def check_known(given: Iterable[str], known: Collection[str]) -> None:
+    """Refuse an argument that a call does not have: most often it is misspelt."""
     for name in given:
         if name not in known:
-            raise InvalidArgument(name, f"unknown parameter{_nearest(name, known)}; {advice.format(name=name)}")
+            raise InvalidArgument(name, f"is not an argument of this call{_nearest(name, known)}")
 
 
 def _nearest(value: object, known: Collection[str]) -> str:
     near = get_close_matches(value, known, n=1) if isinstance(value, str) else []
-    return f", did you mean {near[0]!r}?" if near else ""
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def check_include(value: Iterable[object]) -> tuple[str, ...]:

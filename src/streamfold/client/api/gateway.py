@@ -29,7 +29,7 @@ from streamfold.client.transport.resolve import Http, resolve_transport
 from streamfold.errors import InvalidArgument
 from streamfold.fold import State
 from streamfold.log import EventLog
-from streamfold.schema import Dialect, Response, decode_response
+from streamfold.schema import CreateParams, Dialect, Response, decode_response
 from streamfold.session import Patience, Repair
 
 __all__ = ["Gateway"]
@@ -133,7 +133,7 @@ class Gateway:
         timeout: float | None = None,
         max_retries: int | None = None,
         idempotency_key: str | None = None,
-        **parameters: Any,
+        **parameters: Unpack[CreateParams],
     ) -> FollowedResponse:
         """Create a response and follow it: `async with gateway.stream(model=..., input=...) as response`.
 
@@ -244,7 +244,7 @@ class Gateway:
         timeout: float | None = None,
         max_retries: int | None = None,
         idempotency_key: str | None = None,
-        **parameters: Any,
+        **parameters: Unpack[CreateParams],
     ) -> Response:
         """Create a response and wait for it; with `background=True`, only until it is queued.
 

@@ -16,7 +16,7 @@ from streamfold.client.api.arguments import (
     check_header,
     check_headers,
     check_include,
-    check_names,
+    check_known,
     check_page,
     check_query,
     check_response_id,
@@ -26,8 +26,7 @@ from streamfold.client.api.arguments import (
 )
 from streamfold.client.transport.transport import Request
 from streamfold.errors import InvalidArgument
-from streamfold.schema import DIALECTS, Dialect, check_batch, check_create
-from streamfold.schema.parameter import create_rules
+from streamfold.schema import Dialect, check_batch, check_create, check_names
 
 __all__ = ["IDEMPOTENCY_KEY", "CallOptions", "Calls"]
 
@@ -35,7 +34,6 @@ BEARER = "Bearer "
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
 IDEMPOTENCY_KEY = "idempotency-key"
-PASS_IN_EXTRA_BODY = "pass a parameter that this version does not know as extra_body={{{name!r}: ...}}"
 
 
 class CallOptions(TypedDict, total=False):
@@ -102,7 +100,7 @@ class Calls:
 
     def with_options(self, options: CallOptions, *, default_timeout: float | None = None) -> "Calls":
         """The same calls, with what one of them takes besides."""
-        check_names(options, CallOptions.__annotations__, advice="this call takes no such argument")
+        check_known(options, CallOptions.__annotations__)
         timeout = options.get("timeout")
         query = check_query("extra_query", options.get("extra_query"))
         body = options.get("extra_body") or {}
@@ -121,11 +119,12 @@ class Calls:
     def create(self, parameters: Mapping[str, Any], *, stream: bool, idempotency_key: str = "") -> Request:
         """POST a response. A parameter that is None is left out."""
         given = {name: value for name, value in parameters.items() if value is not None}
-        check_names(given, KNOWN_PARAMETERS, advice=PASS_IN_EXTRA_BODY)
+        if complaint := check_names(given):
+            raise InvalidArgument(*complaint)
         if given.pop("stream", stream) is not stream:
             raise InvalidArgument("stream", STREAM_OR_NOT[stream])
         body = given | {"stream": stream}
-        if complaint := check_create(body, self.dialect):
+        if complaint := check_create(body, self.dialect, strict=False):
             raise InvalidArgument(*complaint)
         return self._creation("/responses", body, idempotency_key, accept=EVENT_STREAM if stream else JSON)
 
@@ -179,7 +178,7 @@ class Calls:
     def create_batch(self, parameters: Mapping[str, Any], *, idempotency_key: str = "") -> Request:
         """POST a batch."""
         body = {name: value for name, value in parameters.items() if value is not None}
-        if complaint := check_batch(body, self.dialect):
+        if complaint := check_batch(body, self.dialect, strict=False):
             raise InvalidArgument(*complaint)
         return self._creation("/batches", body, idempotency_key)
 
@@ -242,7 +241,6 @@ class Calls:
         )
 
 
-KNOWN_PARAMETERS = frozenset(name for dialect in DIALECTS.values() for name in create_rules(dialect))
 STREAM_OR_NOT = {
     False: "must not be true here: create() returns a whole Response; use gateway.stream(...) to stream it",
     True: "must not be false here: stream() streams; use gateway.create(...) for a whole Response",
