@@ -18,6 +18,8 @@ from benchmarks.process import ProcessEnded, run_apart
 from benchmarks.stream.reading import DifferentWork
 from streamfold.bench import Row, Timings, Variant, measure
 
+pytestmark = pytest.mark.thorough
+
 TINY = Following(
     deltas=30,
     paced_deltas=5,
@@ -101,7 +103,7 @@ def test_slow_streams_tell_how_late_their_events_come(url: str, kind: str, here:
 
 
 @pytest.mark.parametrize("kind", clients.BARE)
-def test_each_drop_is_mended_after_its_back_off(url: str, kind: str) -> None:
+def test_each_drop_is_repaired_after_its_back_off(url: str, kind: str) -> None:
     found = crowd.drops(kind, url, count=2)
     assert len(found.after) == len(found.bare) == 2
     assert all(0 < seconds < 5 for seconds in (*found.after, *found.bare))
@@ -157,7 +159,7 @@ def test_a_function_runs_in_a_fresh_process() -> None:
     assert run_apart(partial(divmod, 17, 5)) == (3, 2)
 
 
-def test_a_function_that_raises_there_is_told_here(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_function_that_raises_there_is_reported_here(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ProcessEnded, match="status 1"):
         run_apart(partial(divmod, 1, 0))
     assert "ZeroDivisionError" in capfd.readouterr().err

@@ -1,7 +1,11 @@
 """The benchmark of the log runs, tiny, and gives its rows. Run, never judged by speed."""
 
+import pytest
+
 from benchmarks.log.sqlite import AWAITED, CONTRACT, DIRECT, GROUPED, LOOSELY, RAW, SINGLY, Logging, measure_logs
 from benchmarks.log.tails import Tailing
+
+pytestmark = pytest.mark.thorough
 
 TINY = Logging(
     writers=3,

@@ -26,6 +26,7 @@ FRAMES = make_stream(Shape(deltas=600))
 BODY = b"".join(FRAMES)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [100, 16_384, len(BODY)])
 @pytest.mark.parametrize("peer", peers.PEERS, ids=lambda peer: peer.name)
 def test_every_peer_reads_the_text_that_we_read(peer: Peer, size: int) -> None:
@@ -33,6 +34,7 @@ def test_every_peer_reads_the_text_that_we_read(peer: Peer, size: int) -> None:
     assert peer.text(chunks) == read_states(chunks).output_text != ""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "read",
     [peers.httpx_sse_json, peers.httpx_sse_msgspec, peers.openai_events, peers.openai_states],
@@ -43,6 +45,7 @@ def test_every_peer_gives_as_many_events_as_there_are_frames(read: object) -> No
     assert len(list(read(cut(BODY, 16_384)))) == len(FRAMES)
 
 
+@pytest.mark.thorough
 def test_the_state_of_openai_ends_as_ours_does() -> None:
     chunks = cut(BODY, 16_384)
     response = peers.openai_states(chunks).get_final_response()
@@ -65,6 +68,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     return ["--quick", "--json", str(tmp_path / "out" / "figures.json"), "--chart", str(tmp_path / "out" / "chart.svg")]
 
 
+@pytest.mark.thorough
 def test_a_whole_run_prints_the_table_and_writes_figures_and_picture(
     tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +87,7 @@ def test_one_benchmark_alone_draws_no_picture(tiny: list[str], tmp_path: Path) -
     assert not (tmp_path / "out" / "chart.svg").exists()
 
 
+@pytest.mark.thorough
 def test_a_missed_goal_fails_the_run_only_where_strict(tiny: list[str]) -> None:
     """A stream of 40 deltas is nearly all first events, each with a payload and a document of its own to keep."""
     assert program.main([*tiny, "--only", "memory"]) == 0
@@ -94,6 +99,7 @@ def test_an_unknown_benchmark_is_a_usage_error(tiny: list[str]) -> None:
         program.main([*tiny, "--only", "nothing"])
 
 
+@pytest.mark.thorough
 def test_recordings_are_timed_one_by_one_and_together(tmp_path: Path) -> None:
     (tmp_path / "some").mkdir()
     (tmp_path / "some" / "whole.sse").write_bytes(BODY)

@@ -1,6 +1,10 @@
 """What recording costs a client: small runs of the benchmark, so that it stays able to run."""
 
+import pytest
+
 from benchmarks.client.recorded import BEFORE, BEHIND, Recorded, measure_recorded
+
+pytestmark = pytest.mark.thorough
 
 TINY = Recorded(streams=(2,), seconds=0.3, rounds=1)
 

@@ -34,6 +34,7 @@ def rows_of(name: str, *peers: Peer) -> list[Row]:
     return list(run(TINY, peers=peers, only=[name]))
 
 
+@pytest.mark.thorough
 def test_each_size_of_stream_is_held_against_the_floors_and_itself() -> None:
     rows = rows_of("streams")
     assert {row.benchmark for row in rows} == {"stream-20", "stream-60"}
@@ -42,6 +43,7 @@ def test_each_size_of_stream_is_held_against_the_floors_and_itself() -> None:
     assert all(row.ratio is not None and row.ratio.count == TINY.rounds for row in rows)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("is_slow", [True, False])
 def test_a_peer_gets_a_row_on_each_stream(is_slow: bool) -> None:
     rows = [row for row in rows_of("streams", evolve(TWIN, is_slow=is_slow)) if row.reference == TWIN.name]
@@ -84,6 +86,7 @@ def test_import_is_timed_in_processes_of_its_own() -> None:
     assert loaded.is_met, loaded.name
 
 
+@pytest.mark.thorough
 def test_all_benchmarks_run_where_none_is_named() -> None:
     found = {row.benchmark.partition("-")[0] for row in run(TINY)}
     assert found == {"stream", "text", "growth", "memory", "import"}

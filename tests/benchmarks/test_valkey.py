@@ -1,7 +1,11 @@
 """The benchmark of the log on Valkey runs, and each row says what is held against what."""
 
+import pytest
+
 from benchmarks.log.valkey import GROUPED, OURS, RAW, SINGLY, XREAD, Serving, measure_valkey
 from tests.log.valkeys import find_server
+
+pytestmark = pytest.mark.thorough
 
 TINY = Serving(writers=4, appends=3, records=300, streams=3, busy=1, seconds=0.2, rounds=1)
 
