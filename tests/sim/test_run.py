@@ -30,7 +30,9 @@ def test_a_seed_gives_the_same_runs_again() -> None:
 
 
 def test_processes_share_the_work_and_count_the_same() -> None:
-    shared, alone = ([summary for summary, _ in run.results([range(40), range(40, 80), range(80, 90)], jobs)] for jobs in (2, 1))
+    shared, alone = (
+        [summary for summary, _ in run.results([range(40), range(40, 80), range(80, 90)], jobs)] for jobs in (2, 1)
+    )
     assert list(map(str, shared)) == list(map(str, alone))
 
 

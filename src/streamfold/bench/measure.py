@@ -1,13 +1,9 @@
 """Interleaved, paired timings: what a busy machine does to one variant, it does to the others of the same round.
 
-In      variants, each a callable; how many rounds; how long one sample should last; a clock
-Out     Timings: the samples of each variant, round by round, and ratios computed within each round
-Units   seconds of the clock, which is the CPU time of this process unless another is given
-Source  docs/reference/benchmarks.md
-
-A round runs every variant once, in turn; the next round in the opposite order, so that none always follows the same
-one. A sample is as many runs as fill `sample_seconds`, and counts as one run's mean. Before each sample garbage is
-collected, and while the clock runs the collector is off: nobody pays for what another left behind.
+A round runs every variant once, and the next round runs them in the opposite order, so that no variant always follows
+the same other one. A sample is as many runs as fill `sample_seconds`, and counts as their mean. Garbage is collected
+before each sample and the collector is off during it, so that no variant pays for what another one left. Times are in
+seconds of the clock: the CPU time of this process, unless you pass another clock.
 """
 
 import gc
@@ -22,12 +18,12 @@ from attrs import frozen
 __all__ = ["Clock", "Sampler", "Spread", "Timings", "Variant", "measure", "sample", "take_turns"]
 
 Clock = Callable[[], float]
-Sampler = Callable[[int], float]  # the seconds that one of so many runs took
+Sampler = Callable[[int], float]  # from a number of runs to the seconds that one of them took
 
 
 @frozen
 class Variant:
-    """One way to do the work, under the name that results carry."""
+    """One way to do the work, and its name in the results."""
 
     name: str
     run: Callable[[], object]
@@ -35,7 +31,7 @@ class Variant:
 
 @frozen
 class Spread:
-    """What samples of one quantity showed: the middle, the quartiles around it, and the ends."""
+    """The median, the quartiles and the extremes of some samples."""
 
     least: float
     low: float
@@ -46,12 +42,12 @@ class Spread:
 
     @classmethod
     def of(cls, samples: Sequence[float]) -> "Spread":
-        """The spread of one sample or more."""
+        """The spread of at least one sample."""
         low, median, high = quantiles(samples, n=4, method="inclusive") if len(samples) > 1 else [samples[0]] * 3
         return cls(min(samples), low, median, high, max(samples), len(samples))
 
     def scaled(self, factor: float) -> "Spread":
-        """The same samples in another unit; the factor is above zero."""
+        """The same samples in another unit. The factor must be positive."""
         least, low, median, high, most = (
             value * factor for value in (self.least, self.low, self.median, self.high, self.most)
         )
@@ -60,7 +56,7 @@ class Spread:
 
 @frozen
 class Timings:
-    """The samples of each variant, in seconds a run; those at the same place are of the same round."""
+    """The samples of each variant, in seconds per run. Samples at the same index come from the same round."""
 
     samples: Mapping[str, tuple[float, ...]]
 
@@ -78,11 +74,24 @@ def measure(
 ) -> Timings:
     """Time the variants, interleaved, in this process.
 
-    Each is run once before, which warms it up and tells how many runs make a sample. The collector is left as it was.
-    Returns: `rounds` samples of each variant.
+    Each variant runs once first, which warms it up and shows how many runs make a sample. The garbage collector is left
+    as it was.
+
+    Args:
+        variants: What to compare.
+        rounds: How many samples of each variant to take.
+        sample_seconds: How long one sample lasts at least.
+        clock: Returns the time in seconds.
+
+    Returns:
+        `rounds` samples of each variant.
+
+    Example:
+        timings = measure([Variant("ours", ours), Variant("theirs", theirs)], rounds=11)
+        print(timings.ratio("ours", "theirs").median)
     """
     was_enabled = gc.isenabled()
-    gc.freeze()  # so that collecting before each sample does not walk what the libraries made when they were imported
+    gc.freeze()  # collecting before each sample must not walk what imports created
     samplers = {variant.name: partial(sample, variant.run, clock=clock) for variant in variants}
     try:
         return take_turns(samplers, rounds=rounds, sample_seconds=sample_seconds)
@@ -93,7 +102,7 @@ def measure(
 
 
 def take_turns(samplers: Mapping[str, Sampler], *, rounds: int, sample_seconds: float) -> Timings:
-    """Ask each sampler once how many runs it needs, then in every round once for a sample."""
+    """Ask each sampler once to find the number of runs, then once per round for a sample."""
     samples: dict[str, list[float]] = {name: [] for name in samplers}
     runs = {name: _runs(sampler(1), sample_seconds) for name, sampler in samplers.items()}
     names = list(samplers)
@@ -104,12 +113,12 @@ def take_turns(samplers: Mapping[str, Sampler], *, rounds: int, sample_seconds: 
 
 
 def _runs(once: float, sample_seconds: float) -> int:
-    """How many runs fill a sample, when one takes so long. A clock too coarse to see one run gives a thousand."""
+    """How many runs fill a sample. If the clock is too coarse to see one run, a thousand."""
     return max(1, min(1000, math.ceil(sample_seconds / once))) if once > 0 else 1000
 
 
 def sample(run: Callable[[], object], runs: int, clock: Clock = process_time) -> float:
-    """The seconds that one run takes, of so many: the collector has run before, and is off from then on."""
+    """The seconds that one of so many runs takes. Collects garbage first and leaves the collector off."""
     gc.collect()
     gc.disable()
     start = clock()

@@ -1,10 +1,4 @@
-"""Results as a text table, and as JSON.
-
-In      Rows; what the machine was
-Out     text for a terminal; JSON bytes
-Units   as each row says
-Source  docs/reference/benchmarks.md
-"""
+"""The rows of a comparison, and a report of them as a text table and as JSON."""
 
 import os
 import platform
@@ -23,14 +17,18 @@ __all__ = ["Goal", "Machine", "Report", "Row", "as_json", "as_text", "describe_m
 
 @frozen
 class Goal:
-    """The bound that the median must keep. unit: what the bound counts, as the table shows it."""
+    """The bound for the median; a median equal to it is good.
+
+    Attributes:
+        unit: What the bound counts, as the table shows it.
+    """
 
     sense: Literal["≤", "≥"]
     bound: float
     unit: str = "×"
 
     def is_met(self, median: float) -> bool:
-        """Whether the median keeps the bound, which is within it."""
+        """Whether the median is within the bound."""
         return median <= self.bound if self.sense == "≤" else median >= self.bound
 
     def __str__(self) -> str:
@@ -39,12 +37,15 @@ class Goal:
 
 @frozen
 class Row:
-    """One line of the table.
+    """One line of the table. Its ratio is judged by the goal, or `ours` if it has no ratio.
 
-    benchmark: the name it is asked for by. name: what is compared. subject, ours: our variant, and what it cost.
-    reference, theirs: the variant it is held against, if any. ratio: of the two, round by round; how many times as
-    long ours took, or, where the goal is a `≥`, how many times as long theirs took. What is judged is the ratio, or
-    ours where there is none.
+    Attributes:
+        benchmark: The name under which it runs.
+        name: What is compared.
+        subject: Our variant.
+        ours: What it cost, in `unit`.
+        reference, theirs: The variant it is compared with, if any, and what that cost.
+        ratio: Computed round by round: how many times as long ours took, or, if `is_faster`, theirs.
     """
 
     benchmark: str
@@ -60,20 +61,21 @@ class Row:
 
     @property
     def judged(self) -> Spread:
-        """What the goal speaks of."""
+        """What the goal applies to."""
         return self.ours if self.ratio is None else self.ratio
 
     @property
     def is_met(self) -> bool | None:
-        """The verdict; None where there is no goal."""
+        """The verdict; None if there is no goal."""
         return None if self.goal is None else self.goal.is_met(self.judged.median)
 
 
 @frozen
 class Machine:
-    """What a reader must know to compare figures: no name of the machine, and no path.
+    """What a reader needs to compare figures. It holds neither the machine's name nor any path.
 
-    load_average: of 1, 5 and 15 minutes, when the run began; empty where the system has none.
+    Attributes:
+        load_average: Over 1, 5 and 15 minutes, when the run began; empty if the system has none.
     """
 
     when: str
@@ -88,7 +90,7 @@ class Machine:
 
 @frozen
 class Report:
-    """One run: what the machine was like, the rows of the table, details that only the JSON holds, and notes."""
+    """One run: the machine, the rows of the table, more rows that only the JSON holds, and notes."""
 
     machine: Machine
     rows: tuple[Row, ...]
@@ -97,7 +99,11 @@ class Report:
 
 
 def describe_machine(libraries: Sequence[str] = ("streamfold", "msgspec")) -> Machine:
-    """The machine as it is now, with the versions of these distributions."""
+    """Describe the machine as it is now.
+
+    Args:
+        libraries: The distributions whose versions matter.
+    """
     return Machine(
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -115,7 +121,7 @@ VERDICTS: Mapping[bool | None, str] = {True: "met", False: "MISSED", None: ""}
 
 
 def as_text(report: Report) -> str:
-    """The table, benchmark by benchmark, with the machine above it and the notes below."""
+    """Format the table by benchmark, with the machine above it and the notes below."""
     table = [HEADS, *map(_cells, report.rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [*_facts(report.machine), "", _columns(HEADS, widths)]
@@ -164,7 +170,7 @@ def _ratio(row: Row) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that mean something."""
+    """Three significant digits."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
@@ -172,7 +178,7 @@ def _number(value: float) -> str:
 
 
 def as_json(report: Report) -> bytes:
-    """The whole report as one JSON object."""
+    """Encode the whole report as one JSON object."""
     document = {
         "format": "streamfold.bench/1",
         "machine": asdict(report.machine),

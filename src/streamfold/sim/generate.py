@@ -101,7 +101,7 @@ def _rarer(random: Random, common: GatewayBehaviour) -> GatewayBehaviour:
         common,
         numbering=numbering,
         first_number=_one(random, (1, 42)) if _happens(random, 0.1) else 0,
-        # Where events can only be counted, a keepalive from before a restart cannot be told from an event.
+        # Where events can only be counted, an earlier keepalive looks like any other event after a restart.
         has_keepalive=_happens(random, 0.15) and numbering in {"plain", "holes"},
         ending=_ending(random),
         is_streamable=_happens(random, 0.8 if common.background else 0.5),

@@ -197,7 +197,7 @@ def read_scenario(text: str) -> Scenario:
     """Read a scenario from JSON, as a failing run prints it.
 
     Raises:
-        InvalidArgument: The text is no scenario; the message names the field.
+        InvalidArgument: The text is not a scenario; the message names the field.
     """
     try:
         return _decode(text)
