@@ -5,15 +5,14 @@ from collections.abc import Callable
 
 import pytest
 
-from streamfold.chaos.fault import FAULTS, Drop, Fault, Html, Refuse, Where
-from streamfold.chaos.plan import SURVIVABLE, Plan, draw_faults, parse_plan
-from streamfold.chaos.text import parse_faults
+from streamfold.chaos.fault import FAULTS, Drop, Fault, Html, Refuse, Where, parse_faults
+from streamfold.chaos.plan import SURVIVABLE, Plan, choose_faults, parse_plan
 from streamfold.errors import InvalidArgument
 
 
 def drawn(plan: Plan, count: int = 300) -> list[tuple[Fault, ...]]:
     draw = random.Random(plan.seed).random
-    return [draw_faults(plan, draw) for _ in range(count)]
+    return [choose_faults(plan, draw) for _ in range(count)]
 
 
 def test_the_same_seed_gives_the_same_faults() -> None:
@@ -37,7 +36,7 @@ def test_every_kind_can_be_drawn_and_written_as_text() -> None:
 
 
 def test_what_is_drawn_stays_within_the_plan() -> None:
-    found = [each[0] for each in drawn(Plan(rate=1.0, most_events=4, most_seconds=0.25))]
+    found = [each[0] for each in drawn(Plan(rate=1.0, max_events=4, max_seconds=0.25))]
     assert {getattr(each, "after_events", 0) for each in found} == {0, 1, 2, 3, 4}
     assert max(getattr(each, "seconds", 0) for each in found) <= 0.25
 
@@ -65,7 +64,7 @@ def test_by_default_only_what_a_client_can_survive_is_drawn() -> None:
         pytest.param("", Plan(), id="nothing"),
         pytest.param("seed=7", Plan(seed=7), id="a seed"),
         pytest.param("rate=0.5, kinds=drop+stall", Plan(rate=0.5, kinds=("drop", "stall")), id="a rate and kinds"),
-        pytest.param("most_events=3,most_seconds=0.5", Plan(most_events=3, most_seconds=0.5), id="bounds"),
+        pytest.param("max_events=3,max_seconds=0.5", Plan(max_events=3, max_seconds=0.5), id="bounds"),
     ],
 )
 def test_a_text_gives_its_plan(text: str, plan: Plan) -> None:
@@ -73,7 +72,7 @@ def test_a_text_gives_its_plan(text: str, plan: Plan) -> None:
 
 
 def test_reading_what_was_written_gives_the_same_plan() -> None:
-    plan = Plan(seed=3, rate=0.25, kinds=("gap",), most_events=5, most_seconds=1.5)
+    plan = Plan(seed=3, rate=0.25, kinds=("gap",), max_events=5, max_seconds=1.5)
     assert parse_plan(str(plan)) == plan
 
 
@@ -83,8 +82,8 @@ def test_reading_what_was_written_gives_the_same_plan() -> None:
         pytest.param(lambda: Plan(rate=1.5), "plan.rate", id="more than every answer"),
         pytest.param(lambda: Plan(kinds=("explode",)), "plan.kinds", id="no such kind"),
         pytest.param(lambda: Plan(kinds=()), "plan.kinds", id="no kind at all"),
-        pytest.param(lambda: Plan(most_events=-1), "plan.most_events", id="events below zero"),
-        pytest.param(lambda: Plan(most_seconds=-1), "plan.most_seconds", id="time below zero"),
+        pytest.param(lambda: Plan(max_events=-1), "plan.max_events", id="events below zero"),
+        pytest.param(lambda: Plan(max_seconds=-1), "plan.max_seconds", id="time below zero"),
         pytest.param(lambda: parse_plan("speed=3"), "plan.speed", id="no such field"),
         pytest.param(lambda: parse_plan("seed=x"), "plan.seed", id="no number"),
     ],

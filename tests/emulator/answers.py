@@ -10,9 +10,8 @@ import pytest
 from msgspec.json import encode
 
 from streamfold.emulator.model import answer
-from streamfold.emulator.request import CreateRequest, Fields, read_create
-from streamfold.emulator.wire import event_data, shape_response
 from streamfold.schema.dialect import MKA1, OPENAI, Dialect
+from streamfold.serving import CreateRequest, Fields, event_data, read_create, shape_response
 from streamfold.sse import Frame, encode_frame
 
 RESPONSE_ID = "resp_0123456789abcdef"

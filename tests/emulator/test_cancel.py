@@ -4,7 +4,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from streamfold.emulator import CANCEL_RULES, Emulator, Options
-from streamfold.emulator.cancel import cancel_rule
+from streamfold.emulator.timeline import cancel_rule
 from streamfold.errors import InvalidArgument
 from tests.emulator.inprocess import BOTH, MKA1, OPENAI, Answer, HandClock, ask, begin, create, start
 

@@ -16,6 +16,7 @@ from streamfold.chaos import (
     ErrorFlat,
     ErrorNested,
     Fault,
+    FaultTarget,
     Gap,
     Gzip,
     How,
@@ -27,7 +28,6 @@ from streamfold.chaos import (
     Renumber,
     Reorder,
     Stall,
-    Target,
     TwoTerminals,
     Where,
 )
@@ -114,7 +114,7 @@ async def test_a_drop_after_bytes(how: How, after: int) -> None:
 
 @pytest.mark.parametrize("how", How)
 async def test_a_drop_before_the_head_comes_when_the_work_is_done(how: How) -> None:
-    fault = Drop(where=Where.HEAD, how=how, on=Target.CANCEL)
+    fault = Drop(where=Where.HEAD, how=how, on=FaultTarget.CANCEL)
     async with emulate(Options(tokens_per_second=1, faults=(fault,))) as url:
         made = await ask(url, "POST", f"{MKA1}/responses", {**ASKED, "stream": False})
         id = json.loads(made.body)["id"]
@@ -125,7 +125,7 @@ async def test_a_drop_before_the_head_comes_when_the_work_is_done(how: How) -> N
 
 
 async def test_a_drop_in_the_middle_of_a_json_answer() -> None:
-    fault = Drop(after_bytes=50, on=Target.RETRIEVE)
+    fault = Drop(after_bytes=50, on=FaultTarget.RETRIEVE)
     async with emulate(Options(tokens_per_second=None, faults=(fault,))) as url:
         made = await ask(url, "POST", f"{MKA1}/responses", {**ASKED, "stream": False})
         raw = await ask(url, "GET", f"{MKA1}/responses/{json.loads(made.body)['id']}")
@@ -146,7 +146,7 @@ async def test_gzip_is_said_and_done(whole: list[dict[str, Any]]) -> None:
 
 
 async def test_a_json_answer_may_be_compressed_too() -> None:
-    async with emulate(Options(tokens_per_second=None, faults=(Gzip(on=Target.ALL),))) as url:
+    async with emulate(Options(tokens_per_second=None, faults=(Gzip(on=FaultTarget.ALL),))) as url:
         raw = await ask(url, "GET", f"{MKA1}/responses")
     assert json.loads(raw.unpacked)["data"] == []
     assert "content-length" not in raw.headers
@@ -239,7 +239,7 @@ async def test_any_refusal_may_say_how_long_to_wait() -> None:
 
 
 async def test_a_fault_is_for_the_answers_it_names_and_as_often_as_it_says() -> None:
-    fault = Refuse(on=Target.RESUME, status=500, times=2)
+    fault = Refuse(on=FaultTarget.RESUME, status=500, times=2)
     async with emulate(Options(tokens_per_second=None, faults=(fault,))) as url:
         raw = await ask(url, "POST", f"{MKA1}/responses", ASKED)
         path = f"{MKA1}/responses/{raw.events[0]['response']['id']}"
@@ -249,7 +249,7 @@ async def test_a_fault_is_for_the_answers_it_names_and_as_often_as_it_says() -> 
 
 
 async def test_a_refused_create_makes_nothing() -> None:
-    emulator = Emulator(Options(tokens_per_second=None, faults=(Refuse(on=Target.CREATE),)))
+    emulator = Emulator(Options(tokens_per_second=None, faults=(Refuse(on=FaultTarget.CREATE),)))
     async with emulate(emulator) as url:
         await ask(url, "POST", f"{MKA1}/responses", ASKED)
     assert emulator.journal.counters["creates"] == 0
@@ -277,7 +277,7 @@ async def test_a_header_that_names_no_fault_is_refused_with_its_name() -> None:
         raw = await ask(url, "GET", f"{MKA1}/responses", x_streamfold_fault="explode")
     error = json.loads(raw.body)["error"]
     assert (raw.status, error["param"]) == (400, "x-streamfold-fault")
-    assert "'explode' is none" in error["message"]
+    assert "there is no 'explode'" in error["message"]
 
 
 # By a plan

@@ -165,9 +165,11 @@ async def test_the_loggers_of_uvicorn_stay_as_they_were() -> None:
     assert [(each.handlers, each.level, each.propagate) for each in loggers] == before
 
 
+# A parent that ignores SIGINT, such as `nohup make test &`, hands that on: the child takes its own handler back.
 SERVE = """
-import sys
+import signal
 from streamfold.emulator import Options, serve
+signal.signal(signal.SIGINT, signal.default_int_handler)
 serve(Options(), announce=lambda url: print(url, flush=True))
 print("ended", flush=True)
 """
@@ -177,12 +179,15 @@ print("ended", flush=True)
 def test_it_may_take_the_callers_place_until_a_signal(number: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-W", "error", "-c", SERVE], stdout=-1, stderr=-1, text=True) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        with socket.create_connection(("127.0.0.1", port_of(url)), timeout=5) as client:
-            client.sendall(request("POST", PATH, {**ASKED, "input": "a long story"}))
-            assert client.recv(100).startswith(b"HTTP/1.1 200")
-            process.send_signal(number)
-            out, err = process.communicate(timeout=5)
+        try:
+            url = process.stdout.readline().strip()
+            with socket.create_connection(("127.0.0.1", port_of(url)), timeout=5) as client:
+                client.sendall(request("POST", PATH, {**ASKED, "input": "a long story"}))
+                assert client.recv(100).startswith(b"HTTP/1.1 200")
+                process.send_signal(number)
+                out, err = process.communicate(timeout=10)
+        finally:
+            process.kill()  # Popen would wait for it without a bound
     assert (out, err, process.returncode) == ("ended\n", "", 0)
 
 

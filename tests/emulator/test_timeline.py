@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from streamfold.chaos import ErrorNested, Keepalive
-from streamfold.emulator.cancel import Ending
 from streamfold.emulator.model import Script, answer
-from streamfold.emulator.request import CreateRequest
-from streamfold.emulator.timeline import Pace, Timeline
+from streamfold.emulator.timeline import Ending, Tempo, Timeline
 from streamfold.schema import MKA1
+from streamfold.serving import CreateRequest
 
 BEGAN = 1000.0
 
@@ -22,7 +21,7 @@ def script(text: str = "echo: one two three") -> Script:
 
 
 def timeline(*, speed: float | None = 1.0, queue: float = 0.0, hold: int | None = None, **more: Any) -> Timeline:
-    return Timeline(script(), Pace(BEGAN, queue, speed, hold), MKA1, **more)
+    return Timeline(script(), Tempo(BEGAN, queue, speed, hold), MKA1, **more)
 
 
 def happened(line: Timeline) -> list[str]:
@@ -90,13 +89,11 @@ def test_what_is_held_is_not_over_and_never_due() -> None:
 
 
 @pytest.mark.parametrize("ending", Ending)
-def test_a_cancel_tells_who_waits(ending: Ending) -> None:
+def test_a_cancelled_response_is_shown_at_once(ending: Ending) -> None:
     line = timeline()
     line.advance(BEGAN + 1)
-    changed = line.changed
     assert line.cancel(ending, BEGAN + 1)["status"] == "cancelled"
-    assert changed.is_set()
-    assert not line.changed.is_set()
+    assert line.status(BEGAN + 1) == "cancelled"
 
 
 def test_an_event_is_encoded_once_for_each_way_of_sending_it() -> None:

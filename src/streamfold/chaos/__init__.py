@@ -1,16 +1,9 @@
-"""The door of the room that breaks streams on purpose.
-
-In      frames and bytes of an answer, and Faults
-Out     what to do instead: send these bytes, wait, end the connection
-Units   events and bytes count within one answer; seconds
-Source  docs/reference/emulator.md
-"""
+"""Faults as values, and what they do to an answer: other frames, waits, an early end."""
 
 from streamfold.chaos import fault
-from streamfold.chaos.disturbance import Act, Cut, Disturbance, Send, Wait
 from streamfold.chaos.fault import *
-from streamfold.chaos.plan import Plan, draw_faults, parse_plan
-from streamfold.chaos.text import parse_faults
+from streamfold.chaos.injector import Cut, Effect, FaultInjector, Send, Wait
+from streamfold.chaos.plan import Plan, choose_faults, parse_plan
 
-__all__ = ["Act", "Cut", "Disturbance", "Plan", "Send", "Wait", "draw_faults", "parse_faults", "parse_plan"]
+__all__ = ["Cut", "Effect", "FaultInjector", "Plan", "Send", "Wait", "choose_faults", "parse_plan"]
 __all__ += fault.__all__

@@ -1,12 +1,8 @@
-"""What can go wrong with an answer, as values: each kind of fault with its numbers.
+"""What can go wrong with an answer, as values; and the text form in which faults are written everywhere.
 
-In      keyword arguments; `streamfold.chaos.text` reads them from text
-Out     frozen Faults; `str(fault)` is the text that gives it again
-Units   events and bytes count within one answer, from its beginning; seconds
-Errors  InvalidArgument that names the fault and the field
-Source  docs/reference/emulator.md
-
-`after_events=3` always means: three events of this answer were sent as they should be, and then it happens.
+`after_events=3` always means: three events of this answer were sent as they should be, and then it happens. Events and
+bytes count within one answer, from its beginning. As text, fields stand between commas and faults between semicolons:
+`drop:after_events=3,how=rst;gzip`.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from attrs import Attribute, field, fields, frozen
+from attrs import Attribute, field, fields, fields_dict, frozen
 
 from streamfold.errors import InvalidArgument
 
@@ -27,6 +23,7 @@ __all__ = [
     "ErrorFlat",
     "ErrorNested",
     "Fault",
+    "FaultTarget",
     "Gap",
     "Gzip",
     "How",
@@ -37,17 +34,17 @@ __all__ = [
     "Renumber",
     "Reorder",
     "Stall",
-    "Target",
     "TwoTerminals",
     "Where",
+    "parse_faults",
 ]
 
 
-class Target(StrEnum):
-    """Which answers a fault is for."""
+class FaultTarget(StrEnum):
+    """Which answers a fault applies to."""
 
     ALL = "all"
-    STREAM = "stream"  # any that is a stream
+    STREAM = "stream"  # any stream
     CREATE = "create"
     RESUME = "resume"  # a GET that streams
     RETRIEVE = "retrieve"  # a GET that does not
@@ -72,9 +69,9 @@ class Where(StrEnum):
 
 
 def _check_number(lowest: float) -> Callable[[Any, "Attribute[Any]", Any], None]:
-    def check(fault: "Fault", attribute: "Attribute[Any]", value: float | None) -> None:
-        if value is not None and not value >= lowest:
-            raise InvalidArgument(f"{fault.name}.{attribute.name}", f"must be {lowest:g} or more")
+    def check(fault: "Fault", attribute: "Attribute[Any]", value: Any) -> None:
+        if value is not None and not (isinstance(value, int | float) and value >= lowest):
+            raise InvalidArgument(f"{fault.name}.{attribute.name}", f"must be {lowest:g} or more, not {value!r}")
 
     return check
 
@@ -82,27 +79,27 @@ def _check_number(lowest: float) -> Callable[[Any, "Attribute[Any]", Any], None]
 def _check_word(kind: type[StrEnum]) -> Callable[[Any, "Attribute[Any]", Any], None]:
     def check(fault: "Fault", attribute: "Attribute[Any]", value: object) -> None:
         if value not in list(kind):
-            raise InvalidArgument(f"{fault.name}.{attribute.name}", f"must be {' or '.join(kind)}")
+            raise InvalidArgument(f"{fault.name}.{attribute.name}", f"must be {' or '.join(kind)}, not {value!r}")
 
     return check
 
 
 _COUNT = _check_number(0)
 _POSITIVE = _check_number(1)
-_TARGET = _check_word(Target)
+_TARGET = _check_word(FaultTarget)
 
 
 @frozen(kw_only=True)
 class Fault:
-    """What all faults share. on: which answers it is for. times: how many of them; None for every one."""
+    """What all faults share. on: which answers it applies to. times: how many of them; None for all."""
 
     name: ClassVar[str] = ""
 
-    on: Target = field(default=Target.STREAM, validator=_TARGET)
+    on: FaultTarget = field(default=FaultTarget.STREAM, validator=_TARGET)
     times: int | None = field(default=None, validator=_POSITIVE)
 
     def __str__(self) -> str:
-        """The fault as text: its name, and each field that is not as by default."""
+        """The fault as text: its name and the fields that differ from their defaults."""
         given = {each.name: getattr(self, each.name) for each in fields(type(self)) if _differs(self, each)}
         return self.name + ":" * bool(given) + ",".join(f"{name}={value}" for name, value in given.items())
 
@@ -113,7 +110,7 @@ def _differs(fault: Fault, attribute: "Attribute[Any]") -> bool:
 
 @frozen(kw_only=True)
 class Drop(Fault):
-    """The connection ends: after so many events, or after so many bytes of the body, whichever comes first."""
+    """The connection ends after this many events or bytes of the body, whichever comes first; at once without either."""
 
     name: ClassVar[str] = "drop"
 
@@ -135,7 +132,7 @@ class Stall(Fault):
 
 @frozen(kw_only=True)
 class Drip(Fault):
-    """All bytes come, but few at a time. bytes: of each write. seconds: between two writes."""
+    """All bytes come, but few at a time. bytes: per write. seconds: between two writes."""
 
     name: ClassVar[str] = "drip"
 
@@ -145,7 +142,7 @@ class Drip(Fault):
 
 @frozen(kw_only=True)
 class Duplicate(Fault):
-    """The last of so many events is sent again, `count` times."""
+    """The last event is sent again, `count` times."""
 
     name: ClassVar[str] = "duplicate"
 
@@ -184,7 +181,7 @@ class Renumber(Fault):
 
 @frozen(kw_only=True)
 class Corrupt(Fault):
-    """The byte in the middle of the next event's data becomes 0xff, which is never UTF-8."""
+    """The middle byte of the next event's data becomes 0xff, which is never valid UTF-8."""
 
     name: ClassVar[str] = "corrupt"
 
@@ -197,7 +194,7 @@ class Keepalive(Fault):
 
     name: ClassVar[str] = "keepalive"
 
-    on: Target = field(default=Target.CREATE, validator=_TARGET)
+    on: FaultTarget = field(default=FaultTarget.CREATE, validator=_TARGET)
 
 
 @frozen(kw_only=True)
@@ -206,7 +203,7 @@ class ErrorNested(Fault):
 
     name: ClassVar[str] = "error_nested"
 
-    on: Target = field(default=Target.CREATE, validator=_TARGET)
+    on: FaultTarget = field(default=FaultTarget.CREATE, validator=_TARGET)
     after_events: int = field(default=3, validator=_COUNT)
 
 
@@ -216,13 +213,13 @@ class ErrorFlat(Fault):
 
     name: ClassVar[str] = "error_flat"
 
-    on: Target = field(default=Target.CREATE, validator=_TARGET)
+    on: FaultTarget = field(default=FaultTarget.CREATE, validator=_TARGET)
     after_events: int = field(default=3, validator=_COUNT)
 
 
 @frozen(kw_only=True)
 class NoTerminal(Fault):
-    """The answer ends in order, but without the terminal event."""
+    """The answer ends cleanly but without its terminal event."""
 
     name: ClassVar[str] = "no_terminal"
 
@@ -245,18 +242,18 @@ class Html(Fault):
 
 @frozen(kw_only=True)
 class Refuse(Fault):
-    """An error instead of the answer. retry_after: seconds; None for what the server says by itself."""
+    """An error instead of the answer. retry_after: seconds; None for the server's own."""
 
     name: ClassVar[str] = "refuse"
 
-    on: Target = field(default=Target.ALL, validator=_TARGET)
+    on: FaultTarget = field(default=FaultTarget.ALL, validator=_TARGET)
     status: int = field(default=500, validator=_check_number(400))
     retry_after: float | None = field(default=None, validator=_COUNT)
 
 
 @frozen(kw_only=True)
 class Gzip(Fault):
-    """The body is compressed, each event flushed."""
+    """The body is compressed, and flushed after each event."""
 
     name: ClassVar[str] = "gzip"
 
@@ -285,3 +282,40 @@ FAULTS: Mapping[str, type[Fault]] = MappingProxyType(
     }
 )
 """The kinds of fault by name."""
+
+# How a field of each type is read; an enum reads its own words.
+READERS: Mapping[Any, Any] = {int: int, int | None: int, float: float, float | None: float}
+
+
+def parse_faults(text: str) -> tuple[Fault, ...]:
+    """The faults that a text names, in its order. `str` of a fault is its text again.
+
+    Raises:
+        InvalidArgument: There is no such fault or field, or a value is out of its range; the message lists what there is.
+    """
+    return tuple(_parse_fault(each.strip()) for each in text.split(";") if each.strip())
+
+
+def _parse_fault(text: str) -> Fault:
+    name, _, rest = (each.strip() for each in text.partition(":"))
+    kind = FAULTS.get(name)
+    if kind is None:
+        raise InvalidArgument("fault", f"there is no {name!r}; expected {', '.join(FAULTS)}")
+    known = fields_dict(kind)
+    given: dict[str, Any] = {}
+    for pair in rest.split(",") if rest else ():
+        key, is_pair, value = (each.strip() for each in pair.partition("="))
+        if key not in known or not is_pair:
+            raise InvalidArgument(
+                f"{name}.{key}", f"there is no such field; expected {', '.join(f'{each}=' for each in known)}"
+            )
+        given[key] = _read(name, key, value, READERS.get(known[key].type, known[key].type))
+    return kind(**given)
+
+
+def _read(name: str, key: str, value: str, kind: Any) -> Any:
+    try:
+        return kind(value)
+    except ValueError:
+        words = " or ".join(kind) if kind not in (int, float) else "a number"
+        raise InvalidArgument(f"{name}.{key}", f"must be {words}, not {value!r}") from None

@@ -1,18 +1,16 @@
-"""The door of the local gateway: the wire of MKA1, and of OpenAI, with a toy model behind it and faults on request.
+"""A local gateway: the wire of MKA1 and of OpenAI, with a toy model behind it and faults on request.
 
-In      Options
-Out     an ASGI application, or a running server's URL
-Units   seconds; tokens
-Source  docs/reference/emulator.md
+`Timeline`, `CANCEL_RULES` and what they need are pure: a simulation can run them in virtual time.
 """
 
 from streamfold.emulator.app import Emulator
-from streamfold.emulator.cancel import CANCEL_RULES, CancelRule, Ending
-from streamfold.emulator.clock import Clock, SystemClock
-from streamfold.emulator.journal import Journal, Visit
+from streamfold.emulator.faults import ConnectionCut
+from streamfold.emulator.model import Playback, Script, Step, answer, read_playback
 from streamfold.emulator.options import Options
-from streamfold.emulator.outlet import ConnectionCut
+from streamfold.emulator.request_log import Journal, Visit
 from streamfold.emulator.server import emulate, serve
+from streamfold.emulator.timeline import CANCEL_RULES, CancelRule, Ending, Tempo, Timeline, TimelineEntry
+from streamfold.serving import Clock, SystemClock
 
 __all__ = [
     "CANCEL_RULES",
@@ -23,8 +21,16 @@ __all__ = [
     "Ending",
     "Journal",
     "Options",
+    "Playback",
+    "Script",
+    "Step",
     "SystemClock",
+    "Tempo",
+    "Timeline",
+    "TimelineEntry",
     "Visit",
+    "answer",
     "emulate",
+    "read_playback",
     "serve",
 ]

@@ -1,31 +1,32 @@
-"""The endpoints of batches: create, retrieve, list, cancel. Their statuses are moved by the clock.
-
-In      Calls
-Out     Replies, or Problems
-Units   Unix seconds
-Errors  none
-Source  docs/reference/emulator.md; the protocol reference, section 7
+"""The endpoints of batches: create, retrieve, list, cancel. The clock moves their statuses.
 
     validating -> in_progress -> finalizing -> completed          each but the last lasts `batch_stage_seconds`
     any of the first three -> cancelling -> cancelled             after `batch_cancel_seconds`
-An input_file_id with the word `fail` makes a batch that fails, one with `expire` a batch that expires.
+
+An input_file_id that contains `fail` makes a batch that fails, one that contains `expire` a batch that expires.
 """
 
 import math
 
 from attrs import define
 
-from streamfold.emulator.call import Call
-from streamfold.emulator.cancel import Ending, cancel_rule
-from streamfold.emulator.journal import Journal
 from streamfold.emulator.options import Options
-from streamfold.emulator.query import read_page_query
-from streamfold.emulator.record import Names, Shelf, page
-from streamfold.emulator.reply import Json, Reply
-from streamfold.emulator.request import BatchRequest, Fields, Problem, read_batch_create
+from streamfold.emulator.request_log import Journal
+from streamfold.emulator.store import IdSource, TenantStore, page
+from streamfold.emulator.timeline import Ending, cancel_rule
 from streamfold.schema import Dialect
+from streamfold.serving import (
+    ApiCall,
+    BatchRequest,
+    BodyReply,
+    Fields,
+    Problem,
+    ServerReply,
+    read_batch_create,
+    read_page_query,
+)
 
-__all__ = ["Batches"]
+__all__ = ["BatchEndpoints"]
 
 DAY_SECONDS = 24 * 60 * 60
 TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
@@ -33,10 +34,11 @@ OVER = ("completed", "failed", "expired", "cancelled")
 
 
 @define(kw_only=True, eq=False)
-class Batch:
-    """One batch: how it was asked for, and when each of its statuses begins, in order.
+class EmulatedBatch:
+    """One batch.
 
-    works: from when to when its requests are done. stopped_at: when it was cancelled. total: of its requests.
+    stages: when each of its statuses begins, in order. works: the time over which its requests complete, from and to.
+    total: the number of its requests. stopped_at: when it was cancelled.
     """
 
     id: str
@@ -53,7 +55,7 @@ class Batch:
         return [name for name, begins in self.stages if begins <= now][-1]
 
     def cancel(self, now: float, last: str, seconds: float) -> None:
-        """What has happened stays; then it is cancelling, and at last what it is to become."""
+        """Keep the statuses that have begun; then it is cancelling, and after `seconds` its last status."""
         past = [stage for stage in self.stages if stage[1] <= now]
         self.stages = [*past, ("cancelling", now), (last, now + seconds)]
         self.stopped_at = now
@@ -85,7 +87,7 @@ class Batch:
         return fields
 
     def _done(self, now: float) -> int:
-        """How many requests are done: they end evenly over the time in progress, and none after a cancel."""
+        """How many requests are done: they complete evenly over the time in progress, none after a cancel."""
         if self.status(now) == "completed":
             return self.total
         start, end = self.works
@@ -93,25 +95,25 @@ class Batch:
         return int(self.total * min(1.0, worked / (end - start))) if worked > 0 and end > start else 0
 
 
-class Batches:
-    """All batches of an emulator. Every method named as an endpoint takes a Call and answers it."""
+class BatchEndpoints:
+    """All batches of an emulator, and what each endpoint answers."""
 
-    def __init__(self, options: Options, names: Names, journal: Journal) -> None:
+    def __init__(self, options: Options, ids: IdSource, journal: Journal) -> None:
         self._options = options
-        self._names = names
+        self._ids = ids
         self._journal = journal
-        self._shelf: Shelf[Batch] = Shelf()
+        self._store: TenantStore[EmulatedBatch] = TenantStore()
 
-    def create_batch(self, call: Call) -> Reply | Problem:
-        """Make a batch; its requests are made up."""
+    def create_batch(self, call: ApiCall) -> ServerReply | Problem:
+        """Create a batch; its requests are invented."""
         request = read_batch_create(call.body, call.dialect)
         if isinstance(request, Problem):
             return request
         stages = _stages(request.input_file_id, call.now, self._options.batch_stage_seconds)
         begins = dict(stages)
         start = begins.get("in_progress", math.inf)
-        batch = Batch(
-            id=self._names.next("batch"),
+        batch = EmulatedBatch(
+            id=self._ids.next("batch"),
             tenant=call.tenant,
             request=request,
             created_at=call.now,
@@ -119,23 +121,23 @@ class Batches:
             works=(start, begins.get("finalizing", begins.get("expired", start))),
             total=self._options.batch_requests,
         )
-        self._shelf.put(batch)
-        return Json.of(batch.fields(call.now, call.dialect))
+        self._store.put(batch)
+        return BodyReply.of(batch.fields(call.now, call.dialect))
 
-    def retrieve_batch(self, call: Call) -> Reply | Problem:
+    def retrieve_batch(self, call: ApiCall) -> ServerReply | Problem:
         """The batch as it stands."""
         batch = self._find(call)
-        return batch if isinstance(batch, Problem) else Json.of(batch.fields(call.now, call.dialect))
+        return batch if isinstance(batch, Problem) else BodyReply.of(batch.fields(call.now, call.dialect))
 
-    def list_batches(self, call: Call) -> Reply | Problem:
+    def list_batches(self, call: ApiCall) -> ServerReply | Problem:
         """A page of the tenant's batches."""
         query = read_page_query(call.query, call.dialect)
         if isinstance(query, Problem):
             return query
-        return Json.of(page((each.fields(call.now, call.dialect) for each in self._shelf.of(call.tenant)), query))
+        return BodyReply.of(page((each.fields(call.now, call.dialect) for each in self._store.of(call.tenant)), query))
 
-    def cancel_batch(self, call: Call) -> Reply | Problem:
-        """Cancel the batch: a second time changes nothing, one that is over is refused."""
+    def cancel_batch(self, call: ApiCall) -> ServerReply | Problem:
+        """Cancel the batch. A second cancel changes nothing; one of a batch that is over is refused."""
         batch = self._find(call)
         if isinstance(batch, Problem):
             return batch
@@ -147,15 +149,15 @@ class Batches:
         if status not in (*OVER, "cancelling"):
             last = "completed" if rule.ending is Ending.GOES_ON else "cancelled"
             batch.cancel(call.now, last, self._options.batch_cancel_seconds)
-        return Json.of(batch.fields(call.now, call.dialect))
+        return BodyReply.of(batch.fields(call.now, call.dialect))
 
-    def _find(self, call: Call) -> Batch | Problem:
-        batch = self._shelf.find(call.tenant, call.id)
+    def _find(self, call: ApiCall) -> EmulatedBatch | Problem:
+        batch = self._store.find(call.tenant, call.id)
         return batch or Problem(404, f"Batch with id '{call.id}' not found.", "batch_id", "not_found")
 
 
 def _stages(input_file_id: str, now: float, seconds: float) -> list[tuple[str, float]]:
-    """When each status begins, if nobody cancels."""
+    """When each status begins, unless it is cancelled."""
     if "fail" in input_file_id:
         names = ["validating", "failed"]
     elif "expire" in input_file_id:
@@ -166,5 +168,5 @@ def _stages(input_file_id: str, now: float, seconds: float) -> list[tuple[str, f
 
 
 def _errors() -> Fields:
-    said = {"code": "invalid_json_line", "message": "This line is no JSON.", "param": None, "line": 1}
+    said = {"code": "invalid_json_line", "message": "This line is not valid JSON.", "param": None, "line": 1}
     return {"object": "list", "data": [said]}

@@ -1,38 +1,72 @@
-"""How an emulator behaves: its settings, each with a default and a range.
+"""How an emulator behaves: its settings, each with a default and a range, checked when they are given."""
 
-In      keyword arguments
-Out     Options
-Units   seconds, tokens; as each name says
-Errors  InvalidArgument that names the option
-Source  docs/reference/emulator.md
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from attrs import Attribute, field, frozen
 
-from streamfold.chaos import Fault, Plan
-from streamfold.emulator.cancel import cancel_rule
+from streamfold.chaos import Fault, Plan, parse_faults, parse_plan
+from streamfold.emulator.timeline import cancel_rule
 from streamfold.errors import InvalidArgument
 
 __all__ = ["Options"]
 
 Check: TypeAlias = Callable[[Any, "Attribute[Any]", Any], None]
+FAULTS_EXPECTED = "must be Faults, or text such as 'drop:after_events=3;gzip'"
 
 
-def _at_least(lowest: float) -> Check:
-    def check(_: Any, attribute: "Attribute[Any]", value: float | None) -> None:
-        if value is not None and not value >= lowest:
-            raise InvalidArgument(attribute.name, f"must be {lowest:g} or more")
+def _read_faults(value: str | Fault | Iterable[Fault]) -> tuple[Fault, ...]:
+    if isinstance(value, str):
+        try:
+            return parse_faults(value)
+        except InvalidArgument as error:
+            raise InvalidArgument("faults", str(error)) from error
+    given: Any = (value,) if isinstance(value, Fault) else value
+    faults = tuple(given) if isinstance(given, Iterable) else (given,)
+    if wrong := [each for each in faults if not isinstance(each, Fault)]:
+        raise InvalidArgument("faults", f"{FAULTS_EXPECTED}, not {wrong[0]!r}")
+    return faults
+
+
+def _read_plan(value: str | Plan | None) -> Plan | None:
+    if isinstance(value, str):
+        return parse_plan(value)
+    if value is not None and not isinstance(value, Plan):
+        raise InvalidArgument("plan", f"must be a Plan, or text such as 'seed=7,rate=0.3', not {value!r}")
+    return value
+
+
+def _read_playback(value: str | Path | bytes | None) -> Path | bytes | None:
+    if isinstance(value, str):
+        return Path(value)
+    if value is not None and not isinstance(value, Path | bytes):
+        raise InvalidArgument("playback", f"must be the path of a recorded stream, or its bytes, not {value!r}")
+    return value
+
+
+def _is_seed(_: Any, attribute: "Attribute[Any]", value: object) -> None:
+    if not isinstance(value, int | str):
+        raise InvalidArgument(attribute.name, f"must be a whole number or text, not {value!r}")
+
+
+def _number(lowest: float, *, kind: type = float, is_optional: bool = False) -> Check:
+    """A number of at least `lowest`. kind: int for whole numbers only. is_optional: whether None is accepted too."""
+
+    def check(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+        if value is None and is_optional:
+            return
+        is_number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        if not is_number or not value >= lowest:
+            noun = "a whole number" if kind is int else "a number"
+            raise InvalidArgument(attribute.name, f"must be {noun} of {lowest:g} or more, not {value!r}")
 
     return check
 
 
-def _above_zero(_: Any, attribute: "Attribute[Any]", value: float) -> None:
-    if not value > 0:
-        raise InvalidArgument(attribute.name, "must be more than 0")
+def _above_zero(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    if not isinstance(value, int | float) or not value > 0:
+        raise InvalidArgument(attribute.name, f"must be a number greater than 0, not {value!r}")
 
 
 def _known_cancel(_: Any, __: "Attribute[Any]", value: str | None) -> None:
@@ -40,82 +74,68 @@ def _known_cancel(_: Any, __: "Attribute[Any]", value: str | None) -> None:
         cancel_rule(value)
 
 
-def _not_empty(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
-    if value == "":
-        raise InvalidArgument(attribute.name, "must not be empty")
+def _is_key(_: Any, attribute: "Attribute[Any]", value: object) -> None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise InvalidArgument(attribute.name, "must be text that is not empty")  # never shows the value
 
 
 def _is_for_invalid(_: Any, attribute: "Attribute[Any]", value: int) -> None:
     if value not in (400, 422):
-        raise InvalidArgument(attribute.name, "must be 400 or 422")
+        raise InvalidArgument(attribute.name, f"must be 400 or 422, not {value!r}")
 
 
-_POSITIVE = _at_least(0)
+_SECONDS = _number(0)
 
 
 @frozen(kw_only=True)
 class Options:
     """The settings of an emulator.
 
-    The model
-        tokens_per_second       how fast it answers; 0 or None: as fast as it can
-        seed                    chooses ids, texts, and the draws of `plan`
-        playback                a recorded stream to answer with, instead of the model: a file, or its bytes
-        queue_seconds           how long a background Response is queued
-        hold_after_events       how many events a Response gives before it stands still, until it is cancelled
+    Args:
+        tokens_per_second: How fast the model answers; 0 or None for no delay.
+        seed: A number or any text. It decides ids and the words of answers.
+        playback: A recorded stream to answer with instead of the model: the path of a file, or its bytes.
+        queue_seconds: How long a background Response is queued.
+        hold_after_events: After this many events a Response stands still until it is cancelled.
+        key: The only bearer token that is accepted; None for any that is not empty.
+        keepalive_seconds: After this much silence a stream gets a `:` comment.
+        resume_window_seconds: A Response older than this can no longer be streamed; None for the dialect's limit.
+        numbers_finished_next: Whether the single event that a finished Response is streamed as has the number after
+            the reader's cursor, instead of its own.
+        cancels_on_disconnect: Whether a foreground Response is cancelled when its client disconnects; None for what the
+            dialect does.
+        cancel: The name of one of CANCEL_RULES; None for that of the path.
+        batch_stage_seconds: How long a batch is validating, in progress and finalizing, each.
+        batch_cancel_seconds: How long a batch is cancelling.
+        batch_requests: The number of requests in each batch.
+        invalid_status: 400 or 422, for a field with a value out of its range.
+        retry_after_seconds: The `retry-after` of a 429 or 503, unless the fault names one.
+        webhook_attempts: How often a webhook is sent, at most.
+        webhook_backoff_seconds: The wait after its first failure; it doubles with each.
+        faults: What goes wrong: Faults, or text such as `drop:after_events=3;gzip`.
+        plan: A seeded schedule of more: a Plan, or text such as `seed=7,rate=0.3,kinds=drop+stall`.
 
-    Who may ask
-        key                     the only bearer token that is taken; None: any that is not empty
-
-    Streams
-        keepalive_seconds       the silence after which a `:` comment is sent
-        resume_window_seconds   the age of a Response after which it can no longer be streamed; None: the dialect's
-        numbers_finished_next   whether the single event that a finished Response is streamed as has the number that
-                                follows the reader's cursor, instead of its own
-        cancels_on_disconnect   whether a foreground Response is cancelled when its client leaves; None: the dialect's
-
-    Cancels and batches
-        cancel                  the dialect of cancels; None: that of the path
-        batch_stage_seconds     how long a batch is validating, in progress and finalizing, each
-        batch_cancel_seconds    how long a batch is cancelling
-        batch_requests          how many requests each batch has
-
-    Errors
-        invalid_status          400 or 422, for a request that is not valid
-        retry_after_seconds     what a 429 or 503 asks for, where the fault does not say
-
-    Webhooks
-        webhook_attempts        how often a webhook is sent, at most
-        webhook_backoff_seconds the wait after the first failure; it doubles with each
-
-    Faults
-        faults                  what goes wrong with each request
-        plan                    a seeded schedule of more
+    Raises:
+        InvalidArgument: A setting has a value that it cannot have; the message names it and says what is expected.
     """
 
-    tokens_per_second: float | None = field(default=50.0, validator=_POSITIVE)
-    seed: int = 0
-    playback: Path | bytes | None = field(default=None, repr=False)
-    queue_seconds: float = field(default=0.0, validator=_POSITIVE)
-    hold_after_events: int | None = field(default=None, validator=_POSITIVE)
-
-    key: str | None = field(default=None, repr=False, validator=_not_empty)
-
+    tokens_per_second: float | None = field(default=50.0, validator=_number(0, is_optional=True))
+    seed: int | str = field(default=0, validator=_is_seed)
+    playback: Path | bytes | None = field(default=None, converter=_read_playback, repr=False)
+    queue_seconds: float = field(default=0.0, validator=_SECONDS)
+    hold_after_events: int | None = field(default=None, validator=_number(0, kind=int, is_optional=True))
+    key: str | None = field(default=None, repr=False, validator=_is_key)
     keepalive_seconds: float = field(default=2.0, validator=_above_zero)
-    resume_window_seconds: float | None = field(default=None, validator=_POSITIVE)
+    resume_window_seconds: float | None = field(default=None, validator=_number(0, is_optional=True))
     numbers_finished_next: bool = False
     cancels_on_disconnect: bool | None = None
-
     cancel: str | None = field(default=None, validator=_known_cancel)
-    batch_stage_seconds: float = field(default=1.0, validator=_POSITIVE)
-    batch_cancel_seconds: float = field(default=1.0, validator=_POSITIVE)
-    batch_requests: int = field(default=3, validator=_POSITIVE)
-
+    batch_stage_seconds: float = field(default=1.0, validator=_SECONDS)
+    batch_cancel_seconds: float = field(default=1.0, validator=_SECONDS)
+    batch_requests: int = field(default=3, validator=_number(0, kind=int))
     invalid_status: int = field(default=400, validator=_is_for_invalid)
-    retry_after_seconds: float = field(default=1.0, validator=_POSITIVE)
-
-    webhook_attempts: int = field(default=5, validator=_at_least(1))
-    webhook_backoff_seconds: float = field(default=0.5, validator=_POSITIVE)
-
-    faults: tuple[Fault, ...] = ()
-    plan: Plan | None = None
+    retry_after_seconds: float = field(default=1.0, validator=_SECONDS)
+    webhook_attempts: int = field(default=5, validator=_number(1, kind=int))
+    webhook_backoff_seconds: float = field(default=0.5, validator=_SECONDS)
+    faults: tuple[Fault, ...] = field(default=(), converter=_read_faults)
+    plan: Plan | None = field(default=None, converter=_read_plan)

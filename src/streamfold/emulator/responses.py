@@ -1,169 +1,225 @@
-"""The endpoints of Responses: create, retrieve, stream, list, update, delete, cancel.
-
-In      Calls
-Out     Replies, or Problems
-Units   Unix seconds; sequence numbers
-Errors  none
-Source  docs/reference/emulator.md; the protocol reference, sections 4 to 6, 8 and 13
-"""
+"""The endpoints of Responses: create, retrieve, stream, list, update, delete, cancel."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from streamfold.emulator.body import input_items
-from streamfold.emulator.call import Call
-from streamfold.emulator.cancel import cancel_rule
-from streamfold.emulator.journal import Journal
-from streamfold.emulator.model import Script, answer
+from attrs import frozen
+
+from streamfold.chaos import Fault
+from streamfold.emulator.model import Script, answer, input_items, read_playback
 from streamfold.emulator.options import Options
-from streamfold.emulator.playback import read_recording
-from streamfold.emulator.query import read_page_query, read_retrieve_query
-from streamfold.emulator.record import Names, Record, Shelf, page
-from streamfold.emulator.reply import Json, Pending, Reply, Stream
-from streamfold.emulator.request import CreateRequest, Problem, read_create, read_metadata_update
-from streamfold.emulator.timeline import Pace, Timeline
-from streamfold.emulator.wire import event_data, is_obfuscated, shape_response
+from streamfold.emulator.request_log import Journal
+from streamfold.emulator.store import IdSource, ResponseEvents, StoredResponse, TenantStore, page
+from streamfold.emulator.timeline import Ending, Tempo, Timeline, cancel_rule
 from streamfold.errors import UsageError
-from streamfold.schema import Dialect, FinishedReplay, is_terminal_status
+from streamfold.schema import Dialect, FinishedReplay, WebhookScheme, is_terminal_status
+from streamfold.serving import (
+    ApiCall,
+    BodyReply,
+    Clock,
+    CreateRequest,
+    EventSource,
+    FixedEvents,
+    PendingReply,
+    Problem,
+    ServerReply,
+    StreamReply,
+    event_data,
+    is_obfuscated,
+    read_create,
+    read_metadata_update,
+    read_page_query,
+    read_retrieve_query,
+    shape_response,
+)
+from streamfold.sse import Frame
 from streamfold.webhook import sign_standard
 
-__all__ = ["Responses"]
+__all__ = ["EmulatedCall", "ResponseEndpoints"]
 
 
-class Responses:
-    """All Responses of an emulator. Every method named as an endpoint takes a Call and answers it."""
+@frozen(kw_only=True)
+class EmulatedCall(ApiCall):
+    """A call, and the faults that it meets."""
 
-    def __init__(self, options: Options, names: Names, journal: Journal, told: Callable[[Record], None]) -> None:
+    faults: tuple[Fault, ...] = ()
+
+
+class ResponseEndpoints:
+    """All Responses of an emulator, and what each endpoint answers. on_create: called with every new Response."""
+
+    def __init__(
+        self,
+        options: Options,
+        ids: IdSource,
+        journal: Journal,
+        clock: Clock,
+        on_create: Callable[[StoredResponse], None],
+    ) -> None:
         self._options = options
-        self._names = names
+        self._ids = ids
         self._journal = journal
-        self._told = told
-        self._shelf: Shelf[Record] = Shelf()
+        self._clock = clock
+        self._on_create = on_create
+        self._store: TenantStore[StoredResponse] = TenantStore()
         playback = options.playback
         data = playback.read_bytes() if isinstance(playback, Path) else playback
-        self._recording = None if data is None else read_recording(data)
+        self._playback = None if data is None else read_playback(data)
 
-    def create_response(self, call: Call) -> Reply | Problem:
-        """Make a Response; answer with its stream, with its beginning, or with its end."""
+    def create_response(self, call: EmulatedCall) -> ServerReply | Problem:
+        """Create a Response; answer with its stream, with its beginning, or with its end."""
         request = read_create(call.body, call.dialect)
         if isinstance(request, Problem):
             return request
-        if problem := _bad_secret(request, call.dialect):
+        if problem := _bad_secret(request, call.dialect) or self._bad_previous(request, call):
             return problem
-        previous = request.previous_response_id
-        if previous is not None and self._shelf.find(call.tenant, previous) is None:
-            said = f"Previous response with id '{previous}' not found."
-            return Problem(400, said, "previous_response_id", "previous_response_not_found")
-        record = self._make(call, request)
+        stored = self._create(call, request)
         if request.store or request.background:
-            self._shelf.put(record)
+            self._store.put(stored)
         self._journal.count("creates")
-        self._told(record)
+        self._on_create(stored)
         if request.stream:
-            padded = is_obfuscated(request, None, call.dialect)
-            return Stream(record=record, dialect=call.dialect, obfuscation=padded, is_foreground=not request.background)
+            on_disconnect = None if request.background else self._canceller(stored)
+            return self._stream(stored, call, is_obfuscated(request, None, call.dialect), on_disconnect=on_disconnect)
         if request.background:
-            return Json.of(shape_response(record.begun | {"status": "queued"}, call.dialect))
-        return Pending(record)
+            return BodyReply.of(shape_response(stored.begun | {"status": "queued"}, call.dialect))
+        return PendingReply(
+            poll=lambda now: _when_over(stored, now),
+            wait=lambda seconds: self._clock.wait(seconds, stored.changed),
+            on_disconnect=self._canceller(stored),
+        )
 
-    def retrieve_response(self, call: Call) -> Reply | Problem:
+    def retrieve_response(self, call: EmulatedCall) -> ServerReply | Problem:
         """The Response as it stands, or its events after a cursor."""
         query = read_retrieve_query(call.query, call.dialect)
         if isinstance(query, Problem):
             return query
-        record = self._find(call)
-        if isinstance(record, Problem):
-            return record
+        stored = self._find(call)
+        if isinstance(stored, Problem):
+            return stored
         if not query.stream:
-            return Json.of(record.response(call.now))
-        if problem := self._unstreamable(record, call):
+            return BodyReply.of(stored.response(call.now))
+        if problem := self._unstreamable(stored, call):
             return problem
         self._journal.count("resumes")
-        padded = is_obfuscated(record.request, query.include_obfuscation, call.dialect)
-        timeline = record.timeline
-        timeline.advance(call.now)
-        if timeline.is_over and call.dialect.finished_replay is FinishedReplay.TERMINAL_EVENT:
-            return self._finished(record, query.starting_after, call.dialect)
-        start = timeline.place_after(query.starting_after)
-        return Stream(record=record, dialect=call.dialect, obfuscation=padded, start=start)
+        stored.timeline.advance(call.now)
+        if stored.timeline.is_over and call.dialect.finished_replay is FinishedReplay.TERMINAL_EVENT:
+            events = self._last_event(stored, query.starting_after, call.dialect)
+            return StreamReply(events=events, content_type=call.dialect.content_type)
+        place = stored.timeline.place_after(query.starting_after)
+        return self._stream(
+            stored, call, is_obfuscated(stored.request, query.include_obfuscation, call.dialect), place=place
+        )
 
-    def list_responses(self, call: Call) -> Reply | Problem:
+    def list_responses(self, call: EmulatedCall) -> ServerReply | Problem:
         """A page of the tenant's Responses."""
         query = read_page_query(call.query, call.dialect)
         if isinstance(query, Problem):
             return query
-        return Json.of(page((each.response(call.now) for each in self._shelf.of(call.tenant)), query))
+        return BodyReply.of(page((each.response(call.now) for each in self._store.of(call.tenant)), query))
 
-    def list_input_items(self, call: Call) -> Reply | Problem:
-        """A page of what the Response was asked with."""
+    def list_input_items(self, call: EmulatedCall) -> ServerReply | Problem:
+        """A page of the Response's input."""
         query = read_page_query(call.query, call.dialect)
-        record = self._find(call)
+        stored = self._find(call)
         if isinstance(query, Problem):
             return query
-        if isinstance(record, Problem):
-            return record
-        return Json.of(page(input_items(record.request, response_id=record.id), query))
+        if isinstance(stored, Problem):
+            return stored
+        return BodyReply.of(page(input_items(stored.request, response_id=stored.id), query))
 
-    def update_response(self, call: Call) -> Reply | Problem:
+    def update_response(self, call: EmulatedCall) -> ServerReply | Problem:
         """The Response with other metadata."""
-        record = self._find(call)
-        if isinstance(record, Problem):
-            return record
+        stored = self._find(call)
+        if isinstance(stored, Problem):
+            return stored
         metadata = read_metadata_update(call.body, call.dialect)
         if isinstance(metadata, Problem):
             return metadata
-        record.metadata = metadata
-        return Json.of(record.response(call.now))
+        stored.metadata = metadata
+        return BodyReply.of(stored.response(call.now))
 
-    def delete_response(self, call: Call) -> Reply | Problem:
-        """Forget the Response. A stream of it that is open goes on."""
-        record = self._find(call)
-        if isinstance(record, Problem):
-            return record
-        self._shelf.drop(call.tenant, call.id)
-        return Json.of({"id": call.id, "object": "response", "deleted": True})
+    def delete_response(self, call: EmulatedCall) -> ServerReply | Problem:
+        """Forget the Response. An open stream of it continues."""
+        stored = self._find(call)
+        if isinstance(stored, Problem):
+            return stored
+        self._store.drop(call.tenant, call.id)
+        return BodyReply.of({"id": call.id, "object": "response", "deleted": True})
 
-    def cancel_response(self, call: Call) -> Reply | Problem:
-        """Cancel the Response, as the dialect of cancels has it."""
-        record = self._find(call)
-        if isinstance(record, Problem):
-            return record
+    def cancel_response(self, call: EmulatedCall) -> ServerReply | Problem:
+        """Cancel the Response, as the cancel rule says."""
+        stored = self._find(call)
+        if isinstance(stored, Problem):
+            return stored
         self._journal.count("cancels")
         rule = cancel_rule(self._options.cancel or call.dialect.name)
-        if not record.request.background:
+        if not stored.request.background:
             return Problem(400, "Cannot cancel a synchronous response.", "response_id")
-        response = record.response(call.now)
+        response = stored.response(call.now)
         status = str(response.get("status"))
         if not is_terminal_status(status):
-            record.timeline.cancel(rule.ending, call.now)
-            return Json.of(record.response(call.now))
+            stored.cancel(rule.ending, call.now)
+            return BodyReply.of(stored.response(call.now))
         refused = rule.again_status if status == "cancelled" else rule.finished_status
         if refused == 200:
-            return Json.of(response)
+            return BodyReply.of(response)
         return Problem(refused, f"Cannot cancel a {status} response.", "response_id")
 
-    def _find(self, call: Call) -> Record | Problem:
-        record = self._shelf.find(call.tenant, call.id)
-        return record or Problem(404, f"Response with id '{call.id}' not found.", "response_id", "not_found")
+    def _find(self, call: EmulatedCall) -> StoredResponse | Problem:
+        stored = self._store.find(call.tenant, call.id)
+        return stored or Problem(404, f"Response with id '{call.id}' not found.", "response_id", "not_found")
 
-    def _make(self, call: Call, request: CreateRequest) -> Record:
+    def _bad_previous(self, request: CreateRequest, call: EmulatedCall) -> Problem | None:
+        previous = request.previous_response_id
+        if previous is None or self._store.find(call.tenant, previous) is not None:
+            return None
+        said = f"Previous response with id '{previous}' not found."
+        return Problem(400, said, "previous_response_id", "previous_response_not_found")
+
+    def _stream(
+        self,
+        stored: StoredResponse,
+        call: EmulatedCall,
+        obfuscation: bool,
+        *,
+        place: int = 0,
+        on_disconnect: Callable[[], None] | None = None,
+    ) -> StreamReply:
+        events = ResponseEvents(stored, self._clock, call.dialect, obfuscation=obfuscation)
+        return StreamReply(
+            events=events, content_type=call.dialect.content_type, place=place, on_disconnect=on_disconnect
+        )
+
+    def _canceller(self, stored: StoredResponse) -> Callable[[], None] | None:
+        """What to do if the client of a foreground Response disconnects."""
+        cancels = self._options.cancels_on_disconnect
+        if cancels is None:
+            cancels = stored.dialect.cancels_on_disconnect
+
+        def cancel() -> None:
+            now = self._clock.now()
+            if not is_terminal_status(stored.timeline.status(now)):
+                stored.cancel(Ending.SILENT, now)
+
+        return cancel if cancels else None
+
+    def _create(self, call: EmulatedCall, request: CreateRequest) -> StoredResponse:
         options = self._options
-        id = self._names.next("resp")
-        created_at = float(int(call.now))
-        script = self._script(request, id, created_at, call.dialect)
+        id = self._ids.next("resp")
+        script = self._script(request, id, float(int(call.now)), call.dialect)
         id = str(script.begun.get("id", id))
         speed, queue = options.tokens_per_second or None, options.queue_seconds * request.background
-        pace = Pace(call.now, queue, speed, options.hold_after_events)
         is_quiet = request.background and not request.stream and not request.stream_events
         timeline = Timeline(
             script,
-            pace,
+            Tempo(call.now, queue, speed, options.hold_after_events),
             call.dialect,
             is_queued=request.background,
             has_deltas=not (is_quiet and call.dialect.resume_needs_stream is False),
             faults=() if script.is_recorded else call.faults,  # a recording stays as it is
         )
-        return Record(
+        return StoredResponse(
             id=id,
             tenant=call.tenant,
             dialect=call.dialect,
@@ -174,34 +230,39 @@ class Responses:
         )
 
     def _script(self, request: CreateRequest, id: str, created_at: float, dialect: Dialect) -> Script:
-        if self._recording is not None:
-            return self._recording.script()
+        if self._playback is not None:
+            return self._playback.script()
         return answer(request, response_id=id, created_at=created_at, dialect=dialect, seed=self._options.seed)
 
-    def _unstreamable(self, record: Record, call: Call) -> Problem | None:
-        """Why no stream of this Response can be had, in the words that were seen."""
-        if call.dialect.resume_needs_background and not record.request.background:
+    def _unstreamable(self, stored: StoredResponse, call: EmulatedCall) -> Problem | None:
+        """Why this Response cannot be streamed, in the words of real servers."""
+        if call.dialect.resume_needs_background and not stored.request.background:
             return _cannot_stream("it was not created with background=true")
-        if call.dialect.resume_needs_stream and not record.request.stream:
+        if call.dialect.resume_needs_stream and not stored.request.stream:
             return _cannot_stream("it was not created with stream=true")
         window = self._options.resume_window_seconds
         if window is None:
             window = call.dialect.resume_window_seconds
-        if window is not None and call.now - record.created_at >= window:
+        if window is not None and call.now - stored.created_at >= window:
             age = f"{window / 60:g} minutes" if window else "0 minutes"
             return Problem(400, f"This response can no longer be streamed because it is more than {age} old.")
         return None
 
-    def _finished(self, record: Record, starting_after: int | None, dialect: Dialect) -> Stream:
-        """The stream of a Response that is over: its terminal event alone, or nothing for who has it already."""
-        nothing = Stream(record=record, dialect=dialect, obfuscation=False, start=len(record.timeline.entries))
-        last = record.timeline.entries[-1]
+    def _last_event(self, stored: StoredResponse, starting_after: int | None, dialect: Dialect) -> EventSource:
+        """The events of a Response that is over: its terminal event alone; none if the reader has it already."""
+        last = stored.timeline.entries[-1]
         if not last.is_terminal or (starting_after is not None and starting_after >= (last.number or 0)):
-            return nothing
+            return FixedEvents()
         data = last.data(dialect, obfuscation=False)
         if self._options.numbers_finished_next and starting_after is not None:
             data = event_data(last.fields, sequence_number=starting_after + 1, dialect=dialect, obfuscation=False)
-        return Stream(record=record, dialect=dialect, obfuscation=False, single=(last.type, data))
+        return FixedEvents(Frame(event=last.type.encode(), data=data))
+
+
+def _when_over(stored: StoredResponse, now: float) -> BodyReply | float:
+    """The Response once nothing more happens to it, else the seconds until its next event."""
+    stored.timeline.advance(now)
+    return BodyReply.of(stored.response(now)) if stored.timeline.is_over else stored.timeline.next_due - now
 
 
 def _cannot_stream(why: str) -> Problem:
@@ -209,8 +270,8 @@ def _cannot_stream(why: str) -> Problem:
 
 
 def _bad_secret(request: CreateRequest, dialect: Dialect) -> Problem | None:
-    """OpenAI's secrets are base64, for Standard Webhooks signs with the bytes; MKA1's are any text."""
-    if dialect.name == "mka1" or request.webhook_secret is None:
+    """Standard Webhooks signs with the bytes that the secret is base64 of; MKA1's secrets are any text."""
+    if dialect.webhook_scheme is WebhookScheme.MKA1 or request.webhook_secret is None:
         return None
     try:
         sign_standard(b"", request.webhook_secret, message_id="", timestamp=0)

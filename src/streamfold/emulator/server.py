@@ -1,46 +1,59 @@
-"""A server of its own for an emulator: in a thread beside the caller, or in the caller's place.
+"""A server for an emulator: in a thread beside the caller, or in the caller's place.
 
-In      Options, or an Emulator; a host and a port
-Out     the base URL
-Units   TCP ports; seconds
-Errors  OSError where the address cannot be had
-Source  docs/reference/emulator.md
-
-The thread has an event loop of its own, so that the caller may use trio, asyncio, or neither. The socket listens
-before the thread begins: whoever has the URL can connect. When it ends, connections are cut and nothing is waited for.
+The thread has an event loop of its own, so the caller may use trio, asyncio or neither. The socket listens before the
+thread starts, so a client that has the URL can connect. At the end, connections are cut without waiting for clients.
+uvicorn is imported when a server starts: the rest of the emulator works in process without it.
 """
 
 import asyncio
+import logging
 import signal
 import socket
+import struct
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-
-from uvicorn.config import Config
-from uvicorn.server import ServerState
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from streamfold.emulator.app import Emulator
-from streamfold.emulator.connection import Connection
 from streamfold.emulator.options import Options
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    from uvicorn.server import ServerState
 
 __all__ = ["emulate", "serve"]
 
 LOCAL = "127.0.0.1"
 BACKLOG = 2048
 LAST_SECONDS = 1.0
-IDLE_SECONDS = 75  # for connections that clients keep for their next request; longer than clients keep them
+IDLE_SECONDS = 75  # longer than clients keep a connection for their next request
+
+# uvicorn's log goes to a logger of our own, which is silent unless the application configures it.
+LOGGER = logging.getLogger("streamfold.emulator")
+LOGGER.addHandler(logging.NullHandler())
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: closing sends RST
 
 
 @asynccontextmanager
 async def emulate(emulator: Emulator | Options | None = None, *, port: int = 0) -> AsyncGenerator[str]:
     """A running emulator: `async with emulate() as url`.
 
-    emulator: how it behaves, or one that was made, whose journal is then at hand; it may be served again later, and
-    still has its Responses. port: 0 for any that is free.
-    Returns: the URL before `/api/v1/llm` and `/v1`, as `http://127.0.0.1:43211`. When the block ends, the server
-    has ended: its thread, its socket and every connection.
-    Raises: OSError if the port cannot be had.
+    When the block ends, its thread, its socket and every connection are gone.
+
+    Args:
+        emulator: How it behaves; or an Emulator, if you want to read its journal. The same one may be served again
+            later and still has its Responses.
+        port: 0 for any free port.
+
+    Returns:
+        The URL before `/api/v1/llm` and `/v1`, such as `http://127.0.0.1:43211`.
+
+    Raises:
+        OSError: The port is taken.
     """
     app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
     with _listen(LOCAL, port) as listener:
@@ -61,10 +74,16 @@ def serve(
     port: int = 0,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until Ctrl-C, or SIGTERM, and then return. Prints nothing.
+    """Serve until Ctrl-C or SIGTERM, then return. Prints nothing.
 
-    announce: called with the URL, once it can be connected to. port: 0 for any that is free.
-    Raises: OSError if the address cannot be had.
+    Args:
+        emulator: How it behaves, or an Emulator.
+        host: The address to listen on.
+        port: 0 for any free port.
+        announce: Called with the URL as soon as clients can connect to it.
+
+    Raises:
+        OSError: The address is taken or not one of this machine.
     """
     app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
     with _listen(host, port) as listener:
@@ -86,7 +105,7 @@ def _url(listener: socket.socket) -> str:
 
 
 class _Server:
-    """uvicorn's connections without its server, which waits for them, logs, and takes the signals of the process."""
+    """Runs uvicorn's connections without uvicorn's server, which waits for clients, logs, and handles signals."""
 
     def __init__(self, app: Emulator, listener: socket.socket) -> None:
         self._app = app
@@ -95,21 +114,24 @@ class _Server:
         self._stopped = asyncio.Event()
 
     def run(self) -> None:
-        """Serve until it is stopped, or Ctrl-C."""
+        """Serve until `stop` or Ctrl-C."""
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._main())
 
     def stop(self) -> None:
-        """End it, from any thread; once it has ended this does nothing."""
+        """Stop serving; from any thread, and as often as you like."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def _main(self) -> None:
+        from uvicorn.config import Config
+        from uvicorn.server import ServerState
+
         if threading.current_thread() is threading.main_thread():
             self._loop.add_signal_handler(signal.SIGTERM, self._stopped.set)
         config = Config(
             self._app,
-            http=Connection,
+            http=connection_class(),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -121,7 +143,7 @@ class _Server:
         config.load()
         state = ServerState()
         async with self._app.running():
-            server = await self._loop.create_server(lambda: Connection(config, state, {}), sock=self._listener)
+            server = await self._loop.create_server(lambda: connection_class()(config, state, {}), sock=self._listener)
             try:
                 await self._stopped.wait()
             finally:
@@ -129,8 +151,8 @@ class _Server:
                 await _cut_all(state)
 
 
-async def _cut_all(state: ServerState) -> None:
-    """End every connection, and wait for the answers that were on them: each ends when its client is gone."""
+async def _cut_all(state: "ServerState") -> None:
+    """End every connection, and wait for their answers, which end when they notice the disconnect."""
     for connection in list(state.connections):
         connection.transport.abort()
     await asyncio.sleep(0)  # the transports are closed in the next turn of the loop
@@ -138,3 +160,41 @@ async def _cut_all(state: ServerState) -> None:
         _, late = await asyncio.wait(state.tasks, timeout=LAST_SECONDS)
         for task in late:
             task.cancel()
+
+
+class _SocketHandle:
+    """The connection beneath its HTTP, so that a fault can end it anywhere: a faults.ConnectionHandle."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def reset(self) -> None:
+        """Send a RST, after what was written if the socket has taken it."""
+        connection: socket.socket = self._transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self._transport.close()
+
+
+@cache
+def connection_class() -> "type[HttpToolsProtocol]":
+    """uvicorn's HTTP connection, with a handle on its socket in every scope."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class Connection(HttpToolsProtocol):
+        def __init__(self, config: "Config", server_state: "ServerState", app_state: dict[str, Any]) -> None:
+            super().__init__(config, server_state, app_state)
+            self.logger = LOGGER
+            self.access_log = False
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            extensions: dict[str, Any] = {"streamfold.wire": _SocketHandle(self.transport)}
+            self.scope["extensions"] = extensions
+
+    return Connection

@@ -1,40 +1,85 @@
-"""One Response's events in time: which have happened by now, and when the next is due.
+"""One Response's events in time: which have happened, when the next is due, and what each kind of cancel does to them.
 
-In      a Script, when it began, and how fast it runs
-Out     entries, numbered and encoded, in order; the Response as it stands; when the next entry is due
-Units   Unix seconds; tokens; sequence numbers from 0
-Errors  none
-
-Nothing runs here: what has happened is worked out when somebody looks, up to the time that is passed in. So an
-answer costs nothing while nobody reads it, there is no task to leak, and a test moves the clock as it likes.
+Nothing runs here: what has happened is worked out when somebody looks, up to the time that is passed in. An answer
+costs nothing while nobody reads it, there is no task to leak, and a test or a simulation moves the time as it likes.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import NamedTuple
 
-import anyio
 import msgspec
+from attrs import frozen
 
 from streamfold.chaos import ErrorFlat, ErrorNested, Fault, Keepalive
-from streamfold.emulator.cancel import Ending
 from streamfold.emulator.model import Script, Step
-from streamfold.emulator.request import Fields
-from streamfold.emulator.wire import event_data, shape_response
+from streamfold.errors import InvalidArgument
 from streamfold.fold import SequencePolicy, State, reduce, snapshot_json
 from streamfold.schema import Dialect, decode_event, is_terminal_status
+from streamfold.serving import Fields, event_data, shape_response
 
-__all__ = ["Entry", "Pace", "Timeline"]
+__all__ = ["CANCEL_RULES", "CancelRule", "Ending", "Tempo", "Timeline", "TimelineEntry", "cancel_rule"]
 
 NEVER = math.inf
 
 
-class Pace(NamedTuple):
-    """When a Script's steps come.
+class Ending(StrEnum):
+    """How the stream of a cancelled Response ends."""
 
-    began: when the Response was made. queue_seconds: how long until its first step may come.
-    tokens_per_second: None for as fast as can be. hold_after_events: how many events come before it stands still.
+    CANCELLED_EVENT = "cancelled_event"  # `response.cancelled`
+    FAILED_EVENT = "failed_event"  # `response.failed` that holds status cancelled
+    SILENT = "silent"  # no terminal event, then or later
+    HANG_UP = "hang_up"  # open streams just end; one that is opened later continues to `response.completed`
+    GOES_ON = "goes_on"  # open streams continue to `response.completed`, and then the Response says completed
+
+
+@frozen(kw_only=True)
+class CancelRule:
+    """How a server cancels. A successful cancel is always answered at once, with 200 and status cancelled.
+
+    ending: what the stream does then. finished_status: the HTTP status for a Response that is completed, failed or
+    incomplete; 200 returns it as it is. again_status: the HTTP status for one that is already cancelled.
+    """
+
+    ending: Ending
+    finished_status: int = 400
+    again_status: int = 200
+
+
+CANCEL_RULES: Mapping[str, CancelRule] = MappingProxyType(
+    {
+        "mka1": CancelRule(ending=Ending.CANCELLED_EVENT),
+        "openai": CancelRule(ending=Ending.HANG_UP),
+        "conflict409": CancelRule(ending=Ending.CANCELLED_EVENT, finished_status=409, again_status=409),
+        "ends-silently": CancelRule(ending=Ending.SILENT),
+        "failed-holding-cancelled": CancelRule(ending=Ending.FAILED_EVENT),
+        "completes-anyway": CancelRule(ending=Ending.GOES_ON),
+        "finished200": CancelRule(ending=Ending.CANCELLED_EVENT, finished_status=200),
+    }
+)
+"""The rules by name, each as servers were seen to do it. `mka1` is the default on `/api/v1/llm`, `openai` on `/v1`."""
+
+
+def cancel_rule(name: str) -> CancelRule:
+    """The rule of that name.
+
+    Raises:
+        InvalidArgument: There is no rule of that name; the message lists them.
+    """
+    rule = CANCEL_RULES.get(name)
+    if rule is None:
+        raise InvalidArgument("cancel", f"must be one of {', '.join(CANCEL_RULES)}")
+    return rule
+
+
+class Tempo(NamedTuple):
+    """When a script's steps come.
+
+    began: Unix seconds when the Response was created. queue_seconds: from then to its first step. tokens_per_second:
+    None for no delay. hold_after_events: after this many events it stands still until it is cancelled; None for never.
     """
 
     began: float
@@ -43,8 +88,8 @@ class Pace(NamedTuple):
     hold_after_events: int | None = None
 
 
-class Entry:
-    """One event that has happened. number: None in recordings that have none."""
+class TimelineEntry:
+    """One event that has happened. number: its sequence number; None in a recording without numbers."""
 
     __slots__ = ("_data", "fields", "number", "recorded")
 
@@ -56,17 +101,17 @@ class Entry:
 
     @property
     def type(self) -> str:
-        """The wire's name of the event."""
+        """The event's type."""
         return str(self.fields.get("type", ""))
 
     @property
     def is_terminal(self) -> bool:
-        """Whether it holds a Response that is over."""
+        """Whether it holds a Response with a terminal status."""
         response: Fields = self.fields.get("response") or {}
         return is_terminal_status(response.get("status"))
 
     def data(self, dialect: Dialect, *, obfuscation: bool) -> bytes:
-        """The event's JSON, made once for each way of sending it; a recorded one as it was recorded."""
+        """The event's JSON, encoded once per dialect and padding; of a recording, the recorded bytes."""
         if self.recorded is not None:
             return self.recorded
         found = self._data.get((dialect.name, obfuscation))
@@ -78,31 +123,42 @@ class Entry:
 
 
 class Timeline:
-    """The events of one Response. `changed` is set, and replaced, when a cancel changes what is to come."""
+    """The events of one Response.
+
+    entries: what has happened. hang_ups: how often a cancel has ended the open streams; a stream that was opened before
+    the last one is over.
+
+    Args:
+        script: What happens.
+        tempo: When.
+        dialect: Whose shape the Response has.
+        is_queued: Whether it starts with status queued.
+        has_deltas: Whether deltas are among the events.
+        faults: Keepalive, ErrorNested and ErrorFlat become events; any other is ignored.
+    """
 
     def __init__(
         self,
         script: Script,
-        pace: Pace,
+        tempo: Tempo,
         dialect: Dialect,
         *,
         is_queued: bool = False,
         has_deltas: bool = True,
         faults: Iterable[Fault] = (),
     ) -> None:
-        self.entries: list[Entry] = []
-        self.changed: anyio.Event = anyio.Event()
+        self.entries: list[TimelineEntry] = []
         self.hang_ups: int = 0
         self._script = script
-        self._pace = pace
+        self._tempo = tempo
         self._dialect = dialect
         self._has_deltas = has_deltas
         self._steps: Iterator[Step] = self._all_steps(is_queued=is_queued)
         self._state = State.under(SequencePolicy.ARRIVAL if script.is_recorded else SequencePolicy.STRICT)
         self._folded = 0
-        self._shown: Fields | None = None  # the Response that a cancel put in the place of the folded one
+        self._shown: Fields | None = None  # the Response that a cancel shows instead of the folded one
         self._is_shown_to_the_end = False
-        self._due = pace.began
+        self._due = tempo.began
         for fault in faults:
             if isinstance(fault, Keepalive):
                 self._steps = chain([Step(0.0, {"type": "keepalive"})], self._steps)
@@ -113,19 +169,19 @@ class Timeline:
 
     @property
     def next_due(self) -> float:
-        """When the next entry comes; never, if there is none."""
-        held = self._pace.hold_after_events
+        """When the next entry comes; inf if none does."""
+        held = self._tempo.hold_after_events
         if self._next is None or (held is not None and len(self.entries) >= held):
             return NEVER
         return self._due
 
     @property
     def is_over(self) -> bool:
-        """Whether no entry is to come, however late."""
+        """Whether no entry will ever come."""
         return self._next is None
 
-    def reach(self, index: int, now: float) -> Entry | None:
-        """The entry at this place, if it has happened by now."""
+    def reach(self, index: int, now: float) -> TimelineEntry | None:
+        """The entry at this index, if it has happened by now."""
         while len(self.entries) <= index and (step := self._due_by(now)):
             self._happen(step)
         return self.entries[index] if index < len(self.entries) else None
@@ -136,7 +192,7 @@ class Timeline:
             self._happen(step)
 
     def place_after(self, number: int | None) -> int:
-        """The index of the first entry that a reader with this cursor has not seen. It may be yet to come."""
+        """The index of the first entry after a reader's cursor, None being before all. It may not have happened yet."""
         if number is None:
             return 0
         if not self._script.is_recorded:
@@ -145,7 +201,7 @@ class Timeline:
         return max(seen, default=-1) + 1
 
     def response(self, now: float) -> Fields:
-        """The Response as it stands: what the events up to now say, or what a cancel made of it."""
+        """The Response as it stands: the fold of the events up to now, or what a cancel shows instead."""
         self.advance(now)
         if self._shown is not None and (self._is_shown_to_the_end or not self.is_over):
             return self._shown
@@ -160,7 +216,7 @@ class Timeline:
         return str(self.response(now).get("status"))
 
     def cancel(self, ending: Ending, now: float) -> Fields:
-        """End the Response in one of the ways that servers do. Returns: the Response, cancelled."""
+        """Cancel the Response in one of the ways that servers do, and return it. `next_due` changes."""
         ended: Fields = {"status": "cancelled", "output": [], "completed_at": int(now), "usage": None}
         shown = shape_response(self.response(now) | ended, self._dialect)
         self._shown, self._is_shown_to_the_end = shown, ending is not Ending.GOES_ON
@@ -168,9 +224,7 @@ class Timeline:
             self._end_with(_last_steps(ending, shown), now)
         elif ending is Ending.HANG_UP:
             self.hang_ups += 1
-        self._pace = self._pace._replace(hold_after_events=None)
-        self.changed.set()
-        self.changed = anyio.Event()
+        self._tempo = self._tempo._replace(hold_after_events=None)
         return shown
 
     def _end_with(self, steps: Iterable[Step], now: float) -> None:
@@ -184,13 +238,13 @@ class Timeline:
     def _happen(self, step: Step) -> None:
         if self._has_deltas or not step.fields["type"].endswith(".delta"):
             number = step.fields.get("sequence_number") if self._script.is_recorded else len(self.entries)
-            self.entries.append(Entry(step.fields, number, step.data))
+            self.entries.append(TimelineEntry(step.fields, number, step.data))
         self._step()
 
     def _step(self) -> None:
         self._next = next(self._steps, None)
-        if self._next is not None and self._pace.tokens_per_second:
-            self._due += self._next.wait_tokens / self._pace.tokens_per_second
+        if self._next is not None and self._tempo.tokens_per_second:
+            self._due += self._next.wait_tokens / self._tempo.tokens_per_second
 
     def _all_steps(self, *, is_queued: bool) -> Iterator[Step]:
         if self._script.is_recorded:
@@ -200,7 +254,7 @@ class Timeline:
         if is_queued:
             yield Step(0.0, {"type": "response.created", "response": begun | {"status": "queued"}})
             yield Step(0.0, {"type": "response.queued", "response": begun | {"status": "queued"}})
-            self._due += self._pace.queue_seconds
+            self._due += self._tempo.queue_seconds
         else:
             yield Step(0.0, {"type": "response.created", "response": begun})
         yield Step(0.0, {"type": "response.in_progress", "response": begun})
@@ -211,14 +265,14 @@ class Timeline:
         yield Step(0.0, {"type": f"response.{ended['status']}", "response": ended})
 
     def _failing(self, steps: Iterator[Step], fault: ErrorNested | ErrorFlat) -> Iterator[Step]:
-        """The steps up to the fault, then an `error` event in its form on the wire, then `response.failed`."""
+        """The steps up to the fault, then an `error` event in the fault's wire form, then `response.failed`."""
         yield from islice(steps, fault.after_events)
-        told = {"code": "server_error", "message": "An error on purpose."}
-        error = {"error": {"type": "server_error", **told, "param": None}}
+        facts = {"code": "server_error", "message": "An error on purpose."}
+        error = {"error": {"type": "server_error", **facts, "param": None}}
         fields: Fields = {"type": "error", "sequence_number": len(self.entries)}
-        fields |= error if isinstance(fault, ErrorNested) else {**told, "param": None}
+        fields |= error if isinstance(fault, ErrorNested) else {**facts, "param": None}
         yield Step(0.0, fields, data=msgspec.json.encode(fields))
-        failed = {"status": "failed", "error": told}
+        failed = {"status": "failed", "error": facts}
         yield Step(0.0, {"type": "response.failed", "response": self._script.begun | failed})
 
 

@@ -13,7 +13,7 @@ from math import inf
 
 from attrs import frozen
 
-from streamfold.chaos import Act, Cut, Disturbance, Drop, Fault, How, Html, Refuse, Send, Wait, Where, parse_faults
+from streamfold.chaos import Cut, Drop, Effect, Fault, FaultInjector, How, Html, Refuse, Send, Wait, Where, parse_faults
 from streamfold.schema import is_terminal_status
 from streamfold.session import Answer
 from streamfold.sim.response import CANCELLED, Feed, Transcript, Truth, with_response
@@ -53,11 +53,11 @@ class ModelStream:
         self._opened_at = self._ready_at = self._sent_at = now
         self._heartbeat = behaviour.heartbeat_seconds or inf
         self._joins = behaviour.joins and not faults
-        self._disturbance = Disturbance(faults)
-        self._unzip = zlib.decompressobj(GZIP_WINDOW) if self._disturbance.encoding else None
-        self._acts: deque[Act] = deque(self._disturbance.open())
+        self._injector = FaultInjector(faults)
+        self._unzip = zlib.decompressobj(GZIP_WINDOW) if self._injector.encoding else None
+        self._acts: deque[Effect] = deque(self._injector.open())
         if behaviour.retry_milliseconds:
-            self._acts += self._disturbance.data(b"retry: %d\n\n" % behaviour.retry_milliseconds)
+            self._acts += self._injector.data(b"retry: %d\n\n" % behaviour.retry_milliseconds)
         self._is_closing = False
         self.is_over: bool = False
 
@@ -89,7 +89,7 @@ class ModelStream:
         self.is_over = self._is_closing
         return StreamEnd.IN_ORDER if self.is_over else b""
 
-    def _do(self, act: Act, now: float) -> bytes | StreamEnd:
+    def _do(self, act: Effect, now: float) -> bytes | StreamEnd:
         match act:
             case Send(data):
                 return self._send(self._unzip.decompress(data) if self._unzip else data, now)
@@ -110,12 +110,12 @@ class ModelStream:
         limit = min(now, feed.hung_up_at) if self._opened_at < feed.hung_up_at else now
         begin, end = self._place, len(feed.times)
         if begin >= end or feed.times[begin] > limit:
-            self._acts.extend(self._disturbance.close())
+            self._acts.extend(self._injector.close())
             self._is_closing = True
             return None
         self._place += 1
         if not self._joins:
-            self._acts.extend(self._disturbance.frame(feed.events[begin].frame))
+            self._acts.extend(self._injector.frame(feed.events[begin].frame))
             return None
         while self._place < end and feed.times[self._place] <= limit:
             self._place += 1

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import evolve
 from msgspec.structs import replace
 
-from streamfold.chaos import Drip, Fault, Plan, Refuse, draw_faults
+from streamfold.chaos import Drip, Fault, Plan, Refuse, choose_faults
 from streamfold.sim.scenario import MAX_FRAME_BYTES, CallerAction, GatewayBehaviour, Injection, Scenario
 
 __all__ = ["generate_scenario"]
@@ -118,13 +118,13 @@ def _ending(random: Random) -> Any:
 
 
 def _stream_injections(random: Random, kinds: tuple[str, ...], length: int) -> tuple[Injection, ...]:
-    plan = Plan(rate=0.8, kinds=kinds, most_events=length, most_seconds=_one(random, (0.05, 2.0, 90.0)))
+    plan = Plan(rate=0.8, kinds=kinds, max_events=length, max_seconds=_one(random, (0.05, 2.0, 90.0)))
     return tuple(_stream_injection(random, plan) for _ in range(_how_many(random)))
 
 
 def _stream_injection(random: Random, plan: Plan) -> Injection:
-    faults = [*draw_faults(plan, random.random)] + (
-        [*draw_faults(plan, random.random)] if _happens(random, 0.3) else []
+    faults = [*choose_faults(plan, random.random)] + (
+        [*choose_faults(plan, random.random)] if _happens(random, 0.3) else []
     )
     # A drip as slow as a stall, with one wait for each byte, would make a stream last for days.
     faults = [evolve(each, seconds=each.seconds / 1000) if isinstance(each, Drip) else each for each in faults]
@@ -136,12 +136,12 @@ def _stream_injection(random: Random, plan: Plan) -> Injection:
 
 
 def _call_injections(random: Random) -> tuple[Injection, ...]:
-    plan = Plan(rate=0.4, kinds=CALLS, most_events=0, most_seconds=3.0)
+    plan = Plan(rate=0.4, kinds=CALLS, max_events=0, max_seconds=3.0)
     return tuple(
         Injection(
             seconds=_late(random),
             lag_seconds=_late(random),
-            faults=_as_text(random, draw_faults(plan, random.random)),
+            faults=_as_text(random, choose_faults(plan, random.random)),
             answer=_one(random, CALL_ANSWERS) if _happens(random, 0.4) else "",
         )
         for _ in range(_how_many(random))

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from attrs import define, frozen
 
-from streamfold.chaos import Disturbance, Send
+from streamfold.chaos import FaultInjector, Send
 from streamfold.emulator import CANCEL_RULES, CancelRule, Ending
 from streamfold.fold import SequencePolicy, State, adopt, fold, snapshot_json
 from streamfold.schema import ResponseStatus, decode_event, is_terminal_status
@@ -162,7 +162,7 @@ def _event(data: bytes, make_frame: MakeFrame) -> ModelEvent:
     found = NUMBER.search(data)
     number = int(found[0].partition(b":")[2].rstrip(b",")) if found else None
     frame = make_frame(name, data)
-    acts = Disturbance().frame(frame)
+    acts = FaultInjector().frame(frame)
     wire = b"".join(act.data for act in acts if isinstance(act, Send))
     return ModelEvent(data, number, name.endswith((b".delta", b"output_item.added")), frame, wire)
 

@@ -1,0 +1,193 @@
+"""Which faults a request meets, and an answer written the way its faults want it."""
+
+import random
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+
+import msgspec
+from anyio import sleep_forever
+
+from streamfold.chaos import (
+    Cut,
+    Effect,
+    Fault,
+    FaultInjector,
+    FaultTarget,
+    How,
+    Send,
+    Wait,
+    Where,
+    choose_faults,
+    parse_faults,
+)
+from streamfold.emulator.options import Options
+from streamfold.emulator.request_log import Journal, Visit
+from streamfold.errors import GatewayError
+from streamfold.schema import UNDECODABLE
+from streamfold.serving import AsgiWriter, Clock, Endpoint, RetrieveQuery, Route, SendMessage, read_retrieve_query
+from streamfold.sse import Frame
+
+__all__ = ["FAULT_HEADER", "ConnectionCut", "ConnectionHandle", "FaultSchedule", "FaultyWriter", "targets_of"]
+
+FAULT_HEADER = "x-streamfold-fault"
+PART_OF_A_CHUNK_HEADER = b"1f"
+
+
+class FaultSchedule:
+    """The faults of the requests to come: of the options, of a request's own header, and of the seeded plan."""
+
+    def __init__(self, options: Options) -> None:
+        self._left: dict[int, int | None] = {at: fault.times for at, fault in enumerate(options.faults)}
+        self._faults = options.faults
+        self._plan = options.plan
+        self._random = random.Random(options.plan.seed if options.plan else 0).random
+
+    def faults(self, targets: AbstractSet[FaultTarget], header: str | None) -> tuple[Fault, ...]:
+        """The faults of the next request; each counts towards its `times`. A header's apply whatever their `on` says.
+
+        Raises:
+            InvalidArgument: The header does not name a fault.
+        """
+        asked = parse_faults(header) if header else ()
+        drawn = choose_faults(self._plan, self._random) if self._plan and FaultTarget.STREAM in targets else ()
+        return (*asked, *self._standing(targets), *(each for each in drawn if each.on in targets))
+
+    def _standing(self, targets: AbstractSet[FaultTarget]) -> list[Fault]:
+        met: list[Fault] = []
+        for at, fault in enumerate(self._faults):
+            left = self._left[at]
+            if fault.on in targets and left != 0:
+                self._left[at] = None if left is None else left - 1
+                met.append(fault)
+        return met
+
+
+def targets_of(route: Route, query: bytes, body: bytes) -> frozenset[FaultTarget]:
+    """Which values of a fault's `on` a request matches."""
+    match route.endpoint:
+        case Endpoint.CREATE_RESPONSE:
+            found = {FaultTarget.CREATE, FaultTarget.STREAM} if _asks_for_stream(body) else {FaultTarget.CREATE}
+        case Endpoint.RETRIEVE_RESPONSE:
+            asked = read_retrieve_query(query, route.dialect)
+            streams = isinstance(asked, RetrieveQuery) and asked.stream
+            found = {FaultTarget.RESUME, FaultTarget.STREAM} if streams else {FaultTarget.RETRIEVE}
+        case Endpoint.RETRIEVE_BATCH:
+            found = {FaultTarget.RETRIEVE}
+        case Endpoint.CANCEL_RESPONSE | Endpoint.CANCEL_BATCH:
+            found = {FaultTarget.CANCEL}
+        case _:
+            found = set[FaultTarget]()
+    return frozenset(found | {FaultTarget.ALL})
+
+
+class _Body(msgspec.Struct):
+    stream: bool = False
+
+
+def _asks_for_stream(body: bytes) -> bool:
+    try:
+        return msgspec.json.decode(body, type=_Body).stream
+    except UNDECODABLE:
+        return False
+
+
+class ConnectionCut(GatewayError):
+    """A fault ended the connection. The application raises it where the server offers no ConnectionHandle."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(how)
+        self.how: str = how
+
+    def __str__(self) -> str:
+        return f"the connection was cut by a fault ({self.how})"
+
+
+class ConnectionHandle(Protocol):
+    """The connection itself, which a server may offer in `scope["extensions"]["streamfold.wire"]`."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes beneath the framing of HTTP."""
+        ...
+
+    def close(self) -> None:
+        """Send a FIN, after what was written."""
+        ...
+
+    def reset(self) -> None:
+        """Send a RST."""
+        ...
+
+
+class FaultyWriter(AsgiWriter):
+    """Writes one answer with its faults, and records in the journal how it went."""
+
+    def __init__(
+        self,
+        send: SendMessage,
+        clock: Clock,
+        faults: Iterable[Fault],
+        *,
+        connection: ConnectionHandle | None,
+        journal: Journal,
+        visit: Visit,
+    ) -> None:
+        super().__init__(send, clock)
+        self._injector = FaultInjector(faults)
+        self._connection = connection
+        self._journal = journal
+        self._visit = visit
+
+    async def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        """The head. A compressed body has no known length."""
+        known = dict(headers)
+        if encoding := self._injector.encoding:
+            known.pop("content-length", None)
+            known["content-encoding"] = encoding
+        self._visit.status = status
+        await super().start(status, known.items())
+        await self._carry_out(self._injector.open())
+
+    async def write_frames(self, frames: Sequence[Frame | bytes]) -> None:
+        """Events, one write each unless a fault says otherwise."""
+        for frame in frames:
+            self._visit.events += 1
+            faulty = self._injector.data(frame) if isinstance(frame, bytes) else self._injector.frame(frame)
+            await self._carry_out(faulty)
+
+    async def write(self, data: bytes) -> None:
+        """Bytes of the body that are not an event."""
+        await self._carry_out(self._injector.data(data))
+
+    async def finish(self) -> None:
+        """The end, in order."""
+        await self._carry_out(self._injector.close())
+        self._journal.end(self._visit, "complete")  # before the last write: a server may then report a disconnect
+        await super().finish()
+
+    async def cut(self, how: How, where: Where) -> None:
+        """End the connection. With a ConnectionHandle it never returns: the disconnect that follows cancels it.
+
+        Raises:
+            ConnectionCut: There is no handle.
+        """
+        self._journal.end(self._visit, "cut")
+        if self._connection is not None:
+            if where == Where.CHUNK:
+                self._connection.write(PART_OF_A_CHUNK_HEADER)
+            if how == How.RST:
+                self._connection.reset()
+            else:
+                self._connection.close()
+            await sleep_forever()
+        raise ConnectionCut(how)
+
+    async def _carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(data):
+                    await super().write(data)
+                case Wait(seconds):
+                    await self._clock.wait(seconds)
+                case Cut(how, where):
+                    await self.cut(how, where)

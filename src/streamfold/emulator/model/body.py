@@ -1,0 +1,109 @@
+"""The Response as it begins, which echoes its request, and the items of its input.
+
+Fields come in the order in which servers send them.
+"""
+
+from random import Random
+from typing import Any
+
+from streamfold.emulator.model.textgen import identifier
+from streamfold.schema import Dialect
+from streamfold.serving import CreateRequest, Fields
+
+__all__ = ["input_items", "response_begun"]
+
+# OpenAI sends these in every Response, even if the request does not name them.
+OPENAI_DEFAULTS: Fields = {
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+    "prompt_cache_key": None,
+    "safety_identifier": None,
+    "temperature": 1.0,
+    "top_logprobs": 0,
+    "top_p": 1.0,
+}
+# Of the ids of input items; any other type has `item`.
+PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "function_call_output": "fco"}
+# Sent only if the request names them: one SDK refuses null in them.
+ECHOED = (
+    "context_management",
+    "frequency_penalty",
+    "presence_penalty",
+    "prompt",
+    "prompt_cache_key",
+    "safety_identifier",
+    "temperature",
+    "top_logprobs",
+    "top_p",
+)
+
+
+def response_begun(request: CreateRequest, *, response_id: str, created_at: float, dialect: Dialect) -> Fields:
+    """The Response before anything has happened: in progress, no output, no usage."""
+    given = {name: value for name, value in request.fields.items() if value is not None}
+    return {
+        "id": response_id,
+        "object": "response",
+        "created_at": int(created_at),
+        "completed_at": None,
+        "status": "in_progress",
+        "error": None,
+        "incomplete_details": None,
+        "background": request.background,
+        "instructions": given.get("instructions"),
+        "max_output_tokens": request.max_output_tokens,
+        "max_tool_calls": given.get("max_tool_calls", dialect.max_tool_calls_default),
+        "metadata": given.get("metadata", {}),
+        "model": request.model,
+        "output": [],
+        "parallel_tool_calls": given.get("parallel_tool_calls", True),
+        "previous_response_id": request.previous_response_id,
+        "reasoning": {"effort": None, "summary": None} | given.get("reasoning", {}),
+        "service_tier": given.get("service_tier", "auto"),
+        "store": request.store,
+        "text": {"format": {"type": "text"}, "verbosity": dialect.verbosity_default or "medium"} | _given_text(given),
+        "tool_choice": given.get("tool_choice", "auto"),
+        "tools": given.get("tools", []),
+        "truncation": given.get("truncation", dialect.truncation_default),
+        "usage": None,
+        "user": given.get("user"),
+        **({} if dialect.sends_output_text else OPENAI_DEFAULTS),
+        **{name: given[name] for name in ECHOED if name in given},
+        **_conversation(given),
+    }
+
+
+def input_items(request: CreateRequest, *, response_id: str) -> list[Fields]:
+    """The input as a list of items, oldest first. Their ids are always the same for the same Response."""
+    random = Random(f"input of {response_id}")
+    given: list[Any] = request.input if isinstance(request.input, list) else _as_items(request.input)
+    return [_with_id(item, random) for item in given]
+
+
+def _as_items(text: str | None) -> list[Any]:
+    if not text:
+        return []
+    return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}]
+
+
+def _with_id(item: Fields, random: Random) -> Fields:
+    """The item as a list shows it: with a type and an id; a message also with a status and its content in parts."""
+    kind = item.get("type") or ("message" if "role" in item else "item_reference")
+    known: Fields = {"id": identifier(random, PREFIXES.get(kind, "item")), "type": kind}
+    if kind != "message":
+        return known | item
+    role, content = item.get("role"), item.get("content")
+    part = "output_text" if role == "assistant" else "input_text"
+    parts = [{"type": part, "text": content}] if isinstance(content, str) else content or []
+    return known | {"status": "completed"} | item | {"content": parts}
+
+
+def _given_text(given: Fields) -> Fields:
+    return {name: value for name, value in given.get("text", {}).items() if value is not None}
+
+
+def _conversation(given: Fields) -> Fields:
+    found = given.get("conversation")
+    if found is None:
+        return {}
+    return {"conversation": {"id": found} if isinstance(found, str) else found}

@@ -1,0 +1,192 @@
+"""The I/O of serving: read an ASGI request, write its answer, notice when the client disconnects.
+
+The only module of this package that waits. One task writes and one watches for the disconnect, because a server reports
+that to nobody who does not ask; neither outlives the request.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeAlias
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from streamfold.serving.reply import BodyReply, PendingReply, Problem, ServerReply
+from streamfold.serving.writer import HEARTBEAT, StreamWriter, Turn, encode_frames, head_of
+from streamfold.sse import Frame
+
+__all__ = [
+    "AsgiWriter",
+    "Clock",
+    "Message",
+    "Receive",
+    "SendMessage",
+    "SystemClock",
+    "deliver",
+    "headers_of",
+    "read_body",
+    "run_lifespan",
+    "until_disconnect",
+]
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+SendMessage: TypeAlias = Callable[[Message], Awaitable[None]]
+
+MAX_BODY_BYTES = 64 * 2**20
+
+
+class Clock(Protocol):
+    """Where a server gets the time from; a test passes a clock of its own and never sleeps."""
+
+    def now(self) -> float:
+        """Unix seconds; never less than before."""
+        ...
+
+    async def wait(self, seconds: float, changed: anyio.Event | None = None) -> None:
+        """Return after so many seconds, or as soon as `changed` is set."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock: the date is read once and a monotonic time added, so that it never goes back."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Unix seconds; never less than before."""
+        return self._offset + time.monotonic()
+
+    async def wait(self, seconds: float, changed: anyio.Event | None = None) -> None:
+        """Return after so many seconds, or as soon as `changed` is set."""
+        with anyio.move_on_after(seconds):
+            if changed is None:
+                await anyio.sleep(seconds)
+            else:
+                await changed.wait()
+
+
+class AsgiWriter:
+    """Writes one answer. Subclass it to change what is written, as faults do: every byte goes through these methods."""
+
+    def __init__(self, send: SendMessage, clock: Clock) -> None:
+        self._send = send
+        self._clock = clock
+        self.last_write: float = clock.now()
+
+    async def start(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        """The head."""
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def write_frames(self, frames: Sequence[Frame | bytes]) -> None:
+        """Events, in one write."""
+        await self.write(encode_frames(frames))
+
+    async def write(self, data: bytes) -> None:
+        """Bytes of the body, in one write."""
+        self.last_write = self._clock.now()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def finish(self) -> None:
+        """The end, in order."""
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def deliver(
+    reply: ServerReply,
+    writer: AsgiWriter,
+    clock: Clock,
+    *,
+    heartbeat_seconds: float,
+    headers: Sequence[tuple[str, str]],
+) -> None:
+    """Write a whole answer, from its head to its end.
+
+    Args:
+        reply: What to answer.
+        writer: Where it goes.
+        clock: What time it is; it also waits for a PendingReply.
+        heartbeat_seconds: The longest silence of a stream; then a comment is sent.
+        headers: Those that every answer has.
+    """
+    if isinstance(reply, PendingReply):
+        reply = await _until_ready(reply, clock)
+    await writer.start(*head_of(reply, *headers))
+    if isinstance(reply, BodyReply):
+        await writer.write(reply.body)
+    else:
+        stream = StreamWriter(reply, heartbeat_seconds=heartbeat_seconds)
+        while (turn := stream.next(clock.now(), last_write=writer.last_write)) is not Turn.END:
+            if turn is Turn.BEAT:
+                await writer.write(HEARTBEAT)
+            elif isinstance(turn, float):
+                await reply.events.wait(turn)
+            else:
+                await writer.write_frames(turn)
+                await checkpoint()  # a server's send may not yield: let a cancel or a disconnect in
+    await writer.finish()
+
+
+async def _until_ready(reply: PendingReply, clock: Clock) -> BodyReply:
+    while isinstance(ready := reply.poll(clock.now()), float):
+        await reply.wait(ready)
+    return ready
+
+
+async def until_disconnect(
+    receive: Receive, work: Callable[[], Awaitable[None]], on_disconnect: Callable[[], None]
+) -> None:
+    """Run the work to its end, or until the client disconnects. What the work raises is raised as it is."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            on_disconnect()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
+        try:
+            await work()
+        except Exception as error:  # raised below, where it is in no group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def run_lifespan(
+    receive: Receive, send: SendMessage, running: Callable[[], AbstractAsyncContextManager[object]]
+) -> None:
+    """Serve a lifespan scope: `running()` is open between startup and shutdown."""
+    await receive()
+    async with running():
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def read_body(receive: Receive, *, max_bytes: int = MAX_BODY_BYTES) -> bytes | Problem | None:
+    """The whole body; a Problem if it is too long; None if the client disconnected before its end."""
+    parts: list[bytes] = []
+    length = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        part: bytes = message.get("body", b"")
+        length += len(part)
+        if length > max_bytes:
+            return Problem(413, f"The request body is longer than {max_bytes} bytes.", code="request_too_large")
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def headers_of(scope: Message) -> dict[str, str]:
+    """The request's headers, names in lower case."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}

@@ -1,0 +1,209 @@
+"""The I/O of serving: bodies within a limit, disconnects noticed, answers written; and the machine's clock."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from streamfold.serving import (
+    AsgiWriter,
+    BodyReply,
+    FixedEvents,
+    Message,
+    PendingReply,
+    Problem,
+    ServerReply,
+    StreamReply,
+    SystemClock,
+    deliver,
+    headers_of,
+    read_body,
+    run_lifespan,
+    until_disconnect,
+)
+from streamfold.sse import Frame
+from tests.emulator.inprocess import HandClock
+
+pytestmark = pytest.mark.anyio
+
+
+class Received:
+    """An ASGI `receive` that gives these messages, and then waits for ever."""
+
+    def __init__(self, *messages: Message) -> None:
+        self._messages = list(messages)
+
+    async def __call__(self) -> Message:
+        if not self._messages:
+            await anyio.sleep_forever()
+        return self._messages.pop(0)
+
+
+class Sent:
+    """An ASGI `send` that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    async def __call__(self, message: Message) -> None:
+        self.messages.append(message)
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [message["body"] for message in self.messages[1:]]
+
+
+def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+DISCONNECT = {"type": "http.disconnect"}
+
+
+# Requests
+
+
+async def test_a_body_is_read_to_its_end() -> None:
+    assert await read_body(Received(part(b"a", more=True), part(b"b"))) == b"ab"
+    assert await read_body(Received({"type": "http.request"})) == b""
+
+
+async def test_a_body_that_was_broken_off_is_none() -> None:
+    assert await read_body(Received(part(b"a", more=True), DISCONNECT)) is None
+
+
+async def test_a_body_up_to_the_limit_is_read_and_a_longer_one_refused_before_its_end() -> None:
+    assert await read_body(Received(part(b"abcd")), max_bytes=4) == b"abcd"
+    refused = await read_body(Received(part(b"abc", more=True), part(b"de", more=True)), max_bytes=4)
+    assert isinstance(refused, Problem)
+    assert refused.status == 413
+
+
+def test_header_names_are_in_lower_case() -> None:
+    assert headers_of({"headers": [(b"X-Own", b"\xe9")]}) == {"x-own": "é"}
+
+
+# Answers
+
+
+async def delivered(reply: ServerReply) -> Sent:
+    sent, clock = Sent(), HandClock(jumps=True)
+    await deliver(reply, AsgiWriter(sent, clock), clock, heartbeat_seconds=2.0, headers=[("x-request-id", "req_1")])
+    return sent
+
+
+async def test_a_body_is_written_with_its_head_and_its_end() -> None:
+    sent = await delivered(BodyReply(200, b"{}"))
+    head, *_ = sent.messages
+    assert (head["status"], (b"x-request-id", b"req_1") in head["headers"]) == (200, True)
+    assert sent.bodies == [b"{}", b""]
+    assert [message["more_body"] for message in sent.messages[1:]] == [True, False]
+
+
+async def test_events_that_are_ready_together_are_one_write() -> None:
+    sent = await delivered(StreamReply(events=FixedEvents(Frame(data=b"1"), b"two"), content_type="text/event-stream"))
+    assert sent.bodies == [b"data: 1\n\ntwo", b""]
+
+
+class Slow:
+    """A source of one event that comes late."""
+
+    def __init__(self, clock: HandClock, seconds: float) -> None:
+        self.clock, self.due = clock, clock.now() + seconds
+
+    def next_after(self, place: int, now: float) -> Any:
+        if place:
+            return None
+        return FixedEvents(b"late").next_after(0, now) if now >= self.due else self.due - now
+
+    async def wait(self, seconds: float) -> None:
+        await self.clock.wait(seconds)
+
+
+async def test_comments_fill_the_silence_before_an_event() -> None:
+    sent, clock = Sent(), HandClock(jumps=True)
+    reply = StreamReply(events=Slow(clock, 5.0), content_type="text/event-stream")
+    await deliver(reply, AsgiWriter(sent, clock), clock, heartbeat_seconds=2.0, headers=[])
+    assert sent.bodies == [b":\n\n", b":\n\n", b"late", b""]
+
+
+async def test_a_body_that_is_not_ready_is_asked_for_again() -> None:
+    answers: list[BodyReply | float] = [1.0, 2.0, BodyReply.of("done")]
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    sent = await delivered(PendingReply(poll=lambda _: answers.pop(0), wait=wait))
+    assert (sent.bodies[0], waited) == (b'"done"', [1.0, 2.0])
+
+
+# Disconnects
+
+
+async def test_work_that_ends_is_not_a_disconnect() -> None:
+    noted: list[str] = []
+
+    async def work() -> None:
+        noted.append("worked")
+
+    await until_disconnect(Received(), work, lambda: noted.append("disconnected"))
+    assert noted == ["worked"]
+
+
+async def test_a_disconnect_is_reported_and_ends_the_work() -> None:
+    noted: list[str] = []
+    with anyio.fail_after(5):
+        await until_disconnect(
+            Received(part(b""), DISCONNECT), anyio.sleep_forever, lambda: noted.append("disconnected")
+        )
+    assert noted == ["disconnected"]
+
+
+async def test_what_the_work_raises_is_raised_as_it_is() -> None:
+    async def work() -> None:
+        raise ValueError("on purpose")
+
+    with pytest.raises(ValueError, match="on purpose"):
+        await until_disconnect(Received(), work, lambda: None)
+
+
+async def test_a_lifespan_is_open_between_startup_and_shutdown() -> None:
+    noted: list[str] = []
+
+    @asynccontextmanager
+    async def running() -> AsyncGenerator[None]:
+        noted.append("open")
+        yield
+        noted.append("closed")
+
+    sent = Sent()
+    await run_lifespan(Received({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}), sent, running)
+    assert noted == ["open", "closed"]
+    assert [message["type"] for message in sent.messages] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+# The clock
+
+
+def test_it_gives_the_time_of_day_and_never_goes_back() -> None:
+    clock = SystemClock()
+    times = [clock.now() for _ in range(100)]
+    assert times == sorted(times)
+    assert abs(times[0] - time.time()) < 1
+
+
+async def test_a_wait_ends_when_its_time_is_over() -> None:
+    await SystemClock().wait(0)
+    await SystemClock().wait(0, anyio.Event())
+
+
+async def test_a_wait_ends_at_once_when_something_changes() -> None:
+    changed = anyio.Event()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(SystemClock().wait, float("inf"), changed)
+            changed.set()

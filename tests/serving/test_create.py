@@ -1,0 +1,262 @@
+"""A create, a batch or an update is read whole, or refused with the field named."""
+
+from typing import Any
+
+import pytest
+from msgspec.json import encode
+
+from streamfold.schema.dialect import MKA1, OPEN_RESPONSES, OPENAI, Dialect
+from streamfold.serving import (
+    BatchRequest,
+    CreateRequest,
+    Fields,
+    Problem,
+    is_list,
+    is_obfuscated,
+    is_object,
+    read_batch_create,
+    read_create,
+    read_metadata_update,
+)
+from tests.emulator.answers import DIALECTS, request
+
+
+def read(fields: Fields, dialect: Dialect = MKA1) -> CreateRequest | Problem:
+    return read_create(encode({"model": "toy-1", **fields}), dialect)
+
+
+def refused(fields: Fields, dialect: Dialect = MKA1) -> Problem:
+    problem = read(fields, dialect)
+    assert isinstance(problem, Problem), problem
+    return problem
+
+
+# What is taken
+
+
+@pytest.mark.parametrize("dialect", [*DIALECTS, pytest.param(OPEN_RESPONSES, id="open responses")])
+def test_a_model_alone_is_a_request_with_the_defaults(dialect: Dialect) -> None:
+    assert read({}, dialect) == CreateRequest(fields={"model": "toy-1"}, model="toy-1")
+
+
+def test_what_the_body_says_is_in_the_request() -> None:
+    body: Fields = {
+        "input": [{"role": "user", "content": "hi"}],
+        "stream": True,
+        "stream_options": {"include_obfuscation": False},
+        "background": True,
+        "stream_events": True,
+        "webhook_url": "https://example.com/hook",
+        "webhook_secret": "s" * 16,
+        "previous_response_id": "resp_1",
+        "max_output_tokens": 7,
+    }
+    given: dict[str, Any] = body | {"include_obfuscation": False}
+    del given["stream_options"]
+    assert read(body) == CreateRequest(fields={"model": "toy-1", **body}, model="toy-1", **given)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_unknown_fields_pass_and_are_kept(dialect: Dialect) -> None:
+    request = read({"x_own": {"a": [1]}}, dialect)
+    assert isinstance(request, CreateRequest)
+    assert request.fields["x_own"] == {"a": [1]}
+
+
+def test_null_is_the_same_as_not_given() -> None:
+    request = read({"temperature": None, "store": None, "stream_options": None, "webhook_url": None})
+    assert isinstance(request, CreateRequest)
+    assert (request.store, request.webhook_url, request.include_obfuscation) == (True, None, None)
+
+
+def test_neither_a_secret_nor_the_input_is_shown() -> None:
+    body = {"background": True, "webhook_url": "https://example.com", "webhook_secret": "do-not-show-this"}
+    assert "do-not-show-this" not in repr(read(body | {"input": "nor this do-not-show-this"}))
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        pytest.param(b"", "not valid JSON", id="nothing"),
+        pytest.param(b"{", "not valid JSON", id="torn"),
+        pytest.param(b"\xff", "not valid JSON", id="no UTF-8"),
+        pytest.param(b"[" * 100_000, "not valid JSON", id="too deep"),
+        pytest.param(b"[]", "a JSON object", id="a list"),
+        pytest.param(b'"model"', "a JSON object", id="a text"),
+        pytest.param(b"null", "a JSON object", id="null"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_refused(body: bytes, said: str) -> None:
+    for problem in (read_create(body, MKA1), read_batch_create(body, MKA1), read_metadata_update(body, MKA1)):
+        assert isinstance(problem, Problem)
+        assert (problem.status, problem.param, problem.code) == (400, None, "invalid_json")
+        assert said in problem.message
+
+
+@pytest.mark.parametrize("fields", [{}, {"model": None}])
+def test_a_model_is_required(fields: Fields) -> None:
+    problem = read_create(encode(fields), MKA1)
+    assert problem == Problem(400, "model is required.", "model", "missing_required_parameter")
+
+
+def test_a_problem_names_the_field_and_the_range() -> None:
+    problem = Problem(400, "temperature must be a number from 0 to 2.", "temperature", "invalid_value")
+    assert refused({"temperature": 2.5}) == problem
+    assert problem.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        pytest.param({"stream_options": {"include_usage": True}}, "stream_options", id="stream options, no stream"),
+        pytest.param({"stream_events": True}, "stream_events", id="stream events in the foreground"),
+        pytest.param({"webhook_url": "https://example.com"}, "webhook_url", id="a webhook in the foreground"),
+        pytest.param({"webhook_secret": "s" * 16}, "webhook_secret", id="a secret without a webhook"),
+        pytest.param(
+            {"webhook_secret": "s" * 16, "background": True}, "webhook_secret", id="a secret without a webhook, behind"
+        ),
+        pytest.param({"background": True, "store": False}, "store", id="in the background and not stored"),
+    ],
+)
+def test_fields_of_mka1_that_do_not_go_together_are_refused(fields: Fields, param: str) -> None:
+    assert refused(fields).param == param
+
+
+def test_openai_takes_what_is_in_the_background_and_not_stored() -> None:
+    assert isinstance(read({"background": True, "store": False}, OPENAI), CreateRequest)
+
+
+@pytest.mark.parametrize("window", ["2h", "8h"])
+def test_openais_long_windows_cannot_be_streamed(window: str) -> None:
+    fields: Fields = {"background": True, "background_options": {"completion_window": window}}
+    assert isinstance(read(fields, OPENAI), CreateRequest)
+    assert refused(fields | {"stream": True}, OPENAI).param == "background_options.completion_window"
+
+
+def test_openai_knows_no_webhook_of_a_request() -> None:
+    assert isinstance(read({"webhook_url": 5, "stream_events": 5}, OPENAI), CreateRequest)
+
+
+# Every documented range, at its ends and just beyond; the rules themselves are tested where they stand, in the schema
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    ("name", "low", "high", "step"),
+    [
+        ("temperature", 0, 2, 0.01),
+        ("top_p", 0, 1, 0.01),
+        ("top_logprobs", 0, 20, 1),
+        ("presence_penalty", -2, 2, 0.01),
+        ("frequency_penalty", -2, 2, 0.01),
+        ("max_output_tokens", 1, 2**53 - 1, 1),
+    ],
+)
+def test_a_range_holds_at_its_ends_and_not_beyond(
+    name: str, low: int, high: int, step: float, dialect: Dialect
+) -> None:
+    for within in (low, high):
+        assert isinstance(read({name: within}, dialect), CreateRequest)
+    for beyond in (low - step, high + step):
+        assert refused({name: beyond}, dialect).param == name
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        pytest.param({"max_tool_calls": 0}, "max_tool_calls", id="no tool calls"),
+        pytest.param({"max_tool_calls": 301}, "max_tool_calls", id="too many tool calls"),
+        pytest.param({"model": 5}, "model", id="a model as number"),
+        pytest.param({"input": 5}, "input", id="input as number"),
+        pytest.param({"input": ["hi"]}, "input[0]", id="an item as text"),
+        pytest.param({"tools": [{"type": "computer_use_preview"}]}, "tools[0].type", id="a tool that MKA1 refuses"),
+        pytest.param({"tools": [{"type": "function"}]}, "tools[0].name", id="a function without a name"),
+        pytest.param({"include": ["all"]}, "include[0]", id="include"),
+        pytest.param({"reasoning": {"effort": "huge"}}, "reasoning.effort", id="an effort"),
+        pytest.param({"context_management": []}, "context_management", id="no context management"),
+        pytest.param({"metadata": {str(n): "" for n in range(17)}}, "metadata", id="17 pairs"),
+        pytest.param({"metadata": {"k": "v" * 513}}, "metadata.k", id="a long value"),
+        pytest.param({"webhook_secret": "s" * 15}, "webhook_secret", id="a short secret"),
+        pytest.param({"webhook_secret": "s" * 257}, "webhook_secret", id="a long secret"),
+        pytest.param({"fallback_models": ["auto"]}, "fallback_models[0]", id="auto as a fallback"),
+        pytest.param({"audio": {"voice": "echo"}}, "audio.voice", id="a voice"),
+    ],
+)
+def test_what_is_wrong_is_refused_at_its_place(fields: Fields, param: str) -> None:
+    assert refused(fields).param == param
+
+
+def test_what_is_missing_inside_a_field_says_so_too() -> None:
+    problem = refused({"tools": [{}]})
+    assert (problem.param, problem.code) == ("tools[0].type", "missing_required_parameter")
+
+
+# Batches
+
+BATCH: Fields = {"input_file_id": "file_1", "endpoint": "/v1/responses"}
+
+
+def test_a_batch_is_read_with_its_defaults() -> None:
+    known: dict[str, Any] = {"fields": BATCH, **BATCH}
+    assert read_batch_create(encode(BATCH), MKA1) == BatchRequest(**known, max_concurrency=10)
+    assert read_batch_create(encode(BATCH), OPENAI) == BatchRequest(**known)
+
+
+def test_a_batch_keeps_what_it_was_given() -> None:
+    given: Fields = BATCH | {"completion_window": "24h", "metadata": {"a": "b"}, "max_concurrency": 3, "x": 1}
+    known = {name: value for name, value in given.items() if name != "x"}
+    assert read_batch_create(encode(given), MKA1) == BatchRequest(fields=given, **known)
+
+
+@pytest.mark.parametrize("name", ["input_file_id", "endpoint"])
+def test_a_batch_needs_its_file_and_its_endpoint(name: str) -> None:
+    problem = read_batch_create(encode(BATCH | {name: None}), MKA1)
+    assert problem == Problem(400, f"{name} is required.", name, "missing_required_parameter")
+
+
+def test_a_batch_is_refused_with_the_field_named() -> None:
+    problem = read_batch_create(encode(BATCH | {"endpoint": "/v1/nothing"}), OPENAI)
+    assert isinstance(problem, Problem)
+    assert problem.param == "endpoint"
+
+
+# Updates
+
+
+def test_an_update_gives_the_metadata() -> None:
+    assert read_metadata_update(b'{"metadata":{"a":"b"}}', MKA1) == {"a": "b"}
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"metadata":null}', b'{"metadata":{"a":1}}'])
+def test_an_update_needs_good_metadata(body: bytes) -> None:
+    problem = read_metadata_update(body, MKA1)
+    assert isinstance(problem, Problem)
+    assert problem.param in {"metadata", "metadata.a"}
+
+
+# Padding and JSON
+
+
+@pytest.mark.parametrize(
+    ("body", "asked", "dialect", "expected"),
+    [
+        pytest.param({}, None, OPENAI, True, id="openai's default"),
+        pytest.param({"background": True}, None, OPENAI, False, id="openai's background streams have none"),
+        pytest.param({}, None, MKA1, False, id="mka1's default"),
+        pytest.param({}, False, OPENAI, False, id="asked off"),
+        pytest.param({}, True, MKA1, True, id="asked on"),
+        pytest.param(
+            {"stream": True, "stream_options": {"include_obfuscation": False}}, None, OPENAI, False, id="created off"
+        ),
+    ],
+)
+def test_who_asks_for_obfuscation(body: Fields, asked: bool | None, dialect: Dialect, expected: bool) -> None:
+    assert is_obfuscated(request(body, dialect), asked, dialect) is expected
+
+
+@pytest.mark.parametrize(("value", "answers"), [({}, (True, False)), ([], (False, True)), ("", (False, False))])
+def test_a_decoded_value_is_an_object_a_list_or_neither(value: object, answers: tuple[bool, bool]) -> None:
+    assert (is_object(value), is_list(value)) == answers
