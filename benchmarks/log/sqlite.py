@@ -22,7 +22,7 @@ from benchmarks.log.processes import among_processes
 from benchmarks.log.tails import FULL_TAILING, QUICK_TAILING, Loosely, Tailing, measure_tails
 from streamfold.bench import Goal, Row, Spread
 from streamfold.log import Lease, Record, SqliteLog, StreamKey, rows
-from streamfold.log.sqlite_file import connect, make
+from streamfold.log.sqlite.file import connect, make
 
 __all__ = ["FULL_LOGGING", "QUICK_LOGGING", "Logging", "measure_logs"]
 

@@ -19,7 +19,7 @@ from attrs import frozen
 
 from streamfold import State, checkpoint
 from streamfold.bench import Goal, Row, Shape, Spread, Variant, make_stream, measure, payloads
-from streamfold.history import CheckpointPace, fold_records, import_stream, replay
+from streamfold.history import CheckpointPolicy, fold_records, import_stream, replay
 from streamfold.log import Record, SqliteLog, StreamKey
 from streamfold.schema import decode_event
 
@@ -110,7 +110,7 @@ def saving(plan: Travel, frames: Sequence[bytes]) -> Row:
 
 def states_to_save(records: Sequence[Record]) -> list[State]:
     """The states that a writer of these records saves."""
-    pace, state, found = CheckpointPace(), State(), list[State]()
+    pace, state, found = CheckpointPolicy(), State(), list[State]()
     for start in range(0, len(records), PAGE):
         group = records[start : start + PAGE]
         state = fold_records(state, group)

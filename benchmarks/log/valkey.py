@@ -25,8 +25,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from streamfold.bench import Goal, Row, Spread
 from streamfold.log import Lease, Record, StreamKey
 from streamfold.log.valkey import ValkeyLog
-from streamfold.log.valkey.name import names_of
-from streamfold.log.valkey.script import parts_of, step
+from streamfold.log.valkey.script import encode_records, names_of, step
 from tests.log.valkeys import Valkey, running, server_program
 
 __all__ = ["FULL_SERVING", "QUICK_SERVING", "Serving", "measure_valkey"]
@@ -129,7 +128,7 @@ def singly(server: Valkey, plan: Serving) -> float:
         async with Redis(connection_pool=pool) as client:
 
             def append(lease: Lease, number: int) -> Awaitable[object]:
-                given = (lease.epoch, number, *parts_of([record(number)]))
+                given = (lease.epoch, number, *encode_records([record(number)]))
                 return client.execute_command(*step(names_of(lease.key).keys[:3], "append", *given))
 
             try:
@@ -207,7 +206,7 @@ def raw(server: Valkey, plan: Serving) -> float:
 
 
 def raw_command(number: int) -> bytes:
-    _, kept = parts_of([record(number)])
+    _, kept = encode_records([record(number)])
     packed: bytes = pack_command(("XADD", "raw", f"{number}-1", "d", kept))
     return packed
 

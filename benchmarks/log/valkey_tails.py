@@ -17,8 +17,7 @@ from redis.asyncio import Redis
 
 from streamfold.log import StreamKey, tail
 from streamfold.log.valkey import ValkeyLog
-from streamfold.log.valkey.name import names_of
-from streamfold.log.valkey.script import record_of
+from streamfold.log.valkey.script import names_of, record_of
 
 Heard = Callable[[bytes], None]
 Follow = Callable[[StreamKey, Heard, asyncio.Event], Awaitable[None]]

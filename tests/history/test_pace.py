@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfold.history import CHECKPOINT_EVERY, CheckpointPace, is_due
+from streamfold.history import CHECKPOINT_EVERY, CheckpointPolicy, is_due
 from streamfold.history.pace import RECORD_BYTES, WORK_FOR_A_BYTE
 from streamfold.log import Record
 
@@ -21,7 +21,7 @@ def test_a_large_one_is_followed_by_a_long_way() -> None:
 
 
 def test_what_was_saved_begins_the_way_anew() -> None:
-    pace = CheckpointPace()
+    pace = CheckpointPolicy()
     while not pace.is_due:
         pace.count(RECORD)
     pace.saved(b"")
@@ -29,7 +29,7 @@ def test_what_was_saved_begins_the_way_anew() -> None:
 
 
 def test_a_text_of_usual_events_is_saved_every_few_thousand() -> None:
-    pace = CheckpointPace()
+    pace = CheckpointPolicy()
     count = 0
     while not pace.is_due:
         pace.count(RECORD)
@@ -42,7 +42,7 @@ def test_a_text_of_usual_events_is_saved_every_few_thousand() -> None:
 )
 def test_all_checkpoints_take_a_part_of_the_records(scale: int, shape: list[tuple[int, int]]) -> None:
     """Whatever the records hold, and however much of it stays in the state; but for one checkpoint."""
-    pace = CheckpointPace()
+    pace = CheckpointPolicy()
     held = work = saved = newest = 0
     for length, kept in shape:
         length, kept = length * scale, min(length, kept) * scale

@@ -152,8 +152,10 @@ class Forgetful(MemoryLog):
         super().__init__()
         self._lost = lost
 
-    async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
-        found = await super().read(key, after=after, limit=limit)
+    async def read(
+        self, key: StreamKey, *, after: int | None = None, limit: int = 500, max_bytes: int | None = None
+    ) -> list[Record]:
+        found = await super().read(key, after=after, limit=limit, max_bytes=max_bytes)
         return [record for record in found if record.sequence_number not in self._lost]
 
 

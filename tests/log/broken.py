@@ -30,6 +30,13 @@ class Trims(MemoryLog):
         return await super().append(lease, cut, status=status)
 
 
+class ReadsTooMuch(MemoryLog):
+    async def read(
+        self, key: StreamKey, *, after: int | None = None, limit: int = 500, max_bytes: int | None = None
+    ) -> list[Record]:
+        return await super().read(key, after=after, limit=limit)
+
+
 class AppendsTwice(MemoryLog):
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
         stream = self._stream(lease.key)
@@ -87,8 +94,10 @@ class OneForAll(MemoryLog):
     def _stream(self, key: StreamKey) -> Any:
         return super()._stream(StreamKey("tenant", key.response_id))
 
-    async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
-        return await super().read(StreamKey("tenant", key.response_id), after=after, limit=limit)
+    async def read(
+        self, key: StreamKey, *, after: int | None = None, limit: int = 500, max_bytes: int | None = None
+    ) -> list[Record]:
+        return await super().read(StreamKey("tenant", key.response_id), after=after, limit=limit, max_bytes=max_bytes)
 
 
 class FencesNobody(MemoryLog):
@@ -128,8 +137,10 @@ class ClosedFirst(MemoryLog):
 class RepeatsToTails(MemoryLog):
     has_repeated = False
 
-    async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
-        found = await super().read(key, after=after, limit=limit)
+    async def read(
+        self, key: StreamKey, *, after: int | None = None, limit: int = 500, max_bytes: int | None = None
+    ) -> list[Record]:
+        found = await super().read(key, after=after, limit=limit, max_bytes=max_bytes)
         if found and not self.has_repeated:
             self.has_repeated = True
             return [found[0], *found]
@@ -145,7 +156,7 @@ class ForgetsAndDenies(MemoryLog):
 class HearsNoCancel(MemoryLog):
     async def request_cancel(self, key: StreamKey) -> None:
         self._stream(key)
-        self._watchers.tell([key])
+        self._subscriptions.notify([key])
 
 
 class KeepsFirstCheckpoint(MemoryLog):
@@ -190,30 +201,31 @@ class NeverCloses(MemoryLog):
 
 # Which check finds which engine out.
 BROKEN: dict[str, type[EventLog]] = {
-    "there is no stream before it is acquired": InventsStreams,
-    "records come back as they were, from any number on": Trims,
-    "what is appended again is not there twice": AppendsTwice,
-    "another padding of the same event is no other event": ComparesBytes,
-    "another record of a number that is there is refused, and what comes with it": WritesBeforeItLooks,
-    "a hole is refused, and the number told that is needed": LeavesHoles,
-    "a stream may begin at any number": BeginsAtZero,
-    "nothing follows the end": NeverEnds,
-    "a stream may end without a record more": NeverEnds,
+    "a stream does not exist before it is acquired": InventsStreams,
+    "records are read back as they were appended, from any number on": Trims,
+    "a page stops before max_bytes, but has at least one record": ReadsTooMuch,
+    "appending a record again does not store it twice": AppendsTwice,
+    "the same event with different padding is the same record": ComparesBytes,
+    "a record that conflicts with a stored one is refused, with all that came with it": WritesBeforeItLooks,
+    "a gap is refused, and the error names the record that is needed": LeavesHoles,
+    "a stream may start at any number": BeginsAtZero,
+    "no record follows the end": NeverEnds,
+    "a stream may be finished without another record": NeverEnds,
     "streams and tenants do not see each other": OneForAll,
-    "one writer has a stream, until its lease ends": LeasesToAll,
-    "a writer that comes again is another one": FencesNobody,
-    "a lease that was let go of is free at once": KeepsLeases,
-    "the epoch rises, though the stream was dropped": CountsEpochs,
-    "an append is refused for the first reason of four": ClosedFirst,
-    "of writers that race for a number, one wins": LooksThenWrites,
-    "a tail gives every record once, and ends with the stream": RepeatsToTails,
-    "a tail of a stream that is dropped says so": ForgetsAndDenies,
-    "a cancel reaches whoever waits for it": HearsNoCancel,
-    "the newest checkpoint that is not behind a number": KeepsFirstCheckpoint,
-    "notes stay in their order, and go with their stream": KeepsLastNote,
+    "a stream has one writer until its lease expires": LeasesToAll,
+    "acquiring again fences the earlier lease of the same owner": FencesNobody,
+    "a released stream can be acquired at once": KeepsLeases,
+    "the epoch rises across a drop of the stream": CountsEpochs,
+    "an append is refused for the first of four reasons": ClosedFirst,
+    "of several writers that race for a number, one wins": LooksThenWrites,
+    "a tail yields every record once and ends with the stream": RepeatsToTails,
+    "a tail of a dropped stream raises UnknownStream": ForgetsAndDenies,
+    "a cancel request wakes those who wait for it": HearsNoCancel,
+    "the newest checkpoint up to a number is found": KeepsFirstCheckpoint,
+    "notes keep their order and are dropped with their stream": KeepsLastNote,
     "tenants are listed page by page, each once": ListsTenantsTwice,
-    "a log that is as it was written has no damage, and says how it stands": FindsDamage,
+    "an intact log reports no damage, and its settings": FindsDamage,
     "a tenant's streams are listed page by page": ListsAll,
-    "what may be dropped is dropped, and nothing else": DropsAll,
-    "a log that was closed says so": NeverCloses,
+    "expire drops what is due and nothing else": DropsAll,
+    "a closed log raises LogUnusable": NeverCloses,
 }

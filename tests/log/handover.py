@@ -58,9 +58,11 @@ class Slow(EventLog):
         for _ in range(self.pauses[self._steps % len(self.pauses)]):
             await checkpoint()
 
-    async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
+    async def read(
+        self, key: StreamKey, *, after: int | None = None, limit: int = 500, max_bytes: int | None = None
+    ) -> list[Record]:
         await self.pause()
-        found = await super().read(key, after=after, limit=limit)
+        found = await super().read(key, after=after, limit=limit, max_bytes=max_bytes)
         await self.pause()
         return found
 

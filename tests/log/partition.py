@@ -26,7 +26,7 @@ from redis.crc import key_slot
 
 from streamfold.log import StreamKey, open_log
 from streamfold.log.valkey import ValkeyLog
-from streamfold.log.valkey.name import names_of
+from streamfold.log.valkey.script import names_of
 from tests.log.valkeys import PRIMARIES, Cluster, Valkey, find_server, free_port, joined, until
 from tests.log.writer import Tale, record, write
 

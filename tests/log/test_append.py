@@ -54,7 +54,7 @@ def test_records_that_are_no_series_are_refused() -> None:
     require_series([])
     require_series([record(7)])
     require_series([record(7), record(8)])
-    with pytest.raises(InvalidArgument, match="must follow one another: 7, then 9"):
+    with pytest.raises(InvalidArgument, match="must have consecutive numbers, got 7, then 9"):
         require_series([record(7), record(9)])
 
 

@@ -74,8 +74,8 @@ async def test_nobody_waits_for_a_stream_once_its_tails_are_left() -> None:
     log = MemoryLog()
     await begun(log, 1)
     async with tail(log, KEY), tail(log, KEY):
-        assert log._watchers.are_there
-    assert not log._watchers.are_there
+        assert log._subscriptions._watches
+    assert not log._subscriptions._watches
 
 
 async def test_there_must_be_a_stream() -> None:

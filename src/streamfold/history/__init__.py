@@ -12,7 +12,7 @@ from streamfold.history.export import Exported, export
 from streamfold.history.folding import filler, fold_records, is_filler
 from streamfold.history.fork import fork
 from streamfold.history.importing import import_stream
-from streamfold.history.pace import CHECKPOINT_EVERY, CheckpointPace, is_due
+from streamfold.history.pace import CHECKPOINT_EVERY, CheckpointPolicy, is_due
 from streamfold.history.replay import replay
 from streamfold.history.step import Step, Steps, live, states
 from streamfold.history.verdict import Verdict, Verdicts, verify
@@ -20,7 +20,7 @@ from streamfold.history.verdict import Verdict, Verdicts, verify
 __all__ = [
     "CHECKPOINT_EVERY",
     "Change",
-    "CheckpointPace",
+    "CheckpointPolicy",
     "Exported",
     "Step",
     "Steps",

@@ -21,7 +21,7 @@ from streamfold.fold import SequencePolicy, State, checkpoint
 from streamfold.history.folding import filler, fold_records
 from streamfold.history.fork import LEASE_SECONDS
 from streamfold.history.numbering import Numbering
-from streamfold.history.pace import CheckpointPace
+from streamfold.history.pace import CheckpointPolicy
 from streamfold.history.pages import existing
 from streamfold.history.replay import state_up_to
 from streamfold.log import EventLog, Lease, Record, SavedCheckpoint, StreamKey
@@ -94,7 +94,7 @@ class _Entry:
         self._response_id = response_id
         self._owner = owner
         self._numbering = Numbering(policy)
-        self._pace = CheckpointPace()
+        self._pace = CheckpointPolicy()
         self._state = State()
         self._lease: Lease | None = None
         self._waiting: list[Record] = []  # for the next group

@@ -12,7 +12,7 @@ the way to the next one grows with what the last one took: all checkpoints toget
 
 from streamfold.log import Record
 
-__all__ = ["CHECKPOINT_EVERY", "CheckpointPace", "is_due"]
+__all__ = ["CHECKPOINT_EVERY", "CheckpointPolicy", "is_due"]
 
 CHECKPOINT_EVERY = 3 * 512 * 1024
 """The least work that lies between two checkpoints: about 3,500 events of a text."""
@@ -26,7 +26,7 @@ def is_due(work: int, *, saved_bytes: int) -> bool:
     return work >= max(CHECKPOINT_EVERY, WORK_FOR_A_BYTE * saved_bytes)
 
 
-class CheckpointPace:
+class CheckpointPolicy:
     """Tell it each record, and what was saved; ask it whether a checkpoint is due. saved_bytes: of the last one."""
 
     def __init__(self, *, saved_bytes: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""The door of the durable log: what every engine promises, its engines, and a reader that never misses a record.
+"""The durable log: what every engine promises, the engines, and readers that never miss a record.
 
 async with open_log("sqlite:streams.db") as log:
     lease = await log.acquire(key, owner="this process", seconds=30)
@@ -9,15 +9,26 @@ async with open_log("sqlite:streams.db") as log:
 
 from streamfold.log.address import open_log
 from streamfold.log.append import Head, new_records, next_epoch, require_beginning, require_series, says_the_same
-from streamfold.log.diagnosis import Damage, Diagnosis, Durability
-from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
+from streamfold.log.log import READ_AT_ONCE, EventLog
 from streamfold.log.memory import MemoryLog
-from streamfold.log.record import Record, StreamKey
+from streamfold.log.record import (
+    Damage,
+    Diagnosis,
+    Durability,
+    Lease,
+    Note,
+    Record,
+    SavedCheckpoint,
+    StreamInfo,
+    StreamKey,
+    fitting,
+)
 from streamfold.log.sqlite import SqliteLog
-from streamfold.log.tail import Tail, tail, wait_for_cancel
-from streamfold.log.watchers import Watchers
+from streamfold.log.tail import Pages, Tail, pages, tail, wait_for_cancel
+from streamfold.log.watch import Subscriptions, Watch
 
 __all__ = [
+    "READ_AT_ONCE",
     "Damage",
     "Diagnosis",
     "Durability",
@@ -26,17 +37,20 @@ __all__ = [
     "Lease",
     "MemoryLog",
     "Note",
+    "Pages",
     "Record",
     "SavedCheckpoint",
     "SqliteLog",
     "StreamInfo",
     "StreamKey",
+    "Subscriptions",
     "Tail",
     "Watch",
-    "Watchers",
+    "fitting",
     "new_records",
     "next_epoch",
     "open_log",
+    "pages",
     "require_beginning",
     "require_series",
     "says_the_same",

@@ -1,10 +1,4 @@
-"""Which log an address names.
-
-In      "sqlite:PATH", "valkey://[user:password@]host[:port]/db", "memory:"
-Out     an EventLog, to be used with `async with`
-Errors  InvalidArgument for an address that is none; UsageError where its engine is not installed
-Source  docs/reference/log.md
-"""
+"""The address of a log: which engine a URL names."""
 
 from importlib.util import find_spec
 
@@ -19,11 +13,17 @@ VALKEY = {"valkey", "valkeys", "redis", "rediss"}
 
 
 def open_log(url: str, *, may_write: bool = True) -> EventLog:
-    """The log at an address, opened by `async with`.
+    """The log at an address. Open it with `async with`.
 
-    url: "sqlite:PATH"; "valkey://[user:password@]host[:port]/db", or valkeys:// with TLS, and ?level=replica or disk,
-    ?cluster=true behind it; "memory:". may_write: else a SQLite file must be there, and may be one that cannot be written.
-    Raises: InvalidArgument, UsageError; LogUnusable where the path cannot be a log.
+    Args:
+        url: `sqlite:PATH`, `memory:`, or `valkey://[user:password@]host[:port]/db`, which may end with
+            `?level=replica`, `?level=disk` or `?cluster=true`; `valkeys://` uses TLS.
+        may_write: If false, a SQLite file must exist and may be read-only.
+
+    Raises:
+        InvalidArgument: The URL is not one of these.
+        UsageError: The engine is not installed; the message has the command that installs it.
+        LogUnusable: The path cannot be a log.
     """
     scheme, _, rest = url.partition(":")
     if scheme in VALKEY:

@@ -1,12 +1,22 @@
-"""What an append does to a stream: which of its records are new, or why it is refused.
+"""The rules of an append: which records are new, and when it is refused.
 
-In      the stream's Head, the writer's epoch, the records, and what is stored of them already
-Out     the records to add: none of them is there yet, and none is left out
-Units   sequence numbers; epochs, which only rise
-Errors  WriterFenced, LogGap, LogConflict, LogClosed, in this order; InvalidArgument for records that are no series
-Source  docs/reference/log.md
+Theory of operation: leases, epochs and fencing. A stream has one writer. Its lease keeps others out for a time, but a
+lease alone is not safe: a writer that was paused (garbage collection, a suspended machine) wakes up after its lease
+expired and after another writer took over, and does not know it. So each `acquire` mints an epoch, higher than every
+one before, and every write carries the epoch of its lease. The store compares the two in the same atomic step in which
+it writes, and refuses the old one: the old writer is fenced, however late its append arrives.
 
-Every engine asks this, or does the same, in the one atomic step in which it writes.
+    writer A   acquire → epoch 7   append(7) ok   ··· paused ···················   append(7) → WriterFenced(7, 9)
+    writer B                                      lease expired: acquire → epoch 9   append(9) ok
+
+Epochs also have to rise across the life of a name. A stream that was dropped and created again must refuse the writer
+of the one before, though nothing of that is stored any more: hence the clock in `next_epoch`.
+
+Appends are idempotent. A writer that cannot know whether an append arrived sends it again: records that are stored
+already must say the same (LogConflict if not) and are not added twice. The refusals are checked in a fixed order, so
+that a fenced writer always learns that it is fenced, whatever else is wrong with what it sends.
+
+Every engine calls `new_records`, or does the same in its own language, in the atomic step in which it writes.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,14 +31,20 @@ from streamfold.log.record import Record
 
 __all__ = ["Head", "new_records", "next_epoch", "require_beginning", "require_series", "says_the_same"]
 
-PADDING = "obfuscation"  # of any length, and another one for each reader of the same event
+PADDING = "obfuscation"  # random text of random length, different for each reader of the same event
 
 _decode_fields: Callable[[bytes], dict[str, Raw]] = Decoder(dict[str, Raw]).decode
 
 
 @frozen
 class Head:
-    """Where a stream stands. next_number: the record that it needs next. epoch: of the writer that has it."""
+    """What an append is checked against.
+
+    Attributes:
+        next_number: The number of the record that the stream needs next.
+        epoch: The epoch of its current writer.
+        is_finished: Whether no new record may follow.
+    """
 
     next_number: int
     epoch: int
@@ -36,50 +52,66 @@ class Head:
 
 
 def next_epoch(epoch: int, *, now: float) -> int:
-    """The epoch of the next writer: higher than any before, those of a stream of this name that was dropped included.
+    """The epoch of the next writer: higher than any before, those of a dropped stream of this name included.
 
-    now: seconds since 1970.
+    Args:
+        epoch: The current epoch of the stream; 0 if it is new.
+        now: The time in seconds since 1970.
     """
     return max(epoch + 1, int(now * 1000))
 
 
 def require_beginning(first_number: int) -> None:
-    """A stream begins at 0 or later.
+    """Check the number of a stream's first record.
 
-    Raises: InvalidArgument.
+    Raises:
+        InvalidArgument: It is below 0.
     """
     if first_number < 0:
         raise InvalidArgument("first_number", f"must be 0 or more, got {first_number}")
 
 
 def require_series(records: Sequence[Record]) -> None:
-    """Records to be appended follow one another.
+    """Check that records have consecutive numbers. `new_records` does so itself.
 
-    Raises: InvalidArgument where one does not.
+    Raises:
+        InvalidArgument: They do not.
     """
     for before, after in pairwise(records):
         if after.sequence_number != before.sequence_number + 1:
             raise InvalidArgument(
-                "records", f"must follow one another: {before.sequence_number}, then {after.sequence_number}"
+                "records", f"must have consecutive numbers, got {before.sequence_number}, then {after.sequence_number}"
             )
 
 
 def new_records(
     head: Head, records: Sequence[Record], *, epoch: int, stored: Callable[[int, int], Sequence[Record]]
 ) -> Sequence[Record]:
-    """The records that are new. Those that are known must say the same as what is stored.
+    """The records of an append that the stream does not have yet.
 
-    stored: the records from the first of two numbers to before the second.
-    Raises: WriterFenced, LogGap, LogConflict, LogClosed; then nothing is to be written.
+    Args:
+        head: The stream as it stands.
+        records: What the writer appends.
+        epoch: The epoch of the writer's lease.
+        stored: Returns the stored records from the first number to before the second. It is called only if some of
+            `records` are stored already.
+
+    Raises:
+        InvalidArgument: The records do not have consecutive numbers.
+        WriterFenced: Another writer took over.
+        LogGap: Records are missing between the stream and these.
+        LogConflict: A stored record says something else.
+        LogClosed: The stream is finished.
     """
+    require_series(records)
     if epoch != head.epoch:
         raise WriterFenced(epoch, head.epoch)
     if not records:
         return records
-    first, beyond = records[0].sequence_number, records[-1].sequence_number + 1
+    first, end = records[0].sequence_number, records[-1].sequence_number + 1
     if first > head.next_number:
         raise LogGap(head.next_number, first)
-    known = max(0, min(beyond, head.next_number) - first)
+    known = max(0, min(end, head.next_number) - first)
     if known:
         _compare(records[:known], stored(first, first + known))
     new = records[known:]
@@ -89,15 +121,15 @@ def new_records(
 
 
 def _compare(records: Sequence[Record], stored: Sequence[Record]) -> None:
-    there = {each.sequence_number: each for each in stored}
+    by_number = {each.sequence_number: each for each in stored}
     for record in records:
-        before = there.get(record.sequence_number)
+        before = by_number.get(record.sequence_number)
         if before is None or not says_the_same(before.data, record.data):
             raise LogConflict(record.sequence_number)
 
 
 def says_the_same(one: bytes, other: bytes) -> bool:
-    """Whether two data are one event: the same bytes, or the same fields but for the padding of their length."""
+    """Whether two payloads are the same event: the same bytes, or the same fields except for the padding."""
     if one == other:
         return True
     try:

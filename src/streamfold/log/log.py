@@ -1,11 +1,4 @@
-"""EventLog: what every engine promises.
-
-In      records, each with the lease of the one writer that a stream has
-Out     the records again, from any number on; where each stream stands
-Units   sequence numbers; seconds since 1970 for whatever several machines must agree on
-Errors  LogError and its kinds
-Source  docs/reference/log.md
-"""
+"""EventLog: what every engine promises. Its docstrings are the reference; the engines inherit them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,94 +6,36 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
-from attrs import frozen
+from streamfold.errors import UnknownStream
+from streamfold.log.record import (
+    Damage,
+    Diagnosis,
+    Durability,
+    Lease,
+    Note,
+    Record,
+    SavedCheckpoint,
+    StreamInfo,
+    StreamKey,
+)
+from streamfold.log.watch import Watch
 
-from streamfold.log.diagnosis import Damage, Diagnosis, Durability
-from streamfold.log.record import Record, StreamKey
+__all__ = ["CLOSED", "READ_AT_ONCE", "EventLog"]
 
-__all__ = ["EventLog", "Lease", "Note", "SavedCheckpoint", "StreamInfo", "Watch"]
-
-
-@frozen
-class Lease:
-    """The right to write a stream. epoch: minted by the store, higher than every one before.
-
-    next_number: the record that the stream needs next. expires_at: till when no other writer can take it over.
-    """
-
-    key: StreamKey
-    owner: str
-    epoch: int
-    next_number: int
-    expires_at: float
-
-
-@frozen(kw_only=True)
-class StreamInfo:
-    """Where a stream stands. first_number: of its first record. status: how it ended; None while it is open.
-
-    owner, lease_expires_at: of the writer that has it, or had it last. expires_at: when it may be dropped; None: never.
-    """
-
-    key: StreamKey
-    first_number: int
-    next_number: int
-    epoch: int
-    owner: str = ""
-    lease_expires_at: float = 0.0
-    status: str | None = None
-    is_cancel_requested: bool = False
-    created_at: float = 0.0
-    expires_at: float | None = None
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether nothing more comes."""
-        return self.status is not None
-
-
-@frozen
-class SavedCheckpoint:
-    """A state that was saved beside the records. cursor: the number of the last record in it."""
-
-    cursor: int
-    data: bytes
-
-
-@frozen
-class Note:
-    """What happened between two records, as its writer told it: a repair, a cancel, an end.
-
-    kind: one word. text: in words. after: the number of the last record before it; None before the first.
-    at: seconds since 1970.
-    """
-
-    kind: str
-    text: str
-    after: int | None
-    at: float
-
-
-class Watch(ABC):
-    """Tells of changes of one stream. A change may be told twice, or late, or for nothing; look at the log itself."""
-
-    @abstractmethod
-    async def wait(self, *, seconds: float) -> None:
-        """Until something may have changed since the last `wait` began, but no longer than this."""
-
-    def told(self, after: int | None) -> Sequence[Record] | None:
-        """The records behind a number, as they were told with the change; none where nothing is behind it.
-
-        None where that was not told: read the log.
-        """
-        return None
+CLOSED = "it was closed before"
+READ_AT_ONCE = 500  # records in a page; measured, pages of 500 to 5,000 are read at the same speed
 
 
 class EventLog(ABC):
-    """A log of many streams, each the records of one response in their order, with no hole. Use it with `async with`.
+    """A log of many streams. Each stream is the records of one response, numbered without holes.
 
-    durability: what a record survives, once its append has returned. may_forget: whether a record that was acknowledged
-    can be gone after all, as by a failover: a writer keeps what it wrote until the end, and appends it again after LogGap.
+    Open it with `async with`. Tasks of one event loop may share it. Every method raises LogUnusable if the store cannot
+    be read or written, or if the log is closed.
+
+    Attributes:
+        durability: What a record survives once `append` has returned.
+        may_forget: Whether a failover can lose records that were acknowledged. If so, a writer keeps what it appended
+            until the stream is finished, and appends it again after LogGap or UnknownStream.
     """
 
     durability: Durability
@@ -118,115 +53,179 @@ class EventLog(ABC):
 
     @abstractmethod
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
-        """Become the writer of a stream, which is made if there is none; again by the same owner: go on as such.
+        """Become the writer of a stream. The stream is created if it does not exist.
 
-        Every other writer is fenced from then on. first_number: of the first record, for a stream that is made.
-        Raises: LeaseHeld while another owner's lease lasts; InvalidArgument for a first number below 0.
+        From now on the appends of every earlier writer are refused, also those of an earlier lease of the same owner.
+
+        Args:
+            key: The stream.
+            owner: The name of the writer. The same owner may acquire again while its lease lasts.
+            seconds: How long the lease lasts.
+            first_number: The number of the first record, if the stream is created. 0 or more.
+
+        Returns:
+            The lease. Its `next_number` says where to continue.
+
+        Raises:
+            LeaseHeld: Another owner's lease has not expired; its `seconds` say when it will.
+            InvalidArgument: `first_number` is negative.
         """
 
     @abstractmethod
     async def renew(self, lease: Lease, *, seconds: float) -> Lease:
-        """The lease, lasting for so long from now.
+        """Extend a lease to this many seconds from now, and return it.
 
-        Raises: WriterFenced, UnknownStream.
+        Raises:
+            WriterFenced: Another writer took over. Stop writing.
+            UnknownStream: The stream was dropped.
         """
 
     @abstractmethod
     async def release(self, lease: Lease) -> None:
-        """Let the next writer have it at once. Does nothing where it was taken over."""
+        """Give the lease up, so that the next writer need not wait. Does nothing if another writer has it."""
 
     @abstractmethod
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
-        """Add records, all of them or none; whatever is there already must say the same, and is not added again.
+        """Append records: all of them, or none if this raises.
 
-        status: how the response ended: with these records the stream is finished.
-        Returns: the number that is needed next.
-        Raises: WriterFenced, LogGap, LogConflict, LogClosed, UnknownStream; InvalidArgument for records that do not
-        follow one another. Nothing was written then.
+        Appending again is safe. Records that are stored already must say the same, and are not added twice.
+
+        Args:
+            lease: The writer's lease.
+            records: Records with consecutive numbers. They may begin before the end of the stream, but not after it.
+            status: The final status of the response. With it the stream is finished: no new record may follow.
+
+        Returns:
+            The number of the record that the stream needs next.
+
+        Raises:
+            WriterFenced: Another writer took over. Stop writing.
+            LogGap: Records before these are missing. Append again from its `next_number`.
+            LogConflict: A stored record of the same number says something else.
+            LogClosed: The stream is finished, and some of these records are new.
+            UnknownStream: The stream does not exist, or was dropped.
+            InvalidArgument: The numbers are not consecutive.
         """
 
     # Reading
 
     @abstractmethod
     async def info(self, key: StreamKey) -> StreamInfo | None:
-        """Where the stream stands; None where there is none."""
+        """The head of a stream; None if the stream does not exist."""
+
+    async def require(self, key: StreamKey) -> StreamInfo:
+        """The head of a stream that must exist.
+
+        Raises:
+            UnknownStream: It does not.
+        """
+        info = await self.info(key)
+        if info is None:
+            raise UnknownStream(key.tenant, key.response_id)
+        return info
 
     @abstractmethod
-    async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
-        """The records behind a number, or from the first on; at most so many."""
+    async def read(
+        self, key: StreamKey, *, after: int | None = None, limit: int = READ_AT_ONCE, max_bytes: int | None = None
+    ) -> list[Record]:
+        """One page of a stream's records, in order. Empty if there are none, or no stream.
+
+        Args:
+            key: The stream.
+            after: Return the records that follow this number; None starts at the first.
+            limit: The greatest number of records.
+            max_bytes: Stop before the data of the page exceeds this many bytes. One record is always returned.
+        """
 
     @abstractmethod
     def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
-        """Be told of changes, by whichever process they are made.
+        """Watch a stream for changes, whichever process makes them: `async with log.watch(key) as watch`.
 
-        growth: of new records and notes too; else only of what is rare: a cancel that is asked for, the end, a drop.
-        Raises: LogUnusable where the log was closed.
+        Args:
+            key: The stream. It need not exist yet.
+            growth: Whether to be notified of new records and notes. If false, only of rare changes: a cancel request,
+                the end of the stream, a drop.
         """
 
     @abstractmethod
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
-        """A tenant's streams in the order of their response ids, behind one of these."""
+        """One page of a tenant's streams, in the order of their response ids.
+
+        Args:
+            tenant: The tenant.
+            after: The last response id of the page before; None for the first page.
+            limit: The greatest number of streams.
+        """
 
     @abstractmethod
     async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
-        """Who has streams, in order, behind one of them."""
+        """One page of the tenants that have streams, in order. `after` is the last one of the page before."""
 
-    # Cancels, checkpoints, notes and the end of a stream's life
+    # Cancels, checkpoints and notes
 
     @abstractmethod
     async def request_cancel(self, key: StreamKey) -> None:
-        """Ask whichever process writes the stream to cancel the response.
+        """Ask the process that records the response, whichever it is, to cancel it.
 
-        Raises: UnknownStream.
+        Raises:
+            UnknownStream: The stream does not exist.
         """
 
     @abstractmethod
     async def save_checkpoint(self, lease: Lease, checkpoint: SavedCheckpoint) -> None:
-        """Keep a state beside the records, in the place of one with the same cursor.
+        """Save a state beside the records. It replaces one with the same cursor.
 
-        Raises: WriterFenced, UnknownStream; LogGap where its cursor is beyond the records.
+        Raises:
+            WriterFenced: Another writer took over.
+            LogGap: The records do not reach the cursor.
+            UnknownStream: The stream does not exist.
         """
 
     @abstractmethod
     async def checkpoint(self, key: StreamKey, *, at: int | None = None) -> SavedCheckpoint | None:
-        """The newest one whose cursor is not behind `at`."""
+        """The newest checkpoint whose cursor is at most `at`; None if there is none."""
 
     @abstractmethod
     async def note(self, lease: Lease, note: Note) -> None:
-        """Keep a note beside the records, behind those that are there.
+        """Add a note to the stream's notes.
 
-        Raises: WriterFenced, UnknownStream.
+        Raises:
+            WriterFenced: Another writer took over.
+            UnknownStream: The stream does not exist.
         """
 
     @abstractmethod
     async def notes(self, key: StreamKey) -> Sequence[Note]:
-        """The notes of a stream, in the order in which they were made."""
+        """The notes of a stream, in the order in which they were added."""
+
+    # The end of a stream
 
     @abstractmethod
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
-        """Say when the stream may be dropped; None for never.
+        """Set when `expire` may drop the stream, in seconds since 1970; None means never.
 
-        Raises: UnknownStream.
+        Raises:
+            UnknownStream: The stream does not exist.
         """
 
     @abstractmethod
     async def expire(self, *, limit: int = 100) -> int:
-        """Drop streams whose time has come, at most so many. Returns: how many were dropped."""
+        """Drop streams whose retention has ended, at most `limit`. Returns how many were dropped."""
 
     @abstractmethod
     async def drop(self, key: StreamKey) -> bool:
-        """Forget the stream and everything beside it. Returns: whether there was one."""
+        """Delete a stream with its checkpoints and notes. Returns whether it existed."""
 
     # The log as a whole
 
     @abstractmethod
     async def diagnose(self) -> Diagnosis:
-        """How the log stands: versions, settings, and what is unsafe about them."""
+        """How the log is set up: versions, settings, and what is unsafe about them."""
 
     @abstractmethod
     async def damages(self) -> Sequence[Damage]:
-        """All that is not as it was written, as far as the store can tell. It reads the whole log."""
+        """Everything that is not as it was written, as far as the store can tell. This reads the whole log."""
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Write what is still to be written, and let go of the store. A second call does nothing."""
+        """Write what is queued and close the store. A second call does nothing."""

@@ -1,12 +1,9 @@
-"""A log in the memory of one process: for tests, and where nothing need outlive it.
+"""MemoryLog: a log in the memory of one process, and the readable reference of what a log does.
 
-In      records
-Out     the records again
-Units   sequence numbers, seconds since 1970
-Errors  LogError and its kinds
-Source  docs/reference/log.md
-
-No method waits for anything in the middle, so each is one atomic step.
+It is the shortest complete implementation of EventLog: read it before you write an engine. No method awaits anything
+between looking and writing, so each is one atomic step without a lock. It shares the rules of `append` with the SQLite
+engine; the contract compares all engines with the same checks. SQLite's own `:memory:` would not do instead: it would
+test the SQLite engine against itself, and need a thread for every log in a test.
 """
 
 from bisect import bisect_right
@@ -17,12 +14,21 @@ from time import time
 from attrs import define, field
 
 from streamfold.errors import LeaseHeld, LogGap, LogUnusable, UnknownStream, WriterFenced
-from streamfold.log.append import Head, new_records, next_epoch, require_beginning, require_series
-from streamfold.log.diagnosis import Damage, Diagnosis, Durability
-from streamfold.log.log import EventLog, Lease, Note, SavedCheckpoint, StreamInfo, Watch
-from streamfold.log.record import Record, StreamKey
-from streamfold.log.watchers import Watchers
-from streamfold.log.worker import CLOSED
+from streamfold.log.append import Head, new_records, next_epoch, require_beginning
+from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog
+from streamfold.log.record import (
+    Damage,
+    Diagnosis,
+    Durability,
+    Lease,
+    Note,
+    Record,
+    SavedCheckpoint,
+    StreamInfo,
+    StreamKey,
+    fitting,
+)
+from streamfold.log.watch import Subscriptions, Watch
 
 __all__ = ["MemoryLog"]
 
@@ -45,23 +51,26 @@ class _Stream:
     def next_number(self) -> int:
         return self.first_number + len(self.records)
 
-    def between(self, first: int, beyond: int) -> list[Record]:
-        return self.records[max(0, first - self.first_number) : max(0, beyond - self.first_number)]
+    def between(self, first: int, end: int) -> list[Record]:
+        return self.records[max(0, first - self.first_number) : max(0, end - self.first_number)]
 
 
 class MemoryLog(EventLog):
-    """Streams as lists. clock: seconds since 1970."""
+    """A log that ends with the process, for tests and for what need not outlive it.
+
+    Args:
+        clock: Returns seconds since 1970.
+    """
 
     durability = Durability.MEMORY
 
     def __init__(self, *, clock: Callable[[], float] = time) -> None:
         self._clock = clock
         self._streams: dict[StreamKey, _Stream] = {}
-        self._watchers = Watchers()
+        self._subscriptions = Subscriptions()
         self._is_closed = False
 
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
-        """See EventLog."""
         self._require_open()
         require_beginning(first_number)
         now = self._clock()
@@ -75,52 +84,47 @@ class MemoryLog(EventLog):
         return Lease(key, owner, stream.epoch, stream.next_number, stream.lease_expires_at)
 
     async def renew(self, lease: Lease, *, seconds: float) -> Lease:
-        """See EventLog."""
         stream = self._written_by(lease)
         stream.lease_expires_at = self._clock() + seconds
         return Lease(lease.key, lease.owner, lease.epoch, stream.next_number, stream.lease_expires_at)
 
     async def release(self, lease: Lease) -> None:
-        """See EventLog."""
         self._require_open()
         stream = self._streams.get(lease.key)
         if stream is not None and stream.epoch == lease.epoch:
             stream.owner, stream.lease_expires_at = "", 0.0
 
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
-        """See EventLog."""
         self._require_open()
-        require_series(records)
         stream = self._stream(lease.key)
         head = Head(stream.next_number, stream.epoch, stream.status is not None)
         stream.records += new_records(head, records, epoch=lease.epoch, stored=stream.between)
         if status is not None and stream.status is None:
             stream.status = status
-        self._watchers.tell([lease.key], growth=status is None)
+        self._subscriptions.notify([lease.key], growth=status is None)
         return stream.next_number
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
-        """See EventLog."""
         self._require_open()
         stream = self._streams.get(key)
         return None if stream is None else _info(key, stream)
 
-    async def read(self, key: StreamKey, *, after: int | None = None, limit: int = 500) -> list[Record]:
-        """See EventLog."""
+    async def read(
+        self, key: StreamKey, *, after: int | None = None, limit: int = READ_AT_ONCE, max_bytes: int | None = None
+    ) -> list[Record]:
         self._require_open()
         stream = self._streams.get(key)
         if stream is None:
             return []
         first = stream.first_number if after is None else max(stream.first_number, after + 1)
-        return stream.between(first, first + limit)
+        page = stream.between(first, first + limit)
+        return page if max_bytes is None else fitting(page, max_bytes)
 
     def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
-        """See EventLog."""
         self._require_open()
-        return self._watchers.watch(key, growth=growth)
+        return self._subscriptions.watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
-        """See EventLog."""
         self._require_open()
         found = sorted(key.response_id for key in self._streams if key.tenant == tenant)
         begin = 0 if after is None else bisect_right(found, after)
@@ -128,27 +132,23 @@ class MemoryLog(EventLog):
         return [_info(key, self._streams[key]) for key in keys]
 
     async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
-        """See EventLog."""
         self._require_open()
         found = sorted({key.tenant for key in self._streams})
         begin = 0 if after is None else bisect_right(found, after)
         return found[begin : begin + limit]
 
     async def request_cancel(self, key: StreamKey) -> None:
-        """See EventLog."""
         self._require_open()
         self._stream(key).is_cancel_requested = True
-        self._watchers.tell([key])
+        self._subscriptions.notify([key])
 
     async def save_checkpoint(self, lease: Lease, checkpoint: SavedCheckpoint) -> None:
-        """See EventLog."""
         stream = self._written_by(lease)
         if checkpoint.cursor >= stream.next_number:
             raise LogGap(stream.next_number, checkpoint.cursor)
         stream.checkpoints[checkpoint.cursor] = checkpoint.data
 
     async def checkpoint(self, key: StreamKey, *, at: int | None = None) -> SavedCheckpoint | None:
-        """See EventLog."""
         self._require_open()
         stream = self._streams.get(key)
         saved = {} if stream is None else stream.checkpoints
@@ -156,56 +156,48 @@ class MemoryLog(EventLog):
         return None if cursor is None else SavedCheckpoint(cursor, saved[cursor])
 
     async def note(self, lease: Lease, note: Note) -> None:
-        """See EventLog."""
         self._written_by(lease).notes.append(note)
-        self._watchers.tell([lease.key], growth=True)
+        self._subscriptions.notify([lease.key], growth=True)
 
     async def notes(self, key: StreamKey) -> Sequence[Note]:
-        """See EventLog."""
         self._require_open()
         stream = self._streams.get(key)
         return [] if stream is None else list(stream.notes)
 
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
-        """See EventLog."""
         self._require_open()
         self._stream(key).expires_at = until
 
     async def expire(self, *, limit: int = 100) -> int:
-        """See EventLog."""
         self._require_open()
         now = self._clock()
-        over = [
+        overdue = [
             key for key, stream in self._streams.items() if stream.expires_at is not None and stream.expires_at <= now
         ]
-        for key in over[:limit]:
+        for key in overdue[:limit]:
             await self.drop(key)
-        return len(over[:limit])
+        return len(overdue[:limit])
 
     async def drop(self, key: StreamKey) -> bool:
-        """See EventLog."""
         self._require_open()
         was_there = self._streams.pop(key, None) is not None
-        self._watchers.tell([key])
+        self._subscriptions.notify([key])
         return was_there
 
     async def diagnose(self) -> Diagnosis:
-        """See EventLog."""
         self._require_open()
         return Diagnosis(
             engine="memory",
             durability=self.durability,
             settings={},
-            unsafe=("every record ends with the process; for a log that stays, give open_log a sqlite: path",),
+            unsafe=("every record ends with the process; for a durable log, pass sqlite:PATH to open_log",),
         )
 
     async def damages(self) -> Sequence[Damage]:
-        """See EventLog. Memory is taken to be as it was written."""
         self._require_open()
         return []
 
     async def aclose(self) -> None:
-        """See EventLog."""
         self._is_closed = True
 
     def _require_open(self) -> None:

@@ -1,13 +1,19 @@
-"""From catching up to live: every record of a stream from a number on, each once, until the stream is finished.
+"""Reading a stream: page by page as it stands, or from any number on and then live.
 
-In      an EventLog, a key, and the number behind which to begin
-Out     records, with no hole and no repeat, as soon as they are there
-Units   sequence numbers, seconds
-Errors  UnknownStream where there is no such stream, or it was dropped meanwhile
-Source  docs/reference/log.md
+Theory of operation: why a tail has no gap and no repeat. A tail never trusts a notification. It starts watching before
+it reads for the first time, and then repeats three steps:
 
-A wake only says when to look: what is there, and whether it is all, the log itself is asked each time. So a wake that
-is lost makes a reader late, by `safety_seconds` at most, and one too many does nothing.
+    1. read the records after the cursor     they go to the reader, and the cursor moves with them
+    2. nothing there: is it finished?        if so, read once more; nothing again is the end
+    3. wait for a notification, or for `safety_seconds`, and start over
+
+A record that is appended before step 1 is read. One that is appended after it raises a notification, which ends step 3,
+because the watch began earlier. One that is appended with the end of the stream, between steps 1 and 2, is found by the
+second read. A notification that is lost delays a reader by `safety_seconds`; one too many costs a read. Records that
+arrive with the notification itself (Valkey) save the read, and are used only if they follow the cursor directly.
+
+A tail holds one page, and reads the next when the reader has taken all of it. So a reader that stalls costs the process
+at most `max_bytes` (or one record, if that is larger), however far the stream runs ahead of it.
 """
 
 from collections import deque
@@ -15,33 +21,92 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-from streamfold.errors import UnknownStream
-from streamfold.log.log import EventLog, StreamInfo, Watch
-from streamfold.log.record import Record, StreamKey
+from streamfold.errors import LogUnusable
+from streamfold.log.log import READ_AT_ONCE, EventLog
+from streamfold.log.record import Record, StreamInfo, StreamKey
+from streamfold.log.watch import Watch
 
-__all__ = ["Tail", "tail", "wait_for_cancel"]
+__all__ = ["Pages", "Tail", "pages", "tail", "wait_for_cancel"]
 
 SAFETY_SECONDS = 0.5
-READ_AT_ONCE = 500
+MAX_BYTES = 1024 * 1024
 
 Tailed: TypeAlias = AsyncGenerator["Tail", None]
 
 
-class Tail:
-    """Iterate it for the records. cursor: the number of the last one that was given; None before the first.
+class Pages:
+    """Iterate it for the pages. `pages` makes one.
 
-    A class: a generator that is left in the middle must be closed by its loop, and trio warns of it.
+    A class, as Tail is: an async generator that is left early must be closed by its loop, and trio warns about it.
+    """
+
+    def __init__(self, log: EventLog, info: StreamInfo, *, after: int | None, to: int | None) -> None:
+        self._log = log
+        self._key = info.key
+        self._next = info.first_number if after is None else max(info.first_number, after + 1)
+        self._end = info.next_number if to is None else to + 1
+
+    def __aiter__(self) -> "Pages":
+        return self
+
+    async def __anext__(self) -> list[Record]:
+        wanted = min(READ_AT_ONCE, self._end - self._next)
+        if wanted <= 0:
+            raise StopAsyncIteration
+        page = await self._log.read(self._key, after=self._next - 1, limit=wanted)
+        for place, record in enumerate(page):
+            if record.sequence_number != self._next + place:
+                raise self._missing(self._next + place)
+        if not page:
+            await self._log.require(self._key)  # it may have been dropped meanwhile
+            raise self._missing(self._next)
+        self._next += len(page)
+        return page
+
+    def _missing(self, number: int) -> LogUnusable:
+        return LogUnusable(self._key.response_id, f"record {number} is missing; restore the log from a copy")
+
+
+def pages(log: EventLog, info: StreamInfo, *, after: int | None = None, to: int | None = None) -> Pages:
+    """The records of a stream in pages of at most 500, checked to be complete: `async for page in pages(log, info)`.
+
+    Args:
+        log: The log.
+        info: The head of the stream. Records appended after it was taken are not read.
+        after: Start with the record that follows this number; None starts at the first.
+        to: The number of the last record; None means the last one that `info` knows.
+
+    Raises:
+        LogUnusable: While iterating: a record is missing or damaged.
+        UnknownStream: While iterating: the stream was dropped.
+    """
+    return Pages(log, info, after=after, to=to)
+
+
+class Tail:
+    """Iterate it for the records. `tail` makes one.
+
+    Attributes:
+        cursor: The number of the last record that was returned; None before the first.
     """
 
     def __init__(
-        self, log: EventLog, key: StreamKey, *, watch: Watch, after: int | None, safety_seconds: float
+        self,
+        log: EventLog,
+        key: StreamKey,
+        *,
+        watch: Watch,
+        after: int | None,
+        safety_seconds: float,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._log = log
         self._key = key
         self._watch = watch
         self._safety_seconds = safety_seconds
+        self._max_bytes = max_bytes
         self._ready: deque[Record] = deque()
-        self._after = after
+        self._after = after  # the last record in `_ready`, ahead of the cursor by what the reader has not taken
         self.cursor: int | None = after
 
     def __aiter__(self) -> "Tail":
@@ -49,10 +114,10 @@ class Tail:
 
     async def __anext__(self) -> Record:
         while not self._ready:
-            told = self._watch.told(self._after)
-            if told is not None:
-                self._take(told)
-            # Read once more at the end: for what came between the first read and it.
+            received = self._watch.received(self._after)
+            if received is not None:
+                self._take(received)
+            # The second read finds what was appended between the first one and the end.
             elif not await self._read() and await self._is_finished() and not await self._read():
                 raise StopAsyncIteration
             if not self._ready:
@@ -62,7 +127,7 @@ class Tail:
         return record
 
     async def _read(self) -> bool:
-        records = await self._log.read(self._key, after=self._after, limit=READ_AT_ONCE)
+        records = await self._log.read(self._key, after=self._after, limit=READ_AT_ONCE, max_bytes=self._max_bytes)
         self._take(records)
         return bool(records)
 
@@ -72,37 +137,49 @@ class Tail:
             self._after = records[-1].sequence_number
 
     async def _is_finished(self) -> bool:
-        return (await _existing(self._log, self._key)).is_finished
+        return (await self._log.require(self._key)).is_finished
 
 
 @asynccontextmanager
 async def tail(
-    log: EventLog, key: StreamKey, *, after: int | None = None, safety_seconds: float = SAFETY_SECONDS
+    log: EventLog,
+    key: StreamKey,
+    *,
+    after: int | None = None,
+    safety_seconds: float = SAFETY_SECONDS,
+    max_bytes: int = MAX_BYTES,
 ) -> Tailed:
-    """Follow a stream of the log: `async with tail(log, key) as records`, and iterate that.
+    """Follow a stream until it is finished: first the records that are stored, then each one as it is appended.
 
-    after: the number behind which to begin; None for all. safety_seconds: how often to look though nothing was told.
-    Raises: UnknownStream, when iterated.
+        async with tail(log, key) as records:
+            async for record in records: ...
+
+    Args:
+        log: The log.
+        key: The stream.
+        after: Start with the record that follows this number; None starts at the first.
+        safety_seconds: How often to look at the log if no notification arrives.
+        max_bytes: How much data to hold for a reader that does not take it. One record is always read.
+
+    Raises:
+        UnknownStream: While iterating: the stream does not exist, or was dropped.
     """
     async with log.watch(key) as watch:
-        yield Tail(log, key, watch=watch, after=after, safety_seconds=safety_seconds)
+        yield Tail(log, key, watch=watch, after=after, safety_seconds=safety_seconds, max_bytes=max_bytes)
 
 
 async def wait_for_cancel(log: EventLog, key: StreamKey, *, safety_seconds: float = SAFETY_SECONDS) -> bool:
-    """Until somebody asks to cancel the response, or its stream is finished. Returns: whether it was asked.
+    """Wait until somebody asks to cancel the response, or the stream is finished.
 
-    Raises: UnknownStream.
+    Returns:
+        Whether a cancel was requested.
+
+    Raises:
+        UnknownStream: The stream does not exist, or was dropped.
     """
     async with log.watch(key, growth=False) as watch:
         while True:
-            info = await _existing(log, key)
+            info = await log.require(key)
             if info.is_cancel_requested or info.is_finished:
                 return info.is_cancel_requested
             await watch.wait(seconds=safety_seconds)
-
-
-async def _existing(log: EventLog, key: StreamKey) -> StreamInfo:
-    info = await log.info(key)
-    if info is None:
-        raise UnknownStream(key.tenant, key.response_id)
-    return info

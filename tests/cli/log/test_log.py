@@ -386,7 +386,7 @@ def test_what_cannot_be_imported_is_one_line(data: bytes, words: str, filled: Lo
         ("nothing", 2, "--log: must be sqlite:PATH"),
         ("sqlite:{folder}", 1, "{folder}: it is a directory; name a file in it"),
         ("sqlite:{folder}/none.db", 1, "{folder}/none.db: "),
-        ("sqlite:{folder}/text", 1, "{folder}/text: it is no SQLite database"),
+        ("sqlite:{folder}/text", 1, "{folder}/text: it is not a SQLite database"),
     ],
 )
 def test_a_log_that_is_none_is_one_line(address: str, code: int, words: str, run: Run, tmp_path: Path) -> None:

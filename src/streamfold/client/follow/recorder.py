@@ -30,7 +30,7 @@ from streamfold.errors import (
     WriterFenced,
 )
 from streamfold.fold import State, checkpoint
-from streamfold.history import CheckpointPace, filler, replay, states
+from streamfold.history import CheckpointPolicy, filler, replay, states
 from streamfold.log import EventLog, Lease, Note, Record, SavedCheckpoint, StreamKey, wait_for_cancel
 from streamfold.session import Applied, Outcome, Proof, Repair
 
@@ -98,7 +98,7 @@ class Recorder:
         self._held: deque[Applied] = deque()  # not given yet
         self._floor: int | None = None  # what the reader has already
         self._notes: deque[Note] = deque()
-        self._pace = CheckpointPace()
+        self._pace = CheckpointPolicy()
         self._is_told = False  # how it ended, in a note
         self._failure: LogError | None = None
         self.is_closed: bool = False
@@ -150,7 +150,7 @@ class Recorder:
     async def _take(self, lease: Lease) -> None:
         self._lease, self._next = lease, lease.next_number
         saved = await self._log.checkpoint(lease.key)
-        self._pace = CheckpointPace(saved_bytes=len(saved.data) if saved else 0)
+        self._pace = CheckpointPolicy(saved_bytes=len(saved.data) if saved else 0)
         self._is_leased.set()
 
     # While it is followed

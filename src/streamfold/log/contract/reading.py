@@ -24,19 +24,18 @@ from streamfold.log.contract.site import (
     refusal,
     some,
 )
-from streamfold.log.log import Note, SavedCheckpoint
-from streamfold.log.record import Record, StreamKey
+from streamfold.log.record import Note, Record, SavedCheckpoint, StreamKey
 from streamfold.log.tail import tail, wait_for_cancel
 
 __all__ = ["READING"]
 
 READING: dict[str, Check] = {}
-SOON_SECONDS = 10.0  # more than anything here should take
+SOON_SECONDS = 10.0  # longer than any check should take
 
 # Tails and cancels
 
 
-@enter(READING, "a tail gives every record once, and ends with the stream")
+@enter(READING, "a tail yields every record once and ends with the stream")
 async def tails(site: Site) -> None:
     lease = await begin(site, some(0, 600))
     got: dict[int, list[Record]] = {}
@@ -56,7 +55,7 @@ async def tails(site: Site) -> None:
         must_be(records, some(after + 1, 700 - after), f"what came after {after}")
 
 
-@enter(READING, "a tail of a stream that is dropped says so")
+@enter(READING, "a tail of a dropped stream raises UnknownStream")
 async def dropped_tails(site: Site) -> None:
     await begin(site, some(0, 1))
     with anyio.fail_after(SOON_SECONDS):
@@ -66,7 +65,7 @@ async def dropped_tails(site: Site) -> None:
             await must_refuse(anext(records), UnknownStream(KEY.tenant, KEY.response_id))
 
 
-@enter(READING, "a cancel reaches whoever waits for it")
+@enter(READING, "a cancel request wakes those who wait for it")
 async def cancels(site: Site) -> None:
     lease = await begin(site)
     heard: list[bool] = []
@@ -81,17 +80,17 @@ async def cancels(site: Site) -> None:
             await site.log.request_cancel(KEY)
         await wait()
         info = await site.log.info(KEY)
-        must_be((heard, info and info.is_cancel_requested), ([True, True], True), "what was heard")
+        must_be((heard, info and info.is_cancel_requested), ([True, True], True), "the results of waiting")
         await site.log.append(lease, [], status="cancelled")
         await begin(site, key=OTHER)
         await site.log.append(await begin(site, key=OTHER), [], status="completed")
-        must_be(await wait_for_cancel(site.log, OTHER), False, "whether a finished stream was to be cancelled")
+        must_be(await wait_for_cancel(site.log, OTHER), False, "whether a finished stream reports a cancel request")
 
 
 # Checkpoints, notes, lists and the end
 
 
-@enter(READING, "the newest checkpoint that is not behind a number")
+@enter(READING, "the newest checkpoint up to a number is found")
 async def checkpoints(site: Site) -> None:
     lease = await begin(site, some(0, 10))
     for cursor, data in ((2, b"two"), (7, b"seven"), (5, b"five"), (7, b"seven again")):
@@ -105,7 +104,7 @@ async def checkpoints(site: Site) -> None:
     must_be(await site.log.checkpoint(KEY), None, "the checkpoint of a stream that was dropped")
 
 
-@enter(READING, "notes stay in their order, and go with their stream")
+@enter(READING, "notes keep their order and are dropped with their stream")
 async def notes(site: Site) -> None:
     old = await begin(site, some(0, 3))
     lease = await begin(site)
@@ -113,7 +112,7 @@ async def notes(site: Site) -> None:
     for note in told:
         await site.log.note(lease, note)
     must_be(list(await site.log.notes(KEY)), told, "the notes")
-    must_be(list(await site.log.notes(OTHER)), [], "the notes of a stream that there is not")
+    must_be(list(await site.log.notes(OTHER)), [], "the notes of a stream that does not exist")
     await must_refuse(site.log.note(old, told[0]), WriterFenced(old.epoch, lease.epoch))
     await site.log.drop(KEY)
     await must_refuse(site.log.note(lease, told[0]), UnknownStream(KEY.tenant, KEY.response_id))
@@ -126,17 +125,17 @@ async def who(site: Site) -> None:
     for number in range(8):
         await begin(site, key=StreamKey(f"tenant {number % 5}", f"resp_{number}"))
     must_be(list(await site.log.tenants(limit=3)), ["tenant 0", "tenant 1", "tenant 2"], "the first three")
-    must_be(list(await site.log.tenants(after="tenant 2")), ["tenant 3", "tenant 4"], "those behind the third")
+    must_be(list(await site.log.tenants(after="tenant 2")), ["tenant 3", "tenant 4"], "those after the third")
     await site.log.drop(StreamKey("tenant 4", "resp_4"))
-    must_be(list(await site.log.tenants(after="tenant 3")), [], "those behind a last one that has no stream any more")
+    must_be(list(await site.log.tenants(after="tenant 3")), [], "those after one whose last stream was dropped")
 
 
-@enter(READING, "a log that is as it was written has no damage, and says how it stands")
+@enter(READING, "an intact log reports no damage, and its settings")
 async def diagnosis(site: Site) -> None:
     await begin(site, some(0, 3))
     must_be(list(await site.log.damages()), [], "the damages")
     told = await site.log.diagnose()
-    must_be((told.durability, bool(told.engine)), (site.log.durability, True), "how it stands")
+    must_be((told.durability, bool(told.engine)), (site.log.durability, True), "the state of the stream")
 
 
 @enter(READING, "a tenant's streams are listed page by page")
@@ -152,7 +151,7 @@ async def pages(site: Site) -> None:
     must_be(found, [f"resp_{number}" for number in range(7)], "the ids")
 
 
-@enter(READING, "what may be dropped is dropped, and nothing else")
+@enter(READING, "expire drops what is due and nothing else")
 async def retention(site: Site) -> None:
     info = None
     for key in (KEY, OTHER):
@@ -164,13 +163,13 @@ async def retention(site: Site) -> None:
     must_be(await site.log.expire(), 0, "how many were dropped before their time")
     await site.sleep(0.1)
     must_be(await site.log.expire(), 1, "how many were dropped")
-    must_be([await numbers(site.log, key) for key in (KEY, OTHER)], [[], [0, 1]], "what is left")
+    must_be([await numbers(site.log, key) for key in (KEY, OTHER)], [[], [0, 1]], "the records that are left")
     await site.log.retain(OTHER, until=None)
     await site.sleep(0.1)
-    must_be(await site.log.expire(), 0, "how many were dropped that are kept for ever")
+    must_be(await site.log.expire(), 0, "how many were dropped that never expire")
 
 
-@enter(READING, "a log that was closed says so")
+@enter(READING, "a closed log raises LogUnusable")
 async def closed(site: Site) -> None:
     lease = await begin(site)
     await site.log.aclose()

@@ -13,8 +13,8 @@ from typing import TypeAlias
 from attrs import frozen
 
 from streamfold.errors import StreamfoldError
-from streamfold.log.log import EventLog, Lease
-from streamfold.log.record import Record, StreamKey
+from streamfold.log.log import EventLog
+from streamfold.log.record import Lease, Record, StreamKey
 
 __all__ = [
     "KEY",

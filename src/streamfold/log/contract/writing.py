@@ -25,8 +25,7 @@ from streamfold.log.contract.site import (
     refusal,
     some,
 )
-from streamfold.log.log import Lease, SavedCheckpoint
-from streamfold.log.record import Record, StreamKey
+from streamfold.log.record import Lease, Record, SavedCheckpoint, StreamKey
 
 __all__ = ["WRITING"]
 
@@ -36,10 +35,10 @@ RACED = 20  # numbers
 # Appending and reading
 
 
-@enter(WRITING, "there is no stream before it is acquired")
+@enter(WRITING, "a stream does not exist before it is acquired")
 async def no_stream(site: Site) -> None:
     log = site.log
-    must_be(await log.info(KEY), None, "what is known of it")
+    must_be(await log.info(KEY), None, "its head")
     must_be(list(await log.read(KEY)), [], "its records")
     must_be(await log.checkpoint(KEY), None, "its checkpoint")
     must_be(await log.drop(KEY), False, "whether it could be dropped")
@@ -55,19 +54,30 @@ async def no_stream(site: Site) -> None:
         await must_refuse(call(), unknown)
 
 
-@enter(WRITING, "records come back as they were, from any number on")
+@enter(WRITING, "records are read back as they were appended, from any number on")
 async def round_trip(site: Site) -> None:
     strange = [Record(0, "", b""), Record(1, "a b", b"\x00\xff\r\n"), Record(2, "€", b"x" * 1_000_000)]
     records = [*strange, *some(3, 4)]
     lease = await begin(site, records[:2])
-    must_be(await site.log.append(lease, records[2:]), 7, "the number that is needed next")
+    must_be(await site.log.append(lease, records[2:]), 7, "the number needed next")
     must_be(list(await site.log.read(KEY)), records, "all records")
     for after in range(-1, 8):
         must_be(list(await site.log.read(KEY, after=after)), records[after + 1 :], f"those after {after}")
     must_be(list(await site.log.read(KEY, after=1, limit=3)), records[2:5], "three after 1")
 
 
-@enter(WRITING, "what is appended again is not there twice")
+@enter(WRITING, "a page stops before max_bytes, but has at least one record")
+async def pages_in_bytes(site: Site) -> None:
+    records = [Record(number, "delta", b"x" * 1_000) for number in range(100)]
+    await begin(site, [*records, Record(100, "delta", b"x" * 5_000)])
+    for max_bytes, count in ((1, 1), (1_000, 1), (2_999, 2), (50_000, 50), (10**9, 60)):
+        page = await site.log.read(KEY, after=9, limit=60, max_bytes=max_bytes)
+        must_be(list(page), records[10 : 10 + count], f"a page of at most {max_bytes} bytes")
+    must_be(len(await site.log.read(KEY, after=97, max_bytes=3_000)), 2, "the records before a large one")
+    must_be(len(await site.log.read(KEY, after=99, max_bytes=3_000)), 1, "the large record alone")
+
+
+@enter(WRITING, "appending a record again does not store it twice")
 async def duplicates(site: Site) -> None:
     lease = await begin(site, some(0, 5))
     for first, count in ((0, 5), (4, 1), (0, 1), (3, 4), (0, 7)):
@@ -75,15 +85,15 @@ async def duplicates(site: Site) -> None:
     must_be(await numbers(site.log), list(range(7)), "the numbers")
 
 
-@enter(WRITING, "another padding of the same event is no other event")
+@enter(WRITING, "the same event with different padding is the same record")
 async def padding(site: Site) -> None:
     lease = await begin(site, [Record(0, "delta", b'{"delta":"a","obfuscation":"xyz","n":1.0}')])
     await site.log.append(lease, [Record(0, "delta", b'{"delta":"a","obfuscation":"q","n":1.0}')])
     await site.log.append(lease, [Record(0, "delta", b'{"n":1.0,"delta":"a"}')])
-    must_be((await site.log.read(KEY))[0].data, b'{"delta":"a","obfuscation":"xyz","n":1.0}', "the record that stays")
+    must_be((await site.log.read(KEY))[0].data, b'{"delta":"a","obfuscation":"xyz","n":1.0}', "the stored record")
 
 
-@enter(WRITING, "another record of a number that is there is refused, and what comes with it")
+@enter(WRITING, "a record that conflicts with a stored one is refused, with all that came with it")
 async def conflicts(site: Site) -> None:
     lease = await begin(site, some(0, 3))
     await must_refuse(site.log.append(lease, [*some(1, 1), *some(2, 2, text="other")]), LogConflict(2))
@@ -91,48 +101,52 @@ async def conflicts(site: Site) -> None:
     must_be(list(await site.log.read(KEY)), some(0, 3), "the records")
 
 
-@enter(WRITING, "a hole is refused, and the number told that is needed")
+@enter(WRITING, "a gap is refused, and the error names the record that is needed")
 async def gaps(site: Site) -> None:
     lease = await begin(site)
     await must_refuse(site.log.append(lease, some(1, 2)), LogGap(0, 1))
     await site.log.append(lease, some(0, 3))
     await must_refuse(site.log.append(lease, some(5, 1)), LogGap(3, 5))
     torn = [*some(3, 1), *some(5, 1)]
-    await must_refuse(site.log.append(lease, torn), InvalidArgument("records", "must follow one another: 3, then 5"))
+    await must_refuse(
+        site.log.append(lease, torn), InvalidArgument("records", "must have consecutive numbers, got 3, then 5")
+    )
     must_be(await numbers(site.log), [0, 1, 2], "the numbers")
 
 
-@enter(WRITING, "a stream may begin at any number")
+@enter(WRITING, "a stream may start at any number")
 async def beginnings(site: Site) -> None:
     wrong = site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS, first_number=-1)
     await must_refuse(wrong, InvalidArgument("first_number", "must be 0 or more, got -1"))
-    must_be(await site.log.info(KEY), None, "what is known of it")
+    must_be(await site.log.info(KEY), None, "its head")
     lease = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS, first_number=40)
-    must_be(lease.next_number, 40, "the number that is needed first")
+    must_be(lease.next_number, 40, "the number needed first")
     await must_refuse(site.log.append(lease, some(41, 1)), LogGap(40, 41))
     await site.log.append(lease, some(40, 3))
     must_be(await numbers(site.log), [40, 41, 42], "the numbers")
     must_be([each.sequence_number for each in await site.log.read(KEY, after=41)], [42], "those after 41")
     again = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS, first_number=7)
-    must_be(again.next_number, 43, "the number that is needed next, for whoever goes on")
+    must_be(again.next_number, 43, "the number needed next, for a writer that continues")
 
 
-@enter(WRITING, "nothing follows the end")
+@enter(WRITING, "no record follows the end")
 async def ends(site: Site) -> None:
     lease = await begin(site, some(0, 2))
     await site.log.append(lease, some(2, 1), status="completed")
     await must_refuse(site.log.append(lease, some(3, 1)), LogClosed(3, 3))
     await site.log.append(lease, some(1, 2), status="failed")
     info = await site.log.info(KEY)
-    must_be(info and (info.status, info.is_finished, info.next_number), ("completed", True, 3), "how it stands")
+    must_be(
+        info and (info.status, info.is_finished, info.next_number), ("completed", True, 3), "the state of the stream"
+    )
 
 
-@enter(WRITING, "a stream may end without a record more")
+@enter(WRITING, "a stream may be finished without another record")
 async def bare_ends(site: Site) -> None:
     lease = await begin(site, some(0, 2))
     await site.log.append(lease, [], status="cancelled")
     info = await site.log.info(KEY)
-    must_be(info and (info.status, info.next_number), ("cancelled", 2), "how it stands")
+    must_be(info and (info.status, info.next_number), ("cancelled", 2), "the state of the stream")
 
 
 @enter(WRITING, "streams and tenants do not see each other")
@@ -143,18 +157,18 @@ async def tenants(site: Site) -> None:
     for count, key in enumerate(keys, 1):
         must_be(list(await site.log.read(key)), some(0, count, text=key.tenant), f"the records of {key}")
     await site.log.drop(KEY)
-    must_be([await numbers(site.log, key) for key in keys], [[], [0, 1], [0, 1, 2]], "what is left")
+    must_be([await numbers(site.log, key) for key in keys], [[], [0, 1], [0, 1, 2]], "the records that are left")
 
 
 # Writers
 
 
-@enter(WRITING, "one writer has a stream, until its lease ends")
+@enter(WRITING, "a stream has one writer until its lease expires")
 async def leases(site: Site) -> None:
     first = await begin(site, some(0, 1))
     held = await refusal(site.log.acquire(KEY, owner="two", seconds=LEASE_SECONDS))
     if not isinstance(held, LeaseHeld) or held.owner != "one" or not 0 < held.seconds <= LEASE_SECONDS:
-        raise AssertionError(f"expected that `one` holds it, got {held!r}")
+        raise AssertionError(f"expected that `one` holds the lease, got {held!r}")
     await site.log.renew(first, seconds=0.05)
     await site.sleep(0.1)
     second = await site.log.acquire(KEY, owner="two", seconds=LEASE_SECONDS)
@@ -170,14 +184,14 @@ async def leases(site: Site) -> None:
     must_be(await numbers(site.log), [0, 1, 2], "the numbers")
 
 
-@enter(WRITING, "a writer that comes again is another one")
+@enter(WRITING, "acquiring again fences the earlier lease of the same owner")
 async def again(site: Site) -> None:
     first = await begin(site)
     second = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS)
     await must_refuse(site.log.append(first, some(0, 1)), WriterFenced(first.epoch, second.epoch))
 
 
-@enter(WRITING, "a lease that was let go of is free at once")
+@enter(WRITING, "a released stream can be acquired at once")
 async def released(site: Site) -> None:
     first = await begin(site)
     await site.log.release(first)
@@ -185,7 +199,7 @@ async def released(site: Site) -> None:
     must_be(second.epoch > first.epoch, True, "whether the epoch rose")
 
 
-@enter(WRITING, "the epoch rises, though the stream was dropped")
+@enter(WRITING, "the epoch rises across a drop of the stream")
 async def epochs(site: Site) -> None:
     first = await begin(site)
     await site.log.drop(KEY)
@@ -194,7 +208,7 @@ async def epochs(site: Site) -> None:
     await must_refuse(site.log.append(first, some(1, 1)), WriterFenced(first.epoch, second.epoch))
 
 
-@enter(WRITING, "an append is refused for the first reason of four")
+@enter(WRITING, "an append is refused for the first of four reasons")
 async def order_of_refusals(site: Site) -> None:
     old = await begin(site, some(0, 2))
     lease = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS)
@@ -205,7 +219,7 @@ async def order_of_refusals(site: Site) -> None:
     await must_refuse(site.log.append(lease, some(1, 2)), LogClosed(2, 2))
 
 
-@enter(WRITING, "of writers that race for a number, one wins")
+@enter(WRITING, "of several writers that race for a number, one wins")
 async def races(site: Site) -> None:
     won: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The door of the engine on Valkey or Redis: `from streamfold.log.valkey import ValkeyLog`, with the extra `valkey`."""
+"""The engine on Valkey or Redis, for which the extra `valkey` must be installed."""
 
 from streamfold.log.valkey.engine import ValkeyLog
 

@@ -1,10 +1,8 @@
-"""The address of a Valkey or Redis, and how durable an append is to be there.
+"""The address of a Valkey or Redis log: where the servers are, and what an append waits for.
 
-In      valkey://[user:password@]host[:port][/db][?level=primary|replica|disk][&cluster=true]; valkeys:// for TLS
-Out     an Address, which never shows its password
-Units   none
-Errors  InvalidArgument for an address that is none
-Source  docs/reference/log.md
+    valkey://[user:password@]host[:port][/db][?level=primary|replica|disk][&cluster=true]    valkeys:// for TLS
+
+An Address never shows its password.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +16,7 @@ from streamfold.errors import InvalidArgument
 
 __all__ = ["SCHEMES", "Address", "Level"]
 
-SCHEMES: Mapping[str, bool] = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}  # whether it is TLS
+SCHEMES: Mapping[str, bool] = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}  # scheme -> TLS or not
 PORT = 6379
 
 Value = TypeVar("Value")
@@ -30,14 +28,14 @@ class Level(StrEnum):
     PRIMARY = auto()
     """The server that has the stream."""
     REPLICA = auto()
-    """One of its replicas too."""
+    """One of its replicas as well."""
     DISK = auto()
     """The disks of both."""
 
 
 @frozen
 class Address:
-    """Where the servers are. host, port: of the one, or of any one of a cluster."""
+    """Where the servers are. `host` and `port` are those of the server, or of any server of a cluster."""
 
     host: str
     port: int = PORT
@@ -54,19 +52,16 @@ class Address:
 
     @staticmethod
     def parse(url: str) -> "Address":
-        """The address that a URL gives.
-
-        Raises: InvalidArgument.
-        """
+        """Parse a URL. Raises InvalidArgument, without the password in its message."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
-        except ValueError:  # what it says may hold the password
-            raise _wrong("its host or port is none") from None
+        except ValueError:  # its text may contain the password
+            raise _wrong("its host or port is not valid") from None
         if parts.scheme not in SCHEMES:
             raise _wrong("it must begin with valkey:// or valkeys://")
         if not host:
-            raise _wrong("it names no host")
+            raise _wrong("it has no host")
         asked = dict(parse_qsl(parts.query, keep_blank_values=True))
         address = Address(
             host,
@@ -79,9 +74,9 @@ class Address:
             _read("level", asked.pop("level", Level.PRIMARY), Level),
         )
         if asked:
-            raise _wrong(f"it knows level and cluster, not {', '.join(sorted(asked))}")
+            raise _wrong(f"the options are level and cluster, got {', '.join(sorted(asked))}")
         if address.is_cluster and address.database:
-            raise _wrong("a cluster has database 0 alone")
+            raise _wrong("a cluster has only database 0")
         return address
 
 

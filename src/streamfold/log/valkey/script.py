@@ -1,35 +1,44 @@
-"""The one script: each step of it as a command, and its answer as a result or an error.
+"""The names of a stream's keys, and the one script: each step of it as a command, its answer as a result or an error.
 
-In      what a method of an EventLog is given
-Out     a command for the server; what the method returns
-Units   sequence numbers; milliseconds since 1970 in the script, seconds outside of it
-Errors  LogError and its kinds, as the script refuses
-Source  docs/reference/log.md; decision 0014; script.lua
+The braces in a name decide the slot of a key, so all keys of a stream are on one server, and one script can change them
+together. What a tenant or an id contains is escaped: no two streams get the same name, and no brace of theirs counts.
+
+The script counts in milliseconds, everything outside of it in seconds.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
 from zlib import crc32
+
+from attrs import frozen
 
 from streamfold.errors import InvalidArgument, LeaseHeld, LogClosed, LogGap, LogUnusable, UnknownStream, WriterFenced
 from streamfold.log.record import Record, StreamKey
 
 __all__ = [
+    "EXPIRING",
     "SHA",
     "SOURCE",
+    "TENANTS",
     "Answer",
     "Command",
+    "Names",
+    "encode_records",
     "entry_of",
+    "key_of",
     "milliseconds",
-    "parts_of",
+    "names_of",
+    "published_records",
     "record_of",
     "refuse",
     "require_small",
     "seconds",
     "step",
-    "told_records",
+    "streams_of",
     "with_source",
 ]
 
@@ -37,44 +46,118 @@ Command: TypeAlias = tuple[str | bytes | int, ...]
 Answer: TypeAlias = Any  # bytes, whole numbers, None, and lists of them
 
 SOURCE = files("streamfold.log.valkey").joinpath("script.lua").read_text("utf-8")
-SHA = sha1(SOURCE.encode(), usedforsecurity=False).hexdigest()  # the name that a server gives it
-MOST_TOLD_BYTES = 16_384  # in one message: more is not what follows a live stream
-BEYOND = 2**53  # what a script's numbers can count to
+SHA = sha1(SOURCE.encode(), usedforsecurity=False).hexdigest()  # by which the server knows it
+MAX_PUBLISHED_BYTES = 16_384  # in one message; a larger append is not live traffic, and its readers read the log
+NUMBER_END = 2**53  # the script's numbers are floats
+
+TENANTS = "sf:tenants"  # the index of all tenants
+EXPIRING = "sf:expiring"  # the index of all streams that may be dropped one day, by when
+
+
+# Names
+
+
+@frozen
+class Names:
+    """The names of a stream's keys.
+
+    Attributes:
+        tag: Names the stream in an index.
+        keys: The records, the head, the channel, the control channel, the checkpoints and the notes.
+    """
+
+    tag: str
+    keys: tuple[str, str, str, str, str, str]
+
+    @property
+    def records(self) -> str:
+        """The Redis stream of the records."""
+        return self.keys[0]
+
+    @property
+    def head(self) -> str:
+        """The hash that holds the head of the stream."""
+        return self.keys[1]
+
+    @property
+    def channel(self) -> str:
+        """The channel on which every change is published."""
+        return self.keys[2]
+
+    @property
+    def control(self) -> str:
+        """The channel for rare changes only, so that a writer does not receive its own records."""
+        return self.keys[3]
+
+    @property
+    def notes(self) -> str:
+        """The list of the notes."""
+        return self.keys[5]
+
+
+@lru_cache(maxsize=10_000)
+def names_of(key: StreamKey) -> Names:
+    """The names of a stream's keys. Raises InvalidArgument for text that UTF-8 cannot encode."""
+    tag = f"{_escaped(key.tenant)}/{_escaped(key.response_id)}"
+    records, head, channel, control, checkpoints, notes = (f"sf:{{{tag}}}:{part}" for part in "smcxko")
+    return Names(tag, (records, head, channel, control, checkpoints, notes))
+
+
+def key_of(tag: str) -> StreamKey:
+    """The stream that a tag names."""
+    tenant, _, response_id = tag.partition("/")
+    return StreamKey(unquote(tenant), unquote(response_id))
+
+
+def streams_of(tenant: str) -> str:
+    """The index of a tenant's streams."""
+    return f"sf:{{{_escaped(tenant)}}}:streams"
+
+
+def _escaped(text: str) -> str:
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise InvalidArgument("key", "the tenant and the response id must be valid Unicode text") from None
+
+
+# Steps
 
 
 def step(keys: Sequence[str], name: str, *given: str | bytes | int) -> Command:
-    """The command that does one step of the script."""
+    """The command that runs one step of the script."""
     return ("EVALSHA", SHA, len(keys), *keys, name, *given)
 
 
 def with_source(command: Command) -> Command:
-    """The same for a server that does not know the script yet."""
+    """The same command with the whole script, for a server that does not know it yet."""
     return ("EVAL", SOURCE, *command[2:])
 
 
 def milliseconds(seconds: float | None) -> int:
-    """A time as the script has it. None, which is for never: 0."""
+    """A time or a duration as the script takes it; 0 for None, which means never."""
     return 0 if seconds is None else max(1, round(seconds * 1000))
 
 
 def seconds(milliseconds: bytes) -> float | None:
-    """A time as a log has it."""
+    """A time of the script in seconds; None for never."""
     return int(milliseconds) / 1000 or None
 
 
 def require_small(name: str, number: int) -> None:
-    """A number that the script can count.
-
-    Raises: InvalidArgument.
-    """
-    if number >= BEYOND:
-        raise InvalidArgument(name, f"must be less than {BEYOND:,}, got {number:,}")
+    """Check that the script can count a number. Raises InvalidArgument."""
+    if number >= NUMBER_END:
+        raise InvalidArgument(name, f"must be less than {NUMBER_END:,}, got {number:,}")
 
 
 def refuse(answer: Answer, key: StreamKey, *, epoch: int = 0, number: int = 0) -> None:
-    """Nothing where the step was done; else its refusal. epoch: the writer's. number: the first that it gave.
+    """Raise what the script refused a step with, if it did.
 
-    Raises: UnknownStream, LeaseHeld, WriterFenced, LogGap, LogClosed.
+    Args:
+        answer: The answer of the script.
+        key: The stream.
+        epoch: The epoch of the writer, for WriterFenced.
+        number: The number of its first record, for LogGap.
     """
     match answer:
         case [b"unknown"]:
@@ -94,28 +177,25 @@ def refuse(answer: Answer, key: StreamKey, *, epoch: int = 0, number: int = 0) -
 # Records
 
 
-def parts_of(records: Sequence[Record]) -> list[bytes]:
-    """Records as the script takes them: the sizes of all, empty where a message has no room for them, then each."""
-    parts = [b"", *map(_kept_of, records)]
-    if sum(map(len, parts)) <= MOST_TOLD_BYTES:
+def encode_records(records: Sequence[Record]) -> list[bytes]:
+    """Records as the script takes them: the sizes of all, empty if they are too large to publish; then each record."""
+    parts = [b"", *map(_encoded, records)]
+    if sum(map(len, parts)) <= MAX_PUBLISHED_BYTES:
         parts[0] = b" ".join([b"%d" % len(part) for part in parts[1:]])
     return parts
 
 
-def _kept_of(record: Record) -> bytes:
-    """A record as the server keeps it: the checksum of what follows; how many bytes its name has, the name, the data."""
+def _encoded(record: Record) -> bytes:
+    """A record as it is stored: the checksum of the rest; the length of the name, the name, the data."""
     name = record.name.encode()
     body = b"%d\n%b%b" % (len(name), name, record.data)
     return b"%d %b" % (crc32(body), body)
 
 
-def record_of(key: StreamKey, number: int, kept: bytes) -> Record:
-    """What is kept of a record, as a record.
-
-    Raises: LogUnusable where it is not as it was written.
-    """
+def record_of(key: StreamKey, number: int, encoded: bytes) -> Record:
+    """Decode a stored record. Raises LogUnusable if it is damaged."""
     try:
-        crc, _, body = kept.partition(b" ")
+        crc, _, body = encoded.partition(b" ")
         if crc32(body) != int(crc):
             raise _damaged(key, number)
         size, _, text = body.partition(b"\n")
@@ -130,20 +210,17 @@ def _damaged(key: StreamKey, number: int) -> LogUnusable:
 
 
 def entry_of(key: StreamKey, entry: Answer) -> Record:
-    """A record as `XRANGE` gives it.
-
-    Raises: LogUnusable where it is not as it was written.
-    """
+    """Decode an entry of XRANGE. Raises LogUnusable if it is damaged."""
     match entry:
-        case [bytes() as identity, [_, bytes() as kept]]:
-            return record_of(key, int(identity.partition(b"-")[0]), kept)
+        case [bytes() as identity, [_, bytes() as encoded]]:
+            return record_of(key, int(identity.partition(b"-")[0]), encoded)
         case _:
-            raise LogUnusable(key.response_id, f"an entry of it is damaged: {entry!r:.80}; restore it from a copy")
+            raise LogUnusable(key.response_id, f"an entry is damaged: {entry!r:.80}; restore it from a copy")
 
 
-def told_records(key: StreamKey, said: bytes) -> list[Record]:
-    """The records that a message holds; none where it only says that something changed, or is not ours."""
-    head, _, rest = said.partition(b"\n")
+def published_records(key: StreamKey, message: bytes) -> list[Record]:
+    """The records in a message; none if it only says that something changed, or if it is not ours."""
+    head, _, rest = message.partition(b"\n")
     records: list[Record] = []
     try:
         number, *sizes = map(int, head.split())
@@ -151,6 +228,6 @@ def told_records(key: StreamKey, said: bytes) -> list[Record]:
         for size in sizes:
             records.append(record_of(key, number, rest[at : at + size]))
             at, number = at + size, number + 1
-    except (ValueError, LogUnusable):  # the log itself says what is damaged
+    except (ValueError, LogUnusable):  # reading the log reports the damage
         return []
     return records

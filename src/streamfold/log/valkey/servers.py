@@ -1,19 +1,25 @@
 """The servers of a log: which one has a key, and how a command reaches it through restarts and failovers.
 
-In      an Address; commands, each with the key that it is about
-Out     what the server answered
-Units   seconds
-Errors  LogUnusable, once it was tried for long enough
-Source  docs/reference/log.md; decision 0014
+Theory of operation: redirects. A cluster divides the keys into slots, and each primary has some. We keep a map of the
+slots and send a command to the server that should have its key. The servers correct us:
 
-The connections, the protocol and the hash of a key are redis-py's. What its cluster client has not is one pipeline for
-each shard with a WAIT behind it, so where a key lies is asked here.
+- MOVED host: the slot is there now, for good. Refresh the map, and ask that host.
+- ASK host: the slot is on its way there. Ask that host once, with ASKING before the command; the map stays as it is.
+- READONLY: the server is a replica now, so a failover happened. Connect again (the name may lead to another server),
+  refresh the map, and try again.
+- A lost connection, a timeout, CLUSTERDOWN, LOADING: pause, refresh the map, and try again.
+
+Three redirects are followed at once; then, and after every other failure, the pauses grow, until `patience_seconds` are
+over. A write may be sent twice that way. That is safe: each step of the script is idempotent or checked by the epoch.
+
+Connections, protocol and key hashing are redis-py's. Its cluster client has no pipeline per shard that ends with one
+WAIT, which is what makes replication affordable; so the map is kept here (decision 0014).
 """
 
 import asyncio
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import frozen
 from redis.asyncio import Connection, SSLConnection
@@ -36,25 +42,26 @@ from redis.exceptions import (
 
 from streamfold.errors import LogUnusable
 from streamfold.log.valkey.address import Address, Level
-from streamfold.log.valkey.group import Answered, Group
+from streamfold.log.valkey.pipeline import Answered, Pipeline
 from streamfold.log.valkey.script import Answer, Command, with_source
 
 __all__ = ["Server", "Servers", "explain"]
 
 CONNECT_SECONDS = 5.0
 KEPT_SECONDS = 2.0  # how long an append waits for replicas and disks
-PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # between two tries; the last one from then on
+PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # between two tries; the last one repeats
+REDIRECTS = 3  # that are followed without a pause
 
 # What passes by itself: a restart, a failover, a slot on its way.
 PASSING = (BusyLoadingError, ClusterDownError, ConnectionError, ReadOnlyError, TimeoutError, TryAgainError, OSError)
 
-REFUSED = {b"unknown", b"held", b"fenced", b"gap", b"differs", b"closed"}  # by the script, so nothing was written
+REFUSED = {b"unknown", b"held", b"fenced", b"gap", b"differs", b"closed"}  # by the script, which wrote nothing
 
 Changed = Callable[[], None]
 
 
 class Server:
-    """One server: its two groups of commands, and connections for those who wait for its messages."""
+    """One server: a pipeline for reads, one for writes, and connections for subscribers."""
 
     def __init__(self, address: Address, host: str, port: int) -> None:
         self.name: str = f"{host}:{port}"
@@ -65,30 +72,30 @@ class Server:
             "db": address.database,
             "username": address.user,
             "password": address.password,
-            "socket_timeout": None,  # whoever waits sets a time for all that he waits for
+            "socket_timeout": None,  # the callers have timeouts of their own, for whole pipelines
             "socket_connect_timeout": CONNECT_SECONDS,
             "protocol": 2,
         }
         self._kind: Any = SSLConnection if address.is_tls else Connection
-        self.reads: Group = Group(self.connection)  # so that no reader waits for a disk or a replica
-        self.writes: Group = Group(self.connection, behind=_behind(address.level))
+        self.reads: Pipeline = Pipeline(self.connection)  # apart from the writes: no reader waits for a replica
+        self.writes: Pipeline = Pipeline(self.connection, wait_command=_wait_command(address.level))
 
     def connection(self) -> Any:
-        """One more Connection of redis-py, not connected yet."""
+        """Another Connection of redis-py, not connected yet."""
         return self._kind(**self._settings)
 
     async def reset(self) -> None:
-        """Connect anew for what comes next."""
+        """Connect again for the next command."""
         await self.reads.reset()
         await self.writes.reset()
 
     async def aclose(self) -> None:
-        """Let go of its connections."""
+        """Close the connections."""
         await self.reads.aclose()
         await self.writes.aclose()
 
 
-def _behind(level: Level) -> Command | None:
+def _wait_command(level: Level) -> Command | None:
     milliseconds = int(KEPT_SECONDS * 1000)
     commands: dict[Level, Command] = {
         Level.REPLICA: ("WAIT", 1, milliseconds),
@@ -98,8 +105,8 @@ def _behind(level: Level) -> Command | None:
 
 
 @frozen
-class _Shards:
-    """Which server has which slots. ends: the last slot of each range, in order. servers: of each range."""
+class _Slots:
+    """The slot map: the last slot of each range, in order, and the server of each range."""
 
     ends: Sequence[int]
     servers: Sequence[tuple[str, int]]
@@ -109,62 +116,67 @@ class _Shards:
         return self.servers[place] if place < len(self.servers) else None
 
     @staticmethod
-    def read(answer: Answer, asked: Server) -> "_Shards":
-        """What `CLUSTER SLOTS` says; a server that does not know its own name is the one that was asked."""
+    def read(answer: Answer, asked: Server) -> "_Slots":
+        """The map in an answer to CLUSTER SLOTS. A server that does not know its own name is the one that was asked."""
         ranges = sorted((end, host.decode() or asked.host, port) for _, end, (host, port, *_), *_ in answer)
-        return _Shards([each[0] for each in ranges], [each[1:] for each in ranges])
+        return _Slots([each[0] for each in ranges], [each[1:] for each in ranges])
+
+
+_Route: TypeAlias = tuple[Server, bool, int]  # where to send a command, whether after ASKING, and the tries so far
 
 
 class Servers:
-    """All of them. patience_seconds: how long a command is tried again, while that may help."""
+    """All servers of a log.
+
+    Args:
+        address: The address of one of them.
+        patience_seconds: How long a command is tried again while that may help.
+    """
 
     def __init__(self, address: Address, *, patience_seconds: float) -> None:
         self.address = address
         self._patience_seconds = patience_seconds
         self._first = (address.host, address.port)
-        self._shards = _Shards([2**14], [self._first])  # without a cluster: all slots are there
+        self._slots = _Slots([2**14], [self._first])  # without a cluster, one server has all slots
         self._servers: dict[tuple[str, int], Server] = {}
-        self._learning = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
         self._version: int = 0
         self.changed: list[Changed] = []  # called when another server may have a key
 
     @property
     def primaries(self) -> list[Server]:
-        """Those that have slots."""
-        return [self._server(*each) for each in dict.fromkeys(self._shards.servers)]
+        """The servers that have slots."""
+        return [self._server(*each) for each in dict.fromkeys(self._slots.servers)]
 
     def having(self, key: str) -> Server:
-        """The server that has a key, as far as is known."""
-        return self._server(*(self._shards.find(key) or self._first))
+        """The server that has a key, according to the map."""
+        return self._server(*(self._slots.find(key) or self._first))
 
     async def read(self, key: str, command: Command) -> Answer:
-        """What a server answers to a command that writes nothing.
-
-        Raises: LogUnusable.
-        """
-        return (await self._ask(key, command, is_write=False)).answer
+        """The answer to a command that writes nothing. Raises LogUnusable."""
+        return (await self._execute(key, command, is_write=False)).answer
 
     async def write(self, key: str, command: Command) -> Answer:
-        """What a server answers to a command that writes, and may be sent twice.
+        """The answer to a command that writes, and that may be sent twice.
 
-        Raises: LogUnusable, also where it was not kept as the address asks for.
+        Raises:
+            LogUnusable: The servers cannot be reached, or did not keep the write as the address asks.
         """
-        answered = await self._ask(key, command, is_write=True)
-        if not _is_refused(answered.answer) and not _is_kept(self.address.level, answered.kept):
+        answered = await self._execute(key, command, is_write=True)
+        if not _is_refused(answered.answer) and not _is_kept(self.address.level, answered.waited):
             raise LogUnusable(
                 str(self.address),
-                f"the write reached no replica within {KEPT_SECONDS:.0f} s: it may be there or not; append it again",
+                f"no replica confirmed the write within {KEPT_SECONDS:.0f} s; it may be stored or not: append it again",
             )
         return answered.answer
 
-    async def _ask(self, key: str, command: Command, *, is_write: bool) -> Answered:
+    async def _execute(self, key: str, command: Command, *, is_write: bool) -> Answered:
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._patience_seconds
-        tries = 0
-        server, is_asking = self.having(key), False
+        server, is_asking, tries = self.having(key), False, 0
         while True:
-            group = server.writes if is_write else server.reads
-            answered = await group.do(command, is_asking=is_asking)
+            pipeline = server.writes if is_write else server.reads
+            answered = await pipeline.execute(command, is_asking=is_asking)
             error = answered.answer
             if not isinstance(error, Exception):
                 return answered
@@ -172,44 +184,45 @@ class Servers:
                 raise explain(self.address, error, is_write=is_write) from error
             if isinstance(error, NoScriptError):
                 command = with_source(command)
-                continue
-            if isinstance(error, AskError):  # or MovedError, which is one
-                told: Any = error
-                is_asking = not isinstance(error, MovedError)
-                if not is_asking:
-                    await self.learn()
-                server = self._server(told.host or server.host, told.port)
-                tries += 1
-                if tries <= 3:
-                    continue
-            await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
-            tries += 1
-            if isinstance(error, ReadOnlyError):  # by its name another server may be found now
-                await server.reset()
-            if not isinstance(error, AskError):
-                await self.learn()
-                server, is_asking = self.having(key), False
+            else:
+                server, is_asking, tries = await self._reroute(key, server, error, tries)
 
-    # Which server has what
+    async def _reroute(self, key: str, server: Server, error: Exception, tries: int) -> _Route:
+        """Where to send a command again after an error that passes; after a pause, unless it was a redirect."""
+        if isinstance(error, AskError):  # or MovedError, which is a kind of it
+            redirect: Any = error
+            is_moved = isinstance(error, MovedError)
+            if is_moved:
+                await self.refresh()
+            if tries >= REDIRECTS:
+                await _pause(tries)
+            return self._server(redirect.host or server.host, redirect.port), not is_moved, tries + 1
+        await _pause(tries)
+        if isinstance(error, ReadOnlyError):
+            await server.reset()
+        await self.refresh()
+        return self.having(key), False, tries + 1
 
-    async def learn(self) -> None:
-        """Ask the servers of a cluster which of them has what. Who asks while another does waits for that answer."""
+    # The slot map
+
+    async def refresh(self) -> None:
+        """Refresh the slot map of a cluster. Concurrent callers share one refresh."""
         if not self.address.is_cluster:
             return
         version = self._version
-        async with self._learning:
+        async with self._refreshing:
             if self._version == version:
                 known = list(dict.fromkeys([*self._servers, self._first]))
-                shards = await _first_answer([self._asked(self._server(*each)) for each in known])
+                slots = await _first_answer([self._slots_of(self._server(*each)) for each in known])
                 self._version += 1
-                if shards is not None and shards != self._shards:
-                    self._shards = shards
+                if slots is not None and slots != self._slots:
+                    self._slots = slots
                     for each in self.changed:
                         each()
 
-    async def _asked(self, server: Server) -> _Shards | None:
-        answer = (await server.reads.do(("CLUSTER", "SLOTS"))).answer
-        return _Shards.read(answer, server) if isinstance(answer, list) and answer else None
+    async def _slots_of(self, server: Server) -> _Slots | None:
+        answer = (await server.reads.execute(("CLUSTER", "SLOTS"))).answer
+        return _Slots.read(answer, server) if isinstance(answer, list) and answer else None
 
     def _server(self, host: str, port: int) -> Server:
         server = self._servers.get((host, port))
@@ -218,9 +231,13 @@ class Servers:
         return server
 
     async def aclose(self) -> None:
-        """Let go of all."""
+        """Close all connections."""
         for server in self._servers.values():
             await server.aclose()
+
+
+async def _pause(tries: int) -> None:
+    await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
 
 
 def _is_refused(answer: Answer) -> bool:
@@ -231,8 +248,8 @@ def _is_refused(answer: Answer) -> bool:
             return False
 
 
-def _is_kept(level: Level, kept: Answer) -> bool:
-    match level, kept:
+def _is_kept(level: Level, waited: Answer) -> bool:
+    match level, waited:
         case Level.PRIMARY, _:
             return True
         case Level.REPLICA, int() as replicas:
@@ -243,13 +260,13 @@ def _is_kept(level: Level, kept: Answer) -> bool:
             return False
 
 
-async def _first_answer(asked: Sequence[Awaitable[_Shards | None]]) -> _Shards | None:
+async def _first_answer(asked: Sequence[Awaitable[_Slots | None]]) -> _Slots | None:
     tasks = [asyncio.ensure_future(each) for each in asked]
     try:
         for task in asyncio.as_completed(tasks):
-            shards = await task
-            if shards is not None:
-                return shards
+            slots = await task
+            if slots is not None:
+                return slots
         return None
     finally:
         for task in tasks:
@@ -257,28 +274,34 @@ async def _first_answer(asked: Sequence[Awaitable[_Shards | None]]) -> _Shards |
 
 
 def is_passing(error: Exception) -> bool:
-    """Whether the same command may do better in a moment."""
+    """Whether the same command may succeed in a moment."""
     if isinstance(error, AuthenticationError):
         return False
     return isinstance(error, (*PASSING, NoScriptError, AskError))
 
 
 def explain(address: Address, error: Exception, *, is_write: bool = False) -> LogUnusable:
-    """What went wrong, in one line, without a password."""
-    said = str(error).partition("\n")[0] or "no answer in time"
+    """What went wrong, in one line that never has the password."""
     if isinstance(error, LogUnusable):
         return error
+    said = str(error).partition("\n")[0] or "no answer in time"
+    return LogUnusable(str(address), _reason(error, said, is_write=is_write))
+
+
+def _reason(error: Exception, said: str, *, is_write: bool) -> str:
     if isinstance(error, AuthenticationError):
-        reason = "it refuses the user or the password; check the address"
-    elif isinstance(error, InvalidResponse) or "Protocol Error" in said:
-        reason = "it is no Valkey and no Redis: it answers in another protocol; check the host and the port"
-    elif is_passing(error):
-        unsure = "; the last write may be there or not: append it again" if is_write else ""
-        reason = f"it cannot be reached, or does not serve: {said}{unsure}"
-    elif "eval" in said.lower() and ("unknown command" in said.lower() or isinstance(error, NoPermissionError)):
-        reason = "it refuses scripts (EVALSHA), which a log needs; use a server that has them"
-    elif isinstance(error, OutOfMemoryError):
-        reason = "its memory is full, and nothing was written; raise maxmemory, or drop streams"
-    else:
-        reason = f"it refused a command: {said}"
-    return LogUnusable(str(address), reason)
+        return "it refuses the user or the password; check the address"
+    if isinstance(error, InvalidResponse) or "Protocol Error" in said:
+        return "it is not a Valkey or Redis server: it answers in another protocol; check the host and the port"
+    if is_passing(error):
+        unsure = "; the last write may be stored or not: append it again" if is_write else ""
+        return f"it cannot be reached, or does not serve: {said}{unsure}"
+    if _refuses_scripts(error, said.lower()):
+        return "it refuses scripts (EVALSHA), which the log needs; use a server that allows them"
+    if isinstance(error, OutOfMemoryError):
+        return "its memory is full, and nothing was written; raise maxmemory, or drop streams"
+    return f"it refused a command: {said}"
+
+
+def _refuses_scripts(error: Exception, said: str) -> bool:
+    return "eval" in said and ("unknown command" in said or isinstance(error, NoPermissionError))

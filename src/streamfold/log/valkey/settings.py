@@ -1,10 +1,4 @@
-"""How the servers are set: what a log cannot be kept on is refused, what may lose records is told.
-
-In      the servers
-Out     what was Found: versions, settings, what is unsafe, and how durable an append is
-Errors  LogUnusable for servers that no log can be kept on
-Source  docs/reference/log.md; docs/how-to/run-on-valkey.md
-"""
+"""The servers' settings: those that would lose records are refused, those that may are reported as unsafe."""
 
 from collections.abc import Mapping
 
@@ -12,14 +6,14 @@ from attrs import frozen
 from redis.exceptions import BusyLoadingError, ResponseError
 
 from streamfold.errors import LogUnusable
-from streamfold.log.diagnosis import Diagnosis, Durability
+from streamfold.log.record import Diagnosis, Durability
 from streamfold.log.valkey.address import Address, Level
 from streamfold.log.valkey.script import Command
 from streamfold.log.valkey.servers import Server, Servers, explain
 
 __all__ = ["durability_of", "examine"]
 
-OLDEST = 7  # has channels that belong to a shard
+OLDEST = 7  # has sharded pub/sub
 OLDEST_FOR_DISK = (7, 2)  # has WAITAOF
 ASKED = (
     "maxmemory",
@@ -30,12 +24,12 @@ ASKED = (
     "stream-node-max-bytes",
     "stream-node-max-entries",
 )
-HIDDEN = "its settings may not be read (CONFIG is refused): see to it that maxmemory-policy is noeviction"
+HIDDEN = "its settings cannot be read (CONFIG is refused): make sure that maxmemory-policy is noeviction"
 
 
 @frozen
 class _Found:
-    """What one server says of itself. settings: None where it does not tell."""
+    """What one server reports. `settings` is None if it refuses to report them."""
 
     info: Mapping[str, str]
     settings: Mapping[str, str] | None
@@ -47,29 +41,26 @@ class _Found:
 
     @property
     def version(self) -> tuple[int, ...]:
-        """That of the Redis whose commands it has."""
+        """The version of Redis whose commands it supports."""
         return tuple(int(each) for each in self.info.get("redis_version", "0").split(".")[:2] if each.isdecimal())
 
     @property
     def is_on_disk(self) -> bool:
-        """Whether it answers once a write is on its disk."""
+        """Whether it answers only once a write is on its disk."""
         settings = self.settings or {}
         return settings.get("appendonly") == "yes" and settings.get("appendfsync") == "always"
 
 
 async def examine(servers: Servers) -> Diagnosis:
-    """Look at every server that has slots.
-
-    Raises: LogUnusable.
-    """
+    """Examine every server that has slots. Raises LogUnusable if a log would lose records there."""
     address = servers.address
     first = await _info(servers, servers.having(""))
     is_cluster = first.get("cluster_enabled") == "1"
     if address.is_cluster and not is_cluster:
-        raise LogUnusable(str(address), "cluster mode is off there; leave cluster=true out of the address")
+        raise LogUnusable(str(address), "cluster mode is off there; remove cluster=true from the address")
     if is_cluster and not address.is_cluster:
-        raise LogUnusable(str(address), "it is a node of a cluster; add ?cluster=true to the address")
-    await servers.learn()
+        raise LogUnusable(str(address), "it is part of a cluster; add ?cluster=true to the address")
+    await servers.refresh()
     found = {server.name: await _find(servers, server) for server in servers.primaries}
     for name, each in found.items():
         _require(address, name, each)
@@ -77,13 +68,13 @@ async def examine(servers: Servers) -> Diagnosis:
     return Diagnosis(
         engine=", ".join(sorted({each.engine for each in found.values()})),
         durability=_durability(address, found),
-        settings={"address": str(address), "level": str(address.level), **_told(found)},
+        settings={"address": str(address), "level": str(address.level), **_settings(found)},
         unsafe=tuple(unsafe),
     )
 
 
 def durability_of(level: Level) -> Durability:
-    """What an append survives at least, before the servers were looked at."""
+    """What a record survives at least, before the servers were examined."""
     return Durability.PROCESS if level is Level.PRIMARY else Durability.REPLICATED
 
 
@@ -93,8 +84,8 @@ def _durability(address: Address, found: Mapping[str, _Found]) -> Durability:
     return durability_of(address.level)
 
 
-def _told(found: Mapping[str, _Found]) -> dict[str, str]:
-    """Each setting; where servers differ, all that there are."""
+def _settings(found: Mapping[str, _Found]) -> dict[str, str]:
+    """Each setting; if the servers differ, all its values."""
     values: dict[str, set[str]] = {}
     for each in found.values():
         for name, value in (each.settings or {}).items():
@@ -104,8 +95,8 @@ def _told(found: Mapping[str, _Found]) -> dict[str, str]:
 
 async def _find(servers: Servers, server: Server) -> _Found:
     info = await _info(servers, server)
-    answer = (await server.reads.do(("CONFIG", "GET", *ASKED))).answer
-    if isinstance(answer, ResponseError):  # a hosted service, or a user without the right
+    answer = (await server.reads.execute(("CONFIG", "GET", *ASKED))).answer
+    if isinstance(answer, ResponseError):  # a hosted service, or a user without permission
         return _Found(info, None)
     if isinstance(answer, Exception):
         raise explain(servers.address, answer) from answer
@@ -115,7 +106,7 @@ async def _find(servers: Servers, server: Server) -> _Found:
 
 async def _info(servers: Servers, server: Server) -> Mapping[str, str]:
     command: Command = ("INFO",)
-    answer = (await server.reads.do(command)).answer
+    answer = (await server.reads.execute(command)).answer
     if isinstance(answer, BusyLoadingError):
         answer = await servers.read("", command)
     if isinstance(answer, Exception):
@@ -128,9 +119,9 @@ def _require(address: Address, name: str, found: _Found) -> None:
     policy = (found.settings or {}).get("maxmemory-policy", "noeviction")
     reason = ""
     if found.version < (OLDEST,):
-        reason = f"{name} is {found.engine}; a log needs Redis 7.0 or later, or any Valkey"
+        reason = f"{name} is {found.engine}; the log needs Redis 7.0 or later, or any Valkey"
     elif policy != "noeviction":
-        reason = f"{name} may evict whole streams (maxmemory-policy is {policy}); set maxmemory-policy noeviction"
+        reason = f"{name} may evict whole streams (maxmemory-policy is {policy}); set maxmemory-policy to noeviction"
     elif address.level is Level.DISK and found.version < OLDEST_FOR_DISK:
         reason = f"{name} is {found.engine}; level=disk needs Redis 7.2 or later, or any Valkey"
     elif address.level is Level.DISK and found.settings is not None and not found.is_on_disk:
@@ -144,9 +135,9 @@ def _unsafe(address: Address, found: _Found) -> list[str]:
     if found.settings is None:
         unsafe.append(HIDDEN)
     elif found.settings.get("appendonly") != "yes":
-        unsafe.append("a restart loses records; set appendonly yes")
+        unsafe.append("a restart loses records; set appendonly to yes")
     elif not found.is_on_disk:
-        unsafe.append("a power cut may lose the last second or more; set appendfsync always")
+        unsafe.append("a power failure may lose the last second or more; set appendfsync to always")
     if address.level is not Level.PRIMARY and found.info.get("connected_slaves") == "0":
-        unsafe.append(f"no replica is connected, so level={address.level} acknowledges nothing; connect one")
+        unsafe.append(f"no replica is connected, so no append can be confirmed at level={address.level}; connect one")
     return unsafe

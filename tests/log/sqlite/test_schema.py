@@ -10,8 +10,8 @@ import pytest
 
 from streamfold.errors import LogUnusable
 from streamfold.log import EventLog, Note, Record, SqliteLog
-from tests.log import version_1
-from tests.log.version_1 import CHECKPOINTS, FINISHED, OPEN, RECORDS
+from tests.log.sqlite import version_1
+from tests.log.sqlite.version_1 import CHECKPOINTS, FINISHED, OPEN, RECORDS
 
 pytestmark = pytest.mark.anyio
 
@@ -19,15 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from streamfold.log import SqliteLog, sqlite_schema
+from streamfold.log import SqliteLog
+from streamfold.log.sqlite import schema
 
 def to_2_and_no_further(connection):
     to_2(connection)
     connection.execute("PRAGMA cache_spill = 1")
     os.kill(os.getpid(), signal.SIGKILL)
 
-to_2 = sqlite_schema.STEPS[1]
-sqlite_schema.STEPS = {1: to_2_and_no_further}
+to_2 = schema.STEPS[1]
+schema.STEPS = {1: to_2_and_no_further}
 SqliteLog(Path(sys.argv[1]))
 """
 
@@ -109,8 +110,10 @@ async def test_a_kill_in_the_middle_of_a_migration_leaves_the_file_as_it_was(tmp
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        pytest.param(0, "it has schema 0, which never was one", id="of none"),
-        pytest.param(3, "it has schema 3, and this streamfold knows 2; use the newer streamfold", id="of a newer one"),
+        pytest.param(0, "it has schema 0, which does not exist", id="of none"),
+        pytest.param(
+            3, "it has schema 3 and this streamfold supports up to 2; upgrade streamfold", id="of a newer one"
+        ),
     ],
 )
 async def test_a_version_that_is_not_known_is_refused(version: int, words: str, tmp_path: Path) -> None:
@@ -127,11 +130,11 @@ async def test_a_writer_stops_when_a_newer_streamfold_has_migrated_the_file(tmp_
     async with SqliteLog(tmp_path / "log.db") as log:
         lease = await log.acquire(OPEN, owner="one", seconds=30)
         asked(tmp_path / "log.db", "PRAGMA user_version = 3")
-        with pytest.raises(LogUnusable, match="use the newer streamfold"):
+        with pytest.raises(LogUnusable, match="upgrade streamfold"):
             await log.append(lease, [Record(0, "delta", b"")])
 
 
 async def test_a_file_of_version_1_is_not_read_before_it_was_migrated(tmp_path: Path) -> None:
     version_1.make(tmp_path / "log.db")
-    with pytest.raises(LogUnusable, match="it has schema 1; open it once for writing, and it becomes 2"):
+    with pytest.raises(LogUnusable, match="it has schema 1; open it once for writing to migrate it to 2"):
         SqliteLog(tmp_path / "log.db", may_write=False)

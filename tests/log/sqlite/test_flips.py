@@ -6,7 +6,7 @@ from random import Random
 import anyio
 import pytest
 
-from streamfold.log import rows, sqlite_health, stream_row
+from streamfold.log.sqlite import health, queries, row
 from tests.log.flips import SOUND, Wrong, build, draw, outcome, run
 
 
@@ -18,8 +18,8 @@ def test_every_hurt_of_the_file_is_detected_or_harmless() -> None:
 
 
 def test_a_log_without_checksums_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (rows, stream_row, sqlite_health):
-        monkeypatch.setattr(module, "is_whole", lambda _: True)
+    for module in (queries, row, health):
+        monkeypatch.setattr(module, "matches", lambda _: True)
     truths = anyio.run(build, tmp_path, 0)
     with pytest.raises(Wrong, match="records"):
         for number in range(100):

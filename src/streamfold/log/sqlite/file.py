@@ -1,13 +1,7 @@
-"""The file of a SQLite log: made, checked and opened.
+"""The file of a SQLite log: creating, checking and opening it, and the lock that writers hold.
 
-In      a path
-Out     connections to a log of a schema that we know; the lock that writers hold
-Units   bytes
-Errors  LogUnusable, which says what the file is, or lacks
-Source  docs/reference/log.md; decision 0013 for the settings
-
-SQLite before 3.51.3 can corrupt a file when two connections checkpoint it at once, so that is done by whoever
-holds the lock, and no connection does it by itself.
+SQLite before 3.51.3 can corrupt a file when two connections checkpoint it at once. So no connection checkpoints by
+itself; the writer does it while it holds the lock (decision 0013 has the other settings).
 """
 
 import os
@@ -19,7 +13,7 @@ from errno import EACCES, EPERM, EROFS
 from pathlib import Path
 
 from streamfold.errors import LogUnusable
-from streamfold.log.sqlite_schema import make_schema, migrate, require_ours
+from streamfold.log.sqlite.schema import make_schema, migrate, require_ours
 
 if sys.platform != "win32":
     import fcntl
@@ -30,22 +24,22 @@ BUSY_SECONDS = 5.0
 CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
 UNWRITABLE = {EACCES, EPERM, EROFS}
-# How SQLite fails. Where it is the text of a table's definition that is damaged, its message is no text either.
+# How SQLite fails. If the text of a table's definition is damaged, decoding its message fails.
 FAILURES = (sqlite3.Error, UnicodeDecodeError)
-# What SQLite says, and what it means to whoever asked for a log.
+# What SQLite reports, and what it means for the log.
 MEANINGS = {
     "SQLITE_FULL": "the disk is full; nothing was written",
-    "SQLITE_READONLY": "it can only be read; check who owns it, or open it with may_write=False",
-    "SQLITE_CANTOPEN": "it cannot be opened; check that the folder is there and may be written",
-    "SQLITE_NOTADB": "it is no SQLite database",
+    "SQLITE_READONLY": "it is read-only; check its owner, or open it with may_write=False",
+    "SQLITE_CANTOPEN": "it cannot be opened; check that its folder exists and is writable",
+    "SQLITE_NOTADB": "it is not a SQLite database",
     "SQLITE_CORRUPT": "it is damaged; restore it from a copy",
-    "SQLITE_BUSY": "another process holds it for too long",
-    "SQLITE_IOERR": "the disk cannot be read or written",
+    "SQLITE_BUSY": "another process has locked it for too long",
+    "SQLITE_IOERR": "reading or writing the disk failed",
 }
 
 
 def explain(error: Exception) -> str:
-    """What a failure was, in words."""
+    """A failure of SQLite as the reason of a LogUnusable."""
     if isinstance(error, UnicodeDecodeError) or str(error).startswith("no such table"):
         return MEANINGS["SQLITE_CORRUPT"]
     primary = _primary(error)
@@ -59,23 +53,21 @@ def _primary(error: Exception) -> str:
 
 @contextmanager
 def failing(path: Path) -> Generator[None]:
-    """Whatever fails in it is told as what it means for the file.
-
-    Raises: LogUnusable.
-    """
+    """Turn failures of SQLite and of the file system into LogUnusable."""
     try:
         yield
     except FAILURES as error:
         raise LogUnusable(str(path), explain(error)) from error
     except OSError as error:
-        hint = "; to only read it, open it with may_write=False" if error.errno in UNWRITABLE else ""
+        hint = "; to read it only, open it with may_write=False" if error.errno in UNWRITABLE else ""
         raise LogUnusable(str(path), f"it cannot be opened: {error.strerror}{hint}") from error
 
 
 class Lock:
-    """Held around every write and checkpoint, by one process of this machine at a time.
+    """Excludes the other processes of this machine during every write and checkpoint.
 
-    SQLite's own waiting lets one of many processes starve; the kernel's queue does not. On Windows it is all there is.
+    SQLite waits by polling, and with many writers one of them may starve; the kernel's queue for `flock` is fair. On
+    Windows there is no `flock`, and SQLite's own lock has to do.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,7 +75,7 @@ class Lock:
 
     @contextmanager
     def held(self) -> Generator[None]:
-        """Wait for it, and let go of it."""
+        """Wait for the lock and hold it."""
         if sys.platform != "win32":
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
@@ -93,18 +85,16 @@ class Lock:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let go of its file."""
+        """Close the lock file."""
         os.close(self._descriptor)
 
 
 def make(path: Path) -> None:
-    """Make the file if there is none, readable by its owner alone; if there is one, check it, and migrate it.
-
-    Raises: LogUnusable.
-    """
+    """Create the file, readable by its owner alone; if it exists, check and migrate it. Raises LogUnusable."""
     with failing(path):
         _require_file(path)
-        # A file that is there is opened by SQLite alone: whoever closes it loses all locks that its process has on it.
+        # If the file exists, only SQLite may open it: POSIX drops all of a process's locks on a file as soon as any
+        # descriptor of it is closed.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC, 0o600))
         lock = Lock(path)
@@ -119,57 +109,54 @@ def _require_file(path: Path) -> None:
     if path.is_dir():
         raise LogUnusable(str(path), "it is a directory; name a file in it")
     if path.exists() and not path.is_file():
-        raise LogUnusable(str(path), "it is no file")
+        raise LogUnusable(str(path), "it is not a file")
 
 
 def _make_or_migrate(path: Path) -> None:
-    if path.stat().st_size == 0 and has_wal(path):  # which SQLite would remove
-        raise LogUnusable(str(path), "it is empty, and its -wal is not; restore both from a copy")
+    if path.stat().st_size == 0 and has_wal(path):  # SQLite would delete the -wal
+        raise LogUnusable(str(path), "it is empty but its -wal is not; restore both from a copy")
     with closing(_open(path)) as connection:
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
             make_schema(connection)
         migrate(connection, require_ours(path, connection, oldest=1))
-        connection.execute("PRAGMA journal_mode = WAL")  # a copy that SQLite made may have another one
-        connection.execute("BEGIN IMMEDIATE")  # or it can only be read
+        connection.execute("PRAGMA journal_mode = WAL")  # a backup may have another mode
+        connection.execute("BEGIN IMMEDIATE")  # fails if the file is read-only
         connection.execute("ROLLBACK")
 
 
 def has_wal(path: Path) -> bool:
-    """Whether something that was written is not in the file itself yet."""
+    """Whether committed data is in the -wal and not in the file yet."""
     wal = Path(f"{path}-wal")
     return wal.exists() and wal.stat().st_size > 0
 
 
 def connect(path: Path, *, may_write: bool) -> sqlite3.Connection:
-    """A connection for one thread. What it writes is on the disk when a transaction is committed.
-
-    Raises: LogUnusable.
-    """
+    """Open a connection for one thread; a commit returns once its data is on the disk. Raises LogUnusable."""
     with failing(path):
         connection = _open(path)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.execute("PRAGMA journal_size_limit = 0")  # once a checkpoint has moved it, it begins small again
+        connection.execute("PRAGMA journal_size_limit = 0")  # truncate the -wal after a checkpoint
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA fullfsync = ON")  # on macOS only this reaches the disk
+        connection.execute("PRAGMA fullfsync = ON")  # on macOS, fsync alone does not reach the disk
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         connection.execute(f"PRAGMA query_only = {not may_write}")
         return connection
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection to a log that is there, in a file or a folder that need not be writable; nothing is made or changed.
+    """Open an existing log without changing anything; neither the file nor its folder need be writable.
 
-    Raises: LogUnusable.
+    Raises LogUnusable.
     """
     with failing(path):
         _require_file(path)
         if not path.exists():
-            raise LogUnusable(str(path), "there is no such file")
+            raise LogUnusable(str(path), "the file does not exist")
         try:
             return _checked(path, "mode=ro")
         except sqlite3.OperationalError as error:
-            # SQLite shares a file through a -shm beside it. Where it cannot make one, nobody writes the file, and it is
-            # read as it is, unless what was written last is still in the -wal.
+            # SQLite shares a file through a -shm beside it. If it cannot create one, no other process writes the
+            # file, so it may be read as immutable, unless the newest commits are still in the -wal.
             if has_wal(path) or _primary(error) not in {"SQLITE_CANTOPEN", "SQLITE_READONLY"}:
                 raise
             return _checked(path, "mode=ro&immutable=1")
@@ -178,7 +165,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
 def _checked(path: Path, how: str) -> sqlite3.Connection:
     connection = _open(path, how)
     try:
-        # Nothing can be written here; SQLite then reads a file that was cut short as far as it goes, and refuses it else.
+        # With this, SQLite reads a truncated file as far as it goes instead of refusing it. It cannot write here anyway.
         connection.execute("PRAGMA writable_schema = ON")
         require_ours(path, connection)
     except BaseException:
@@ -200,5 +187,5 @@ def _open(path: Path, how: str = "mode=rw") -> sqlite3.Connection:
 
 
 def _text(encoded: bytes) -> str:
-    """What is no text is damaged, and its row's checksum tells so."""
+    """Decode damaged text too; the checksum of its row then fails."""
     return encoded.decode(errors="replace")

@@ -1,13 +1,17 @@
-"""Being told of new records: one subscription for each stream that is watched, however many watch it here.
+"""Notifications from the servers: one sharded subscription per watched stream, however many watch it here.
 
-In      the servers, the streams that are watched
-Out     a Watch, which has the records that came with the message
-Units   seconds, bytes
-Errors  none: a message that is lost makes a reader late, and nothing else
-Source  docs/reference/log.md; decision 0014
+Theory of operation. The script publishes after each change, and the message holds the appended records if they are
+small. A Channel keeps the newest of them as long as their numbers follow one another, so that a live tail needs no read.
+Pub/sub may lose messages at any time, so a channel must never claim more than it knows:
 
-A message holds the records that were appended. A Channel keeps the newest as long as they follow one another; whatever
-else happens, a lost connection too, it forgets them, and the reader looks at the log itself.
+- A message whose records do not follow the last ones, or that has none, empties the channel: read the log.
+- A lost connection, a new subscription and a moved slot empty it too, and wake all watches of the stream.
+- A watch believes the channel only if a message arrived since it last waited. After a silence it reads the log.
+
+A subscriber is one connection to one server. When the slot map changes, `_move_all` subscribes each channel where its
+key is now. If the server drops a subscription by itself, the slot has moved away and we have not heard of it yet: the
+subscriber reconnects, which refreshes the map. A channel that we left ourselves is counted in `_leaving` until the
+server confirms it, so that the two are not confused.
 """
 
 import asyncio
@@ -20,92 +24,96 @@ from typing import Any
 import anyio
 from redis.exceptions import RedisError
 
-from streamfold.log.log import Watch
 from streamfold.log.record import Record, StreamKey
-from streamfold.log.valkey.group import ANSWER_SECONDS
-from streamfold.log.valkey.name import names_of
-from streamfold.log.valkey.script import told_records
+from streamfold.log.valkey.pipeline import ANSWER_SECONDS
+from streamfold.log.valkey.script import names_of, published_records
 from streamfold.log.valkey.servers import Server, Servers
-from streamfold.log.watchers import Watchers
+from streamfold.log.watch import Subscriptions, Watch
 
-__all__ = ["Channel", "Listener"]
+__all__ = ["Channel", "Channels"]
 
 NEWEST = 256  # records that a channel keeps
-QUIET_SECONDS = 15.0  # after so long without a message the server is asked whether it is there
-SUBSCRIBED_SECONDS = 2.0  # a watch begins then, subscribed or not
+QUIET_SECONDS = 15.0  # without a message for so long, the server gets a PING; without an answer, it is gone
+SUBSCRIBED_SECONDS = 2.0  # a watch begins then, even if the server has not confirmed the subscription
 PAUSE_SECONDS = 0.1
 
 
 class Channel:
-    """What was told of one stream. told: how many messages. is_open: set while the server has our subscription."""
+    """What was published about one stream.
+
+    Attributes:
+        messages: How many messages arrived.
+        is_open: Set while the server has our subscription.
+        watching: How many watches there are.
+    """
 
     def __init__(self, key: StreamKey) -> None:
         self.key = key
-        self.told: int = 0
+        self.messages: int = 0
         self.is_open: anyio.Event = anyio.Event()
         self.watching = 0
         self._newest: deque[Record] = deque(maxlen=NEWEST)
 
-    def hear(self, records: Sequence[Record]) -> None:
-        """A message came. Without records: something changed, so that the log itself must be asked."""
-        self.told += 1
+    def receive(self, records: Sequence[Record]) -> None:
+        """Take a message in. Without records it says that something changed: the log must be read."""
+        self.messages += 1
         follows = self._newest and records and records[0].sequence_number == self._newest[-1].sequence_number + 1
         if not follows:
             self._newest.clear()
         self._newest.extend(records)
 
-    def behind(self, after: int | None) -> list[Record] | None:
-        """The records behind a number, none if it is the newest; None where it is not known here."""
+    def following(self, after: int | None) -> list[Record] | None:
+        """The records that follow a number, none if it is the newest; None if that is not known here."""
         if after is None or not self._newest:
             return None
         place = after + 1 - self._newest[0].sequence_number
         return list(islice(self._newest, place, None)) if 0 <= place <= len(self._newest) else None
 
 
-class _Hearing(Watch):
-    """A Watch that has what was told, as long as something is told: after a silence, the log itself is asked."""
+class _ChannelWatch(Watch):
+    """A Watch that has the records of the messages that woke it."""
 
     def __init__(self, watch: Watch, channel: Channel) -> None:
         self._watch = watch
         self._channel = channel
-        self._told = channel.told
-        self._was_told = False
+        self._messages = channel.messages
+        self._was_notified = False
 
     async def wait(self, *, seconds: float) -> None:
         await self._watch.wait(seconds=seconds)
-        self._was_told = self._channel.told != self._told
-        self._told = self._channel.told
+        self._was_notified = self._channel.messages != self._messages
+        self._messages = self._channel.messages
 
-    def told(self, after: int | None) -> Sequence[Record] | None:
-        return self._channel.behind(after) if self._was_told else None
+    def received(self, after: int | None) -> Sequence[Record] | None:
+        return self._channel.following(after) if self._was_notified else None
 
 
-class _Ear:
-    """A connection to one server, and the channels that are listened to there."""
+class _Subscriber:
+    """A connection to one server, and the channels that are subscribed there."""
 
-    def __init__(self, listener: "Listener", server: Server) -> None:
-        self._listener = listener
+    def __init__(self, owner: "Channels", server: Server) -> None:
+        self._owner = owner
         self._server = server
         self._connection = server.connection()
-        self._leaving: Counter[str] = Counter()  # channels that we left, where the server has not said so yet
+        self._leaving: Counter[str] = Counter()  # channels that we left and the server has not confirmed
         self.channels: dict[str, Channel] = {}
         self._is_ready = False
         self._task = asyncio.create_task(self._listen())
 
     async def enter(self, name: str, channel: Channel) -> None:
-        """Listen to a channel."""
+        """Subscribe to a channel."""
         self.channels[name] = channel
-        await self._say("SSUBSCRIBE", name)
+        await self._send("SSUBSCRIBE", name)
 
     async def leave(self, name: str) -> None:
-        """Listen to it no longer, if we did."""
+        """Unsubscribe from a channel, if it is subscribed here."""
         if self.channels.pop(name, None) is not None and self._is_ready:
             self._leaving[name] += 1
-            await self._say("SUNSUBSCRIBE", name)
+            await self._send("SUNSUBSCRIBE", name)
 
-    async def _say(self, command: str, name: str) -> None:
+    async def _send(self, command: str, name: str) -> None:
         if self._is_ready:
-            with suppress(RedisError, OSError):  # `_listen` sees it too, and begins anew with all channels
+            with suppress(RedisError, OSError):  # `_listen` fails too, reconnects and subscribes again
                 await self._connection.send_command(command, name)
 
     async def aclose(self) -> None:
@@ -123,17 +131,17 @@ class _Ear:
                 self._is_ready = True
                 for name in list(self.channels):
                     await self._connection.send_command("SSUBSCRIBE", name)
-                await self._hear_all()
+                await self._receive_all()
             except (RedisError, OSError):
                 self._is_ready = False
                 await self._connection.disconnect(nowait=True)
                 for channel in list(self.channels.values()):
                     channel.is_open = anyio.Event()
-                    self._listener.hear(channel, ())
+                    self._owner.receive(channel, ())
                 await asyncio.sleep(PAUSE_SECONDS)
-                await self._listener.learn()
+                await self._owner.refresh()
 
-    async def _hear_all(self) -> None:
+    async def _receive_all(self) -> None:
         is_asked = False
         while True:
             said: Any = await self._connection.read_response(timeout=QUIET_SECONDS)
@@ -143,20 +151,20 @@ class _Ear:
             if is_asked:
                 await self._connection.send_command("PING")
                 continue
-            self._hear(said)
+            self._receive(said)
 
-    def _hear(self, said: Any) -> None:
-        """Take in what the server said. The answer to PING is none of these: it said that it is there."""
+    def _receive(self, said: Any) -> None:
+        """Take one message of the server in. An answer to PING is none of these, and shows that the server is alive."""
         match said:
             case [b"smessage", name, payload]:
                 channel = self.channels.get(name.decode())
                 if channel is not None:
-                    self._listener.hear(channel, told_records(channel.key, payload))
+                    self._owner.receive(channel, published_records(channel.key, payload))
             case [b"ssubscribe", name, _]:
                 channel = self.channels.get(name.decode())
                 if channel is not None:
                     channel.is_open.set()
-                    self._listener.hear(channel, ())  # what was told before is not known
+                    self._owner.receive(channel, ())  # what was published before is not known
             case [b"sunsubscribe", bytes() as name, _]:
                 self._leave(name.decode())
             case _:
@@ -166,23 +174,23 @@ class _Ear:
         if self._leaving[name]:
             self._leaving = self._leaving - Counter([name])
         elif name in self.channels:
-            raise OSError("the channel is another server's now")
+            raise OSError("the channel moved to another server")
 
 
-class Listener:
-    """All subscriptions of a log."""
+class Channels:
+    """All subscriptions of a log: the channels, and the subscriber of each server."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
-        self._watchers = Watchers()
+        self._subscriptions = Subscriptions()
         self._channels: dict[str, Channel] = {}
-        self._ears: dict[str, _Ear] = {}
+        self._subscribers: dict[str, _Subscriber] = {}
         self._moves: set[asyncio.Task[None]] = set()
         servers.changed.append(self._move)
 
     @asynccontextmanager
     async def watch(self, key: StreamKey, *, growth: bool = True) -> AsyncGenerator[Watch, None]:
-        """Be told of this stream's changes. growth: of new records and notes too."""
+        """Watch one stream; see `EventLog.watch`."""
         names = names_of(key)
         name = names.channel if growth else names.control
         channel = self._channels.get(name)
@@ -194,8 +202,8 @@ class Listener:
                 await self._subscribe(name, channel)
             with anyio.move_on_after(SUBSCRIBED_SECONDS):
                 await channel.is_open.wait()
-            async with self._watchers.watch(key, growth=growth) as watch:
-                yield _Hearing(watch, channel)
+            async with self._subscriptions.watch(key, growth=growth) as watch:
+                yield _ChannelWatch(watch, channel)
         finally:
             channel.watching -= 1
             if not channel.watching:
@@ -203,33 +211,33 @@ class Listener:
                 with anyio.CancelScope(shield=True):
                     await self._unsubscribe(name)
 
-    def hear(self, channel: Channel, records: Sequence[Record]) -> None:
-        """Take it in, and wake whoever watches the stream."""
-        channel.hear(records)
-        self._watchers.tell([channel.key], growth=bool(records))
+    def receive(self, channel: Channel, records: Sequence[Record]) -> None:
+        """Take a message in and wake the watches of the stream."""
+        channel.receive(records)
+        self._subscriptions.notify([channel.key], growth=bool(records))
 
-    async def learn(self) -> None:
-        """Ask again which server has what."""
-        await self._servers.learn()
+    async def refresh(self) -> None:
+        """Refresh the slot map."""
+        await self._servers.refresh()
 
     async def aclose(self) -> None:
-        """Stop listening, and wake all, so that they find the log closed."""
+        """Disconnect, and wake all watches: their readers find the log closed."""
         for task in self._moves:
             task.cancel()
-        for ear in list(self._ears.values()):
-            await ear.aclose()
-        self._watchers.tell()
+        for subscriber in list(self._subscribers.values()):
+            await subscriber.aclose()
+        self._subscriptions.notify()
 
     async def _subscribe(self, name: str, channel: Channel) -> None:
         server = self._servers.having(name)
-        ear = self._ears.get(server.name)
-        if ear is None:
-            ear = self._ears[server.name] = _Ear(self, server)
-        await ear.enter(name, channel)
+        subscriber = self._subscribers.get(server.name)
+        if subscriber is None:
+            subscriber = self._subscribers[server.name] = _Subscriber(self, server)
+        await subscriber.enter(name, channel)
 
     async def _unsubscribe(self, name: str) -> None:
-        for ear in list(self._ears.values()):
-            await ear.leave(name)
+        for subscriber in list(self._subscribers.values()):
+            await subscriber.leave(name)
 
     def _move(self) -> None:
         task = asyncio.create_task(self._move_all())
@@ -237,11 +245,11 @@ class Listener:
         task.add_done_callback(self._moves.discard)
 
     async def _move_all(self) -> None:
-        """Listen to each channel where it is now."""
+        """Subscribe each channel at the server that has its key now."""
         for name in list(self._channels):
-            ear = self._ears.get(self._servers.having(name).name)
-            if ear is None or name not in ear.channels:
+            subscriber = self._subscribers.get(self._servers.having(name).name)
+            if subscriber is None or name not in subscriber.channels:
                 await self._unsubscribe(name)
                 channel = self._channels.get(name)
-                if channel is not None:  # somebody watches it still
+                if channel is not None:  # it may have been left meanwhile
                     await self._subscribe(name, channel)

@@ -36,7 +36,7 @@ async def found(path: Path) -> list[tuple[StreamKey | None, str]]:
         return [(each.key, each.reason) for each in await log.damages()]
 
 
-STREAM_IS_DAMAGED = [(ONE, "what is known of stream 1 is damaged")]
+STREAM_IS_DAMAGED = [(ONE, "the entry of stream 1 is damaged")]
 HURTS = {
     "data": ("UPDATE event SET data = x'00' WHERE k = (1 << 24) + 5", [(ONE, "record 5 is damaged")]),
     "name": ("UPDATE event SET name = 'other' WHERE k = (1 << 24) + 5", [(ONE, "record 5 is damaged")]),
@@ -46,7 +46,7 @@ HURTS = {
     "the last is gone": ("DELETE FROM event WHERE k = (1 << 24) + 19", [(ONE, "record 19 is missing")]),
     "moved": (
         "UPDATE event SET k = (1 << 24) + 30 WHERE k = (1 << 24) + 5",
-        [(ONE, "record 5 is missing"), (ONE, "record 30 is where none should be")],
+        [(ONE, "record 5 is missing"), (ONE, "record 30 should not exist")],
     ),
     "checkpoint": ("UPDATE checkpoint SET data = x'00' WHERE stream = 1", [(ONE, "checkpoint 5 is damaged")]),
     "checkpoint's cursor": ("UPDATE checkpoint SET cursor = 4 WHERE stream = 1", [(ONE, "checkpoint 4 is damaged")]),
@@ -95,7 +95,7 @@ async def test_a_key_that_is_damaged_is_not_told_as_one(tmp_path: Path) -> None:
     data = (tmp_path / "log.db").read_bytes()
     assert data.count(b"resp_9") == 2  # in the row, and in the index
     (tmp_path / "log.db").write_bytes(data.replace(b"resp_9", b"resp_7", 1))
-    keys = [key for key, reason in await found(tmp_path / "log.db") if reason == "what is known of stream 1 is damaged"]
+    keys = [key for key, reason in await found(tmp_path / "log.db") if reason == "the entry of stream 1 is damaged"]
     assert keys == [None]
 
 
@@ -166,7 +166,7 @@ async def test_no_stream_is_dropped_before_its_time(tmp_path: Path) -> None:
     await fill(tmp_path / "log.db")
     changed(tmp_path / "log.db", "UPDATE stream SET expires_at = 1 WHERE id = 1")
     async with SqliteLog(tmp_path / "log.db") as log:
-        with pytest.raises(LogUnusable, match="resp_1: what is known of the stream is damaged"):
+        with pytest.raises(LogUnusable, match="resp_1: the entry of the stream is damaged"):
             await log.expire()
         assert await log.tenants() == ["tenant"]
 

@@ -3,7 +3,7 @@
 In      a path
 Out     a file with a finished stream, an open one with checkpoints, and a gap where one was dropped
 Units   sequence numbers
-Source  the history of src/streamfold/log/sqlite_file.py
+Source  the history of src/streamfold/log/sqlite/file.py
 """
 
 import sqlite3

@@ -1,4 +1,4 @@
-"""Group: which commands go together, when the next ones are sent, and who is told what when the connection breaks."""
+"""Pipeline: which commands go together, when the next ones are sent, and who is told what when the connection breaks."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Connection
 
 from streamfold.errors import LogUnusable
-from streamfold.log.valkey.group import AT_ONCE, Answered, Group
+from streamfold.log.valkey.pipeline import AT_ONCE, Answered, Pipeline
 from streamfold.log.valkey.script import Command
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
@@ -62,22 +62,22 @@ class Server:
 
 
 @asynccontextmanager
-async def grouped(*, behind: Command | None = None) -> AsyncIterator[tuple[Server, Group]]:
+async def grouped(*, wait_command: Command | None = None) -> AsyncIterator[tuple[Server, Pipeline]]:
     server = Server()
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
-    group = Group(lambda: Connection(host="127.0.0.1", port=server.port, protocol=2), behind=behind)
+    pipeline = Pipeline(lambda: Connection(host="127.0.0.1", port=server.port, protocol=2), wait_command=wait_command)
     try:
-        yield server, group
+        yield server, pipeline
     finally:
-        await group.aclose()
+        await pipeline.aclose()
         listening.close()
         for left in server.left:
             await left.wait()
 
 
-def asked(group: Group, *words: str) -> list[asyncio.Task[Answered]]:
-    return [asyncio.create_task(group.do((word,))) for word in words]
+def asked(pipeline: Pipeline, *words: str) -> list[asyncio.Task[Answered]]:
+    return [asyncio.create_task(pipeline.execute((word,))) for word in words]
 
 
 async def answers(tasks: list[asyncio.Task[Answered]]) -> list[object]:
@@ -86,18 +86,18 @@ async def answers(tasks: list[asyncio.Task[Answered]]) -> list[object]:
 
 
 async def test_what_is_asked_later_is_sent_before_the_first_is_answered() -> None:
-    async with grouped() as (server, group):
-        first = asked(group, "A", "B")
+    async with grouped() as (server, pipeline):
+        first = asked(pipeline, "A", "B")
         assert await server.commands(2) == [b"A", b"B"]
-        second = asked(group, "C")
+        second = asked(pipeline, "C")
         assert await server.commands(1) == [b"C"]
         server.answer(1, 2, 3)
         assert await answers(first + second) == [1, 2, 3]
 
 
 async def test_each_has_its_answer_as_it_comes() -> None:
-    async with grouped() as (server, group):
-        [first, second] = asked(group, "A", "B")
+    async with grouped() as (server, pipeline):
+        [first, second] = asked(pipeline, "A", "B")
         await server.commands(2)
         server.answer(1)
         assert await answers([first]) == [1]
@@ -107,15 +107,15 @@ async def test_each_has_its_answer_as_it_comes() -> None:
 
 
 async def test_who_is_answered_goes_on_before_all_are_read() -> None:
-    async with grouped() as (server, group):
+    async with grouped() as (server, pipeline):
         order: list[int] = []
 
         async def note(number: int) -> None:
-            order.append((await group.do((f"C{number}",))).answer)
+            order.append((await pipeline.execute((f"C{number}",))).answer)
 
         reading = [asyncio.create_task(note(number)) for number in range(2 * AT_ONCE)]
         await server.commands(2 * AT_ONCE)
-        connection = group._connection
+        connection = pipeline._connection
         read, turns = connection.read_response, []
 
         async def counted() -> object:
@@ -130,33 +130,33 @@ async def test_who_is_answered_goes_on_before_all_are_read() -> None:
 
 
 async def test_behind_a_wait_the_next_pipeline_waits_for_the_answers() -> None:
-    async with grouped(behind=WAIT) as (server, group):
-        first = asked(group, "A", "B")
+    async with grouped(wait_command=WAIT) as (server, pipeline):
+        first = asked(pipeline, "A", "B")
         assert await server.commands(3) == [b"A", b"B", b"WAIT"]
-        second = asked(group, "C", "D")
+        second = asked(pipeline, "C", "D")
         await anyio.wait_all_tasks_blocked()
         assert server.got.empty()
         server.answer(1, 2)
         await anyio.wait_all_tasks_blocked()
         assert not any(each.done() for each in first), "what the WAIT said belongs to the answer"
         server.answer(7)
-        assert [(each.answer, each.kept) for each in await asyncio.gather(*first)] == [(1, 7), (2, 7)]
+        assert [(each.answer, each.waited) for each in await asyncio.gather(*first)] == [(1, 7), (2, 7)]
         assert await server.commands(3) == [b"C", b"D", b"WAIT"]
         server.answer(3, 4, 8)
-        assert [each.kept for each in await asyncio.gather(*second)] == [8, 8]
+        assert [each.waited for each in await asyncio.gather(*second)] == [8, 8]
 
 
 async def test_when_the_connection_breaks_what_is_answered_stays_and_the_rest_is_told() -> None:
-    async with grouped() as (server, group):
-        first, second = asked(group, "A", "B"), asked(group, "C")
+    async with grouped() as (server, pipeline):
+        first, second = asked(pipeline, "A", "B"), asked(pipeline, "C")
         await server.commands(3)
-        third = asked(group, "D")
+        third = asked(pipeline, "D")
         await server.commands(1)
         server.answer(1)
         assert await answers(first[:1]) == [1]
         server.hang_up()
         assert all(isinstance(each, Exception) for each in await answers(first[1:] + second + third))
-        again = asked(group, "E")
+        again = asked(pipeline, "E")
         assert await server.commands(1) == [b"E"]
         server.answer(5)
         assert await answers(again) == [5]
@@ -164,19 +164,19 @@ async def test_when_the_connection_breaks_what_is_answered_stays_and_the_rest_is
 
 
 async def test_where_nobody_listens_each_is_told_and_the_next_is_tried_anew() -> None:
-    async with grouped() as (server, group):
-        group._connection.port = 1
-        assert all(isinstance(each, Exception) for each in await answers(asked(group, "A", "B")))
-        group._connection.port = server.port
-        again = asked(group, "C")
+    async with grouped() as (server, pipeline):
+        pipeline._connection.port = 1
+        assert all(isinstance(each, Exception) for each in await answers(asked(pipeline, "A", "B")))
+        pipeline._connection.port = server.port
+        again = asked(pipeline, "C")
         assert await server.commands(1) == [b"C"]
         server.answer(3)
         assert await answers(again) == [3]
 
 
 async def test_a_refusal_is_the_answer_of_one_alone() -> None:
-    async with grouped() as (server, group):
-        tasks = asked(group, "A", "B", "C")
+    async with grouped() as (server, pipeline):
+        tasks = asked(pipeline, "A", "B", "C")
         await server.commands(3)
         server.answer(1)
         assert server._writer is not None
@@ -187,12 +187,12 @@ async def test_a_refusal_is_the_answer_of_one_alone() -> None:
 
 
 async def test_a_group_that_is_closed_does_first_what_was_asked() -> None:
-    async with grouped() as (server, group):
-        tasks = asked(group, "A")
+    async with grouped() as (server, pipeline):
+        tasks = asked(pipeline, "A")
         await server.commands(1)
-        closing = asyncio.create_task(group.aclose())
+        closing = asyncio.create_task(pipeline.aclose())
         await anyio.wait_all_tasks_blocked()
-        assert isinstance((await group.do(("B",))).answer, LogUnusable)
+        assert isinstance((await pipeline.execute(("B",))).answer, LogUnusable)
         server.answer(1)
         assert await answers(tasks) == [1]
         await closing

@@ -15,7 +15,7 @@ import pytest
 
 from streamfold.errors import LogConflict, LogGap, LogUnusable
 from streamfold.log import Record, SqliteLog, StreamKey, tail
-from streamfold.log.sqlite_writer import Writer
+from streamfold.log.sqlite.writer import Writer
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +85,7 @@ def another_database(path: Path) -> None:
 
 BAD: dict[str, tuple[Any, str]] = {
     "a directory": (lambda path: path.mkdir(), "it is a directory; name a file in it"),
-    "no database": (lambda path: path.write_bytes(b"hello " * 1000), "it is no SQLite database"),
+    "no database": (lambda path: path.write_bytes(b"hello " * 1000), "it is not a SQLite database"),
     "another program's": (another_database, "it is a database of another program"),
 }
 
@@ -111,7 +111,7 @@ def test_an_empty_file_beside_a_write_ahead_log_is_refused(tmp_path: Path) -> No
     """SQLite would take it for a new one, and remove what was written last."""
     (tmp_path / "log.db").touch()
     (tmp_path / "log.db-wal").write_bytes(b"what was written last")
-    with pytest.raises(LogUnusable, match="it is empty, and its -wal is not; restore both from a copy"):
+    with pytest.raises(LogUnusable, match="it is empty but its -wal is not; restore both from a copy"):
         SqliteLog(tmp_path / "log.db")
     assert (tmp_path / "log.db-wal").read_bytes() == b"what was written last"
 
@@ -119,7 +119,7 @@ def test_an_empty_file_beside_a_write_ahead_log_is_refused(tmp_path: Path) -> No
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log.db")
     for may_write in (True, False):
-        with pytest.raises(LogUnusable, match="it is no file"):
+        with pytest.raises(LogUnusable, match="it is not a file"):
             SqliteLog(tmp_path / "log.db", may_write=may_write)
 
 
@@ -172,7 +172,7 @@ async def test_a_log_that_is_only_read_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_log_that_is_only_read_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(LogUnusable, match="there is no such file"):
+    with pytest.raises(LogUnusable, match="the file does not exist"):
         SqliteLog(tmp_path / "log.db", may_write=False)
     assert list(tmp_path.iterdir()) == []
 
@@ -272,7 +272,7 @@ async def test_a_file_that_was_cut_short_is_told(tmp_path: Path) -> None:
     await fill(tmp_path / "log.db", 5_000)
     data = (tmp_path / "log.db").read_bytes()
     (tmp_path / "log.db").write_bytes(data[: len(data) // 2])
-    with pytest.raises(LogUnusable, match=r"damaged|no SQLite database"):
+    with pytest.raises(LogUnusable, match=r"damaged|not a SQLite database"):
         async with SqliteLog(tmp_path / "log.db") as log:
             await log.read(KEY, limit=5_000)
 

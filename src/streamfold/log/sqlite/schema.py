@@ -1,11 +1,4 @@
-"""The tables of a SQLite log, and the steps from each older version to the one that we know.
-
-In      a connection that may write, while the lock is held
-Out     a file of our version
-Units   the schema's version
-Errors  LogUnusable for a file of another program, or of a version that we do not know; sqlite3.Error
-Source  docs/reference/log.md; decision 0015
-"""
+"""The tables of a SQLite log, and the migration from each older version of them (decision 0015)."""
 
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -13,11 +6,11 @@ from pathlib import Path
 from zlib import crc32
 
 from streamfold.errors import LogUnusable
-from streamfold.log.seal import sealed
+from streamfold.log.sqlite.row import with_checksum
 
 __all__ = ["STREAM", "VERSION", "make_schema", "migrate", "require_ours", "require_version"]
 
-APPLICATION_ID = 0x53464C47  # "SFLG", by which a file is known as ours
+APPLICATION_ID = 0x53464C47  # "SFLG": marks the file as a streamfold log
 VERSION = 2
 
 STREAM = """
@@ -58,43 +51,37 @@ CREATE TABLE note (
 
 
 def make_schema(connection: sqlite3.Connection) -> None:
-    """Make the tables in a file that has none."""
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table, or it is of no effect
+    """Create the tables in an empty file."""
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has no effect after the first table
     connection.execute("PRAGMA journal_mode = WAL")
     settings = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
     connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {NOTES} {settings} COMMIT;")
 
 
 def require_ours(path: Path, connection: sqlite3.Connection, *, oldest: int = VERSION) -> int:
-    """The version of the file's schema: one that we know, and not older than this.
-
-    Raises: LogUnusable.
-    """
+    """The version of the file's schema. Raises LogUnusable if it is not ours, unknown, or older than `oldest`."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise LogUnusable(str(path), "it is a database of another program")
+        raise LogUnusable(str(path), "it is a database of another program; name another file")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise LogUnusable(
-            str(path), f"it has schema {version}, and this streamfold knows {VERSION}; use the newer streamfold"
+            str(path), f"it has schema {version} and this streamfold supports up to {VERSION}; upgrade streamfold"
         )
     if version < 1:
-        raise LogUnusable(str(path), f"it has schema {version}, which never was one; restore it from a copy")
+        raise LogUnusable(str(path), f"it has schema {version}, which does not exist; restore it from a copy")
     if version < oldest:
-        raise LogUnusable(str(path), f"it has schema {version}; open it once for writing, and it becomes {VERSION}")
+        raise LogUnusable(str(path), f"it has schema {version}; open it once for writing to migrate it to {VERSION}")
     return version
 
 
 def require_version(path: Path, connection: sqlite3.Connection) -> None:
-    """In a transaction: the schema is still ours, for a newer streamfold may have migrated the file meanwhile.
-
-    Raises: LogUnusable.
-    """
+    """Check inside a transaction that a newer streamfold has not migrated the file. Raises LogUnusable."""
     if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
         require_ours(path, connection)
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring the file to our version, all steps in one transaction: a kill, or a full disk, leaves it as it was."""
+    """Migrate the file to our version in one transaction: a kill or a full disk leaves it unchanged."""
     if version == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -110,26 +97,28 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
 
 
 def to_2(connection: sqlite3.Connection) -> None:
-    """Notes, and a checksum of every row. That of a record covers its number too; one that was damaged stays so."""
+    """Add notes, and a checksum to every row."""
     for table, column in [("stream", "notes"), ("stream", "crc"), ("checkpoint", "crc")]:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
     connection.execute(NOTES)
 
-    def seal(*values: object) -> int:
-        crc: int = sealed(values)[-1]
+    def checksum(*values: object) -> int:
+        crc: int = with_checksum(values)[-1]
         return crc
 
-    def seal_again(k: int, name: object, data: object, before: int) -> int:
+    def event_checksum(k: int, name: object, data: object, before: int) -> int:
         if not (isinstance(name, str) and isinstance(data, bytes)):
             return before
-        return seal(k, name, data) ^ before ^ crc32(data, crc32(name.encode()))
+        # The old checksum of the name and the data cancels itself out if it still matches. If it does not, the new
+        # checksum does not match either: a migration must not declare a damaged record to be sound.
+        return checksum(k, name, data) ^ before ^ crc32(data, crc32(name.encode()))
 
-    connection.create_function("seal", -1, seal, deterministic=True)
-    connection.create_function("seal_again", 4, seal_again, deterministic=True)
-    connection.execute("UPDATE event SET crc = seal_again(k, name, data, crc)")
-    connection.execute("UPDATE checkpoint SET crc = seal(stream, cursor, data)")
-    connection.execute(f"UPDATE stream SET crc = seal({STREAM})")
+    connection.create_function("checksum", -1, checksum, deterministic=True)
+    connection.create_function("event_checksum", 4, event_checksum, deterministic=True)
+    connection.execute("UPDATE event SET crc = event_checksum(k, name, data, crc)")
+    connection.execute("UPDATE checkpoint SET crc = checksum(stream, cursor, data)")
+    connection.execute(f"UPDATE stream SET crc = checksum({STREAM})")
 
 
-# What brings a file from a version to the next one.
+# Version -> the step from it to the next one.
 STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: to_2}

@@ -11,7 +11,7 @@ from streamfold.errors import LogUnusable
 from streamfold.log import Record, StreamKey, open_log, tail
 from streamfold.log.contract import CHECKS, check
 from streamfold.log.valkey import ValkeyLog
-from streamfold.log.valkey.name import names_of
+from streamfold.log.valkey.script import names_of
 from tests.log.race import race
 from tests.log.valkeys import PRIMARIES, Cluster, Valkey, clustered, until
 from tests.log.writer import Tale, record, write

@@ -27,7 +27,7 @@ from streamfold.log import (
     tail,
 )
 from streamfold.log.valkey import ValkeyLog
-from streamfold.log.valkey.name import names_of
+from streamfold.log.valkey.script import names_of
 from tests.log.crash import Tally
 from tests.log.crash_valkey import run
 from tests.log.handover_valkey import run as hand_over
@@ -102,7 +102,7 @@ def answering(said: bytes) -> Iterator[str]:
         ),
         pytest.param({"maxmemory-policy": "volatile-ttl"}, "", "may evict whole streams", id="evicts what has a time"),
         pytest.param({"appendonly": "no"}, "?level=disk", "level=disk needs appendonly yes", id="nothing on the disk"),
-        pytest.param({}, "?cluster=true", "cluster mode is off there; leave cluster=true out", id="no cluster"),
+        pytest.param({}, "?cluster=true", "cluster mode is off there; remove cluster=true", id="no cluster"),
     ],
 )
 async def test_a_server_that_would_lose_records_is_refused(
@@ -147,7 +147,7 @@ async def test_a_wrong_password_is_told_and_not_shown(tmp_path: Path) -> None:
 
 async def test_a_node_of_a_cluster_is_told_from_a_single_server(tmp_path: Path) -> None:
     with running(tmp_path / "valkey", cluster_enabled="yes") as server:
-        assert "it is a node of a cluster; add ?cluster=true" in await refusal(server.url)
+        assert "it is part of a cluster; add ?cluster=true" in await refusal(server.url)
 
 
 async def test_a_user_without_config_is_served_and_told(valkey: Valkey) -> None:
@@ -223,7 +223,7 @@ async def test_an_address_that_is_none_is_refused(url: str) -> None:
 async def test_an_address_names_an_engine(url: str, shown: str) -> None:
     log = open_log(url)
     assert isinstance(log, ValkeyLog)
-    with pytest.raises(LogUnusable, match="not open yet; use it with `async with`") as refused:
+    with pytest.raises(LogUnusable, match="not open; use it with `async with`") as refused:
         await log.info(KEY)
     assert refused.value.where == shown
 
@@ -248,7 +248,7 @@ async def test_the_door_of_the_log_does_not_load_redis_py() -> None:
 @pytest.mark.parametrize("seconds", [0, -1.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("name", ["open_seconds", "kept_seconds"])
 async def test_a_time_to_live_is_more_than_nothing(name: str, seconds: float) -> None:
-    with pytest.raises(InvalidArgument, match="must be more than 0 and finite, got"):
+    with pytest.raises(InvalidArgument, match="must be greater than 0 and finite, got"):
         ValkeyLog("valkey://host", **{name: seconds})
 
 
@@ -268,7 +268,7 @@ trio.run(main)
     said = await to_thread.run_sync(
         lambda: subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     )
-    assert said.stdout == "valkey://127.0.0.1:6379/0: it runs on asyncio alone; with trio, use a SqliteLog\n"
+    assert said.stdout == "valkey://127.0.0.1:6379/0: it needs asyncio; with trio, use a SqliteLog\n"
 
 
 # What it survives
@@ -300,7 +300,7 @@ async def test_a_server_that_is_gone_for_too_long_is_told(tmp_path: Path) -> Non
         async with ValkeyLog(server.url, patience_seconds=0.2) as log:
             lease = await begin(log, 2)
             server.kill()
-            with pytest.raises(LogUnusable, match="the last write may be there or not: append it again"):
+            with pytest.raises(LogUnusable, match="the last write may be stored or not: append it again"):
                 await log.append(lease, some(2, 1))
             with pytest.raises(LogUnusable, match="cannot be reached"):
                 await log.read(KEY)
@@ -448,7 +448,7 @@ async def test_what_no_replica_has_is_not_acknowledged_and_can_be_appended_again
             lease = await begin(log, 3)
             second.kill()
             for _ in range(2):  # also where it is there already: nobody else has it
-                with pytest.raises(LogUnusable, match="may be there or not; append it again"):
+                with pytest.raises(LogUnusable, match="may be stored or not: append it again"):
                     await log.append(lease, some(3, 2))
             assert any("no replica is connected" in each for each in (await log.diagnose()).unsafe)
             second.start()

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from streamfold.log import Diagnosis, SqliteLog, sqlite_diagnosis
-from streamfold.log.sqlite_diagnosis import file_system_of
+from streamfold.log import Diagnosis, SqliteLog
+from streamfold.log.sqlite import health
+from streamfold.log.sqlite.health import file_system_of
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +39,7 @@ async def test_a_sound_log_has_nothing_unsafe(tmp_path: Path, sound: None) -> No
     assert told.settings["journal_mode"] == "wal"
     assert told.settings["synchronous"] == "full"
     assert told.settings["permissions"] == "600"
-    assert told.settings["wakes"] == "sockets"
+    assert told.settings["notifications"] == "sockets"
 
 
 async def test_an_old_sqlite_is_told_as_unsafe_beside_other_programs(
@@ -46,7 +47,7 @@ async def test_an_old_sqlite_is_told_as_unsafe_beside_other_programs(
 ) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 2))
     (line,) = (await diagnosis(tmp_path / "log.db")).unsafe
-    assert "only under its lock, so let no other program open the file for writing" in line
+    assert "only under its lock, so let no other program write the file" in line
 
 
 async def test_a_file_that_others_may_read_is_unsafe(tmp_path: Path, sound: None) -> None:
@@ -54,12 +55,12 @@ async def test_a_file_that_others_may_read_is_unsafe(tmp_path: Path, sound: None
         pass
     (tmp_path / "log.db").chmod(0o644)
     (line,) = (await diagnosis(tmp_path / "log.db")).unsafe
-    assert "its permissions are 644; chmod 600 it" in line
+    assert "its permissions are 644; run chmod 600 on it" in line
 
 
 async def test_a_file_on_a_network_is_unsafe(tmp_path: Path, sound: None, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mounts").write_text(f"server:/export {tmp_path} nfs4 rw 0 0\n")
-    monkeypatch.setattr(sqlite_diagnosis, "MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(health, "MOUNTS", tmp_path / "mounts")
     (line,) = (await diagnosis(tmp_path / "log.db")).unsafe
     assert "the file is on nfs4" in line
 
@@ -69,13 +70,13 @@ async def test_a_file_system_of_small_blocks_is_unsafe(
 ) -> None:
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bsize=1024))
     (line,) = (await diagnosis(tmp_path / "log.db")).unsafe
-    assert "blocks of 1,024 bytes: when it is full, SQLite ends the process" in line
+    assert "blocks of 1,024 bytes: when it is full, SQLite kills the process" in line
 
 
 async def test_where_nobody_can_be_woken_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfold.log.wake.new_socket", lambda: None)
+    monkeypatch.setattr("streamfold.log.sqlite.notify.new_socket", lambda: None)
     told = await diagnosis(tmp_path / "log.db")
-    assert told.settings["wakes"] == "none: tails are late by safety_seconds"
+    assert told.settings["notifications"] == "none: tails poll every safety_seconds"
 
 
 @pytest.mark.parametrize(
@@ -90,10 +91,10 @@ def test_the_file_system_is_that_of_the_nearest_mount(
     path: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mounts").write_text(MOUNTS.strip())
-    monkeypatch.setattr(sqlite_diagnosis, "MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(health, "MOUNTS", tmp_path / "mounts")
     assert file_system_of(Path(path)) == kind
 
 
 def test_a_system_that_lists_no_mounts_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_diagnosis, "MOUNTS", tmp_path / "nowhere")
+    monkeypatch.setattr(health, "MOUNTS", tmp_path / "nowhere")
     assert file_system_of(tmp_path / "log.db") is None

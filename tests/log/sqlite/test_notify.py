@@ -1,4 +1,4 @@
-"""Teller and Listener: who hears that a log grew, and who need not be there."""
+"""Notifier and Listener: who hears that a log grew, and who need not be there."""
 
 import socket
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamfold.log.wake import Listener, Teller, Wake, can_be_woken, folder_of
+from streamfold.log.sqlite.notify import Listener, Notification, Notifier, can_be_notified, folder_of
 
 SOON_SECONDS = 10
 
@@ -15,14 +15,14 @@ SOON_SECONDS = 10
 def test_whoever_listens_is_told_but_not_the_one_that_told(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     ours, theirs = Event(), Event()
-    teller = Teller(path)
+    notifier = Notifier(path)
     listeners = [Listener(path, lambda _: ours.set()), Listener(path, lambda _: theirs.set())]
-    teller.own = listeners[0].address
-    teller.tell(Wake.GROWTH)
+    notifier.own = listeners[0].address
+    notifier.notify(Notification.GROWTH)
     assert theirs.wait(SOON_SECONDS)
     for each in listeners:
         each.close()
-    teller.close()
+    notifier.close()
     assert not ours.is_set()
     assert not folder_of(path).exists()
 
@@ -30,33 +30,33 @@ def test_whoever_listens_is_told_but_not_the_one_that_told(tmp_path: Path) -> No
 def test_one_that_is_gone_keeps_no_other_from_being_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.db"
     heard = Event()
-    listener, teller = Listener(path, lambda _: heard.set()), Teller(path)
+    listener, notifier = Listener(path, lambda _: heard.set()), Notifier(path)
     assert listener.address is not None
     gone = folder_of(path) / "1-gone"
     monkeypatch.setattr(Path, "iterdir", lambda _: iter([gone, listener.address]))
-    teller.tell(Wake.GROWTH)
+    notifier.notify(Notification.GROWTH)
     assert heard.wait(SOON_SECONDS)
-    teller.close()
+    notifier.close()
     listener.close()
 
 
 def test_nobody_need_listen(tmp_path: Path) -> None:
-    teller = Teller(tmp_path / "log.db")
-    teller.tell(Wake.GROWTH)
-    teller.close()
+    notifier = Notifier(tmp_path / "log.db")
+    notifier.notify(Notification.GROWTH)
+    notifier.close()
 
 
 def test_one_that_does_not_read_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
-    teller = Teller(path)
+    notifier = Notifier(path)
     folder_of(path).mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full:
         full.bind(str(folder_of(path) / "1-full"))
         for _ in range(5_000):
-            teller.tell(Wake.GROWTH)
+            notifier.notify(Notification.GROWTH)
     (folder_of(path) / "1-full").unlink()
     folder_of(path).rmdir()
-    teller.close()
+    notifier.close()
 
 
 def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
@@ -64,9 +64,9 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     folder_of(path).mkdir(mode=0o700)
     other = folder_of(path) / "other"
     other.write_text("x")
-    teller = Teller(path)
-    teller.tell(Wake.GROWTH)
-    teller.close()
+    notifier = Notifier(path)
+    notifier.notify(Notification.GROWTH)
+    notifier.close()
     assert other.read_text() == "x"
     other.unlink()
     folder_of(path).rmdir()
@@ -76,10 +76,10 @@ def test_a_folder_that_is_not_ours_makes_a_reader_late_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "log.db"
-    monkeypatch.setattr("streamfold.log.wake.gettempdir", lambda: str(tmp_path / "nowhere"))
+    monkeypatch.setattr("streamfold.log.sqlite.notify.gettempdir", lambda: str(tmp_path / "nowhere"))
     listener = Listener(path, lambda _: None)
     assert listener.address is None
-    assert not can_be_woken(path)
+    assert not can_be_notified(path)
     listener.close()
 
 
@@ -97,37 +97,37 @@ def test_a_listener_whose_folder_is_removed_meanwhile_makes_it_again(
             gone.append(folder)
 
     monkeypatch.setattr(Path, "mkdir", mkdir_that_is_undone_once)
-    listener, teller = Listener(path, lambda _: heard.set()), Teller(path)
-    teller.tell(Wake.GROWTH)
+    listener, notifier = Listener(path, lambda _: heard.set()), Notifier(path)
+    notifier.notify(Notification.GROWTH)
     assert heard.wait(SOON_SECONDS)
     assert gone == [folder_of(path)]
-    teller.close()
+    notifier.close()
     listener.close()
 
 
 def test_a_system_without_such_sockets_tells_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.db"
-    monkeypatch.setattr("streamfold.log.wake.new_socket", lambda: None)
-    listener, teller = Listener(path, lambda _: None), Teller(path)
-    teller.tell(Wake.GROWTH)
-    teller.close()
+    monkeypatch.setattr("streamfold.log.sqlite.notify.new_socket", lambda: None)
+    listener, notifier = Listener(path, lambda _: None), Notifier(path)
+    notifier.notify(Notification.GROWTH)
+    notifier.close()
     listener.close()
 
 
 def test_who_listens_is_told_how_much_there_is_to_tell(tmp_path: Path) -> None:
     path, told, heard = tmp_path / "log.db", Event(), []
 
-    def hear(wake: Wake) -> None:
+    def hear(wake: Notification) -> None:
         heard.append(wake)
         told.set()
 
-    listener, teller = Listener(path, hear), Teller(path)
+    listener, notifier = Listener(path, hear), Notifier(path)
     try:
-        for wake in (Wake.NOTHING, Wake.GROWTH, Wake.CHANGE):
+        for wake in (Notification.NOTHING, Notification.GROWTH, Notification.CHANGE):
             told.clear()
-            teller.tell(wake)
-            assert wake is Wake.NOTHING or told.wait(SOON_SECONDS)
+            notifier.notify(wake)
+            assert wake is Notification.NOTHING or told.wait(SOON_SECONDS)
     finally:
         listener.close()
-        teller.close()
-    assert heard == [Wake.GROWTH, Wake.CHANGE]
+        notifier.close()
+    assert heard == [Notification.GROWTH, Notification.CHANGE]

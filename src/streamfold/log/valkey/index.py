@@ -1,14 +1,11 @@
-"""Which tenants and streams there are, and which may be dropped: the indexes, which are read with doubt.
+"""The indexes: which tenants and streams exist, and which streams may be dropped. They are hints, never the truth.
 
-In      keys of streams that are made, kept or dropped
-Out     what is really there, in order, page by page
-Units   milliseconds since 1970
-Errors  LogUnusable
-Source  docs/reference/log.md; decision 0014
+Theory of operation. An index is on another server than the streams that it names, so no step can change both at once.
+A stream is written to its index before it is created and after; and what an index names is looked up before it is
+reported, and removed if it is gone. Removing races with creating: so after the removal we look once more, and whoever
+creates the stream writes the index again afterwards. In every order, a stream that exists ends up in its index.
 
-An index lies elsewhere than the streams that it names, so no step can change both. It is written before a stream is
-made and after; and what it names is looked up before it is told, and taken out where it is gone. All entries of a list
-have the score 0, so that they are ordered by their bytes.
+All members of a listing have the score 0, so that the server orders them by their bytes.
 """
 
 import asyncio
@@ -16,13 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from streamfold.log.log import StreamInfo
-from streamfold.log.record import StreamKey
-from streamfold.log.valkey.name import EXPIRING, TENANTS, key_of, names_of, streams_of
-from streamfold.log.valkey.script import step
+from streamfold.log.record import StreamInfo, StreamKey
+from streamfold.log.valkey.script import EXPIRING, TENANTS, key_of, names_of, step, streams_of
 from streamfold.log.valkey.servers import Servers
 
-__all__ = ["Catalogue", "Look"]
+__all__ = ["Index", "Look"]
 
 PAGE = 100
 
@@ -30,31 +25,31 @@ Look = Callable[[StreamKey], Awaitable[StreamInfo | None]]
 Found = TypeVar("Found")
 
 
-class Catalogue:
-    """The indexes: of tenants, of each tenant's streams, and of when streams may be dropped."""
+class Index:
+    """The indexes of tenants, of each tenant's streams, and of when streams may be dropped."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
 
-    async def enlist(self, key: StreamKey) -> None:
-        """Name a stream, before it is made and after."""
+    async def add(self, key: StreamKey) -> None:
+        """Add a stream. Call it before the stream is created and after."""
         await asyncio.gather(self._put(TENANTS, key.tenant), self._put(streams_of(key.tenant), key.response_id))
 
     async def schedule(self, key: StreamKey, expires: int) -> None:
-        """Say when a stream may be dropped; 0 for never."""
+        """Note when a stream may be dropped, in milliseconds since 1970; 0 means never."""
         if expires:
             await self._servers.write(EXPIRING, ("ZADD", EXPIRING, expires, names_of(key).tag))
 
     async def forget(self, key: StreamKey) -> None:
-        """Take a stream out that was dropped, unless it was made anew."""
+        """Remove a stream that was dropped, unless it was created again."""
 
         async def is_there() -> bool:
             return bool(await self._servers.read(names_of(key).head, ("EXISTS", names_of(key).head)))
 
-        await self._take_out(streams_of(key.tenant), key.response_id, is_there)
+        await self._remove(streams_of(key.tenant), key.response_id, is_there)
 
     async def streams(self, tenant: str, look: Look, *, after: str | None, limit: int) -> list[StreamInfo]:
-        """A tenant's streams in the order of their ids."""
+        """One page of a tenant's streams, in the order of their ids."""
 
         async def look_up(response_id: str) -> StreamInfo | None:
             return await look(StreamKey(tenant, response_id))
@@ -62,7 +57,7 @@ class Catalogue:
         return await self._page(streams_of(tenant), look_up, after=after, limit=limit)
 
     async def tenants(self, look: Look, *, after: str | None, limit: int) -> list[str]:
-        """Those who have streams, in order."""
+        """One page of the tenants that have streams, in order."""
 
         async def look_up(tenant: str) -> str | None:
             return tenant if await self.streams(tenant, look, after=None, limit=1) else None
@@ -81,13 +76,13 @@ class Catalogue:
                     response_id = infos[-1].key.response_id
 
     async def expire(self, *, limit: int) -> int:
-        """Drop streams whose time has come. Returns: how many were dropped."""
+        """Drop streams whose retention has ended, and return how many were dropped."""
         dropped = 0
         seen: set[bytes] = set()
         while dropped < limit:
             _, due = await self._servers.write(EXPIRING, step([EXPIRING], "due", limit - dropped))
             fresh = [(tag, score) for tag, score in zip(due[::2], due[1::2], strict=True) if tag not in seen]
-            if not fresh:  # clocks of servers differ: what is left is due by one of them alone
+            if not fresh:  # servers' clocks differ: the rest is due by one of them only
                 break
             for tag, score in fresh:
                 seen.add(tag)
@@ -121,7 +116,7 @@ class Catalogue:
             there = await asyncio.gather(*(look_up(each) for each in names))
             for name, each in zip(names, there, strict=True):
                 if each is None:
-                    await self._take_out(index, name, partial(_is_there, look_up, name))
+                    await self._remove(index, name, partial(_is_there, look_up, name))
                 else:
                     found.append(each)
             if len(entries) < asked:
@@ -132,9 +127,9 @@ class Catalogue:
     async def _put(self, index: str, entry: str) -> None:
         await self._servers.write(index, ("ZADD", index, 0, entry))
 
-    async def _take_out(self, index: str, entry: str, is_there: Callable[[], Awaitable[bool]]) -> None:
-        """Whoever makes the stream names it again afterwards: so either that comes later, or it is seen here."""
+    async def _remove(self, index: str, entry: str, is_there: Callable[[], Awaitable[bool]]) -> None:
         await self._servers.write(index, ("ZREM", index, entry))
+        # A stream created at this moment is either seen here, or its creator adds it to the index after this removal.
         if await is_there():
             await self._put(index, entry)
 

@@ -11,10 +11,10 @@ import anyio
 import pytest
 
 from streamfold.log import Record, SqliteLog, StreamKey, tail
-from streamfold.log.wake import folder_of
+from streamfold.log.sqlite.notify import folder_of
 from tests.log.crash import Tally, run
 from tests.log.race import race
-from tests.log.test_sqlite import numbers, some
+from tests.log.sqlite.test_engine import numbers, some
 
 pytestmark = pytest.mark.anyio
 
