@@ -6,7 +6,6 @@ Units   appends a second, milliseconds of the clock on the wall, for waiting for
 Source  docs/reference/benchmarks.md
 """
 
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -21,7 +20,8 @@ from attrs import frozen
 from benchmarks.log.processes import among_processes
 from benchmarks.log.tails import FULL_TAILING, QUICK_TAILING, Loosely, Tailing, measure_tails
 from streamfold.bench import Goal, Row, Spread
-from streamfold.log import Lease, Record, SqliteLog, StreamKey, rows
+from streamfold.log import Lease, Record, SqliteLog, StreamKey
+from streamfold.log.sqlite import queries
 from streamfold.log.sqlite.file import connect, make
 
 __all__ = ["FULL_LOGGING", "QUICK_LOGGING", "Logging", "measure_logs"]
@@ -65,7 +65,7 @@ class Singly(SqliteLog):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         assert self._writer is not None
-        self._writer._worker._most = 1
+        self._writer._worker._max_jobs = 1
 
 
 def measure_logs(plan: Logging) -> Iterator[Row]:
@@ -111,15 +111,15 @@ def against_inserts(plan: Logging, folder: Path, synchronous: str, size: int, go
     return compared(name, "records/s", found, CONTRACT, RAW, goal, is_faster=True)
 
 
-Inserting = Callable[[sqlite3.Connection, Lease, list[Record]], object]
+Inserting = Callable[[queries.Transaction, Lease, list[Record]], object]
 
 
-def appended(connection: sqlite3.Connection, lease: Lease, records: list[Record]) -> None:
-    rows.append(connection, lease, records, status=None)
+def appended(transaction: queries.Transaction, lease: Lease, records: list[Record]) -> None:
+    queries.append(transaction, lease, records, status=None)
 
 
-def inserted(connection: sqlite3.Connection, lease: Lease, records: list[Record]) -> None:
-    connection.executemany(
+def inserted(transaction: queries.Transaction, lease: Lease, records: list[Record]) -> None:
+    transaction.connection.executemany(
         "INSERT INTO raw VALUES (?, ?, ?)", [(each.sequence_number, each.name, each.data) for each in records]
     )
 
@@ -131,12 +131,13 @@ def records_a_second(write: Inserting, path: Path, synchronous: str, size: int, 
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("CREATE TABLE raw (k INTEGER PRIMARY KEY, name TEXT NOT NULL, data BLOB NOT NULL)")
         key = StreamKey("tenant", "resp_1")
-        lease = rows.acquire(connection, key, owner="bench", seconds=3600, first_number=0, now=time())
+        transaction = queries.Transaction(connection, time)
+        lease = queries.acquire(transaction, key, owner="bench", seconds=3600, first_number=0)
         begun = perf_counter()
         for first in range(0, batches * size, size):
             records = [Record(each, "response.output_text.delta", DATA) for each in range(first, first + size)]
             connection.execute("BEGIN IMMEDIATE")
-            write(connection, lease, records)
+            write(transaction, lease, records)
             connection.execute("COMMIT")
         return batches * size / (perf_counter() - begun)
 
@@ -176,8 +177,8 @@ async def awaited_append(log: SqliteLog, lease: Lease, record: Record) -> None:
 
 async def direct_append(log: SqliteLog, lease: Lease, record: Record) -> None:
     assert log._writer is not None
-    with log._writer._transaction():
-        rows.append(log._writer._connection, lease, [record], status=None)
+    with log._writer._commit():
+        queries.append(log._writer._transaction, lease, [record], status=None)
 
 
 def median_append(path: Path, append: Appending, count: int, number: int) -> float:

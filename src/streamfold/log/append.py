@@ -1,23 +1,4 @@
-"""The rules of an append: which records are new, and when it is refused.
-
-Theory of operation: leases, epochs and fencing. A stream has one writer. Its lease keeps others out for a time, but a
-lease alone is not safe: a writer that was paused (garbage collection, a suspended machine) wakes up after its lease
-expired and after another writer took over, and does not know it. So each `acquire` mints an epoch, higher than every
-one before, and every write carries the epoch of its lease. The store compares the two in the same atomic step in which
-it writes, and refuses the old one: the old writer is fenced, however late its append arrives.
-
-    writer A   acquire → epoch 7   append(7) ok   ··· paused ···················   append(7) → WriterFenced(7, 9)
-    writer B                                      lease expired: acquire → epoch 9   append(9) ok
-
-Epochs also have to rise across the life of a name. A stream that was dropped and created again must refuse the writer
-of the one before, though nothing of that is stored any more: hence the clock in `next_epoch`.
-
-Appends are idempotent. A writer that cannot know whether an append arrived sends it again: records that are stored
-already must say the same (LogConflict if not) and are not added twice. The refusals are checked in a fixed order, so
-that a fenced writer always learns that it is fenced, whatever else is wrong with what it sends.
-
-Every engine calls `new_records`, or does the same in its own language, in the atomic step in which it writes.
-"""
+"""The rules of an append: which records are new, and when it is refused."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -30,6 +11,24 @@ from streamfold.errors import InvalidArgument, LogClosed, LogConflict, LogGap, W
 from streamfold.log.record import Record
 
 __all__ = ["Head", "new_records", "next_epoch", "require_beginning", "require_series", "says_the_same"]
+
+# Theory of operation: leases, epochs and fencing. A stream has one writer. Its lease keeps others out for a time, but a
+# lease alone is not safe: a writer that was paused (garbage collection, a suspended machine) wakes up after its lease
+# expired and after another writer took over, and does not know it. So each `acquire` mints an epoch, higher than every
+# one before, and every write carries the epoch of its lease. The store compares the two in the same atomic step in which
+# it writes, and refuses the old one: the old writer is fenced, however late its append arrives.
+#
+#     writer A   acquire → epoch 7   append(7) ok   ··· paused ···················   append(7) → WriterFenced(7, 9)
+#     writer B                                      lease expired: acquire → epoch 9   append(9) ok
+#
+# Epochs also have to rise across the life of a name. A stream that was dropped and created again must refuse the writer
+# of the one before, though nothing of that is stored any more: hence the clock in `next_epoch`.
+#
+# Appends are idempotent. A writer that cannot know whether an append arrived sends it again: records that are stored
+# already must say the same (LogConflict if not) and are not added twice. The refusals are checked in a fixed order, so
+# that a fenced writer always learns that it is fenced, whatever else is wrong with what it sends.
+#
+# Every engine calls `new_records`, or does the same in its own language, in the atomic step in which it writes.
 
 PADDING = "obfuscation"  # random text of random length, different for each reader of the same event
 

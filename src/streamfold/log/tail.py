@@ -1,20 +1,4 @@
-"""Reading a stream: page by page as it stands, or from any number on and then live.
-
-Theory of operation: why a tail has no gap and no repeat. A tail never trusts a notification. It starts watching before
-it reads for the first time, and then repeats three steps:
-
-    1. read the records after the cursor     they go to the reader, and the cursor moves with them
-    2. nothing there: is it finished?        if so, read once more; nothing again is the end
-    3. wait for a notification, or for `safety_seconds`, and start over
-
-A record that is appended before step 1 is read. One that is appended after it raises a notification, which ends step 3,
-because the watch began earlier. One that is appended with the end of the stream, between steps 1 and 2, is found by the
-second read. A notification that is lost delays a reader by `safety_seconds`; one too many costs a read. Records that
-arrive with the notification itself (Valkey) save the read, and are used only if they follow the cursor directly.
-
-A tail holds one page, and reads the next when the reader has taken all of it. So a reader that stalls costs the process
-at most `max_bytes` (or one record, if that is larger), however far the stream runs ahead of it.
-"""
+"""Reading a stream: page by page as it stands, or from any number on and then live."""
 
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -27,6 +11,21 @@ from streamfold.log.record import Record, StreamInfo, StreamKey
 from streamfold.log.watch import Watch
 
 __all__ = ["Pages", "Tail", "pages", "tail", "wait_for_cancel"]
+
+# Theory of operation: why a tail has no gap and no repeat. A tail never trusts a notification. It starts watching before
+# it reads for the first time, and then repeats three steps:
+#
+#     1. read the records after the cursor     they go to the reader, and the cursor moves with them
+#     2. nothing there: is it finished?        if so, read once more; nothing again is the end
+#     3. wait for a notification, or for `safety_seconds`, and start over
+#
+# A record that is appended before step 1 is read. One that is appended after it raises a notification, which ends step 3,
+# because the watch began earlier. One that is appended with the end of the stream, between steps 1 and 2, is found by the
+# second read. A notification that is lost delays a reader by `safety_seconds`; one too many costs a read. Records that
+# arrive with the notification itself (Valkey) save the read, and are used only if they follow the cursor directly.
+#
+# A tail holds one page, and reads the next when the reader has taken all of it. So a reader that stalls costs the process
+# at most `max_bytes` (or one record, if that is larger), however far the stream runs ahead of it.
 
 SAFETY_SECONDS = 0.5
 MAX_BYTES = 1024 * 1024

@@ -1,17 +1,4 @@
-"""Notifications between the processes that share a SQLite log, like LISTEN and NOTIFY in PostgreSQL.
-
-Theory of operation. SQLite cannot wake another process, and polling the file costs a query per reader and interval. So
-each process that watches a log binds a Unix datagram socket in one folder of that log, and a writer sends one byte to
-every socket in the folder after each commit. Nothing depends on a datagram: readers look at the log when it arrives,
-and look anyway every `safety_seconds`. That is why every failure here is silent:
-
-- A full socket buffer drops the datagram, and one that was sent before is still waiting there.
-- A socket that a killed process left behind refuses the connection, and the sender removes it.
-- The last listener removes the folder; one that starts at that moment creates it again, and tries a few times.
-- On platforms without Unix datagram sockets, or if the folder belongs to another user, readers poll.
-
-The folder is in the temporary directory, not beside the log: the path of a socket is limited to about 100 characters.
-"""
+"""Notifications between the processes that share a SQLite log, like LISTEN and NOTIFY in PostgreSQL."""
 
 import os
 import socket
@@ -26,6 +13,18 @@ from threading import Thread
 from uuid import uuid4
 
 __all__ = ["Listener", "Notification", "Notifier", "can_be_notified"]
+
+# Theory of operation. SQLite cannot wake another process, and polling the file costs a query per reader and interval. So
+# each process that watches a log binds a Unix datagram socket in one folder of that log, and a writer sends one byte to
+# every socket in the folder after each commit. Nothing depends on a datagram: readers look at the log when it arrives,
+# and look anyway every `safety_seconds`. That is why every failure here is silent:
+#
+# - A full socket buffer drops the datagram, and one that was sent before is still waiting there.
+# - A socket that a killed process left behind refuses the connection, and the sender removes it.
+# - The last listener removes the folder; one that starts at that moment creates it again, and tries a few times.
+# - On platforms without Unix datagram sockets, or if the folder belongs to another user, readers poll.
+#
+# The folder is in the temporary directory, not beside the log: the path of a socket is limited to about 100 characters.
 
 BIND_TRIES = 10
 GROWTH = b"\x01"  # Notification.GROWTH as it is sent; every other byte is a change

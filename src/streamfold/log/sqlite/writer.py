@@ -1,22 +1,4 @@
-"""The threads of a SQLite log, and the writer, which makes all waiting writes one transaction.
-
-Theory of operation. A commit waits for the disk, milliseconds during which nothing can be written, and the wait does
-not grow with what is committed. So the writer never commits one append: while a commit waits, other appends queue up,
-and the next transaction takes all of them. A thousand streams that grow at once share one wait.
-
-    task          ── run(job) ──▶ queue        the event loop never touches the file
-    writer thread lock the file · BEGIN · job, job, job … · COMMIT · tidy up · unlock · notify
-    event loop    ◀── results, all jobs of a loop in one call
-
-- A job that raises an error of ours has not written anything yet (queries check first), so it fails alone and the rest
-  of its transaction is committed. Any other error rolls the transaction back and fails every job in it.
-- Nothing is acknowledged before COMMIT has returned, and other processes are notified after the lock is free: a reader
-  that wakes up finds the records, and finds the file unlocked.
-- A waiter that is cancelled does not stop its job. It cannot know whether the append happened, and may send it again.
-- The file lock orders processes, not SQLite's own busy handler, which polls and lets one of many writers starve.
-
-The reader is a second thread with its own connection: in WAL mode it never waits for the writer.
-"""
+"""The threads of a SQLite log, and the writer, which makes all waiting writes one transaction."""
 
 import sqlite3
 from collections.abc import Callable, Generator, Hashable
@@ -38,6 +20,23 @@ from streamfold.log.sqlite.queries import Transaction
 from streamfold.log.sqlite.schema import require_version
 
 __all__ = ["CallSoon", "Worker", "Writer", "current_call_soon"]
+
+# Theory of operation. A commit waits for the disk, milliseconds during which nothing can be written, and the wait does
+# not grow with what is committed. So the writer never commits one append: while a commit waits, other appends queue up,
+# and the next transaction takes all of them. A thousand streams that grow at once share one wait.
+#
+#     task          ── run(job) ──▶ queue        the event loop never touches the file
+#     writer thread lock the file · BEGIN · job, job, job … · COMMIT · tidy up · unlock · notify
+#     event loop    ◀── results, all jobs of a loop in one call
+#
+# - A job that raises an error of ours has not written anything yet (queries check first), so it fails alone and the rest
+#   of its transaction is committed. Any other error rolls the transaction back and fails every job in it.
+# - Nothing is acknowledged before COMMIT has returned, and other processes are notified after the lock is free: a reader
+#   that wakes up finds the records, and finds the file unlocked.
+# - A waiter that is cancelled does not stop its job. It cannot know whether the append happened, and may send it again.
+# - The file lock orders processes, not SQLite's own busy handler, which polls and lets one of many writers starve.
+#
+# The reader is a second thread with its own connection: in WAL mode it never waits for the writer.
 
 MAX_JOBS = 256  # in one transaction
 WAL_BYTES = 8 * 1024 * 1024  # above this size the write-ahead log is moved into the file

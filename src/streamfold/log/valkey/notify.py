@@ -1,18 +1,4 @@
-"""Notifications from the servers: one sharded subscription per watched stream, however many watch it here.
-
-Theory of operation. The script publishes after each change, and the message holds the appended records if they are
-small. A Channel keeps the newest of them as long as their numbers follow one another, so that a live tail needs no read.
-Pub/sub may lose messages at any time, so a channel must never claim more than it knows:
-
-- A message whose records do not follow the last ones, or that has none, empties the channel: read the log.
-- A lost connection, a new subscription and a moved slot empty it too, and wake all watches of the stream.
-- A watch believes the channel only if a message arrived since it last waited. After a silence it reads the log.
-
-A subscriber is one connection to one server. When the slot map changes, `_move_all` subscribes each channel where its
-key is now. If the server drops a subscription by itself, the slot has moved away and we have not heard of it yet: the
-subscriber reconnects, which refreshes the map. A channel that we left ourselves is counted in `_leaving` until the
-server confirms it, so that the two are not confused.
-"""
+"""Notifications from the servers: one sharded subscription per watched stream, however many watch it here."""
 
 import asyncio
 from collections import Counter, deque
@@ -31,6 +17,19 @@ from streamfold.log.valkey.servers import Server, Servers
 from streamfold.log.watch import Subscriptions, Watch
 
 __all__ = ["Channel", "Channels"]
+
+# Theory of operation. The script publishes after each change, and the message holds the appended records if they are
+# small. A Channel keeps the newest of them as long as their numbers follow one another, so that a live tail needs no read.
+# Pub/sub may lose messages at any time, so a channel must never claim more than it knows:
+#
+# - A message whose records do not follow the last ones, or that has none, empties the channel: read the log.
+# - A lost connection, a new subscription and a moved slot empty it too, and wake all watches of the stream.
+# - A watch believes the channel only if a message arrived since it last waited. After a silence it reads the log.
+#
+# A subscriber is one connection to one server. When the slot map changes, `_move_all` subscribes each channel where its
+# key is now. If the server drops a subscription by itself, the slot has moved away and we have not heard of it yet: the
+# subscriber reconnects, which refreshes the map. A channel that we left ourselves is counted in `_leaving` until the
+# server confirms it, so that the two are not confused.
 
 NEWEST = 256  # records that a channel keeps
 QUIET_SECONDS = 15.0  # without a message for so long, the server gets a PING; without an answer, it is gone

@@ -1,19 +1,4 @@
-"""One connection to a server, over which the commands of many tasks travel as pipelines.
-
-Theory of operation. Two tasks share the connection: `_send` writes what is waiting, `_read` reads answers in order and
-gives each to its caller. Commands that arrive while others are being sent are the next pipeline.
-
-Without a wait command, `_send` does not wait for answers: the server works on one pipeline while we prepare the next,
-and `_sent` holds the pipelines whose answers are outstanding, oldest first.
-
-With one (WAIT for a replica, WAITAOF for disks), each pipeline ends with that command, and it speaks for all of the
-pipeline: the server answers it once everything this connection wrote has arrived there. So a pipeline should hold as
-many writes as possible, and the next one is not sent before the last is answered. That is group commit by another name:
-the wait for the replica is shared, as the wait for the disk is in the SQLite writer.
-
-A failure ends the connection, and every command whose answer is outstanding gets the error as its answer: nobody can
-know which of them the server has done. `Servers` decides whether to send them again, and all of them may be repeated.
-"""
+"""One connection to a server, over which the commands of many tasks travel as pipelines."""
 
 import asyncio
 from collections import deque
@@ -29,6 +14,20 @@ from streamfold.log.log import CLOSED
 from streamfold.log.valkey.script import Answer, Command
 
 __all__ = ["ANSWER_SECONDS", "Answered", "Connect", "Pipeline"]
+
+# Theory of operation. Two tasks share the connection: `_send` writes what is waiting, `_read` reads answers in order and
+# gives each to its caller. Commands that arrive while others are being sent are the next pipeline.
+#
+# Without a wait command, `_send` does not wait for answers: the server works on one pipeline while we prepare the next,
+# and `_sent` holds the pipelines whose answers are outstanding, oldest first.
+#
+# With one (WAIT for a replica, WAITAOF for disks), each pipeline ends with that command, and it speaks for all of the
+# pipeline: the server answers it once everything this connection wrote has arrived there. So a pipeline should hold as
+# many writes as possible, and the next one is not sent before the last is answered. That is group commit by another name:
+# the wait for the replica is shared, as the wait for the disk is in the SQLite writer.
+#
+# A failure ends the connection, and every command whose answer is outstanding gets the error as its answer: nobody can
+# know which of them the server has done. `Servers` decides whether to send them again, and all of them may be repeated.
 
 pack: Callable[[Command], bytes] = cast(Any, hiredis).pack_command  # its stub allows commands of one word only
 

@@ -1,20 +1,4 @@
-"""The servers of a log: which one has a key, and how a command reaches it through restarts and failovers.
-
-Theory of operation: redirects. A cluster divides the keys into slots, and each primary has some. We keep a map of the
-slots and send a command to the server that should have its key. The servers correct us:
-
-- MOVED host: the slot is there now, for good. Refresh the map, and ask that host.
-- ASK host: the slot is on its way there. Ask that host once, with ASKING before the command; the map stays as it is.
-- READONLY: the server is a replica now, so a failover happened. Connect again (the name may lead to another server),
-  refresh the map, and try again.
-- A lost connection, a timeout, CLUSTERDOWN, LOADING: pause, refresh the map, and try again.
-
-Three redirects are followed at once; then, and after every other failure, the pauses grow, until `patience_seconds` are
-over. A write may be sent twice that way. That is safe: each step of the script is idempotent or checked by the epoch.
-
-Connections, protocol and key hashing are redis-py's. Its cluster client has no pipeline per shard that ends with one
-WAIT, which is what makes replication affordable; so the map is kept here (decision 0014).
-"""
+"""The servers of a log: which one has a key, and how a command reaches it through restarts and failovers."""
 
 import asyncio
 from bisect import bisect_left
@@ -46,6 +30,21 @@ from streamfold.log.valkey.pipeline import Answered, Pipeline
 from streamfold.log.valkey.script import Answer, Command, with_source
 
 __all__ = ["Server", "Servers", "explain"]
+
+# Theory of operation: redirects. A cluster divides the keys into slots, and each primary has some. We keep a map of the
+# slots and send a command to the server that should have its key. The servers correct us:
+#
+# - MOVED host: the slot is there now, for good. Refresh the map, and ask that host.
+# - ASK host: the slot is on its way there. Ask that host once, with ASKING before the command; the map stays as it is.
+# - READONLY: the server is a replica now, so a failover happened. Connect again (the name may lead to another server),
+#   refresh the map, and try again.
+# - A lost connection, a timeout, CLUSTERDOWN, LOADING: pause, refresh the map, and try again.
+#
+# Three redirects are followed at once; then, and after every other failure, the pauses grow, until `patience_seconds` are
+# over. A write may be sent twice that way. That is safe: each step of the script is idempotent or checked by the epoch.
+#
+# Connections, protocol and key hashing are redis-py's. Its cluster client has no pipeline per shard that ends with one
+# WAIT, which is what makes replication affordable; so the map is kept here (decision 0014).
 
 CONNECT_SECONDS = 5.0
 KEPT_SECONDS = 2.0  # how long an append waits for replicas and disks
