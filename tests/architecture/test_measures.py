@@ -35,7 +35,7 @@ LONG_TESTS = {
     "fold/test_steps.py": 850,
     "client/follow/test_follow.py": 900,
     "client/follow/test_record.py": 800,
-    "log/test_valkey.py": 700,
+    "log/valkey/test_engine.py": 700,
 }
 
 
