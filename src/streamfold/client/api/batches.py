@@ -1,15 +1,15 @@
 """Batches: their calls, and one batch followed to its end."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Unpack, cast
 from uuid import uuid4
 
 import anyio
 
 from streamfold.client.api.answer import Page, collect, decode_page
-from streamfold.client.api.arguments import check_batch_id
+from streamfold.client.api.arguments import check_batch_id, check_known
 from streamfold.client.api.request import CallOptions, Calls
 from streamfold.client.api.sending import Sender
 from streamfold.client.transport.timing import current_clock
@@ -18,7 +18,25 @@ from streamfold.errors import TransportError, UsageError
 from streamfold.schema import Batch, decode_batch
 from streamfold.session import BatchOutcome, BatchSession, Call, Cancel, CancelResult, Patience, Retrieve, Wait
 
-__all__ = ["Batches", "FollowedBatch"]
+__all__ = ["BatchParams", "Batches", "FollowedBatch"]
+
+
+class BatchParams(CallOptions, total=False):
+    """What a batch is created with, besides the options of every call. Newer parameters go in `extra_body`.
+
+    Attributes:
+        input_file_id: The uploaded file of requests.
+        endpoint: The path that each request is for, such as `/v1/responses`.
+        completion_window: `"24h"`.
+        metadata: Up to 16 pairs of text.
+        max_concurrency: Requests at once; MKA1 requires it.
+    """
+
+    input_file_id: str
+    endpoint: str
+    completion_window: str | None
+    metadata: Mapping[str, str] | None
+    max_concurrency: int | None
 
 
 class Batches:
@@ -34,19 +52,23 @@ class Batches:
         self._default_timeout = default_timeout
 
     async def create(
-        self, *, idempotency_key: str | None = None, max_retries: int | None = None, **parameters: Any
+        self,
+        *,
+        max_retries: int | None = None,
+        idempotency_key: str | None = None,
+        **parameters: Unpack[BatchParams],
     ) -> Batch:
         """Create a batch.
 
         Args:
-            parameters: `input_file_id`, `endpoint`, and what else the API names; also `extra_headers`, `extra_query`,
-                `extra_body` and `timeout`, as for every call.
-            idempotency_key: Sent with every attempt; None for a new one.
             max_retries: How often it is sent again while the gateway has not taken it; None for the gateway's.
+            idempotency_key: Sent with every attempt as the Idempotency-Key header; None for a new one.
+            **parameters: The API's own, and the options of every call.
         """
-        options: Any = {name: parameters.pop(name) for name in CallOptions.__annotations__ if name in parameters}
-        key = idempotency_key or str(uuid4())
-        request = self._with(options).create_batch(parameters, idempotency_key=key)
+        check_known(parameters, BatchParams.__annotations__)
+        own = {name: value for name, value in parameters.items() if name not in CallOptions.__annotations__}
+        options = cast(CallOptions, {name: value for name, value in parameters.items() if name not in own})
+        request = self._with(options).create_batch(own, idempotency_key=idempotency_key or str(uuid4()))
         return await self._sender.ask(request, decode_batch, expected="a Batch", max_retries=max_retries)
 
     async def retrieve(self, batch_id: str, **options: Unpack[CallOptions]) -> Batch:

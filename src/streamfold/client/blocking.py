@@ -1,0 +1,387 @@
+"""The client for code without an event loop: scripts, notebooks, Flask, threads.
+
+`Gateway` here has the calls of `streamfold.client.Gateway`, and waits for each. It runs the async one on an event loop in
+a thread of its own, so it also works where another loop runs in the same thread, as in a notebook. It may be used from
+several threads at once.
+
+    with Gateway("https://api.openai.com/v1", api_key=key) as gateway:
+        with gateway.stream(model="gpt-5", input="Hello") as response:
+            for piece in response.text():
+                print(piece, end="")
+"""
+
+import atexit
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, ExitStack
+from functools import wraps
+from threading import Event as ThreadEvent
+from threading import Lock
+from types import TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+
+import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from streamfold.client.api.batches import Batches, FollowedBatch
+from streamfold.client.api.gateway import Gateway as AsyncGateway
+from streamfold.client.follow.follow import FollowedResponse
+from streamfold.client.transport.resolve import Http
+from streamfold.errors import StreamfoldError, UsageError
+from streamfold.fold import State
+from streamfold.schema import Batch, Dialect, Event
+from streamfold.session import Patience, Repair
+
+__all__ = ["BlockingBatch", "BlockingBatches", "BlockingResponse", "Gateway"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+END: Any = object()
+CANCEL_SECONDS = 15.0  # a cancelled call may still send a cancel, and settle it for ten seconds
+
+
+class EventLoop:
+    """An event loop in a thread of its own, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._stack = ExitStack()
+        self._portal: BlockingPortal | None = None
+        self._is_closed = False
+
+    def start(self, call: Callable[[], Awaitable[T]]) -> tuple[Future[T], ThreadEvent]:
+        """Start a task. Returns its result to come, and an event that is set once the task has unwound."""
+        with self._lock:
+            if self._is_closed:
+                raise UsageError("the gateway is closed; make another one")
+            if self._portal is None:
+                self._portal = self._stack.enter_context(start_blocking_portal(name="streamfold"))
+                # A portal that is still open when the interpreter tears down waits for ever for its own dead thread.
+                atexit.register(self.close)
+            portal = self._portal
+        has_ended = ThreadEvent()
+
+        async def run() -> T:
+            try:
+                return await call()
+            finally:
+                has_ended.set()
+
+        return portal.start_task_soon(run), has_ended
+
+    def run(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Run a task and wait for it. Ctrl-C in the waiting thread cancels the task before it is raised."""
+        return self.wait(*self.start(call))
+
+    def wait(self, result: Future[T], has_ended: ThreadEvent) -> T:
+        """Wait for a task that was started."""
+        try:
+            return result.result()
+        except BaseException:
+            # Either the task raised, and has ended; or the wait was interrupted, and nobody would end the task.
+            if result.cancel():
+                has_ended.wait(CANCEL_SECONDS)
+            raise
+
+    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
+        """The items, each fetched when it is asked for."""
+
+        async def fetch() -> T:
+            try:
+                return await items.__anext__()
+            except StopAsyncIteration:
+                return cast(T, END)  # for the exception would leave the coroutine as a RuntimeError
+
+        while (item := self.run(fetch)) is not END:
+            yield item
+
+    def close(self) -> None:
+        """Cancel what still runs, and end the thread."""
+        with self._lock:
+            portal, self._portal, self._is_closed = self._portal, None, True
+        if portal is not None:
+            atexit.unregister(self.close)
+            portal.call(portal.stop, True)  # else a response that was never left would be waited for
+            self._stack.close()
+
+
+class Held(Generic[T]):
+    """An async context manager that one task of the loop enters, holds open and leaves.
+
+    The same task must do all three: cancel scopes and task groups may not be left by another one.
+    """
+
+    def __init__(self, loop: EventLoop, context: AbstractAsyncContextManager[T]) -> None:
+        self._loop = loop
+        self._context = context
+        self._error: StreamfoldError | None = None
+
+    def __enter__(self) -> T:
+        entered: Future[T] = Future()
+        self._task, self._has_ended = self._loop.start(lambda: self._hold(entered))
+        try:
+            return entered.result()
+        except BaseException:
+            if self._task.cancel():
+                self._has_ended.wait(CANCEL_SECONDS)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Others mean nothing to what is left, and some, as KeyboardInterrupt, would end the loop.
+        self._error = error if isinstance(error, StreamfoldError) else None
+        self._loop.run(self._let_go)
+        try:
+            self._loop.wait(self._task, self._has_ended)
+        except StreamfoldError as raised:
+            if raised is not error:
+                raise
+
+    async def _let_go(self) -> None:
+        self._leave.set()
+
+    async def _hold(self, entered: Future[T]) -> None:
+        try:
+            async with self._context as value:
+                self._leave = anyio.Event()
+                entered.set_result(value)
+                await self._leave.wait()
+                if self._error is not None:
+                    raise self._error
+        except BaseException as error:
+            if not entered.done():
+                entered.set_exception(error)
+            raise
+
+
+# The methods of the async classes, for objects that hold one as `_inner` and its loop as `_loop`. Signatures and
+# docstrings are theirs, so that neither can drift.
+
+
+def waiting(method: Callable[Concatenate[Any, P], Awaitable[T]]) -> Callable[Concatenate[Any, P], T]:
+    """The same method, waited for."""
+
+    @wraps(method)
+    def wait(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        loop: EventLoop = self._loop
+        return loop.run(lambda: method(self._inner, *args, **kwargs))
+
+    return wait
+
+
+def iterating(method: Callable[Concatenate[Any, P], AsyncIterator[T]]) -> Callable[Concatenate[Any, P], Iterator[T]]:
+    """The same method, for a plain `for`."""
+
+    @wraps(method)
+    def iterate(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        loop: EventLoop = self._loop
+        return loop.iterate(method(self._inner, *args, **kwargs))
+
+    return iterate
+
+
+def following(
+    method: Callable[Concatenate[Any, P], FollowedResponse],
+) -> Callable[Concatenate[Any, P], "BlockingResponse"]:
+    """The same method, for a plain `with`."""
+
+    @wraps(method)
+    def follow(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> "BlockingResponse":
+        return BlockingResponse(method(self._inner, *args, **kwargs), self._loop)
+
+    return follow
+
+
+class Gateway:
+    """One gateway, for one key, for code without an event loop. Use it with `with`, or `close()` it.
+
+    Args:
+        base_url: As for `streamfold.client.Gateway`, like every argument here.
+        on_repair: Called in the gateway's own thread.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str,
+        dialect: Dialect | str | None = None,
+        on_behalf_of: str | None = None,
+        http: Http = None,
+        timeout: float = 600.0,
+        max_retries: int = 2,
+        connect_seconds: float = 5.0,
+        headers: Mapping[str, str] | None = None,
+        patience: Patience | None = None,
+        on_repair: Callable[[Repair], None] | None = None,
+    ) -> None:
+        self._inner = AsyncGateway(
+            base_url,
+            api_key=api_key,
+            dialect=dialect,
+            on_behalf_of=on_behalf_of,
+            http=http,
+            timeout=timeout,
+            max_retries=max_retries,
+            connect_seconds=connect_seconds,
+            headers=headers,
+            patience=patience,
+            on_repair=on_repair,
+        )
+        self._loop = EventLoop()
+        self.batches = BlockingBatches(self._inner.batches, self._loop)
+
+    def __enter__(self) -> "Gateway":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what this gateway opened, and end its thread."""
+        try:
+            self._loop.run(self._inner.aclose)
+        except UsageError:  # it is closed already
+            return
+        finally:
+            self._loop.close()
+
+    def opened(self, context: AbstractAsyncContextManager[T]) -> "Held[T]":
+        """Enter something async on the gateway's loop, most often a log: `with gateway.opened(SqliteLog(path)) as log`."""
+        return Held(self._loop, context)
+
+    stream = following(AsyncGateway.stream)
+    """Create a response and follow it: `with gateway.stream(model=..., input=...) as response`."""
+    follow = following(AsyncGateway.follow)
+    """Follow a response that exists: `with gateway.follow(response_id) as response`."""
+    create = waiting(AsyncGateway.create)
+    """Create a response and wait for it; with `background=True`, only until it is queued."""
+    retrieve = waiting(AsyncGateway.retrieve)
+    """The response as it is now."""
+    cancel = waiting(AsyncGateway.cancel)
+    """Ask the gateway to cancel a response, and return its answer."""
+    update = waiting(AsyncGateway.update)
+    """Replace the metadata of a response, and return the response."""
+    delete = waiting(AsyncGateway.delete)
+    """Delete a response."""
+    list = waiting(AsyncGateway.list)
+    """One page of the responses."""
+    input_items = waiting(AsyncGateway.input_items)
+    """One page of the input that a response was created with."""
+
+
+class BlockingResponse:
+    """One response, followed to its end, inside `with`.
+
+    Iterate it for its events, or iterate `states()` or `text()`, or call `outcome()` alone. `cancel` may be called from
+    another thread while one iterates. Leaving the block disconnects.
+    """
+
+    def __init__(self, response: FollowedResponse, loop: EventLoop) -> None:
+        self._inner = response
+        self._loop = loop
+        self._held = Held(loop, response)
+
+    def __enter__(self) -> "BlockingResponse":
+        self._held.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.__exit__(kind, error, trace)
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._loop.iterate(aiter(self._inner))
+
+    states = iterating(FollowedResponse.states)
+    """A state after each event, and the final one."""
+    text = iterating(FollowedResponse.text)
+    """The output text, piece by piece as it comes."""
+    outcome = waiting(FollowedResponse.outcome)
+    """Follow to the end, and return how it ended."""
+    cancel = waiting(FollowedResponse.cancel)
+    """Cancel the response at the gateway, and return what the cancel came to."""
+
+    def notice(self) -> None:
+        """Report that a verified webhook named this response: a GET that waits is made at once."""
+
+        async def notice() -> None:
+            self._inner.notice()
+
+        self._loop.run(notice)
+
+    @property
+    def id(self) -> str | None:
+        """The response's id; None until the stream brought it."""
+        return self._inner.id
+
+    @property
+    def state(self) -> State:
+        """The state after the last event that was given; at the end the final one."""
+        return self._inner.state
+
+    @property
+    def cursor(self) -> int | None:
+        """The last sequence number that was given: what another process resumes after."""
+        return self._inner.cursor
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What was done so far to repair the stream."""
+        return self._inner.repairs
+
+
+class BlockingBatches:
+    """The batches of one gateway: `gateway.batches`."""
+
+    def __init__(self, batches: Batches, loop: EventLoop) -> None:
+        self._inner = batches
+        self._loop = loop
+
+    create = waiting(Batches.create)
+    """Create a batch."""
+    retrieve = waiting(Batches.retrieve)
+    """The batch as it is now."""
+    cancel = waiting(Batches.cancel)
+    """Ask the gateway to cancel a batch, and return its answer."""
+    list = waiting(Batches.list)
+    """One page of the batches."""
+
+    def follow(self, batch_id: str) -> "BlockingBatch":
+        """Follow a batch to its end: `with gateway.batches.follow(batch_id) as batch`."""
+        return BlockingBatch(self._inner.follow(batch_id), self._loop)
+
+
+class BlockingBatch:
+    """One batch, followed to its end, inside `with`. Iterate it for the Batch each time that it was fetched."""
+
+    def __init__(self, batch: FollowedBatch, loop: EventLoop) -> None:
+        self._inner = batch
+        self._loop = loop
+        self._held = Held(loop, batch)
+
+    def __enter__(self) -> "BlockingBatch":
+        self._held.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.__exit__(kind, error, trace)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self._loop.iterate(aiter(self._inner))
+
+    @property
+    def batch(self) -> Batch | None:
+        """The batch as it was last seen."""
+        return self._inner.batch
+
+    outcome = waiting(FollowedBatch.outcome)
+    """Follow to the end, and return how it ended."""
+    cancel = waiting(FollowedBatch.cancel)
+    """Cancel the batch, and return what the cancel came to."""
