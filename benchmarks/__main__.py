@@ -38,7 +38,7 @@ APART: Mapping[str, tuple[Callable[[], Iterator[Row]], Callable[[], Iterator[Row
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is asked for. Returns: 1 where a goal was missed and `--strict` was given, else 0."""
+    """Run the requested benchmarks. Returns 1 if a goal was missed and `--strict` was given, else 0."""
     asked = parse(arguments)
     machine = describe_machine(LIBRARIES)
     scale = QUICK if asked.quick else FULL
@@ -73,7 +73,7 @@ def measured(scale: Scale, names: Sequence[str], *, is_quick: bool) -> Iterator[
 
 
 def find_recordings(scale: Scale) -> Recordings:
-    """The corpus beside the repository, or the one that STREAMFOLD_CORPUS names; where there is none, a note."""
+    """Measure the corpus next to the repository or in STREAMFOLD_CORPUS; without one, return a note."""
     folder = Path(os.environ.get("STREAMFOLD_CORPUS") or HERE.parent.parent / "shared") / "recordings"
     if not folder.is_dir():
         note = "no recordings: put the corpus beside the repository as `shared`, or name it in STREAMFOLD_CORPUS"
@@ -83,7 +83,7 @@ def find_recordings(scale: Scale) -> Recordings:
 
 
 def write(report: Report, json: Path, chart: Path) -> None:
-    """Write the figures, and the picture where there is something to draw."""
+    """Write the figures, and the chart if there is something to draw."""
     json.parent.mkdir(parents=True, exist_ok=True)
     json.write_bytes(as_json(report))
     if is_drawable(report.rows):

@@ -1,11 +1,6 @@
-"""Results as a picture: what an event costs each reader of the same stream.
+"""Draw what an event costs each reader of the same stream, in CPU µs on a log scale, as SVG or PNG.
 
-In      the Rows of made streams, and of one that was followed over a socket
-Out     an SVG or PNG file, by the name's ending
-Units   CPU µs an event, on a log scale
-Errors  ImportError where matplotlib (extra `bench`) is missing; ValueError where there is nothing to draw
-
-matplotlib is imported by its name, when a picture is drawn: nothing else here needs it, and it is slow to load.
+matplotlib (extra `bench`) is imported only to draw, because it is slow to load.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,18 +19,19 @@ Costs = Mapping[str, Spread]  # of each variant
 
 
 def is_drawable(rows: Sequence[Row]) -> bool:
-    """Whether anything was measured that the picture shows."""
+    """Whether anything was measured that the chart shows."""
     return bool(_panels(rows))
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw the made stream that most variants read, of equals the largest; and the one that was followed, if any was.
+    """Draw the generated stream that most variants read (the largest of equals), and the one that was followed, if any.
 
-    Raises: ValueError where neither was measured.
+    Raises:
+        ValueError: Neither was measured.
     """
     panels = _panels(rows)
     if not panels:
-        raise ValueError("no made stream was measured, and none was followed: run `streams` or `following`")
+        raise ValueError("nothing to draw: no stream was read or followed; run `streams` or `following`")
     heights = [0.5 * len(costs) + 1.6 for costs in panels.values()]
     figure: Any = import_module("matplotlib.figure").Figure(figsize=(9, sum(heights)), layout="constrained")
     all_axes = figure.subplots(len(panels), squeeze=False, height_ratios=heights)
@@ -45,7 +41,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
 
 def _panels(rows: Sequence[Row]) -> dict[str, Costs]:
-    """What each variant cost, under the title of the benchmark that it ran in."""
+    """What each variant cost, by the title of its benchmark."""
     panels: dict[str, Costs] = {}
     streams = _costs([row for row in rows if row.benchmark.startswith("stream-")])
     if streams:
@@ -58,7 +54,7 @@ def _panels(rows: Sequence[Row]) -> dict[str, Costs]:
 
 
 def _costs(rows: Sequence[Row]) -> dict[str, dict[str, Spread]]:
-    """What each variant cost, benchmark by benchmark."""
+    """What each variant cost, by benchmark."""
     found: dict[str, dict[str, Spread]] = {}
     for row in rows:
         if row.theirs is not None and not row.name.startswith("noise"):

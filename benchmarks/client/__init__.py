@@ -1,0 +1,1 @@
+"""The client, measured over sockets against a load server in another process."""

@@ -1,13 +1,8 @@
-"""Clients that follow one stream over a socket: ours on each transport, openai's, and transports with nothing on top.
+"""Clients that follow one stream over a socket: ours on each transport, openai's, and bare transports.
 
-In      the URL of a load server; which of its streams
-Out     how many events came; nothing is kept
-Units   events
-Errors  DifferentWork where a client read another number of events than the server sent
-Source  docs/reference/benchmarks.md
-
-Each function can be pickled as a partial, and imports what it needs: a process runs one client. The event loop and
-the client are made once in a process, at the first call; a connection is made for each stream, as the server closes it.
+Each function can be pickled as a partial and imports what it needs, so that a process runs one client only. The event
+loop and the client are created once per process, at the first call. Each stream has its own connection, since the
+server closes it. A client that reads a different number of events than were sent raises DifferentWork.
 """
 
 import asyncio
@@ -40,12 +35,12 @@ def read(count: Counted, url: str, name: str, *, events: int) -> None:
 
 @cache
 def runner() -> asyncio.Runner:
-    """One loop for all that this process reads."""
+    """One event loop for everything that this process reads."""
     return asyncio.Runner()
 
 
 def close() -> None:
-    """Close the loop and the clients of this process, for a process that does other things after it."""
+    """Close the loop and the clients, in a process that continues with other work."""
     for made in CLOSING:
         runner().run(made())
     CLOSING.clear()
@@ -55,7 +50,7 @@ def close() -> None:
 
 
 def make_http(kind: str) -> Any:
-    """What a Gateway takes as `http`: "direct", or a client of httpx or httpx2 with no bound on its connections."""
+    """What a Gateway takes as `http`: "direct", or a client of httpx or httpx2 without a connection limit."""
     if kind == "direct":
         return kind
     http: Any = __import__(kind)
@@ -64,7 +59,7 @@ def make_http(kind: str) -> Any:
 
 
 def make_transport(kind: str) -> Transport:
-    """Ours, of that kind."""
+    """Our client on that kind of transport."""
     return resolve_transport(make_http(kind))[0]
 
 
@@ -73,7 +68,7 @@ def make_gateway(http: Any, url: str) -> Gateway:
 
 
 def make_openai(url: str) -> Any:
-    """openai's client, as it comes; never tries again by itself."""
+    """openai's client with its defaults, but no retries."""
     from openai import AsyncOpenAI
 
     return AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
@@ -106,7 +101,7 @@ transport_of = cache(make_transport)
 
 
 async def count_states(kind: str, url: str, name: str) -> int:
-    """Ours: a State after each event."""
+    """Our client: a State after each event."""
     found = 0
     response: FollowedResponse
     async with gateway_of(kind, url).follow(name) as response:
@@ -116,7 +111,7 @@ async def count_states(kind: str, url: str, name: str) -> int:
 
 
 async def count_openai(url: str, name: str) -> int:
-    """openai's: a typed event after the other, and no state."""
+    """openai's client: typed events, no state."""
     found = 0
     async with await openai_of(url).responses.retrieve(name, stream=True) as stream:
         async for _ in stream:
@@ -125,7 +120,7 @@ async def count_openai(url: str, name: str) -> int:
 
 
 async def count_bare_http(kind: str, url: str, name: str) -> int:
-    """httpx or httpx2 by itself: its own stream of bytes, in which only the ends of events are counted."""
+    """httpx or httpx2 by itself: its byte stream, in which the ends of events are counted."""
     found = 0
     async with http_of(kind).stream("GET", address(url, name)) as response:
         async for chunk in response.aiter_bytes():
@@ -134,7 +129,7 @@ async def count_bare_http(kind: str, url: str, name: str) -> int:
 
 
 async def count_bare_direct(url: str, name: str) -> int:
-    """The same with our own transport."""
+    """Our own transport by itself."""
     found = 0
     async with transport_of("direct").open(Request(method="GET", url=address(url, name))) as reply:
         async for chunk in reply.chunks():
@@ -143,7 +138,7 @@ async def count_bare_direct(url: str, name: str) -> int:
 
 
 def address(url: str, name: str) -> str:
-    """Where a stream is."""
+    """The URL of a stream."""
     return f"{url}/v1/responses/{name}?stream=true"
 
 
@@ -164,7 +159,7 @@ BARE: dict[str, Counted] = {
 
 
 class Counting:
-    """A Transport that counts the chunks which go through it: it slows the reader a little, and is not timed."""
+    """A Transport that counts its chunks. It slows the reader a little, so it is not timed."""
 
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
@@ -196,7 +191,7 @@ class CountingReply:
 
 
 def count_chunks(kind: str, url: str, name: str) -> int:
-    """How many chunks a follower of ours was given. A chunk of direct is what one read of the socket held."""
+    """How many chunks our client received. A chunk of `direct` is one read of the socket."""
     counting = Counting(make_transport(kind))
 
     async def follow() -> None:

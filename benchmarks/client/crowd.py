@@ -1,11 +1,6 @@
-"""Many streams in one process, and one stream that is dropped again and again: each measured in a fresh process.
+"""Many streams in one process, and one stream that is dropped again and again, each measured in a fresh process.
 
-In      which client; the URL of a load server; how many streams, for how long
-Out     Busy, Idle: CPU seconds, bytes, lateness; the waits after each drop
-Units   seconds; KiB of resident memory
-Source  docs/reference/benchmarks.md
-
-Every function here is synchronous, can be pickled as a partial, and makes its own event loop.
+Every function here is synchronous, can be pickled as a partial, and creates its own event loop.
 """
 
 import asyncio
@@ -52,7 +47,7 @@ STATM = Path("/proc/self/statm")
 
 @frozen
 class Busy:
-    """What many streams took, over a while.
+    """What many streams took over some seconds.
 
     events, cpu_seconds, wall_seconds: of that while. lateness: from the moment an event was sent until the reader had it
     and its state: the median, the 99th percentile and the worst.
@@ -65,7 +60,7 @@ class Busy:
 
     @property
     def cores(self) -> float:
-        """How much of a core was used."""
+        """The share of a core that was used."""
         return self.cpu_seconds / self.wall_seconds
 
     @property
@@ -76,7 +71,7 @@ class Busy:
 
 @asynccontextmanager
 async def following(kind: str, url: str, *, max_behind: int | None = None) -> AsyncIterator[Follow]:
-    """A way to follow one stream of the server after the other, or many at once, with one client of that kind.
+    """Follow streams of the server, in turn or many at once, with one client of that kind.
 
     max_behind: how far a log in a file may be behind; None for no log. Ours makes a state after each event, and the event is handed over with it; openai's makes the event.
     """
@@ -114,7 +109,7 @@ async def following(kind: str, url: str, *, max_behind: int | None = None) -> As
 
 
 class Opened:
-    """Streams that were opened: `add` returns once each has given its first event."""
+    """Open streams: `add` returns when each has yielded its first event."""
 
     def __init__(self, tasks: asyncio.TaskGroup, follow: Follow) -> None:
         self._tasks = tasks
@@ -143,13 +138,13 @@ class Opened:
         await self._follow(name, note)
 
     def leave(self) -> None:
-        """Let go of all."""
+        """Leave all streams."""
         for task in self._running:
             task.cancel()
 
 
 def run_crowd(kind: str, url: str, body: Callable[[Opened], Awaitable[Any]], *, max_behind: int | None = None) -> Any:
-    """Run `body` in a loop of its own, with a client that has followed one stream before, and leaves all at the end."""
+    """Run `body` in its own event loop, with a client that has followed one stream before."""
 
     async def main() -> Any:
         async with following(kind, url, max_behind=max_behind) as follow:
@@ -167,7 +162,7 @@ def run_crowd(kind: str, url: str, body: Callable[[Opened], Awaitable[Any]], *, 
 def follow_busily(
     kind: str, url: str, *, streams: int, seconds: float, name: str = "resp_slow", max_behind: int | None = None
 ) -> Busy:
-    """Follow so many slow streams at once, and measure for so long, once they have settled.
+    """Follow many slow streams at once, and measure for some seconds after they have settled.
 
     max_behind: as `record` has it; None to record nothing.
     """
@@ -197,7 +192,7 @@ def follow_busily(
 
 
 def opening_seconds(kind: str, url: str, *, streams: int) -> float:
-    """The CPU seconds of opening so many idle streams at once, until each has given its first event."""
+    """The CPU seconds of opening many idle streams at once, until each has yielded its first event."""
 
     async def body(opened: Opened) -> float:
         gc.collect()
@@ -210,7 +205,7 @@ def opening_seconds(kind: str, url: str, *, streams: int) -> float:
 
 
 def idle_kib(kind: str, url: str, *, few: int, many: int) -> float:
-    """The resident memory of one followed stream that is idle: of many, less that of few, over their difference."""
+    """The resident memory of one idle stream: that of many minus that of few, divided by the difference."""
 
     async def body(opened: Opened) -> float:
         await opened.add("resp_idle", few)
@@ -223,14 +218,14 @@ def idle_kib(kind: str, url: str, *, few: int, many: int) -> float:
 
 
 async def settled_kib() -> float:
-    """The resident memory of this process, once what was only needed for a moment is gone."""
+    """The resident memory of this process, after temporary memory is gone."""
     await asyncio.sleep(SETTLE_SECONDS / 5)
     gc.collect()
     return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
 def has_memory_figures() -> bool:
-    """Whether the system tells a process its resident memory as Linux does."""
+    """Whether the system reports a process's resident memory as Linux does."""
     return STATM.exists()
 
 
@@ -243,15 +238,15 @@ DRAWN = 0.5
 
 @frozen
 class Drops:
-    """For each drop, the seconds from it to the first event after it, less the back-off that was drawn; and what a bare
-    transport takes from asking for a stream to its first bytes, as often."""
+    """The seconds from each drop to the first event after it, minus the back-off; and, as often, the seconds that a bare
+    transport takes from a request to its first bytes."""
 
     after: tuple[float, ...]
     bare: tuple[float, ...]
 
 
 def drops(kind: str, url: str, *, count: int) -> Drops:
-    """Follow a stream that is cut after each event, so often, and look at the bare transport as often."""
+    """Follow a stream that is cut after each event, and measure the bare transport as often."""
 
     async def main() -> Drops:
         transport = make_transport(kind)

@@ -1,11 +1,4 @@
-"""The client against openai's and against bare transports, over sockets; the load comes from another process.
-
-In      Following: how much is measured
-Out     Rows
-Units   as each row says
-Errors  DifferentWork where a client read another number of events than were sent
-Source  docs/reference/benchmarks.md
-"""
+"""The benchmark `following`: the client against openai's and against bare transports, over sockets."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -61,7 +54,7 @@ QUICK_FOLLOWING = Following(
 
 
 def measure_following(plan: Following) -> Iterator[Row]:
-    """The rows, as they are measured."""
+    """Yield the rows as they are measured."""
     with serving(deltas=plan.deltas, paced_deltas=plan.paced_deltas) as url:
         yield from each(plan, url)
         yield from joined(plan, url)
@@ -85,7 +78,7 @@ def bare(kind: str) -> str:
 
 
 class OneStream:
-    """The clients on one stream of the server: what each of its events costs them."""
+    """What each event of one stream of the server costs each client."""
 
     def __init__(self, url: str, name: str, *, benchmark: str, events: int) -> None:
         self._about: dict[str, Any] = {"benchmark": benchmark, "events": events}
@@ -119,14 +112,14 @@ class OneStream:
         return ratio_row(self._timings, AGAIN, bare("httpx2"), name="noise: the reference twice", **self._about)
 
     def chunk(self, kind: str) -> Row:
-        """Measured by itself: what it is to count slows a reader down, and a slower one finds more at each read."""
+        """Measured by itself, because counting slows a reader down, and a slower reader finds more at each read."""
         chunks = run_apart(partial(count_chunks, kind, self._url, self._name))
         held = Spread.of([self._events / chunks])
         return Row(self._benchmark, f"{kind}: events in a chunk", ours(kind), held, "events")
 
 
 def each(plan: Following, url: str) -> Iterator[Row]:
-    """Every event its own write, as fast as the kernel takes them."""
+    """Each event its own write, as fast as the kernel takes them."""
     stream = OneStream(url, "resp_each", benchmark="following-each", events=event_count(plan.deltas))
     stream.measure(bare_kinds=TRANSPORTS, again=True, rounds=plan.rounds, sample_seconds=plan.sample_seconds)
     for kind, goal in (("direct", 40), ("httpx2", 8), ("httpx", None)):
@@ -148,7 +141,7 @@ def joined(plan: Following, url: str) -> Iterator[Row]:
 
 
 def paced(plan: Following, url: str) -> Iterator[Row]:
-    """Every event its own write, and so far apart that each is read alone."""
+    """Each event its own write, far enough apart to be read alone."""
     stream = OneStream(url, "resp_paced", benchmark="following-paced", events=event_count(plan.paced_deltas))
     stream.measure(bare_kinds=("direct", "httpx2"), again=False, rounds=plan.slow_rounds, sample_seconds=0)
     for kind in TRANSPORTS:
@@ -162,7 +155,7 @@ def paced(plan: Following, url: str) -> Iterator[Row]:
 
 
 def busy(plan: Following, url: str) -> Iterator[Row]:
-    """Many slow streams at once; for openai's client so few that it keeps up."""
+    """Many slow streams at once; for openai's client fewer, so that it keeps up."""
     run = partial(follow_busily, seconds=plan.seconds)
     runs = {kind: partial(run, kind, url, streams=plan.streams) for kind in TRANSPORTS}
     for kind, found in in_turns(runs, rounds=plan.slow_rounds).items():
@@ -186,7 +179,7 @@ def about_busy(kind: str, found: Sequence[Busy], *, streams: int, is_judged: boo
 
 
 def idle(plan: Following, url: str) -> Iterator[Row]:
-    """What a stream holds that is silent."""
+    """The memory of a silent stream."""
     if not has_memory_figures():
         print("no resident memory: this system does not tell it as Linux does", file=sys.stderr)
         return
@@ -204,7 +197,7 @@ def idle(plan: Following, url: str) -> Iterator[Row]:
 
 
 def opening(plan: Following, url: str) -> Iterator[Row]:
-    """What it takes to open many streams in one moment."""
+    """What opening many streams at once takes."""
     run = partial(opening_seconds, streams=plan.opened)
     runs = {kind: partial(run, kind, url) for kind in (*TRANSPORTS, "openai")}
     taken = {kind: tuple(samples) for kind, samples in in_turns(runs, rounds=plan.slow_rounds).items()}
@@ -224,7 +217,7 @@ def opening(plan: Following, url: str) -> Iterator[Row]:
 
 
 def dropped(plan: Following, url: str) -> Iterator[Row]:
-    """What a drop costs, beside the back-off: the time of one request, as the bare transport takes it."""
+    """What a drop costs besides the back-off, compared with one request of the bare transport."""
     for kind in TRANSPORTS:
         found = run_apart(partial(drops, kind, url, count=plan.drops))
         timings = Timings({ours(kind): found.after, bare(kind): found.bare})
@@ -242,7 +235,7 @@ def dropped(plan: Following, url: str) -> Iterator[Row]:
 
 
 def in_turns(runs: Mapping[str, Callable[[], Result]], *, rounds: int) -> dict[str, list[Result]]:
-    """Each run so often, each time in a fresh process, interleaved as all variants are."""
+    """Run each several times, each time in a fresh process, interleaved."""
     found: dict[str, list[Result]] = {name: [] for name in runs}
     for number in range(rounds):
         for name in runs if number % 2 == 0 else reversed(list(runs)):

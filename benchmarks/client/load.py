@@ -1,23 +1,19 @@
 """The server of the benchmark `following`, in a process of its own: `python -m benchmarks.client.load --deltas 10000`.
 
-In      GETs of a Responses stream; the response's id says in which way it is served
-Out     the port, as one line on stdout; then streams, until stdin ends
-Units   seconds of time.monotonic, which all processes of one machine share (as on Linux, macOS and Windows)
-Source  docs/reference/benchmarks.md
-
-A response's id says how it is served:
+It prints its port and serves GETs of a Responses stream until stdin ends. The response's id says how it is served:
 
 resp_each       every event its own HTTP chunk and its own send(2), as fast as they are taken
 resp_joined     HTTP chunks of 16 KiB
-resp_paced      as resp_each, but one event every `PACE_SECONDS`, and fewer of them
-resp_slow       ten deltas a second, from a random moment on, for ever; the delta is the time at which it was sent
+resp_paced      like resp_each, but one event every `PACE_SECONDS`, and fewer of them
+resp_slow       ten deltas a second from a random moment on, for ever; a delta is the time at which it was sent
 resp_often      the same, fifty a second
-resp_idle       its first events, and then silence
-resp_dropped    two events, and the connection ends; resumed, the head comes after `ROUND_TRIP_SECONDS`, and then one
-                event, whose delta is the time at which the connection before was cut
+resp_idle       its first events, then silence
+resp_dropped    two events, then the connection ends; when it is resumed, the head comes after `ROUND_TRIP_SECONDS` and
+                then one event, whose delta is the time at which the last connection was cut
 
-No Nagle: what is written leaves at once. What is served fast has a thread of its own, with a socket that blocks;
-everything slow is in the hands of one loop, so that a thousand streams take no thousand threads.
+Times are of `time.monotonic`, which all processes of a machine share (on Linux, macOS and Windows). TCP_NODELAY is set, so
+that what is written leaves at once. Fast streams have a thread each, with a blocking socket; one loop serves all slow
+ones, so that a thousand streams need no thousand threads.
 """
 
 import argparse
@@ -58,7 +54,7 @@ DELTA = re.sub(
 
 
 def event_count(deltas: int) -> int:
-    """How many events a stream of so many deltas has."""
+    """How many events a stream with this number of deltas has."""
     return len(make_stream(Shape(deltas=deltas)))
 
 
@@ -74,7 +70,7 @@ def stamped(number: int, at: float) -> bytes:
 
 @contextmanager
 def serving(*, deltas: int, paced_deltas: int) -> Generator[str, None, None]:
-    """A server in a process of its own. Returns: its URL; the server has ended when the block has."""
+    """Run a server in a process of its own, and yield its URL."""
     command = [sys.executable, "-m", "benchmarks.client.load", f"--deltas={deltas}", f"--paced-deltas={paced_deltas}"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
@@ -83,7 +79,7 @@ def serving(*, deltas: int, paced_deltas: int) -> Generator[str, None, None]:
 
 
 def raise_file_limit() -> None:
-    """As many open sockets as the system allows; on Windows there is no such limit."""
+    """Allow as many open sockets as the system does. Windows has no such limit."""
     with suppress(ImportError):
         import resource
 
@@ -93,7 +89,7 @@ def raise_file_limit() -> None:
 
 
 class Asked:
-    """One connection, until its request is whole, and after that for as long as its stream goes on slowly."""
+    """One connection: until its request is complete, and then while its slow stream lasts."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -102,13 +98,13 @@ class Asked:
         self.is_open = True
 
     def send(self, data: bytes) -> None:
-        """For what is little: the socket's own buffer holds it. A client that is gone is none of our business."""
+        """Send a little, which fits into the socket's buffer. A client that is gone is ignored."""
         with suppress(OSError):
             self.sock.send(data)
 
 
 class Server:
-    """Listens on a free port of this machine from its making on; `run` serves."""
+    """Listen on a free port at once; `run` serves."""
 
     def __init__(self, *, deltas: int, paced_deltas: int) -> None:
         frames = make_stream(Shape(deltas=deltas))
@@ -127,7 +123,7 @@ class Server:
         self._cut_at = 0.0
 
     def run(self) -> None:
-        """Serve, for ever."""
+        """Serve for ever."""
         while True:
             wait = max(0.0, self._due[0][0] - monotonic()) if self._due else None
             for key, _ in self._selector.select(wait):
@@ -188,7 +184,7 @@ class Server:
                 self._close(asked)
 
     def _go_on(self, asked: Asked, due: float, seconds: float) -> None:
-        """Send a delta now, and the next one so many seconds after this one was due."""
+        """Send a delta now, and the next one `seconds` after this one was due."""
         if asked.is_open:
             asked.send(stamped(asked.number, monotonic()))
             asked.number += 1
@@ -232,7 +228,7 @@ def send_each(sock: socket.socket, pieces: Sequence[bytes]) -> None:
 
 
 def main() -> None:
-    """Say the port, and serve until stdin ends: a server outlives no one who started it."""
+    """Print the port and serve until stdin ends, so that the server does not outlive its parent."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deltas", type=int, default=10_000)
     parser.add_argument("--paced-deltas", type=int, default=1_000)

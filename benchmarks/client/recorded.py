@@ -1,10 +1,4 @@
-"""What it costs a client to record what it follows, over sockets; the load comes from another process.
-
-In      Recorded: how much is measured
-Out     Rows
-Units   microseconds of CPU an event
-Source  docs/reference/benchmarks.md
-"""
+"""The benchmark `recorded`: what recording costs a client that follows streams over sockets."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -42,14 +36,14 @@ VARIANTS = {BARE: None, BEHIND: 250, BEFORE: 0}  # how far the log may be behind
 
 
 def measure_recorded(plan: Recorded) -> Iterator[Row]:
-    """The rows, as they are measured."""
+    """Yield the rows as they are measured."""
     with serving(deltas=1, paced_deltas=1) as url:
         for streams in plan.streams:
             yield from recorded(plan, url, streams)
 
 
 def recorded(plan: Recorded, url: str, streams: int) -> Iterator[Row]:
-    """So many streams at once: each variant against no log."""
+    """Many streams at once: each variant compared with no log."""
     run = partial(follow_busily, "httpx2", url, name="resp_often", streams=streams, seconds=plan.seconds)
     runs = {name: partial(run, max_behind=most) for name, most in VARIANTS.items()}
     found = side_by_side(runs, rounds=plan.rounds)
@@ -70,7 +64,7 @@ def recorded(plan: Recorded, url: str, streams: int) -> Iterator[Row]:
 
 
 def side_by_side(runs: Mapping[str, Callable[[], Busy]], *, rounds: int) -> dict[str, list[Busy]]:
-    """Each run so often, each time in a fresh process, all at the same time: what else the machine does meets all."""
+    """Run all variants side by side, several times, each time in fresh processes: other load affects all alike."""
     found: dict[str, list[Busy]] = {name: [] for name in runs}
     with ThreadPoolExecutor(len(runs)) as threads:
         for number in range(rounds):

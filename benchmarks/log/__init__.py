@@ -1,0 +1,1 @@
+"""The logs, measured against the disk, SQLite, Valkey and redis-py."""

@@ -1,10 +1,4 @@
-"""Processes that write one SQLite log at once: whether each gets its turn, and how long it waits for one.
-
-In      how many processes, for how many seconds
-Out     Rows
-Units   appends, milliseconds
-Source  docs/reference/benchmarks.md
-"""
+"""Processes that write to one SQLite log at once: whether each gets its turn, and how long it waits."""
 
 import subprocess
 import sys
@@ -27,14 +21,14 @@ DATA = b"x" * 200
 
 @frozen
 class Turns:
-    """What a process got. worst: milliseconds that one append took."""
+    """What a process achieved. `worst` is the milliseconds that its slowest append took."""
 
     appends: int
     worst: float
 
 
 def among_processes(processes: int, seconds: float, folder: Path) -> Iterator[Row]:
-    """The share of the slowest of them, and the longest that one waited."""
+    """The share of the slowest process, and the longest wait of any."""
     path = folder / "processes.db"
     anyio.run(SqliteLog(path).aclose)
     command = [sys.executable, "-m", "benchmarks.log.processes", str(path), str(seconds)]

@@ -1,9 +1,6 @@
-"""The log in one file: what appends cost that wait for the disk, alone, together, and among many streams; and its tails.
+"""The benchmark `log`: what appends to a SQLite file cost, alone, together and among many streams, and how late tails are.
 
-In      Logging: how much is measured
-Out     Rows
-Units   appends a second, milliseconds of the clock on the wall, for waiting for the disk is what is measured
-Source  docs/reference/benchmarks.md
+It uses wall-clock time, because an append mostly waits for the disk.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -69,7 +66,7 @@ class Singly(SqliteLog):
 
 
 def measure_logs(plan: Logging) -> Iterator[Row]:
-    """The rows, as they are measured."""
+    """Yield the rows as they are measured."""
     with TemporaryDirectory() as folder:
         yield against_inserts(plan, Path(folder), "NORMAL", 16, Goal("≥", 0.5, "× as many"))
         yield against_inserts(plan, Path(folder), "FULL", 256, Goal("≥", 0.7, "× as many"))
@@ -81,7 +78,7 @@ def measure_logs(plan: Logging) -> Iterator[Row]:
 
 
 def in_turns(rounds: int, variants: Mapping[str, Callable[[int], float]]) -> dict[str, list[float]]:
-    """What each variant gave, round by round; every second round from the last one to the first."""
+    """The result of each variant, round by round; every second round runs in reverse order."""
     found: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds):
         for name in variants if number % 2 == 0 else reversed(list(variants)):
@@ -98,7 +95,7 @@ def compared(
 
 
 def against_inserts(plan: Logging, folder: Path, synchronous: str, size: int, goal: Goal) -> Row:
-    """One stream, batch after batch in this thread: what it costs that each append looks before it writes."""
+    """One stream, batch after batch in this thread: the cost of the checks before each write."""
     variants = {CONTRACT: appended, RAW: inserted}
     found = in_turns(
         plan.rounds,
@@ -143,7 +140,7 @@ def records_a_second(write: Inserting, path: Path, synchronous: str, size: int, 
 
 
 def together(plan: Logging, folder: Path) -> Iterator[Row]:
-    """Many writers at once, in one commit or each in its own; and without waiting for the disk."""
+    """Many writers at once, sharing commits or with a commit each, and without waiting for the disk."""
 
     def measured(name: str, kind: Callable[[Path], SqliteLog], number: int) -> float:
         return anyio.run(appends_a_second, kind(folder / f"{number} {name}.db"), plan.writers, plan.appends)
@@ -157,7 +154,7 @@ def together(plan: Logging, folder: Path) -> Iterator[Row]:
 
 
 def awaited(plan: Logging, folder: Path) -> Row:
-    """One writer: what it costs that a thread of the log's own writes, and not the caller's."""
+    """One writer: the cost of writing in the log's own thread instead of the caller's."""
     found = in_turns(
         plan.rounds,
         {
@@ -196,7 +193,7 @@ def median_append(path: Path, append: Appending, count: int, number: int) -> flo
 
 
 def among_many(plan: Logging, folder: Path) -> Row:
-    """One append among few streams of a file, and among many."""
+    """One append to a file of few streams, and to a file of many."""
     few, many = anyio.run(append_milliseconds, folder, plan)
     ratio = Spread.of([median(many) / median(few)])
     name = f"SQLite: an append among {plan.many:,} streams, against {plan.few:,}"
@@ -224,7 +221,7 @@ async def write(log: SqliteLog, lease: Lease, appends: int) -> None:
 
 
 async def append_milliseconds(folder: Path, plan: Logging) -> tuple[list[float], list[float]]:
-    """How long an append took, each to another stream: in a file of few, and in turn in one of many."""
+    """How long an append took, each to another stream, in turns to a file of few and to a file of many."""
     async with SqliteLog(folder / "few.db") as few, SqliteLog(folder / "many.db") as many:
         counts = {few: plan.few, many: plan.many}
         leases = {log: await begin_all(log, count) for log, count in counts.items()}

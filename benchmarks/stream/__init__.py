@@ -1,0 +1,1 @@
+"""Reading streams from memory: events, states and text, against other libraries."""

@@ -1,10 +1,4 @@
-"""What streamfold takes besides time: memory for states that are kept, and what `import streamfold` costs.
-
-In      how many deltas; how many rounds
-Out     Rows
-Units   bytes an event; CPU ms of a fresh process
-Source  docs/reference/benchmarks.md
-"""
+"""What streamfold takes besides time: memory for the states that you keep, and the cost of `import streamfold`."""
 
 import gc
 import os
@@ -31,7 +25,7 @@ UNWANTED = tuple(
 
 
 def memory_row(deltas: int) -> Row:
-    """What keeping the state after every event costs."""
+    """The cost of keeping the state after every event."""
     frames = make_stream(Shape(deltas=deltas))
     kept, text = bytes_of_kept_states(frames)
     return Row(
@@ -111,7 +105,7 @@ def _import(modules: str) -> tuple[float, list[str]]:
 
 
 def import_rows(rounds: int) -> list[Row]:
-    """What an import costs beside its own dependencies, and that it brings nothing that acts."""
+    """The cost of an import compared with its dependencies, and the unwanted modules that it loads."""
     ours, theirs = "streamfold", "msgspec, attrs"
     timings, unwanted = time_imports((ours, theirs), rounds=rounds)
     return [

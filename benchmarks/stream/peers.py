@@ -1,11 +1,7 @@
-"""Other readers of a Responses stream, each fed the same bytes by its own public classes, offline.
+"""Other readers of a Responses stream, each fed the same bytes through its own public classes, offline.
 
-In      chunks of a stream
-Out     nothing while it is timed; the output text it finds, so that a test can see that it did the work
-Source  docs/reference/benchmarks.md says what each does, and what is left out
-
-No HTTP is in it: a stand-in for the response gives the chunks, and does less than a real one would. A library is
-imported by the first call that needs it, so that the process which times one peer does not hold the other's.
+A stand-in for the HTTP response yields the chunks and does less work than a real one. A library is imported by the first
+call that needs it, so that a process that times one peer does not hold the others.
 """
 
 import codecs
@@ -26,7 +22,7 @@ LIBRARIES = ("streamfold", "msgspec", "attrs", "httpx-sse", "openai", "pydantic"
 
 
 class Body:
-    """What both libraries ask of an HTTP response: the chunks as they are, or as text."""
+    """What both libraries need of an HTTP response: the chunks as bytes or as text."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self.headers = {"content-type": "text/event-stream"}
@@ -72,7 +68,7 @@ def httpx_sse_json(chunks: Sequence[bytes]) -> Iterator[Any]:
 
 
 def httpx_sse_msgspec(chunks: Sequence[bytes]) -> Iterator[Any]:
-    """The events as our own types, by the decoder that we use too."""
+    """The events as our own types, decoded by our decoder."""
     return (decode_known_event(frame.data) for frame in httpx_sse_frames(chunks))
 
 
@@ -89,14 +85,14 @@ def text_of_typed(events: Iterable[Any]) -> str:
 
 @cache
 def client() -> Any:
-    """Never connects: it is what openai's Stream asks for its decoder and its types."""
+    """Never connects; openai's Stream takes its decoder and types from it."""
     from openai import OpenAI
 
     return OpenAI(api_key="none", base_url="http://localhost:9")
 
 
 def openai_events(chunks: Sequence[bytes]) -> Any:
-    """Typed events, as `client.responses.create(stream=True)` gives them."""
+    """Typed events, as `client.responses.create(stream=True)` yields them."""
     from openai import Stream
     from openai.types.responses import ResponseStreamEvent
 
@@ -106,7 +102,7 @@ def openai_events(chunks: Sequence[bytes]) -> Any:
 
 
 def openai_states(chunks: Sequence[bytes]) -> Any:
-    """Typed events and the state they add up to, as `client.responses.stream` gives them: its ResponseStreamState."""
+    """Typed events and their ResponseStreamState, as `client.responses.stream` yields them."""
     from openai import omit
     from openai.lib.streaming.responses import ResponseStream
 
@@ -114,7 +110,7 @@ def openai_states(chunks: Sequence[bytes]) -> Any:
 
 
 def text_of_states(events: Iterable[Any]) -> str:
-    """The text that the state had gathered by the last delta of each part."""
+    """The text that the state had collected by the last delta of each part."""
     texts: dict[tuple[int, int], str] = {}
     for event in events:
         if event.type == "response.output_text.delta":

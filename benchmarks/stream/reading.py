@@ -1,12 +1,7 @@
 """Ways to read a stream, ours and others', and how one is timed against another.
 
-In      a made stream of a size, and the peers to be compared with: this room imports none of them
-Out     Rows
-Units   CPU µs an event
-Source  docs/reference/benchmarks.md says what each way does, and what it leaves out
-
-Every way reads the whole stream from the same bytes and drops each event soon after. Before a stream is timed, the
-text that each peer read is compared with ours.
+Every way reads the whole stream from the same bytes and drops each event soon after. Before a stream is timed, the text
+that each peer read is compared with ours. This module imports no peer.
 """
 
 from collections.abc import Callable, Sequence
@@ -54,7 +49,7 @@ TEXTS = "streamfold states, text read at each"
 
 
 class DifferentWork(AssertionError):
-    """A peer read another text from the same bytes than we did: comparing the times would be no comparison."""
+    """A peer read a different text from the same bytes, so its time cannot be compared with ours."""
 
 
 @frozen
@@ -75,7 +70,7 @@ class Peer:
 
 
 def read_events(chunks: Sequence[bytes]) -> None:
-    """Bytes to events; those of a chunk are dropped when the next one comes."""
+    """Bytes to events; the events of a chunk are dropped when the next chunk comes."""
     reader = EventReader()
     for chunk in chunks:
         reader.feed(chunk)
@@ -83,7 +78,7 @@ def read_events(chunks: Sequence[bytes]) -> None:
 
 
 def read_states(chunks: Sequence[bytes], policy: SequencePolicy = SequencePolicy.STRICT) -> State:
-    """Bytes to a state after every event. Returns: the last one."""
+    """Bytes to a state after every event. Returns the last state."""
     reader = EventReader()
     state = State.under(policy)
     for chunk in chunks:
@@ -93,7 +88,7 @@ def read_states(chunks: Sequence[bytes], policy: SequencePolicy = SequencePolicy
 
 
 def read_states_singly(chunks: Sequence[bytes]) -> State:
-    """The same for chunks of one event each: `reduce` takes one, and no loop need be set up for it."""
+    """The same for chunks of one event each, with `reduce`, which needs no loop."""
     reader = EventReader()
     state = State()
     for chunk in chunks:
@@ -103,7 +98,7 @@ def read_states_singly(chunks: Sequence[bytes]) -> State:
 
 
 def read_texts(chunks: Sequence[bytes]) -> str:
-    """Bytes to a state after every event, and the text of each one read. Returns: the last text."""
+    """Bytes to a state after every event, reading the text of each. Returns the last text."""
     reader = EventReader()
     state = State()
     text = ""
@@ -114,13 +109,13 @@ def read_texts(chunks: Sequence[bytes]) -> str:
 
 
 def decode_all(data: Sequence[bytes], decode: Callable[[bytes], object] = decode_known_event) -> None:
-    """The floor: payloads that somebody else cut out of their frames, decoded one by one, each dropped at once."""
+    """The floor: payloads already cut out of their frames, decoded one by one and dropped at once."""
     for one in data:
         decode(one)
 
 
 class _Lean(Struct, gc=False):
-    """The least that a program would want of an event."""
+    """The three fields that a minimal program needs."""
 
     type: str
     sequence_number: int
@@ -131,13 +126,13 @@ _decode_lean = Decoder(_Lean).decode
 
 
 def decode_all_lean(data: Sequence[bytes]) -> None:
-    """The floor of a program that wants three fields."""
+    """The floor of a program that needs three fields."""
     decode_all(data, _decode_lean)
 
 
 @frozen
 class GeneratedStream:
-    """A made stream, in the forms that the ways to read it take: whole frames, chunks of 16 KiB, payloads."""
+    """A generated stream as whole frames, as chunks of 16 KiB and as payloads."""
 
     deltas: int
     frames: Sequence[bytes]
@@ -146,12 +141,12 @@ class GeneratedStream:
 
     @classmethod
     def of(cls, deltas: int) -> "GeneratedStream":
-        """The stream with so many text deltas."""
+        """Generate a stream with this number of text deltas."""
         frames = make_stream(Shape(deltas=deltas))
         return cls(deltas, frames, cut(b"".join(frames), CHUNK_BYTES), payloads(frames))
 
     def variant(self, name: str, *, called: str = "") -> Variant:
-        """One of ours, or a floor, on this stream."""
+        """One of our ways, or a floor, on this stream."""
         runs: dict[str, Callable[[], object]] = {
             FLOOR: partial(decode_all, self.data),
             LEAN_FLOOR: partial(decode_all_lean, self.data),

@@ -1,11 +1,7 @@
-"""The recorded streams of real servers: ours against the floor, and against openai where it can read them.
+"""The recorded streams of real servers: ours against msgspec alone, and against openai where it can read them.
 
-In      the folder of recordings
-Out     rows for all of them together, a row for each, and what openai made of them
-Units   CPU µs an event
-Errors  none for what a server sent: a stream that openai cannot follow is counted, with its reason
-
-Each recording is timed by itself, interleaved; the total of a round is the sum of its samples.
+Each recording is timed by itself, interleaved; the total of a round is the sum of its samples. A stream that openai cannot
+follow is counted, with its reason.
 """
 
 import warnings
@@ -87,7 +83,7 @@ def _read(name: str, body: bytes, peer: Peer) -> _Recorded:
 
 
 def _decoder_for(data: Sequence[bytes]) -> Callable[[bytes], object]:
-    """The bare decoder; the one that answers for anything where a stream holds what is no known event."""
+    """The bare decoder; for a stream with unknown events, the one that accepts anything."""
     try:
         decode_all(data, decode_known_event)
     except UNDECODABLE:
@@ -96,7 +92,7 @@ def _decoder_for(data: Sequence[bytes]) -> Callable[[bytes], object]:
 
 
 def _policy_for(chunks: Sequence[bytes]) -> SequencePolicy:
-    """Strict, but for the few recordings whose source left events out."""
+    """Strict, except for the few recordings whose source left events out."""
     try:
         read_states(chunks)
     except SequenceGap:
@@ -105,7 +101,7 @@ def _policy_for(chunks: Sequence[bytes]) -> SequencePolicy:
 
 
 def _refusal(chunks: Sequence[bytes], policy: SequencePolicy, peer: Peer) -> str:
-    """Why the peer cannot be timed on this stream; empty where it can."""
+    """Why the peer cannot be timed on this stream; empty if it can."""
     try:
         text = peer.text(chunks)
     except Exception as error:  # whatever it raises is the answer that is asked for, and is told
@@ -145,7 +141,7 @@ def _sum(timings: Mapping[_Recorded, Timings], names: Iterable[str]) -> Timings:
 
 
 def _each(timings: Mapping[_Recorded, Timings], subject: str, reference: str, *, is_faster: bool = False) -> Row:
-    """The spread over recordings: each counts once, by its median."""
+    """The spread over recordings, each counted once by its median."""
     rows = [
         ratio_row(found, subject, reference, benchmark="", name="", events=len(each.data), is_faster=is_faster)
         for each, found in timings.items()

@@ -1,10 +1,4 @@
-"""The named benchmarks, and how much of each is run.
-
-In      a Scale; the Peers to be compared with, none of which this room imports
-Out     Rows, benchmark by benchmark
-Units   as each row says
-Source  docs/reference/benchmarks.md
-"""
+"""The benchmarks of reading streams by name, and how much of each is measured."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -68,7 +62,7 @@ AGAIN = f"{FLOOR}, again"
 
 
 def streams(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
-    """Each size of made stream: ours against the floors, and against each peer."""
+    """Each size of stream: ours against the floors and each peer."""
     for deltas in scale.sizes:
         stream = GeneratedStream.of(deltas)
         require_agreement(stream, peers)
@@ -113,7 +107,7 @@ def _against(peer: Peer, stream: GeneratedStream, timings: Timings) -> Row:
 
 
 def texts(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
-    """What it costs to read the whole text after every event, where states alone and peers with a state stand beside."""
+    """The cost of reading the whole text after every event, next to states alone and peers with a state."""
     stream = GeneratedStream.of(scale.text_deltas)
     peers = [peer for peer in peers if peer.stands_against == STATES]
     require_agreement(stream, peers)
@@ -126,7 +120,7 @@ def texts(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
 
 
 def growth(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
-    """The cost of an event in a long stream against one in a short stream; the same for the floor, which has no state."""
+    """The cost of an event in a long stream against a short one, and the same for the floor, which has no state."""
     short, long = map(GeneratedStream.of, scale.growth)
     names = {each: (f"{each}, {short.deltas:,} deltas", f"{each}, {long.deltas:,} deltas") for each in (STATES, FLOOR)}
     variants = [
@@ -157,7 +151,7 @@ def growth(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
 
 
 def memory(scale: Scale, peers: Sequence[Peer]) -> Iterator[Row]:
-    """What it takes to keep every state."""
+    """The memory of keeping every state."""
     yield memory_row(scale.memory_deltas)
 
 

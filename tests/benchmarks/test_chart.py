@@ -27,6 +27,6 @@ def test_a_picture_is_drawn_in_the_format_of_its_name(tmp_path: Path, name: str,
     assert (tmp_path / name).read_bytes().startswith(start)
 
 
-def test_a_report_without_a_made_stream_cannot_be_drawn(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no made stream"):
+def test_a_report_without_a_generated_stream_cannot_be_drawn(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nothing to draw"):
         draw([MEMORY], tmp_path / "chart.svg")

@@ -136,7 +136,7 @@ def test_every_benchmark_gives_its_rows(here: None, tmp_path: Any) -> None:
 
 
 def test_nothing_to_draw_is_an_error(tmp_path: Any) -> None:
-    with pytest.raises(ValueError, match="none was followed"):
+    with pytest.raises(ValueError, match="nothing to draw"):
         draw([], tmp_path / "chart.svg")
 
 
