@@ -42,7 +42,7 @@ test: $(VENV)/.has-test
 
 test-all: export STREAMFOLD_HYPOTHESIS ?= $(if $(CI),ci,dev)
 test-all: $(VENV)/.has-test
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not cluster" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 600 -m "not cluster" $(ARGS)
 
 check: $(VENV)/.has-check
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Every async test of this room runs on asyncio and on trio; https needs a certificate that nobody else trusts."""
+"""Every async test here runs on asyncio and on trio; https needs a certificate that nobody else trusts."""
 
 import ssl
 from dataclasses import dataclass
@@ -10,6 +10,12 @@ import trustme
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return request.param
+
+
+# For tests that take long and differ little from loop to loop.
+trio_is_thorough = pytest.mark.parametrize(
+    "anyio_backend", ["asyncio", pytest.param("trio", marks=pytest.mark.thorough)]
+)
 
 
 @dataclass(frozen=True)

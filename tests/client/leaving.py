@@ -6,12 +6,13 @@ import os
 import random
 
 import anyio
+import pytest
 
 from streamfold.client.conformance import Server, Wire, chunk, head, serve
 from streamfold.client.transport.transport import Request, Transport
 
-TIMES = 1000
 AT_ONCE = 20
+how_many = pytest.mark.parametrize("readers", [100, pytest.param(1000, marks=pytest.mark.thorough)])
 
 
 async def stream(wire: Wire) -> None:
@@ -30,8 +31,8 @@ async def read_for_ever(transport: Transport, url: str) -> None:
             pass
 
 
-async def cancel_at_random(transport: Transport, *, server: Server, seed: int = 7) -> None:
-    """TIMES readers, AT_ONCE at a time, each cancelled after some turns of the loop."""
+async def cancel_at_random(transport: Transport, *, server: Server, readers: int, seed: int = 7) -> None:
+    """Start readers, AT_ONCE at a time, and cancel each after some turns of the loop."""
     draw = random.Random(seed)
 
     async def one(turns: int) -> None:
@@ -41,18 +42,18 @@ async def cancel_at_random(transport: Transport, *, server: Server, seed: int = 
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
 
-    for _ in range(TIMES // AT_ONCE):
+    for _ in range(readers // AT_ONCE):
         async with anyio.create_task_group() as tasks:
             for _ in range(AT_ONCE):
                 tasks.start_soon(one, draw.randrange(60))
 
 
-async def must_leave_nothing(transport: Transport) -> None:
+async def must_leave_nothing(transport: Transport, *, readers: int) -> None:
     """Cancel readers at random; then count sockets and tasks, and what the server still holds open."""
     async with serve(stream) as server:
         await settle()
         before = open_files(), running_tasks()
-        await cancel_at_random(transport, server=server)
+        await cancel_at_random(transport, server=server, readers=readers)
         await transport.aclose()
         with anyio.fail_after(10):
             for wire in server.wires:
@@ -60,7 +61,7 @@ async def must_leave_nothing(transport: Transport) -> None:
         await settle()
         gc.collect()
         assert (open_files(), running_tasks()) == before
-        assert len(server.wires) > TIMES // 10, "the readers must get as far as the server"
+        assert len(server.wires) > readers // 10, "the readers must get as far as the server"
 
 
 async def settle() -> None:

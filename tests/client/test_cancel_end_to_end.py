@@ -49,7 +49,7 @@ async def cancelled(emulator: Emulator, dialect: Dialect, name: str, *, after_ev
     return outcome
 
 
-@pytest.mark.parametrize("name", TRANSPORTS)
+@pytest.mark.parametrize("name", ["direct", pytest.param("httpx", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("dialect", [MKA1, OPENAI], ids=["mka1", "openai"])
 @pytest.mark.parametrize("rule", RUNNING)
 async def test_what_a_cancel_came_to_is_proven(rule: str, dialect: Dialect, name: str) -> None:

@@ -1,4 +1,4 @@
-"""A thousand tasks cancelled wherever they happen to be: nothing is left behind, and the gateway is asked to cancel nothing.
+"""Tasks cancelled at any point: nothing is left behind, and the gateway is asked to cancel nothing.
 
 Over real connections to the emulator, which notes who disconnected and who asked for a cancel.
 """
@@ -22,7 +22,6 @@ from tests.client.leaving import open_files, running_tasks
 
 pytestmark = pytest.mark.anyio
 
-TASKS = 1000
 AT_ONCE = 25
 MOST_TURNS = 120
 SEED = 20261122
@@ -109,15 +108,16 @@ async def run(name: str, *, tasks: int, on_exit: OnExit) -> Emulator:
 
 
 @each_transport
-async def test_a_thousand_tasks_cancelled_anywhere_leave_nothing_and_cancel_nothing(name: str) -> None:
-    emulator = await run(name, tasks=TASKS, on_exit="leave")
+@pytest.mark.parametrize("tasks", [100, pytest.param(1000, marks=pytest.mark.thorough)])
+async def test_tasks_cancelled_anywhere_leave_nothing_and_cancel_nothing(name: str, tasks: int) -> None:
+    emulator = await run(name, tasks=tasks, on_exit="leave")
     counters = emulator.journal.counters
     assert counters["cancels"] == 0
-    assert counters["disconnects"] > TASKS // 10, "they must get as far as the gateway"
+    assert counters["disconnects"] > tasks // 10, "they must get as far as the gateway"
     assert {visit.ended for visit in emulator.journal.visits} <= {"disconnected", "complete"}
 
 
 @each_transport
 async def test_only_where_that_is_asked_is_what_was_left_cancelled(name: str) -> None:
-    emulator = await run(name, tasks=100, on_exit="cancel")
+    emulator = await run(name, tasks=50, on_exit="cancel")
     assert emulator.journal.counters["cancels"] > 0

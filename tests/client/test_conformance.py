@@ -137,7 +137,7 @@ async def test_a_broken_transport_is_caught(
     broken: type[Transparent], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("site", "conduct", "suite"):
-        monkeypatch.setattr(f"streamfold.client.conformance.{module}.PATIENCE_SECONDS", 0.5, raising=False)
+        monkeypatch.setattr(f"streamfold.client.conformance.{module}.PATIENCE_SECONDS", 0.25, raising=False)
     transport = broken()
     with pytest.raises((AssertionError, TimeoutError)):
         await check(transport, name)

@@ -2,7 +2,8 @@
 
 Recorded streams are played by a transport without a network, so that each can be cut after every event; some of
 them, and streams of the emulator, are cut by the emulator's own faults, in process and over real connections.
-What was run is counted, and the counts are printed with the summary of the tests.
+`make test` cuts a sample of the recordings, the long ones at some places; `make test-all` cuts every one that adds
+something, everywhere. What was run is counted, and the counts are printed with the summary of the tests.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,10 @@ Manner = Callable[[int], list[Leg]]
 
 SMALL_EVENTS = 25
 LEAST_RECORDINGS = 40
+MOST_CUTS_OF_A_SAMPLE = 20
+thorough_too = pytest.mark.parametrize(
+    "is_complete", [False, pytest.param(True, marks=pytest.mark.thorough)], ids=["a sample", "complete"]
+)
 
 # Manners of cutting: what the connections bring when the stream is cut after so many events
 
@@ -100,18 +105,29 @@ async def mismatches(stream: Played, manner: Manner, cuts: Sequence[int]) -> lis
     return wrong
 
 
+def places(stream: Played, step: int | None) -> range:
+    """Where to cut a stream: everywhere, or after every `step` events; None for a few places."""
+    count = len(stream.events) + 1
+    return range(0, count, step or max(1, count // MOST_CUTS_OF_A_SAMPLE))
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@thorough_too
 @pytest.mark.parametrize("manner", MANNERS, ids=[each.__name__ for each in MANNERS])
 async def test_a_recorded_stream_cut_after_any_event_is_whole_again(
-    manner: Manner, recordings: list[Recording], record_property: Tell
+    manner: Manner,
+    is_complete: bool,
+    recordings: list[Recording],
+    recordings_sample: list[Recording],
+    record_property: Tell,
 ) -> None:
-    streams = chosen(recordings)
+    streams = chosen(recordings) if is_complete else list(map(played, recordings_sample))
     if manner is with_duplicates_and_holes:
         streams = [each for each in streams if each.is_numbered]  # without numbers nobody could tell
     wrong: list[str] = []
     runs = 0
     for stream in streams:
-        cuts = range(len(stream.events) + 1)
+        cuts = places(stream, 1 if is_complete else None)
         runs += len(cuts)
         wrong += await mismatches(stream, manner, cuts)
     tell(record_property, f"{len(streams)} recordings, {manner.__name__}", runs, wrong)
@@ -119,13 +135,21 @@ async def test_a_recorded_stream_cut_after_any_event_is_whole_again(
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
+@thorough_too
 @pytest.mark.parametrize("manner", MANNERS, ids=[each.__name__ for each in MANNERS])
-async def test_so_it_is_on_trio(manner: Manner, recordings: list[Recording], record_property: Tell) -> None:
-    streams = [each for each in chosen(recordings) if each.is_numbered][::4]
+async def test_so_it_is_on_trio(
+    manner: Manner,
+    is_complete: bool,
+    recordings: list[Recording],
+    recordings_sample: list[Recording],
+    record_property: Tell,
+) -> None:
+    of_all = chosen(recordings) if is_complete else list(map(played, recordings_sample))
+    streams = [each for each in of_all if each.is_numbered][::4]
     wrong: list[str] = []
     runs = 0
     for stream in streams:
-        cuts = range(0, len(stream.events) + 1, 5)
+        cuts = places(stream, 5 if is_complete else None)
         runs += len(cuts)
         wrong += await mismatches(stream, manner, cuts)
     tell(record_property, f"{len(streams)} recordings, {manner.__name__}, trio", runs, wrong)
@@ -167,16 +191,18 @@ async def follow_emulated(name: str, faults: str) -> tuple[list[Event], Outcome]
     return events, outcome
 
 
+@thorough_too
 @pytest.mark.parametrize("name", STREAMS)
 async def test_an_emulated_stream_cut_anywhere_is_whole_again(
-    name: str, anyio_backend: str, record_property: Tell
+    name: str, is_complete: bool, anyio_backend: str, record_property: Tell
 ) -> None:
     uncut, ending = await follow_emulated(name, "")
     assert not ending.repairs
     wrong: list[str] = []
     runs = 0
-    for manner, faults in EMULATED_MANNERS.items():
-        for cut in range(1, len(uncut) + 1):  # before the first event nobody has an id to resume with
+    for place, (manner, faults) in enumerate(EMULATED_MANNERS.items()):
+        step, offset = (1, 0) if is_complete else (len(EMULATED_MANNERS), place)  # each way cuts at other places
+        for cut in range(1 + offset, len(uncut) + 1, step):  # before the first event nobody has an id to resume with
             runs += 1
             events, outcome = await follow_emulated(name, faults.format(cut=cut))
             is_good = is_whole(events, uncut, STREAMS[name][0]) and outcome.proof is not None

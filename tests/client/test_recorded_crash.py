@@ -1,4 +1,4 @@
-"""A process that records is killed at any instant, and another goes on from its log: real sockets, a real file."""
+"""A process that records is killed at any moment, and another continues from its log: real sockets, a real file."""
 
 import subprocess
 import sys
@@ -18,7 +18,6 @@ from streamfold.session import OutcomeStatus
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 12
 PROMPT = "count to 400"
 READER = """
 import anyio, sys
@@ -58,12 +57,23 @@ def read_and_die(url: str, path: Path, *, after: int, max_behind: int) -> tuple[
     return response_id, int(number)
 
 
-@pytest.mark.parametrize("max_behind", [0, 20])
-async def test_a_killed_process_loses_nothing_that_it_was_given(tmp_path: Path, max_behind: int) -> None:
+@pytest.mark.parametrize(
+    ("max_behind", "anyio_backend", "kills"),
+    [
+        (0, "asyncio", 1),
+        (20, "trio", 1),
+        *(
+            pytest.param(max_behind, loop, 6, marks=pytest.mark.thorough)
+            for max_behind in (0, 20)
+            for loop in ("asyncio", "trio")
+        ),
+    ],
+)
+async def test_a_killed_process_loses_nothing_that_it_was_given(tmp_path: Path, max_behind: int, kills: int) -> None:
     random = Random(max_behind)
     async with emulate(Options(tokens_per_second=None)) as url, SqliteLog(tmp_path / "log.db") as log:
         async with Gateway(url, api_key="any", dialect=OPENAI) as gateway:
-            for _ in range(KILLS // 2):
+            for _ in range(kills):
                 after = random.randrange(1, 300)
                 response_id, seen = read_and_die(url, tmp_path / "log.db", after=after, max_behind=max_behind)
                 key = StreamKey("", response_id)

@@ -10,8 +10,8 @@ from streamfold.client.conformance import CHECKS, Wire, check, chunk, head, serv
 from streamfold.client.transport.direct import DirectTransport
 from streamfold.client.transport.transport import Request
 from streamfold.errors import ConnectFailed, Disconnected, InvalidArgument, ProtocolViolation, UsageError
-from tests.client.conftest import Certificates
-from tests.client.leaving import must_leave_nothing
+from tests.client.conftest import Certificates, trio_is_thorough
+from tests.client.leaving import how_many, must_leave_nothing
 
 pytestmark = pytest.mark.anyio
 
@@ -21,13 +21,15 @@ async def test_it_keeps_the_contract(name: str) -> None:
     await check(DirectTransport(), name)
 
 
+@trio_is_thorough
 @pytest.mark.parametrize("name", CHECKS)
 async def test_it_keeps_the_contract_over_tls(name: str, certificates: Certificates) -> None:
     await check(DirectTransport(ssl_context=certificates.client), name, tls=certificates.server)
 
 
-async def test_a_thousand_readers_cancelled_at_random_leave_nothing() -> None:
-    await must_leave_nothing(DirectTransport())
+@how_many
+async def test_readers_cancelled_at_random_leave_nothing(readers: int) -> None:
+    await must_leave_nothing(DirectTransport(), readers=readers)
 
 
 async def test_a_certificate_that_nobody_trusts_is_a_failed_connection(certificates: Certificates) -> None:
@@ -173,7 +175,7 @@ async def test_a_url_that_is_none_is_refused_before_anything_is_sent() -> None:
 
 
 async def test_an_open_reply_takes_little_memory() -> None:
-    count = 200
+    count = 50
     async with serve(stay_after_head) as server, AsyncExitStack() as stack:
         transport = DirectTransport()
         await stack.enter_async_context(transport.open(Request(method="GET", url=server.url)))

@@ -14,8 +14,8 @@ from streamfold.client.conformance import CHECKS, Wire, check, chunk, head, serv
 from streamfold.client.transport.httpx import HttpxReply, HttpxTransport, innermost
 from streamfold.client.transport.transport import Request
 from streamfold.errors import Disconnected, UsageError
-from tests.client.conftest import Certificates
-from tests.client.leaving import must_leave_nothing
+from tests.client.conftest import Certificates, trio_is_thorough
+from tests.client.leaving import how_many, must_leave_nothing
 
 pytestmark = pytest.mark.anyio
 libraries = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
@@ -24,7 +24,15 @@ EVENT = b"data: {}\n\n"
 OK = head(connection="close") + chunk(EVENT) + chunk(b"")
 
 
-@libraries
+@pytest.mark.parametrize(
+    ("library", "anyio_backend"),
+    [
+        pytest.param(httpx2, "asyncio", id="httpx2-asyncio"),
+        pytest.param(httpx2, "trio", id="httpx2-trio"),
+        pytest.param(httpx, "asyncio", id="httpx-asyncio"),
+        pytest.param(httpx, "trio", id="httpx-trio", marks=pytest.mark.thorough),
+    ],
+)
 @pytest.mark.parametrize("name", CHECKS)
 async def test_it_keeps_the_contract(name: str, library: ModuleType) -> None:
     async with library.AsyncClient() as client:
@@ -32,6 +40,7 @@ async def test_it_keeps_the_contract(name: str, library: ModuleType) -> None:
     gc.collect()  # a generator left open would be told of here
 
 
+@trio_is_thorough
 @pytest.mark.parametrize("name", CHECKS)
 async def test_the_client_made_here_keeps_the_contract_over_tls(name: str, certificates: Certificates) -> None:
     transport = HttpxTransport(ssl_context=certificates.client)
@@ -42,9 +51,10 @@ async def test_the_client_made_here_keeps_the_contract_over_tls(name: str, certi
 
 
 @libraries
-async def test_a_thousand_readers_cancelled_at_random_leave_nothing(library: ModuleType) -> None:
+@how_many
+async def test_readers_cancelled_at_random_leave_nothing(library: ModuleType, readers: int) -> None:
     async with library.AsyncClient(limits=library.Limits(max_connections=None)) as client:
-        await must_leave_nothing(HttpxTransport(client))
+        await must_leave_nothing(HttpxTransport(client), readers=readers)
 
 
 async def test_a_client_that_was_passed_in_stays_open() -> None:
