@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from streamfold.chaos import ErrorNested, Keepalive
-from streamfold.emulator.model import Script, answer
-from streamfold.emulator.timeline import Ending, Tempo, Timeline
-from streamfold.schema import MKA1
-from streamfold.serving import CreateRequest
+from streamfold.emulator.model import Script, answer, read_playback
+from streamfold.emulator.timeline import CANCEL_RULES, Ending, Tempo, Timeline, stream_refusal
+from streamfold.schema import MKA1, OPENAI, Dialect
+from streamfold.serving import CreateRequest, Problem
 
 BEGAN = 1000.0
 
@@ -111,3 +111,60 @@ def test_a_keepalive_and_an_error_are_events_like_others() -> None:
     assert happened(line) == ["keepalive", "created", "in_progress", "error", "failed"]
     assert b'"sequence_number":3' in line.entries[3].data(MKA1, obfuscation=False)
     assert line.status(BEGAN) == "failed"
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "refused"),
+    [
+        pytest.param("mka1", "in_progress", None, id="running"),
+        pytest.param("mka1", "queued", None, id="queued"),
+        pytest.param("mka1", "cancelled", None, id="a second time"),
+        pytest.param("mka1", "completed", 400, id="over"),
+        pytest.param("conflict409", "cancelled", 409, id="a second time, as a conflict"),
+        pytest.param("conflict409", "failed", 409, id="over, as a conflict"),
+        pytest.param("finished200", "completed", None, id="over, and shown as it is"),
+    ],
+)
+def test_a_rule_says_what_cannot_be_cancelled(rule: str, status: str, refused: int | None) -> None:
+    problem = CANCEL_RULES[rule].refusal(status, is_background=True)
+    assert (problem and problem.status) == refused
+    assert CANCEL_RULES[rule].refusal(status, is_background=False) == Problem(
+        400, "Cannot cancel a synchronous response.", "response_id"
+    )
+
+
+@pytest.mark.parametrize(
+    ("dialect", "given", "part"),
+    [
+        pytest.param(MKA1, {"is_streamed": False}, None, id="mka1 needs no stream"),
+        pytest.param(OPENAI, {"is_streamed": False}, "stream=true", id="openai does"),
+        pytest.param(MKA1, {"is_background": False}, "background=true", id="both need background"),
+        pytest.param(OPENAI, {"age_seconds": 299.9}, None, id="young enough"),
+        pytest.param(OPENAI, {"age_seconds": 300.0}, "more than 5 minutes", id="too old"),
+        pytest.param(MKA1, {"age_seconds": 1e9}, None, id="mka1 has no limit"),
+        pytest.param(MKA1, {"window_seconds": 0.0}, "more than 0 minutes", id="a limit of one's own"),
+    ],
+)
+def test_what_cannot_be_streamed_again(dialect: Dialect, given: dict[str, Any], part: str | None) -> None:
+    problem = stream_refusal(dialect, **({"is_background": True, "is_streamed": True, "age_seconds": 1.0} | given))
+    assert (problem is None) == (part is None)
+    assert problem is None or part in problem.message
+
+
+def test_a_cancelled_recording_ends_with_the_next_number() -> None:
+    data = b'data: {"type":"response.created","sequence_number":7,"response":{"id":"r","status":"in_progress"}}\n\n'
+    line = Timeline(read_playback(data * 2).script(), Tempo(BEGAN, tokens_per_second=1.0, hold_after_events=1), MKA1)
+    line.advance(BEGAN)
+    line.cancel(Ending.CANCELLED_EVENT, BEGAN)
+    line.advance(BEGAN)
+    assert [entry.number for entry in line.entries] == [7, 8]
+    assert b'"sequence_number":8' in line.entries[-1].data(MKA1, obfuscation=False)
+
+
+def test_a_cancelled_recording_without_numbers_still_has_none() -> None:
+    data = b'data: {"type":"response.created","response":{"id":"r","status":"in_progress"}}\n\n'
+    line = Timeline(read_playback(data * 2).script(), Tempo(BEGAN, tokens_per_second=1.0, hold_after_events=1), MKA1)
+    line.advance(BEGAN)
+    line.cancel(Ending.CANCELLED_EVENT, BEGAN)
+    line.advance(BEGAN)
+    assert [entry.number for entry in line.entries] == [None, None]

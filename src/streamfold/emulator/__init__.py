@@ -1,6 +1,6 @@
 """A local gateway: the wire of MKA1 and of OpenAI, with a toy model behind it and faults on request.
 
-`Timeline`, `CANCEL_RULES` and what they need are pure: a simulation can run them in virtual time.
+`Timeline`, `CANCEL_RULES`, `stream_refusal` and what they need are pure: a simulation can run them in virtual time.
 """
 
 from streamfold.emulator.app import Emulator
@@ -9,7 +9,15 @@ from streamfold.emulator.model import Playback, Script, Step, answer, read_playb
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal, Visit
 from streamfold.emulator.server import emulate, serve
-from streamfold.emulator.timeline import CANCEL_RULES, CancelRule, Ending, Tempo, Timeline, TimelineEntry
+from streamfold.emulator.timeline import (
+    CANCEL_RULES,
+    CancelRule,
+    Ending,
+    Tempo,
+    Timeline,
+    TimelineEntry,
+    stream_refusal,
+)
 from streamfold.serving import Clock, SystemClock
 
 __all__ = [
@@ -33,4 +41,5 @@ __all__ = [
     "emulate",
     "read_playback",
     "serve",
+    "stream_refusal",
 ]

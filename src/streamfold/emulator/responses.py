@@ -10,7 +10,7 @@ from streamfold.emulator.model import Script, answer, input_items, read_playback
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal
 from streamfold.emulator.store import IdSource, ResponseEvents, StoredResponse, TenantStore, page
-from streamfold.emulator.timeline import Ending, Tempo, Timeline, cancel_rule
+from streamfold.emulator.timeline import Ending, Tempo, Timeline, cancel_rule, stream_refusal
 from streamfold.errors import UsageError
 from streamfold.schema import Dialect, FinishedReplay, WebhookScheme, is_terminal_status
 from streamfold.serving import (
@@ -154,17 +154,12 @@ class ResponseEndpoints:
             return stored
         self._journal.count("cancels")
         rule = cancel_rule(self._options.cancel or call.dialect.name)
-        if not stored.request.background:
-            return Problem(400, "Cannot cancel a synchronous response.", "response_id")
-        response = stored.response(call.now)
-        status = str(response.get("status"))
+        status = stored.timeline.status(call.now)
+        if problem := rule.refusal(status, is_background=stored.request.background):
+            return problem
         if not is_terminal_status(status):
             stored.cancel(rule.ending, call.now)
-            return BodyReply.of(stored.response(call.now))
-        refused = rule.again_status if status == "cancelled" else rule.finished_status
-        if refused == 200:
-            return BodyReply.of(response)
-        return Problem(refused, f"Cannot cancel a {status} response.", "response_id")
+        return BodyReply.of(stored.response(call.now))
 
     def _find(self, call: EmulatedCall) -> StoredResponse | Problem:
         stored = self._store.find(call.tenant, call.id)
@@ -235,18 +230,13 @@ class ResponseEndpoints:
         return answer(request, response_id=id, created_at=created_at, dialect=dialect, seed=self._options.seed)
 
     def _unstreamable(self, stored: StoredResponse, call: EmulatedCall) -> Problem | None:
-        """Why this Response cannot be streamed, in the words of real servers."""
-        if call.dialect.resume_needs_background and not stored.request.background:
-            return _cannot_stream("it was not created with background=true")
-        if call.dialect.resume_needs_stream and not stored.request.stream:
-            return _cannot_stream("it was not created with stream=true")
-        window = self._options.resume_window_seconds
-        if window is None:
-            window = call.dialect.resume_window_seconds
-        if window is not None and call.now - stored.created_at >= window:
-            age = f"{window / 60:g} minutes" if window else "0 minutes"
-            return Problem(400, f"This response can no longer be streamed because it is more than {age} old.")
-        return None
+        return stream_refusal(
+            call.dialect,
+            is_background=stored.request.background,
+            is_streamed=stored.request.stream,
+            age_seconds=call.now - stored.created_at,
+            window_seconds=self._options.resume_window_seconds,
+        )
 
     def _last_event(self, stored: StoredResponse, starting_after: int | None, dialect: Dialect) -> EventSource:
         """The events of a Response that is over: its terminal event alone; none if the reader has it already."""
@@ -263,10 +253,6 @@ def _when_over(stored: StoredResponse, now: float) -> BodyReply | float:
     """The Response once nothing more happens to it, else the seconds until its next event."""
     stored.timeline.advance(now)
     return BodyReply.of(stored.response(now)) if stored.timeline.is_over else stored.timeline.next_due - now
-
-
-def _cannot_stream(why: str) -> Problem:
-    return Problem(400, f"This response cannot be streamed because {why}.", "response_id")
 
 
 def _bad_secret(request: CreateRequest, dialect: Dialect) -> Problem | None:

@@ -87,10 +87,11 @@ def serve(
     """
     app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
     with _listen(host, port) as listener:
+        server = _Server(app, listener)
         if announce is not None:
             announce(_url(listener))
         with suppress(KeyboardInterrupt):
-            _Server(app, listener).run()
+            server.run()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -110,6 +111,7 @@ class _Server:
     def __init__(self, app: Emulator, listener: socket.socket) -> None:
         self._app = app
         self._listener = listener
+        self._connection = _connection_class()
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
 
@@ -131,7 +133,7 @@ class _Server:
             self._loop.add_signal_handler(signal.SIGTERM, self._stopped.set)
         config = Config(
             self._app,
-            http=connection_class(),
+            http=self._connection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -143,7 +145,7 @@ class _Server:
         config.load()
         state = ServerState()
         async with self._app.running():
-            server = await self._loop.create_server(lambda: connection_class()(config, state, {}), sock=self._listener)
+            server = await self._loop.create_server(lambda: self._connection(config, state, {}), sock=self._listener)
             try:
                 await self._stopped.wait()
             finally:
@@ -182,7 +184,7 @@ class _SocketHandle:
 
 
 @cache
-def connection_class() -> "type[HttpToolsProtocol]":
+def _connection_class() -> "type[HttpToolsProtocol]":
     """uvicorn's HTTP connection, with a handle on its socket in every scope."""
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 

@@ -19,9 +19,18 @@ from streamfold.emulator.model import Script, Step
 from streamfold.errors import InvalidArgument
 from streamfold.fold import SequencePolicy, State, reduce, snapshot_json
 from streamfold.schema import Dialect, decode_event, is_terminal_status
-from streamfold.serving import Fields, event_data, shape_response
+from streamfold.serving import Fields, Problem, event_data, shape_response
 
-__all__ = ["CANCEL_RULES", "CancelRule", "Ending", "Tempo", "Timeline", "TimelineEntry", "cancel_rule"]
+__all__ = [
+    "CANCEL_RULES",
+    "CancelRule",
+    "Ending",
+    "Tempo",
+    "Timeline",
+    "TimelineEntry",
+    "cancel_rule",
+    "stream_refusal",
+]
 
 NEVER = math.inf
 
@@ -48,6 +57,15 @@ class CancelRule:
     finished_status: int = 400
     again_status: int = 200
 
+    def refusal(self, status: str, *, is_background: bool) -> Problem | None:
+        """Why a Response with this status cannot be cancelled; None if the answer is 200 and the Response."""
+        if not is_background:
+            return Problem(400, "Cannot cancel a synchronous response.", "response_id")
+        refused = self.again_status if status == "cancelled" else self.finished_status
+        if refused == 200 or not is_terminal_status(status):
+            return None
+        return Problem(refused, f"Cannot cancel a {status} response.", "response_id")
+
 
 CANCEL_RULES: Mapping[str, CancelRule] = MappingProxyType(
     {
@@ -73,6 +91,38 @@ def cancel_rule(name: str) -> CancelRule:
     if rule is None:
         raise InvalidArgument("cancel", f"must be one of {', '.join(CANCEL_RULES)}")
     return rule
+
+
+def stream_refusal(
+    dialect: Dialect,
+    *,
+    is_background: bool,
+    is_streamed: bool,
+    age_seconds: float,
+    window_seconds: float | None = None,
+) -> Problem | None:
+    """Why a Response cannot be streamed again, in the words of real servers; None if it can.
+
+    Args:
+        dialect: Whose conditions hold.
+        is_background: Whether it was created with background=true.
+        is_streamed: Whether it was created with stream=true.
+        age_seconds: Since its creation.
+        window_seconds: The age from which on it is too old; None for the dialect's.
+    """
+    if dialect.resume_needs_background and not is_background:
+        return _cannot_stream("it was not created with background=true")
+    if dialect.resume_needs_stream and not is_streamed:
+        return _cannot_stream("it was not created with stream=true")
+    window = dialect.resume_window_seconds if window_seconds is None else window_seconds
+    if window is None or age_seconds < window:
+        return None
+    age = f"{window / 60:g} minutes" if window else "0 minutes"
+    return Problem(400, f"This response can no longer be streamed because it is more than {age} old.")
+
+
+def _cannot_stream(why: str) -> Problem:
+    return Problem(400, f"This response cannot be streamed because {why}.", "response_id")
 
 
 class Tempo(NamedTuple):
@@ -237,9 +287,17 @@ class Timeline:
 
     def _happen(self, step: Step) -> None:
         if self._has_deltas or not step.fields["type"].endswith(".delta"):
-            number = step.fields.get("sequence_number") if self._script.is_recorded else len(self.entries)
-            self.entries.append(TimelineEntry(step.fields, number, step.data))
+            self.entries.append(TimelineEntry(step.fields, self._number_of(step), step.data))
         self._step()
+
+    def _number_of(self, step: Step) -> int | None:
+        if not self._script.is_recorded:
+            return len(self.entries)
+        if step.data is not None:
+            return step.fields.get("sequence_number")
+        # A cancel ends a recording with an event of its own, which gets the next number.
+        last = self.entries[-1].number if self.entries else -1
+        return None if last is None else last + 1
 
     def _step(self) -> None:
         self._next = next(self._steps, None)
