@@ -7,7 +7,9 @@ import anyio
 import attrs
 import pytest
 
+from streamfold.check import Suite
 from streamfold.client.conformance import CHECKS, check
+from streamfold.client.conformance.site import Site
 from streamfold.client.transport.direct import DirectTransport
 from streamfold.client.transport.transport import Reply, Request
 from streamfold.errors import TransportError
@@ -136,8 +138,8 @@ class IsDeaf(Transparent):
 async def test_a_broken_transport_is_caught(
     broken: type[Transparent], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("site", "conduct", "suite"):
-        monkeypatch.setattr(f"streamfold.client.conformance.{module}.PATIENCE_SECONDS", 0.25, raising=False)
+    monkeypatch.setattr("streamfold.client.conformance.site.PATIENCE_SECONDS", 0.25)
+    monkeypatch.setattr(CHECKS, "_max_seconds", 0.5)
     transport = broken()
     with pytest.raises((AssertionError, TimeoutError)):
         await check(transport, name)
@@ -150,17 +152,16 @@ async def test_a_transport_that_passes_everything_on_passes() -> None:
 
 async def test_without_a_name_every_check_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     run: list[str] = []
+    few: Suite[Site] = Suite(max_seconds=1.0)
+    for name in ("one", "two"):
 
-    def standing_in(name: str) -> object:
-        async def note(site: object) -> None:
+        async def note(site: object, name: str = name) -> None:
             run.append(name)
 
-        return note
-
-    for name in CHECKS:
-        monkeypatch.setitem(CHECKS, name, standing_in(name))
+        few.enter(name)(note)
+    monkeypatch.setattr("streamfold.client.conformance.suite.CHECKS", few)
     await check(DirectTransport())
-    assert run == list(CHECKS)
+    assert run == ["one", "two"]
 
 
 def test_every_rule_has_a_check() -> None:

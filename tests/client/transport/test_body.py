@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfold.client.transport.body import PIECE_BYTES, Body, ContentDecoder, is_plain, join_header
+from streamfold.client.transport.body import PIECE_BYTES, ContentDecoder, ReplyBody, is_plain, join_header
 from streamfold.errors import ProtocolViolation, UsageError
 
 
@@ -86,7 +86,7 @@ def test_no_piece_is_decoded_before_the_one_before_it_was_taken() -> None:
         tracemalloc.stop()
 
 
-def body_of(*chunks: bytes, closed: list[str] | None = None) -> Body:
+def body_of(*chunks: bytes, closed: list[str] | None = None) -> ReplyBody:
     async def read() -> AsyncGenerator[bytes, None]:
         try:
             for chunk in chunks:
@@ -95,7 +95,7 @@ def body_of(*chunks: bytes, closed: list[str] | None = None) -> Body:
             if closed is not None:
                 closed.append("closed")
 
-    return Body(read)
+    return ReplyBody(read)
 
 
 @pytest.mark.anyio

@@ -1,25 +1,25 @@
-"""Rules 1 and 2: all that was received is handed over, and then one of four errors.
+"""What must arrive: rules 1 and 2 of `Transport`, and whatever HTTP allows around and inside a body (RFC 9110, RFC 9112)."""
 
-In      a Site
-Out     DELIVERY: the checks by name
-Errors  AssertionError
-Source  streamfold.client.transport.transport
-"""
+import gzip
 
 import anyio
 
-from streamfold.client.conformance.faults import Story, Wire, chunk, head
+from streamfold.check import Check, Suite
 from streamfold.client.conformance.site import (
     BODY,
     CHUNKS,
     EVENTS,
+    LAST_CHUNK,
+    MAX_SECONDS,
     SHORT_SECONDS,
-    Check,
     Site,
-    enter,
-    failure_of,
+    Story,
+    Wire,
+    chunk,
+    error_of,
     gone,
-    must_be,
+    head,
+    must_be_one_of,
     open_and_leave,
     read,
     settle,
@@ -29,7 +29,7 @@ from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, Protocol
 
 __all__ = ["DELIVERY"]
 
-DELIVERY: dict[str, Check] = {}
+DELIVERY: Suite[Site] = Suite(max_seconds=MAX_SECONDS)
 
 
 async def fin(wire: Wire) -> None:
@@ -62,7 +62,7 @@ ENDINGS: dict[str, tuple[Story, tuple[type[TransportError], ...]]] = {
 }
 
 
-def delivery_check(ending: Story, allowed: tuple[type[TransportError], ...], *, is_slow: bool) -> Check:
+def delivery_check(ending: Story, allowed: tuple[type[TransportError], ...], *, is_slow: bool) -> Check[Site]:
     """300 events, a write each, then the ending. A slow reader looks away while all of it arrives."""
 
     async def run(site: Site) -> None:
@@ -87,9 +87,9 @@ def delivery_check(ending: Story, allowed: tuple[type[TransportError], ...], *, 
                     await settle()
 
         async with site.serve(story) as server, site.open(server, idle=SHORT_SECONDS) as reply:
-            error = await failure_of(read_slowly(reply))
+            error = await error_of(read_slowly(reply))
         assert bytes(got) == BODY, f"{got.count(b'event:')} of {len(EVENTS)} events came before the failure"
-        must_be(error, *allowed)
+        must_be_one_of(error, *allowed)
 
     return run
 
@@ -97,36 +97,38 @@ def delivery_check(ending: Story, allowed: tuple[type[TransportError], ...], *, 
 for _ending, (_story, _allowed) in ENDINGS.items():
     for _is_slow in (False, True):
         _reader = "a slow reader" if _is_slow else "a reader"
-        DELIVERY[f"1: {_reader} gets everything before {_ending}"] = delivery_check(_story, _allowed, is_slow=_is_slow)
+        DELIVERY.enter(f"1: {_reader} gets everything before {_ending}")(
+            delivery_check(_story, _allowed, is_slow=_is_slow)
+        )
 
 
-@enter(DELIVERY, "1: a body shorter than its content-length is told")
+@DELIVERY.enter("1: a body shorter than its content-length is told")
 async def short_length(site: Site) -> None:
     async def story(wire: Wire) -> None:
         await wire.send(head(transfer_encoding="", content_length="1000") + EVENTS[0])
 
     got = bytearray()
     async with site.serve(story) as server, site.open(server) as reply:
-        error = await failure_of(read(reply, got))
+        error = await error_of(read(reply, got))
     assert bytes(got) == EVENTS[0], "what came before the end must be handed over"
-    must_be(error, Disconnected)
+    must_be_one_of(error, Disconnected)
 
 
-@enter(DELIVERY, "2: a refused connection is ConnectFailed")
+@DELIVERY.enter("2: a refused connection is ConnectFailed")
 async def refused(site: Site) -> None:
     async with site.serve(silence) as server:
         pass
-    must_be(await failure_of(open_and_leave(site, server)), ConnectFailed)
+    must_be_one_of(await error_of(open_and_leave(site, server)), ConnectFailed)
 
 
-def no_head_check(story: Story, *allowed: type[TransportError]) -> Check:
+def no_head_check(story: Story, *allowed: type[TransportError]) -> Check[Site]:
     """Nothing that is a head comes: a typed failure, and one request, whatever the method."""
 
     async def run(site: Site) -> None:
         for method, body in (("GET", None), ("POST", b"{}")):
             async with site.serve(story) as server:
-                error = await failure_of(open_and_leave(site, server, idle=SHORT_SECONDS, method=method, body=body))
-            must_be(error, *allowed)
+                error = await error_of(open_and_leave(site, server, idle=SHORT_SECONDS, method=method, body=body))
+            must_be_one_of(error, *allowed)
             assert len(server.wires) == 1, f"a {method} was sent {len(server.wires)} times"
 
     return run
@@ -137,13 +139,13 @@ async def garbage(wire: Wire) -> None:
     await wire.gone()
 
 
-DELIVERY["2: a FIN before the head is Disconnected, and nothing is sent again"] = no_head_check(fin, Disconnected)
-DELIVERY["2: an RST before the head is Disconnected, and nothing is sent again"] = no_head_check(rst, Disconnected)
-DELIVERY["2: what is no HTTP is ProtocolViolation"] = no_head_check(garbage, ProtocolViolation, Disconnected)
-DELIVERY["2: a head that never comes is IdleTimeout"] = no_head_check(gone, IdleTimeout)
+DELIVERY.enter("2: a FIN before the head is Disconnected, and nothing is sent again")(no_head_check(fin, Disconnected))
+DELIVERY.enter("2: an RST before the head is Disconnected, and nothing is sent again")(no_head_check(rst, Disconnected))
+DELIVERY.enter("2: what is no HTTP is ProtocolViolation")(no_head_check(garbage, ProtocolViolation, Disconnected))
+DELIVERY.enter("2: a head that never comes is IdleTimeout")(no_head_check(gone, IdleTimeout))
 
 
-@enter(DELIVERY, "2: an error status is a reply with a body")
+@DELIVERY.enter("2: an error status is a reply with a body")
 async def error_status(site: Site) -> None:
     async def story(wire: Wire) -> None:
         fields = {"content_type": "application/json", "transfer_encoding": "", "content_length": "2"}
@@ -156,3 +158,64 @@ async def error_status(site: Site) -> None:
     assert reply.status == 429, f"the status is 429, not {reply.status}"
     assert reply.headers.get("retry-after") == "7", "headers must be there, by their names in lower case"
     assert bytes(got) == b"{}", "an error's body must be readable"
+
+
+# Whole replies that every transport must read
+
+COMPRESSED = gzip.compress(BODY)
+MANY = 16 * 1024 * 1024  # zeros, of which a thousand are one byte in gzip
+
+
+def whole_reply_check(reply: list[bytes], body: bytes, *, hangs_up: bool = False) -> Check[Site]:
+    """The server sends these writes; the body must be read to its end, which the server's silence must not delay."""
+
+    async def run(site: Site) -> None:
+        async def story(wire: Wire) -> None:
+            for part in reply:
+                await wire.send(part)
+            if not hangs_up:
+                await wire.gone()
+
+        got = bytearray()
+        async with site.serve(story) as server, site.open(server) as answer:
+            status = answer.status
+            await read(answer, got)
+        assert status == 200, f"the status is 200, not {status}"
+        assert bytes(got) == body, f"{len(got)} bytes came, of {len(body)}"
+
+    return run
+
+
+def one_byte_a_write(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+LENGTH = head(transfer_encoding="", content_length=str(len(BODY)))
+HINTS = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n"
+SMALL = head() + chunk(EVENTS[0]) + chunk(EVENTS[1]) + LAST_CHUNK
+
+WHOLE: dict[str, Check[Site]] = {
+    "a chunked body, many chunks a write": whole_reply_check([head() + CHUNKS + LAST_CHUNK], BODY),
+    "a chunked body, one chunk a write": whole_reply_check([head(), *map(chunk, EVENTS), LAST_CHUNK], BODY),
+    "a chunked body, one byte a write": whole_reply_check(one_byte_a_write(SMALL), EVENTS[0] + EVENTS[1]),
+    "a body with its length": whole_reply_check([LENGTH, BODY], BODY),
+    "a body with its length, in one write with its head": whole_reply_check([LENGTH + BODY], BODY),
+    "a body that ends with the connection": whole_reply_check([head(transfer_encoding=""), BODY], BODY, hangs_up=True),
+    "an empty body": whole_reply_check([head(transfer_encoding="", content_length="0")], b""),
+    "early hints are skipped": whole_reply_check([HINTS + SMALL], EVENTS[0] + EVENTS[1]),
+    "early hints, a byte a write, are skipped": whole_reply_check(
+        one_byte_a_write(HINTS + SMALL), EVENTS[0] + EVENTS[1]
+    ),
+    "trailers are no body": whole_reply_check(
+        [head(trailer="x-sum") + chunk(EVENTS[0]) + b"0\r\nx-sum: 1\r\n\r\n"], EVENTS[0]
+    ),
+    "a body in gzip": whole_reply_check(
+        [head(content_encoding="gzip", transfer_encoding="", content_length=str(len(COMPRESSED))) + COMPRESSED], BODY
+    ),
+    "a body in gzip that grows a thousand times": whole_reply_check(
+        [head(content_encoding="gzip") + chunk(gzip.compress(bytes(MANY))) + LAST_CHUNK], bytes(MANY)
+    ),
+}
+
+for _name, _check in WHOLE.items():
+    DELIVERY.enter(_name)(_check)

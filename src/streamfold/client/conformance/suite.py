@@ -1,40 +1,30 @@
-"""All checks, and how to run them.
-
-In      a Transport
-Out     nothing
-Units   seconds
-Errors  AssertionError
-Source  streamfold.client.transport.transport
-"""
+"""All checks, and how to run them."""
 
 import ssl
 
-import anyio
-
-from streamfold.client.conformance.conduct import CONDUCT
+from streamfold.check import Suite
+from streamfold.client.conformance.behaviour import BEHAVIOUR
 from streamfold.client.conformance.delivery import DELIVERY
-from streamfold.client.conformance.framing import FRAMING
-from streamfold.client.conformance.site import PATIENCE_SECONDS, Check, Site
+from streamfold.client.conformance.site import MAX_SECONDS, Site
 from streamfold.client.transport.transport import Transport
 
 __all__ = ["CHECKS", "check"]
 
-CHECKS: dict[str, Check] = {**DELIVERY, **CONDUCT, **FRAMING}
+CHECKS: Suite[Site] = Suite(DELIVERY, BEHAVIOUR, max_seconds=MAX_SECONDS)
 """The checks by name: the number of the rule, and what must hold."""
 
 
 async def check(transport: Transport, name: str | None = None, *, tls: ssl.SSLContext | None = None) -> None:
-    """Run one check, or all of them, on a transport. Takes servers on 127.0.0.1, and some seconds.
+    """Run one check, or all of them, on a transport. It starts servers on 127.0.0.1, and takes some seconds.
 
-    tls: a server's context, for a certificate of 127.0.0.1 that the transport trusts; the checks then run over https.
-    Raises: AssertionError for the first rule that is broken; KeyError for a name that is not in CHECKS.
+    Args:
+        transport: The transport to check.
+        name: One of CHECKS; None for all.
+        tls: A server's context, for a certificate of 127.0.0.1 that the transport trusts: the checks run over https.
+
+    Raises:
+        AssertionError: The first rule that is broken.
+        KeyError: There is no check of this name.
     """
     for each in CHECKS if name is None else (name,):
-        try:
-            with anyio.fail_after(2 * PATIENCE_SECONDS):
-                await CHECKS[each](Site(transport, tls))
-        except TimeoutError as error:
-            raise AssertionError(f"{each}: it hangs") from error
-        except Exception as error:
-            error.add_note(f"the check: {each}")
-            raise
+        await CHECKS.run(each, Site(transport, tls))

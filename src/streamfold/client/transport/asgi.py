@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from streamfold.client.transport.body import Body, join_header
+from streamfold.client.transport.body import ReplyBody, join_header
 from streamfold.client.transport.failure import sentence
 from streamfold.client.transport.timing import ABORTED, IdleGuard, spawn
 from streamfold.client.transport.transport import Reply, Request
@@ -145,7 +145,7 @@ class AsgiReply:
     def __init__(self, exchange: Exchange, *, idle_seconds: float) -> None:
         self._exchange = exchange
         self._guard = IdleGuard(idle_seconds=idle_seconds)
-        self._body = Body(self._read)
+        self._body = ReplyBody(self._read)
 
     @property
     def status(self) -> int:

@@ -12,7 +12,7 @@ from typing import cast
 
 from streamfold.errors import ProtocolViolation, UsageError
 
-__all__ = ["Body", "ContentDecoder", "is_plain", "join_header"]
+__all__ = ["ContentDecoder", "ReplyBody", "is_plain", "join_header"]
 
 PIECE_BYTES = 256 * 1024
 MAX_ENCODINGS = 4  # each holds a window of 32 KiB, and nobody has a reason for two
@@ -22,7 +22,7 @@ PLAIN = frozenset({"", "identity", "none"})  # "none" is what people set so that
 GZIP_START = b"\x1f"
 
 
-class Body:
+class ReplyBody:
     """One body: `chunks()` once, `aclose()` in the middle or at the end.
 
     The generator that `read` makes is the one the reader iterates: nothing stands between them unless the body is

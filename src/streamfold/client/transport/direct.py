@@ -18,7 +18,7 @@ import anyio
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
-from streamfold.client.transport.body import Body
+from streamfold.client.transport.body import ReplyBody
 from streamfold.client.transport.failure import disconnected, sentence
 from streamfold.client.transport.http1 import ReplyParser, Target, request_bytes, target_of
 from streamfold.client.transport.timing import ABORTED, IdleTimer, spawn
@@ -94,7 +94,7 @@ class DirectReply:
         self._idle_seconds = request.idle_timeout_seconds
         self._idle_timer = IdleTimer(self._idle_seconds, self._expire)
         self._ended: TransportError | None = None  # why we ended the connection ourselves
-        self._body = Body(self._read)
+        self._body = ReplyBody(self._read)
 
     @property
     def status(self) -> int:

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from streamfold.client.transport.body import Body
+from streamfold.client.transport.body import ReplyBody
 from streamfold.client.transport.failure import disconnected, transport_error
 from streamfold.client.transport.timing import ABORTED, IdleGuard
 from streamfold.client.transport.tls import shared_context
@@ -153,7 +153,7 @@ class HttpxReply:
         self._bytes: AsyncIterator[bytes] | None = None
         # A response that its owner has read and passed in holds its body decoded.
         self._is_read = response.is_closed or response.is_stream_consumed
-        self._body = Body(self._read)
+        self._body = ReplyBody(self._read)
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body, content-decoded, cut as it came."""

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from typing import Any, Protocol, TypeAlias
 
-from streamfold.client.transport.body import Body
+from streamfold.client.transport.body import ReplyBody
 from streamfold.client.transport.failure import disconnected
 from streamfold.client.transport.httpx import HttpxReply, HttpxTransport, Response
 from streamfold.client.transport.timing import IdleGuard
 from streamfold.client.transport.transport import Reply, Transport
 from streamfold.errors import InvalidArgument, UsageError
 
-__all__ = ["EventSource", "Http", "open_source", "resolve_transport"]
+__all__ = ["HasResponse", "Http", "open_source", "resolve_transport"]
 
 # None or "httpx"; "direct"; an AsyncClient of httpx or httpx2, known by its methods; a Transport.
 Http: TypeAlias = Any
@@ -47,7 +47,7 @@ def resolve_transport(http: Http) -> tuple[Transport, bool]:
     )
 
 
-class EventSource(Protocol):
+class HasResponse(Protocol):
     """What is used of an `httpx_sse.EventSource`, and of one of httpx2."""
 
     @property
@@ -56,7 +56,7 @@ class EventSource(Protocol):
 
 @asynccontextmanager
 async def open_source(
-    source: EventSource | AsyncIterable[bytes], *, idle_timeout_seconds: float | None = None
+    source: HasResponse | AsyncIterable[bytes], *, idle_timeout_seconds: float | None = None
 ) -> AsyncGenerator[Reply, None]:
     """A Reply that is read from a source. Leaving the context closes the source; what was not read is lost.
 
@@ -89,7 +89,7 @@ class IterableReply:
         self.headers: Mapping[str, str] = {"content-type": "text/event-stream"}
         self._source = source
         self._guard = IdleGuard(idle_seconds=idle_seconds)
-        self._body = Body(self._read)
+        self._body = ReplyBody(self._read)
         self._bytes: Any = None  # an iterator; it may have `aclose`, as a generator does
 
     def chunks(self) -> AsyncIterator[bytes]:
