@@ -267,7 +267,7 @@ async def waits(kind: str, url: str, count: int) -> AsyncIterator[float]:
         calls=Calls.to(url, api_key="none", dialect=OPENAI),
         transport=transport,
         patience=Patience(backoff=BACKOFF),
-        chance=lambda: DRAWN,
+        random=lambda: DRAWN,
     )
     async with response:
         async for event in response:

@@ -23,9 +23,8 @@ from streamfold.session import (
     Repair,
     RepairKind,
     Session,
-    verdict,
 )
-from streamfold.session.answer import Refusal
+from streamfold.session.answer import CallFailure, Refusal
 from tests.docs.pages import DOCS, Page
 from tests.docs.test_pages import run_python
 from tests.session.test_cancel_orders import SCRIPTS, every_order
@@ -97,9 +96,7 @@ def test_the_page_about_cancel_has_the_same_defaults(name: str) -> None:
     assert f"| `{name}` | {getattr(Patience(), name):g} |" in read("explanation/cancel.md")
 
 
-@pytest.mark.parametrize(
-    "kind", [Outcome, Repair, Conflict, BatchOutcome, verdict.Setback], ids=lambda kind: kind.__name__
-)
+@pytest.mark.parametrize("kind", [Outcome, Repair, Conflict, BatchOutcome, CallFailure], ids=lambda kind: kind.__name__)
 def test_every_field_of_a_value_is_on_its_page(kind: type) -> None:
     text = read("reference/outcomes.md") + read("reference/session.md")
     assert [each.name for each in fields(kind) if f"`{each.name}`" not in text] == []

@@ -76,9 +76,9 @@ class Heard(Session):
         return brought
 
 
-def session(response_id: str | None = RESPONSE_ID, *, chance: float = 0.0, now: float = 0.0, **given: Any) -> Heard:
-    """A session whose every random number is `chance`: with 0, it waits no longer than it is asked to."""
-    return Heard(response_id, chance=lambda: chance, now=now, **given)
+def session(response_id: str | None = RESPONSE_ID, *, jitter: float = 0.0, now: float = 0.0, **given: Any) -> Heard:
+    """A session whose every random number is `jitter`: with 0, it waits no longer than it is asked to."""
+    return Heard(response_id, random=lambda: jitter, now=now, **given)
 
 
 def reading(*chunks: bytes, **given: Any) -> Heard:

@@ -1,4 +1,4 @@
-"""Answers: their words, what a refusal means, how long the gateway asks to wait. No answer of a peer's raises."""
+"""Answers: the error's words, how long to wait, and what an answer means for the repair ladder."""
 
 import json
 
@@ -6,15 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamfold.fold import State, fold, snapshot_json
 from streamfold.session.answer import (
     EXCERPT_BYTES,
+    STREAMS,
     Answer,
+    CallFailure,
+    Ended,
     ErrorWords,
     Refusal,
+    StillOpen,
     is_event_stream,
+    read_background,
+    read_no_stream,
+    read_retrieved,
     refusal_of,
-    seconds_asked,
+    retry_after_seconds,
 )
+from streamfold.session.outcome import RepairKind
+from tests.fold.made import added, delta
+from tests.session.made import answer, body, refused
 
 # The answer
 
@@ -220,7 +231,7 @@ SENT = "Wed, 21 Oct 2026 07:27:00 GMT"
     ],
 )
 def test_what_the_gateway_asks_is_read_in_every_form(headers: dict[str, str], seconds: float) -> None:
-    assert seconds_asked(headers) == seconds
+    assert retry_after_seconds(headers) == seconds
 
 
 @pytest.mark.parametrize(
@@ -234,9 +245,143 @@ def test_what_the_gateway_asks_is_read_in_every_form(headers: dict[str, str], se
     ],
 )
 def test_an_odd_date_raises_nothing(until: str) -> None:
-    assert 0.0 <= seconds_asked({"retry-after": until, "date": SENT}) <= 60.0
+    assert 0.0 <= retry_after_seconds({"retry-after": until, "date": SENT}) <= 60.0
 
 
 @given(st.text(), st.text())
 def test_no_wish_raises(asked: str, date: str) -> None:
-    assert seconds_asked({"retry-after": asked, "retry-after-ms": date, "date": date}) >= 0.0
+    assert retry_after_seconds({"retry-after": asked, "retry-after-ms": date, "date": date}) >= 0.0
+
+
+RESUME, REPLAY, RETRIEVE = RepairKind
+OLD = "This response can no longer be streamed because it is more than 5 minutes old."
+
+
+def html(status: int) -> Answer:
+    return Answer(status, {"content-type": "text/html"}, b"<html>hello</html>")
+
+
+@pytest.mark.parametrize(
+    ("said", "trying", "steps"),
+    [
+        pytest.param(refused(401), RESUME, set(RepairKind), id="unauthorized: nothing is left"),
+        pytest.param(refused(403), REPLAY, set(RepairKind), id="forbidden: nothing is left"),
+        pytest.param(refused(404), RESUME, STREAMS, id="unknown id: no stream, but perhaps a GET"),
+        pytest.param(refused(400, OLD), RESUME, STREAMS, id="window expired: no stream"),
+        pytest.param(refused(400, "not created with background=true"), REPLAY, STREAMS, id="foreground: no stream"),
+        pytest.param(refused(400, param="starting_after"), RESUME, {RESUME}, id="the cursor: the whole may be had"),
+        pytest.param(refused(400, param="starting_after"), REPLAY, {RESUME, REPLAY}, id="the cursor, never sent"),
+        pytest.param(refused(400), RESUME, {RESUME}, id="no known reason: this step"),
+        pytest.param(refused(400), REPLAY, {REPLAY}, id="no known reason: that step"),
+        pytest.param(refused(503), RESUME, set(), id="busy: none"),
+        pytest.param(refused(429), REPLAY, set(), id="too many: none"),
+        pytest.param(html(200), RESUME, set(), id="a page of HTML: none"),
+        pytest.param(Answer(204), RESUME, set(), id="nothing: none"),
+    ],
+)
+def test_a_refused_stream_refuses_these_steps_for_good(
+    said: Answer, trying: RepairKind, steps: set[RepairKind]
+) -> None:
+    assert read_no_stream(said, trying=trying).refused == steps
+
+
+@pytest.mark.parametrize(
+    ("said", "steps"),
+    [
+        pytest.param(refused(401), set(RepairKind), id="unauthorized"),
+        pytest.param(refused(404), {RETRIEVE}, id="unknown id"),
+        pytest.param(refused(400), {RETRIEVE}, id="no known reason"),
+        pytest.param(refused(503), set(), id="busy"),
+        pytest.param(html(200), set(), id="a page of HTML"),
+        pytest.param(answer(200, {"id": "resp_1"}), set(), id="no status"),
+        pytest.param(answer(200, {"status": 5}), set(), id="a status that is no text"),
+        pytest.param(answer(200, []), set(), id="an array"),
+        pytest.param(answer(200, b""), set(), id="nothing"),
+    ],
+)
+def test_a_refused_get_refuses_these_steps_for_good(said: Answer, steps: set[RepairKind]) -> None:
+    failure = read_retrieved(said, State())
+    assert isinstance(failure, CallFailure)
+    assert failure.refused == steps
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        pytest.param(refused(400, "not so"), "the stream was refused with 400: not so", id="the gateway's words"),
+        pytest.param(html(502), "the stream was refused with 502: <html>hello</html>", id="an excerpt"),
+        pytest.param(Answer(500), "the stream was refused with 500: no reason given", id="no words"),
+        pytest.param(Answer(204), "the stream was empty, with status 204", id="empty"),
+        pytest.param(html(200), "expected an event stream, got text/html: <html>hello</html>", id="HTML"),
+        pytest.param(Answer(200, body=b"x"), "expected an event stream, got no content type: x", id="no content type"),
+    ],
+)
+def test_the_reason_says_what_came(said: Answer, reason: str) -> None:
+    assert read_no_stream(said, trying=RESUME).reason == reason
+
+
+def test_the_reason_of_a_get_names_the_response() -> None:
+    assert read_retrieved(refused(404, "gone"), State()) == CallFailure(
+        "the Response was refused with 404: gone", frozenset({RETRIEVE})
+    )
+
+
+def test_only_a_busy_gateway_is_asked_when_to_come_back() -> None:
+    busy = answer(503, None, retry_after="7")
+    assert read_no_stream(busy, trying=RESUME).retry_after_seconds == 7.0
+    assert read_retrieved(busy, State()) == read_no_stream(busy, trying=RESUME).__class__(
+        "the Response was refused with 503: null", retry_after_seconds=7.0
+    )
+
+
+def test_an_empty_stream_is_worth_no_more_than_a_second_attempt() -> None:
+    assert read_no_stream(Answer(204), trying=RESUME).max_attempts == 2
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress", "cancelling", "thinking"])
+def test_a_response_that_runs_is_still_open(status: str) -> None:
+    assert read_retrieved(answer(200, body(status)), State()) == StillOpen(status, is_background=True)
+
+
+@pytest.mark.parametrize("is_background", [True, False, None])
+def test_a_response_that_runs_says_where(is_background: bool | None) -> None:
+    found = read_retrieved(answer(200, body(background=is_background)), State())
+    assert found == StillOpen("in_progress", is_background)
+
+
+@pytest.mark.parametrize("status", ["completed", "incomplete", "failed", "cancelled"])
+def test_a_response_that_is_over_becomes_the_state(status: str) -> None:
+    before = fold([added(0), delta(1, "held")])
+    said = answer(200, body(status, "told"))
+    found = read_retrieved(said, before)
+    assert isinstance(found, Ended)
+    assert (found.state.status, found.state.output_text, found.state.cursor) == (status, "told", 1)
+    assert found.body == said.body
+    assert before.output_text == "held"
+
+
+def test_a_response_without_output_keeps_what_was_folded() -> None:
+    found = read_retrieved(answer(200, body("cancelled")), fold([added(0), delta(1, "held")]))
+    assert isinstance(found, Ended)
+    assert b"held" in snapshot_json(found.state)
+
+
+@pytest.mark.parametrize(
+    ("data", "is_background"),
+    [
+        (b'{"background":true}', True),
+        (b'{"background":false}', False),
+        (b'{"background":null}', None),
+        (b'{"background":"true"}', None),
+        (b"{}", None),
+        (b"<html>", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_a_response_says_whether_it_runs_in_the_background(data: bytes, is_background: bool | None) -> None:
+    assert read_background(data) is is_background
+
+
+def test_a_call_without_an_answer_stays_a_failure() -> None:
+    failure = CallFailure("reset")
+    assert read_no_stream(failure, trying=RESUME) is read_retrieved(failure, State()) is failure

@@ -28,9 +28,9 @@ def batch(status: str | None, **fields: Any) -> Answer:
     return answer(200, {"id": "batch_1", "object": "batch", "status": status} | fields)
 
 
-def session(*, chance: float = 0.5, **limits: Any) -> BatchSession:
+def session(*, jitter: float = 0.5, **limits: Any) -> BatchSession:
     """A session whose first GET is on its way."""
-    one = BatchSession(chance=lambda: chance, now=0.0, patience=Patience(**limits))
+    one = BatchSession(random=lambda: jitter, now=0.0, patience=Patience(**limits))
     assert calls(one) == [Retrieve()]
     return one
 
@@ -297,3 +297,35 @@ def test_a_batch_that_was_lost_while_a_cancel_is_on_its_way_is_found_again_by_a_
     assert (one.cancel_result, one.outcome) == (CancelResult.UNCONFIRMED, None)
     one.receive_answer(Retrieve(), batch("completed"), now=1001.0)
     assert (over(one).status, over(one).proof) == (OutcomeStatus.COMPLETED, Proof.RETRIEVED)
+
+
+def test_a_cancel_is_sent_again_when_its_time_has_come() -> None:
+    one = cancelled()
+    one.receive_failure(Cancel(), "timeout", now=0.0)
+    one.receive_time(now=0.25)
+    assert calls(one) == [Cancel()]
+
+
+def test_a_cancel_that_only_a_get_can_prove_makes_no_second_one_beside_it() -> None:
+    one = session()
+    one.receive_cancel(now=0.0)
+    assert calls(one) == [Cancel()]
+    one.receive_answer(Cancel(), batch("cancelling"), now=0.1)
+    assert calls(one) == []
+    one.receive_answer(Retrieve(), batch("cancelling"), now=0.2)
+    assert one.actions() == [Wait(2.0), Retrieve()]
+
+
+def test_a_batch_that_is_lost_without_an_answer_to_its_cancel_is_lost_when_the_time_is_up() -> None:
+    one = session()
+    one.receive_cancel(now=0.0)
+    one.receive_answer(Retrieve(), refused(404), now=0.1)
+    one.receive_time(now=900.0)
+    assert (over(one).status, over(one).cancel) == (OutcomeStatus.LOST, CancelResult.UNCONFIRMED)
+
+
+def test_the_total_time_is_not_longer_for_a_cancel() -> None:
+    one = cancelled(total_seconds=9.0)
+    one.receive_time(now=9.0)
+    assert (over(one).status, over(one).reason) == (OutcomeStatus.LOST, "it did not end within 9 s")
+    assert over(one).cancel is CancelResult.UNCONFIRMED

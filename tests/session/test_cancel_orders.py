@@ -68,7 +68,7 @@ ENDED = {
 }
 
 
-def told_ends(world: World) -> dict[str, str]:
+def knows_ends(world: World) -> dict[str, str]:
     """Which end each source told the session, by the proof that it is."""
     script, told = world.script, world.told
     ends = {
@@ -81,7 +81,7 @@ def told_ends(world: World) -> dict[str, str]:
 
 def check(world: World, outcome: Outcome, order: tuple[str, ...]) -> None:
     """Whether this outcome is the one that the table has for what was told."""
-    told, script = told_ends(world), world.script
+    told, script = knows_ends(world), world.script
     where = f"{shown(script)}: {' '.join(order)}; told {' '.join(world.told)}; {outcome}"
     assert outcome.state.output_text == HELD, where
     if outcome.status is OutcomeStatus.ABANDONED:

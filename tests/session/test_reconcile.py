@@ -53,7 +53,7 @@ ROWS = [
     ),
     pytest.param(SAID_CANCELLED, {"has_ended": True}, Conclude(CANCELLED, BY_ANSWER, WON), id="200 cancelled, it ends"),
     pytest.param(
-        SAID_CANCELLED, {"is_time_up": True}, Conclude(CANCELLED, BY_ANSWER, WON), id="200 cancelled, and no more"
+        SAID_CANCELLED, {"is_past_deadline": True}, Conclude(CANCELLED, BY_ANSWER, WON), id="200 cancelled, and no more"
     ),
     # 200, cancelled: the stream says otherwise
     pytest.param(SAID_CANCELLED, {"event": COMPLETED}, AskGateway(), id="200 cancelled, completed: GET decides"),
@@ -72,7 +72,7 @@ ROWS = [
     ),
     pytest.param(
         SAID_CANCELLED,
-        {"event": COMPLETED, "is_time_up": True},
+        {"event": COMPLETED, "is_past_deadline": True},
         Conclude(COMPLETED, BY_EVENT, COMPLETION, (ANSWER_AND_STREAM,)),
         id="200 cancelled, completed, no GET in time: the stream counts",
     ),
@@ -92,7 +92,10 @@ ROWS = [
     ),
     pytest.param(SAID_FAILED, {"has_ended": True}, Conclude(FAILED, BY_ANSWER, TERMINAL), id="200 failed, it ends"),
     pytest.param(
-        SAID_INCOMPLETE, {"is_time_up": True}, Conclude(INCOMPLETE, BY_ANSWER, TERMINAL), id="200 incomplete, no more"
+        SAID_INCOMPLETE,
+        {"is_past_deadline": True},
+        Conclude(INCOMPLETE, BY_ANSWER, TERMINAL),
+        id="200 incomplete, no more",
     ),
     pytest.param(SAID_COMPLETED, {"event": CANCELLED}, AskGateway(), id="200 completed, cancelled: GET decides"),
     pytest.param(
@@ -114,7 +117,7 @@ ROWS = [
     pytest.param(
         SAID_OPEN, {"retrieved": FAILED}, Conclude(FAILED, BY_GET, COMPLETION), id="200 in progress, GET failed"
     ),
-    pytest.param(SAID_OPEN, {"is_time_up": True}, FollowOn(UNCONFIRMED), id="200 in progress, deadline"),
+    pytest.param(SAID_OPEN, {"is_past_deadline": True}, FollowOn(UNCONFIRMED), id="200 in progress, deadline"),
     # refused as terminal: a GET proves it
     pytest.param(REFUSED_OVER, {}, AskGateway(), id="refused as terminal: GET"),
     pytest.param(
@@ -133,7 +136,9 @@ ROWS = [
         Conclude(CANCELLED, BY_GET, WON),
         id="refused, since an earlier cancel of ours was taken",
     ),
-    pytest.param(REFUSED_OVER, {"is_time_up": True}, FollowOn(UNCONFIRMED), id="refused as terminal, no GET in time"),
+    pytest.param(
+        REFUSED_OVER, {"is_past_deadline": True}, FollowOn(UNCONFIRMED), id="refused as terminal, no GET in time"
+    ),
     # refused as foreground: left
     pytest.param(REFUSED_FOREGROUND, {}, Conclude(ABANDONED, None, REFUSED), id="refused as foreground: left"),
     pytest.param(
@@ -151,32 +156,32 @@ ROWS = [
     pytest.param({}, {"has_ended": True}, KeepWaiting(), id="no answer yet, it ends"),
     pytest.param(
         {},
-        {"event": COMPLETED, "is_time_up": True},
+        {"event": COMPLETED, "is_past_deadline": True},
         Conclude(COMPLETED, BY_EVENT, COMPLETION),
         id="no answer in time, completed",
     ),
     pytest.param({}, {"retrieved": COMPLETED}, KeepWaiting(), id="no answer yet, GET completed"),
     pytest.param(
         {},
-        {"retrieved": COMPLETED, "is_time_up": True},
+        {"retrieved": COMPLETED, "is_past_deadline": True},
         Conclude(COMPLETED, BY_GET, COMPLETION),
         id="no answer in time, GET completed",
     ),
     pytest.param(
         {},
-        {"retrieved": CANCELLED, "is_time_up": True},
+        {"retrieved": CANCELLED, "is_past_deadline": True},
         Conclude(CANCELLED, BY_GET, WON),
         id="no answer, GET cancelled",
     ),
-    pytest.param({}, {"is_time_up": True}, FollowOn(UNCONFIRMED), id="no answer in time"),
+    pytest.param({}, {"is_past_deadline": True}, FollowOn(UNCONFIRMED), id="no answer in time"),
     pytest.param(SAID_NOTHING, {}, AskGateway(), id="404, 5xx, lost: GET"),
     pytest.param(SAID_NOTHING, {"event": CANCELLED}, Conclude(CANCELLED, BY_EVENT, WON), id="lost, cancelled"),
     pytest.param(SAID_NOTHING, {"event": COMPLETED}, Conclude(COMPLETED, BY_EVENT, COMPLETION), id="lost, completed"),
     pytest.param(SAID_NOTHING, {"retrieved": CANCELLED}, Conclude(CANCELLED, BY_GET, WON), id="lost, GET cancelled"),
-    pytest.param(SAID_NOTHING, {"is_time_up": True}, FollowOn(UNCONFIRMED), id="lost, and no GET in time"),
+    pytest.param(SAID_NOTHING, {"is_past_deadline": True}, FollowOn(UNCONFIRMED), id="lost, and no GET in time"),
     # not allowed: it is followed on, and whatever becomes of it is not our doing
     pytest.param(FORBIDDEN, {}, FollowOn(NOT_ALLOWED), id="not allowed: told at once"),
-    pytest.param(FORBIDDEN, {"is_time_up": True}, FollowOn(NOT_ALLOWED), id="not allowed, deadline"),
+    pytest.param(FORBIDDEN, {"is_past_deadline": True}, FollowOn(NOT_ALLOWED), id="not allowed, deadline"),
     pytest.param(FORBIDDEN, {"event": COMPLETED}, Conclude(COMPLETED, BY_EVENT, NOT_ALLOWED), id="403, completed"),
     pytest.param(
         FORBIDDEN, {"retrieved": CANCELLED}, Conclude(CANCELLED, BY_GET, NOT_ALLOWED), id="403, somebody else's cancel"
@@ -216,7 +221,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "has_ended": (False, True),
     "retrieved": (None, *OutcomeStatus),
     "was_repeated": (False, True),
-    "is_time_up": (False, True),
+    "is_past_deadline": (False, True),
 }
 EVERY = [Evidence(**dict(zip(VALUES, values, strict=True))) for values in product(*VALUES.values())]
 VERDICTS = list(map(reconcile, EVERY))
@@ -250,20 +255,20 @@ def test_only_a_refused_foreground_response_is_concluded_without_a_proof() -> No
 
 
 def test_when_time_is_up_nothing_is_waited_for() -> None:
-    kinds = {type(reconcile(evolve(evidence, is_time_up=True))) for evidence in EVERY}
+    kinds = {type(reconcile(evolve(evidence, is_past_deadline=True))) for evidence in EVERY}
     assert kinds == {Conclude, FollowOn}
 
 
 def test_time_takes_no_conclusion_back() -> None:
     for evidence, verdict in zip(EVERY, VERDICTS, strict=True):
         if isinstance(verdict, Conclude):
-            assert reconcile(evolve(evidence, is_time_up=True)) == verdict
+            assert reconcile(evolve(evidence, is_past_deadline=True)) == verdict
 
 
 def test_unconfirmed_is_only_what_had_time_enough() -> None:
     for evidence, verdict in zip(EVERY, VERDICTS, strict=True):
         if verdict == FollowOn(UNCONFIRMED):
-            assert evidence.is_time_up
+            assert evidence.is_past_deadline
             assert evidence.event is None is evidence.retrieved
 
 

@@ -23,7 +23,7 @@ from streamfold.session import (
     Session,
     Wait,
 )
-from streamfold.session.intake import Intake
+from streamfold.session.reassembler import Reassembler
 from tests.conftest import Recording, on_every_recording
 from tests.fold import made as fold_made
 from tests.session.made import (
@@ -82,7 +82,7 @@ def reopen(one: Session, *chunks: bytes, now: float = 1.0) -> float:
 
 
 def test_a_connection_that_dropped_after_event_41_is_resumed_after_it() -> None:
-    one = reading(*HELD, *(delta(number) for number in range(3, 42)), chance=0.8)
+    one = reading(*HELD, *(delta(number) for number in range(3, 42)), jitter=0.8)
     one.receive_eof(now=12.0)
     assert one.events() == []
     assert one.actions() == [Wait(pytest.approx(0.4)), Connect(starting_after=41)]
@@ -191,7 +191,7 @@ def test_cutting_the_bytes_elsewhere_gives_the_same_outcome(size: int) -> None:
 
 @on_every_recording
 def test_a_recorded_stream_is_followed_to_its_own_end(recording: Recording) -> None:
-    known = Intake(State(), patience=Patience(), starting_after=None)
+    known = Reassembler(State(), patience=Patience(), starting_after=None)
     expected = known.feed(recording.data)
     one = session(is_connected=True)
     for place in range(0, len(recording.data), 4096):
@@ -319,7 +319,7 @@ def test_a_stream_that_breaks_off_is_resumed_after_the_cursor(how: str) -> None:
 
 
 def test_each_action_is_given_once_but_the_wait_is_told_again() -> None:
-    one = reading(*HELD, chance=0.5)
+    one = reading(*HELD, jitter=0.5)
     drop(one)
     assert one.actions() == one.actions() == [Wait(0.25), Connect(2)]
     one.receive_time(now=1.25)
@@ -328,7 +328,7 @@ def test_each_action_is_given_once_but_the_wait_is_told_again() -> None:
 
 
 def test_a_wait_is_counted_from_the_last_fact() -> None:
-    one = reading(*HELD, chance=0.5)
+    one = reading(*HELD, jitter=0.5)
     drop(one, now=1.0)
     one.receive_time(now=1.125)
     assert one.actions()[0] == Wait(0.125)
@@ -361,7 +361,7 @@ def test_half_a_frame_of_the_old_connection_is_forgotten() -> None:
 
 
 def test_the_waits_grow_while_nothing_new_comes() -> None:
-    one, now, waits = reading(*HELD, chance=0.5), 1.0, []
+    one, now, waits = reading(*HELD, jitter=0.5), 1.0, []
     drop(one, now=now)
     for _ in range(3):
         waits.append(one.actions()[0])
@@ -371,7 +371,7 @@ def test_the_waits_grow_while_nothing_new_comes() -> None:
 
 
 def test_something_new_resets_the_attempts() -> None:
-    one, now = reading(*HELD, chance=0.5), 1.0
+    one, now = reading(*HELD, jitter=0.5), 1.0
     for number in range(3, 20):
         drop(one, now=now)
         assert one.actions()[0] == Wait(pytest.approx(0.25))
@@ -486,7 +486,7 @@ def test_while_it_runs_a_stream_that_was_only_exhausted_gets_another_try() -> No
 
 
 def test_gets_that_fail_in_a_row_are_given_up_with_growing_waits() -> None:
-    one = session(chance=0.5)
+    one = session(jitter=0.5)
     one.actions()
     one.receive_answer(Connect(None), refused(404), now=0.0)
     made, now = refuse_all(one, BUSY, now=0.0)
@@ -575,7 +575,7 @@ def test_a_page_of_html_is_not_the_gateways_word() -> None:
 def test_without_an_id_a_broken_stream_is_lost() -> None:
     one = session(None, is_connected=True)
     one.receive_failure(Connect(), "reset", now=1.0)
-    assert (over(one).status, over(one).reason) == ("lost", "reset; the response's id was never told")
+    assert (over(one).status, over(one).reason) == ("lost", "reset; the stream never said the response's id")
 
 
 # The id that the stream tells
@@ -661,7 +661,7 @@ def test_a_comment_is_life_and_nothing_else() -> None:
 
 
 def test_the_waits_are_those_of_the_patience() -> None:
-    one = reading(*HELD, chance=0.5, patience=patience(backoff=Backoff(first_seconds=4.0)))
+    one = reading(*HELD, jitter=0.5, patience=patience(backoff=Backoff(first_seconds=4.0)))
     drop(one)
     assert one.actions()[0] == Wait(2.0)
 
@@ -1126,7 +1126,7 @@ def test_the_grace_is_no_longer_than_the_deadline() -> None:
 def test_a_cancel_whose_caller_reads_no_further_is_settled_by_its_answer() -> None:
     one = reading(created())
     one.receive_cancel(now=1)
-    one.receive_hang_up(now=1)
+    one.receive_stopped_reading(now=1)
     one.receive_answer(Cancel(), answer(200, body("cancelled")), now=2)
     assert (over(one).status, over(one).cancel) == (OutcomeStatus.CANCELLED, CancelResult.CANCEL_WON)
 
@@ -1136,14 +1136,14 @@ def test_a_hole_in_a_steady_stream_is_told_to_the_shell() -> None:
     one.receive_chunk(delta(3), now=1)
     assert one.is_steady
     one.receive_chunk(delta(5), now=1)
-    assert (one.is_steady, one.needs_shell) == (False, True)
+    assert (one.is_steady, one.needs_driver) == (False, True)
     assert one.actions() == [Wait(one.patience.gap_seconds)]
 
 
 def test_a_caller_who_reads_no_further_is_given_no_connection() -> None:
     one = reading(created())
     drop(one)
-    one.receive_hang_up(now=1)
+    one.receive_stopped_reading(now=1)
     assert not any(isinstance(each, Connect) for each in one.actions())
 
 
@@ -1237,7 +1237,7 @@ def test_an_unconfirmed_cancel_makes_no_more_gets_beside_the_stream(said: Answer
 
 @pytest.mark.parametrize("said", [refused(404), BUSY, None], ids=["not found", "busy", "lost"])
 def test_a_cancel_without_an_answer_is_sent_again_so_often(said: Answer | None) -> None:
-    one, now = cancelled(*HELD, chance=0.5), 1.0
+    one, now = cancelled(*HELD, jitter=0.5), 1.0
     waits = []
     for _ in range(4):
         if said is None:

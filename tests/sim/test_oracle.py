@@ -66,7 +66,7 @@ class Wordless(Session):
     """Waits without saying so."""
 
     @property
-    def needs_shell(self) -> bool:
+    def needs_driver(self) -> bool:
         return False
 
 

@@ -1,10 +1,7 @@
-"""What the gateway answered to a call, and what a refusal means for what can be tried next.
+"""What an HTTP answer says: the error in it, how long to wait, and what it means for the repair ladder.
 
-In      status, headers and body of an HTTP answer
-Out     the error's own words, how long to wait, and a Refusal
-Units   seconds; HTTP status codes
-Errors  none: a body that is no error body has no words
-Source  protocol reference 6, 9, 10 and 13; docs/reference/session.md
+Servers refuse in their own words (protocol reference 6, 9, 10 and 13), so a refusal is read from the status first and
+from the words of the body second. Nothing here raises for what a server sent: an unreadable body just says nothing.
 """
 
 import re
@@ -13,19 +10,38 @@ from collections.abc import Mapping
 from email.utils import parsedate_tz
 from enum import StrEnum, auto
 from math import inf
+from typing import TypeAlias
 
 from attrs import field, frozen
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
+from streamfold.errors import MalformedBody
+from streamfold.fold import State, adopt
 from streamfold.schema import UNDECODABLE
+from streamfold.session.outcome import RepairKind
+from streamfold.session.policy import STREAMS
 
-__all__ = ["Answer", "ErrorWords", "Refusal", "is_event_stream", "refusal_of", "seconds_asked"]
+__all__ = [
+    "Answer",
+    "CallFailure",
+    "Ended",
+    "ErrorWords",
+    "Refusal",
+    "Retrieved",
+    "StillOpen",
+    "is_event_stream",
+    "read_background",
+    "read_no_stream",
+    "read_retrieved",
+    "refusal_of",
+    "retry_after_seconds",
+]
 
 
 @frozen
 class Answer:
-    """An HTTP answer, whole. headers: names in lower case."""
+    """A whole HTTP answer. headers: Names in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(factory=dict[str, str])
@@ -33,17 +49,17 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """Whether the status says that the call was done."""
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
     @property
     def is_json(self) -> bool:
-        """Whether the body says that it is JSON."""
+        """Whether the content type is JSON."""
         return "json" in self.headers.get("content-type", "").lower()
 
     @property
     def request_id(self) -> str | None:
-        """The gateway's own name for the request, where it gives one."""
+        """The gateway's id of the request, if it gives one."""
         return self.headers.get("x-request-id")
 
     @property
@@ -56,7 +72,7 @@ EXCERPT_BYTES = 300
 
 
 class ErrorWords(Struct, frozen=True):
-    """What an error body says: `{"error": {...}}` on most servers, `{"error": "text"}` of MKA1's rate limit, or flat."""
+    """The words of an error body: `{"error": {...}}` on most servers, `{"error": "text"}` for MKA1's rate limit, or flat."""
 
     message: str | None = None
     code: str | None = None
@@ -64,7 +80,7 @@ class ErrorWords(Struct, frozen=True):
 
     @classmethod
     def of(cls, body: bytes) -> "ErrorWords":
-        """The words of this body; none where it is no error body that we know."""
+        """Read the words of a body; all None if it is not an error body of a known shape."""
         fields = _fields(body)
         error = fields.get("error", Raw(b"null"))
         if bytes(error).startswith(b"{"):
@@ -94,20 +110,20 @@ def _text(value: Raw | None) -> str | None:
 
 
 class Refusal(StrEnum):
-    """Why a stream or a Response was not given."""
+    """Why the gateway did not send a stream or a Response."""
 
     BUSY = auto()
-    """The gateway cannot just now: 408, 425, 429, 5xx. The same call may work later."""
+    """408, 425, 429 or 5xx: the same call may work later."""
     UNAUTHORIZED = auto()
-    """The key is not taken: 401, 403. No later call will work."""
+    """401 or 403: the key is refused, and no later call will work."""
     UNKNOWN_ID = auto()
-    """There is no such Response, or it is not ours: 404, 410."""
+    """404 or 410: there is no such Response, or it belongs to somebody else."""
     CURSOR_REFUSED = auto()
-    """It is the number to resume after that is not taken. The whole stream may be had."""
+    """The number to resume after is refused. The whole stream may still be available."""
     NOT_STREAMABLE = auto()
-    """It cannot be streamed again: it is too old, not in the background, or was not made with a stream."""
+    """It cannot be streamed again: it is too old, in the foreground, or was created without a stream."""
     UNRECOGNIZED = auto()
-    """Refused, for no reason that we know."""
+    """Refused for an unknown reason."""
 
 
 BUSY_STATUSES = frozenset({408, 425, 429})
@@ -119,7 +135,7 @@ CURSOR = "starting_after"
 
 
 def refusal_of(answer: Answer) -> Refusal:
-    """What an answer that is no success means for the ladder of repairs."""
+    """Classify an answer that is not a success."""
     if answer.status in {401, 403}:
         return Refusal.UNAUTHORIZED
     if answer.status in {404, 410}:
@@ -136,14 +152,14 @@ def refusal_of(answer: Answer) -> Refusal:
 
 
 def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
-    """Whether an answer with this head is a stream of events, to be read as it comes."""
+    """Whether an answer with this head is an event stream."""
     return status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
 
 
-def seconds_asked(headers: Mapping[str, str]) -> float:
-    """How long the gateway asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date; 0 if it does not.
+def retry_after_seconds(headers: Mapping[str, str]) -> float:
+    """Return how long the gateway asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date; else 0.
 
-    A date is read against the answer's own `date`, so that no clock of ours comes in.
+    A date is read against the answer's own `date`, so a wrong clock on this machine does no harm.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
@@ -156,12 +172,112 @@ def seconds_asked(headers: Mapping[str, str]) -> float:
 
 
 def _unix_seconds(date: str) -> float | None:
-    """A date of HTTP as Unix seconds; None for what is none."""
+    """An HTTP date as Unix seconds; None if it is not a date."""
     parsed = parsedate_tz(date)
     if parsed is None:
         return None
     try:
-        # A date without a zone is read as UTC: HTTP knows no other.
+        # HTTP dates are UTC, so a date without a zone is read as UTC.
         return timegm((*parsed[:6], 0, 0, 0)) - (parsed[9] or 0)
     except (ValueError, OverflowError):
+        return None
+
+
+# What an answer means for the repair ladder
+
+
+@frozen
+class CallFailure:
+    """A call failed.
+
+    Attributes:
+        reason: Why, in a sentence's worth of words.
+        refused: The repair steps that will therefore never work.
+        retry_after_seconds: How long the gateway asks to wait.
+        max_attempts: A lower limit for this step, where trying again would change little.
+    """
+
+    reason: str
+    refused: frozenset[RepairKind] = frozenset()
+    retry_after_seconds: float = 0.0
+    max_attempts: int | None = None
+
+
+@frozen
+class Ended:
+    """The Response is over. state: The state that shows it. body: Its bytes."""
+
+    state: State
+    body: bytes
+
+
+@frozen
+class StillOpen:
+    """The Response still runs. is_background: None if it does not say."""
+
+    status: str
+    is_background: bool | None
+
+
+Retrieved: TypeAlias = Ended | StillOpen | CallFailure
+
+
+def read_no_stream(answer: Answer | CallFailure, *, trying: RepairKind) -> CallFailure:
+    """Return what it means that no stream came. trying: The step that asked for it."""
+    if isinstance(answer, CallFailure):
+        return answer
+    if not answer.is_success:
+        return _read_refusal("the stream", answer, trying)
+    if not answer.body:
+        return CallFailure(f"the stream was empty, with status {answer.status}", max_attempts=2)
+    kind = answer.headers.get("content-type") or "no content type"
+    # A page of HTML comes from a proxy in front of the gateway, which may be gone a moment later: it refuses nothing.
+    return CallFailure(f"expected an event stream, got {kind}: {answer.excerpt}")
+
+
+def read_retrieved(answer: Answer | CallFailure, state: State) -> Retrieved:
+    """Return what the answer to a GET says. state: The state that its Response is adopted into."""
+    if isinstance(answer, CallFailure):
+        return answer
+    if not answer.is_success:
+        return _read_refusal("the Response", answer, RepairKind.RETRIEVE)
+    try:
+        adopted = adopt(state, answer.body)
+    except MalformedBody as error:
+        return CallFailure(str(error))
+    if adopted.is_terminal:
+        return Ended(adopted, answer.body)
+    if not adopted.status:
+        return CallFailure("the body is not a Response: it has no status")
+    return StillOpen(adopted.status, read_background(answer.body))
+
+
+def _read_refusal(what: str, answer: Answer, trying: RepairKind) -> CallFailure:
+    said = ErrorWords.of(answer.body).message or answer.excerpt or "no reason given"
+    reason = f"{what} was refused with {answer.status}: {said}"
+    match refusal_of(answer):
+        case Refusal.BUSY:
+            return CallFailure(reason, retry_after_seconds=retry_after_seconds(answer.headers))
+        case Refusal.UNAUTHORIZED:
+            return CallFailure(reason, frozenset(RepairKind))
+        case Refusal.UNKNOWN_ID | Refusal.NOT_STREAMABLE if trying in STREAMS:
+            return CallFailure(reason, STREAMS)
+        case Refusal.CURSOR_REFUSED:
+            return CallFailure(reason, frozenset({RepairKind.RESUME, trying}))
+        case _:
+            return CallFailure(reason, frozenset({trying}))
+
+
+class _Background(Struct):
+    background: Raw = Raw(b"null")
+
+
+_decode_background = Decoder(_Background).decode
+
+
+def read_background(body: bytes | Raw) -> bool | None:
+    """Whether a Response's JSON says that it runs in the background; None if it does not say."""
+    try:
+        return {b"true": True, b"false": False}.get(bytes(_decode_background(body).background))
+    except UNDECODABLE:
         return None

@@ -1,12 +1,7 @@
-"""One batch, followed to its end: GETs until a terminal status, and a cancel on the way if one is wanted.
+"""Follows one batch to its end: GETs until a terminal status, and a cancel on the way if one is wanted.
 
-In      what the gateway answered, failures, time, a cancel asked for
-Out     actions for the shell; each Batch that came; at the end one BatchOutcome
-Units   seconds of any clock that only goes forward
-Errors  none for anything that a peer sent
-Source  protocol reference 3 and 7: `cancelling` is open, and timestamps do not tell the status
-
-The same machine as for a response, without a stream.
+A batch is followed like a response whose stream is refused: the repair policy holds RETRIEVE alone. `cancelling` is not
+an end, and timestamps do not say the status (protocol reference 3 and 7). Nothing that a peer sends makes it raise.
 """
 
 from collections.abc import Callable
@@ -15,20 +10,20 @@ from attrs import frozen
 
 from streamfold.errors import MalformedBody, UsageError
 from streamfold.schema import Batch, decode_batch, is_terminal_batch_status
-from streamfold.session.answer import Answer, ErrorWords, Refusal, refusal_of, seconds_asked
-from streamfold.session.cancelling import Cancelling
-from streamfold.session.following import Following
-from streamfold.session.outcome import CancelResult, Conflict, OutcomeStatus, Proof
+from streamfold.session.answer import Answer, CallFailure, ErrorWords, Refusal, refusal_of, retry_after_seconds
+from streamfold.session.cancel import CancelTracker
+from streamfold.session.drive import Action, Agenda, Call, Cancel, Retrieve, Timer
+from streamfold.session.outcome import CancelResult, Conflict, OutcomeStatus, Proof, Repair, RepairKind
 from streamfold.session.patience import Patience
-from streamfold.session.reconcile import Conclude
-from streamfold.session.timer import Timer
+from streamfold.session.policy import STREAMS, RepairPolicy
+from streamfold.session.reconcile import AskGateway, Conclude, FollowOn
 
 __all__ = ["BatchOutcome", "BatchSession"]
 
 
 @frozen(kw_only=True)
 class BatchOutcome:
-    """One batch, at its end. batch: as it was last seen; None if it never was. The rest is as in Outcome."""
+    """How one batch ended. batch: As it was last seen; None if it never was. The rest is as in Outcome."""
 
     status: OutcomeStatus
     batch: Batch | None = None
@@ -38,107 +33,191 @@ class BatchOutcome:
     reason: str = ""
 
 
-class BatchSession(Following):
-    """Follow one batch. chance: gives a random number in [0, 1) for each wait. now: the time at which it begins."""
+class BatchSession:
+    """Follow one batch.
 
-    def __init__(self, *, chance: Callable[[], float], now: float, patience: Patience | None = None) -> None:
-        super().__init__(patience=patience, chance=chance, now=now)
+    Args:
+        random: Returns a random number in [0, 1) for each wait.
+        now: The time at which it begins.
+        patience: The limits.
+
+    Attributes:
+        outcome: How the batch ended; None while it is open.
+        batch: The batch as it was last seen; None before the first answer.
+    """
+
+    repairs: tuple[Repair, ...] = ()
+    is_reading: bool = False
+    wants_stream: bool = False
+
+    def __init__(self, *, random: Callable[[], float], now: float, patience: Patience | None = None) -> None:
+        self.patience: Patience = patience or Patience()
         self.outcome: BatchOutcome | None = None
         self.batch: Batch | None = None
-        self._attempts = 0
-        self._retrieve()
+        self._random = random
+        self._agenda = Agenda(now=now, total_seconds=self.patience.total_seconds)
+        self._timers = self._agenda.timers
+        self._policy = RepairPolicy(self.patience.max_attempts, refused=STREAMS)
+        self._cancel = CancelTracker(
+            self._agenda,
+            patience=self.patience,
+            random=random,
+            seconds=self.patience.batch_cancel_seconds,
+            is_terminal=is_terminal_batch_status,
+        )
+        self._lost = ""  # why nothing more can be learned, while a cancel's answer may still tell the end
+        self._agenda.retrieve()
+
+    # What a driver asks
+
+    @property
+    def cancel_result(self) -> CancelResult | None:
+        """The result of a cancel; None while it is open, and if none was requested."""
+        return self._cancel.result
+
+    def actions(self) -> list[Action]:
+        """Return what to do now, each action once, in order; `drive` turns them into steps."""
+        return self._agenda.take()
 
     # Facts
 
-    def receive_cancel(self, *, now: float) -> None:
-        """The caller wants the batch cancelled. A second wish changes nothing."""
-        self._now = now
+    def receive_answer(self, call: Call, answer: Answer, *, now: float) -> None:
+        """A call was answered."""
+        self._receive_result(call, answer, now)
+
+    def receive_failure(self, call: Call, reason: str, *, now: float) -> None:
+        """A call brought no answer."""
+        self._receive_result(call, CallFailure(reason), now)
+
+    def _receive_result(self, call: Call, result: Answer | CallFailure, now: float) -> None:
+        self._agenda.now = now
         if self.outcome is not None:
-            self._answer_late_cancel(is_proven=self.outcome.proof is not None)
-        elif self._cancelling is None:
-            self._cancelling = Cancelling(is_terminal=is_terminal_batch_status)
-            self._cancelling.receive_end()  # there is no stream that could tell more
-            self._send_cancel(seconds=self.patience.batch_cancel_seconds)
+            return
+        match call:
+            case Cancel():
+                if self._cancel.receive_result(result, is_background=True):
+                    self._reconsider()
+            case Retrieve():
+                self._agenda.end_retrieve()
+                self._receive_retrieved(result)
+            case _:
+                raise UsageError("a batch has no stream: it never asks for a Connect")
+
+    def receive_time(self, *, now: float) -> None:
+        """The clock says `now`: whatever fell due is done."""
+        for timer in self._agenda.due(now):
+            self._fall_due(timer)
+
+    def receive_cancel(self, *, now: float) -> None:
+        """The caller wants the batch cancelled. A second request changes nothing."""
+        self._agenda.now = now
+        if self.outcome is not None:
+            self._cancel.request_late(is_proven=self.outcome.proof is not None)
+        elif self._cancel.request():
+            self._cancel.receive_end()  # there is no stream that could tell more
+            self._cancel.send()
 
     def receive_notice(self, *, now: float) -> None:
-        """Word came from elsewhere, as by a webhook, that the status changed: the next GET is made at once."""
-        self._now = now
+        """Somebody else, such as a webhook, reports that the status changed: the next GET is made at once."""
+        self._agenda.now = now
         if self.outcome is None:
             self._timers.drop(Timer.POLL)
-            self._retrieve()
+            self._agenda.retrieve()
 
-    # Retrieve
+    # GETs
 
-    def _receive_retrieved(self, answer: Answer) -> None:
-        if not answer.is_success:
-            reason = (
-                f"the batch was refused with {answer.status}: {ErrorWords.of(answer.body).message or answer.excerpt}"
-            )
-            if refusal_of(answer) is Refusal.BUSY:
-                self._fail_retrieve(reason, asked=seconds_asked(answer.headers))
-            else:
-                self._lose(reason)
+    def _receive_retrieved(self, result: Answer | CallFailure) -> None:
+        batch = _read_batch(result)
+        if isinstance(batch, CallFailure):
+            self._fail_retrieve(batch)
             return
-        try:
-            batch = decode_batch(answer.body)
-        except MalformedBody as error:
-            self._fail_retrieve(str(error))
-            return
-        if batch.status is None:
-            self._fail_retrieve("what came is no Batch: it has no status")
-            return
-        self._attempts = 0
-        self._lost = ""  # whoever answers can be asked again
+        self._policy.progress()
+        self._lost = ""  # a gateway that answers can be asked again
         self.batch = batch
         if not is_terminal_batch_status(batch.status):
-            self._timers[Timer.POLL] = self._now + self.patience.poll_seconds
+            self._timers[Timer.POLL] = self._agenda.now + self.patience.poll_seconds
             return
         status = OutcomeStatus(batch.status or "")
-        if self._cancelling is None:
-            self._conclude(status, Proof.RETRIEVED)
-        else:
-            self._cancelling.receive_retrieved(status, answer.body)
+        if self._cancel.is_requested and isinstance(result, Answer):
+            self._cancel.receive_retrieved(status, result.body)
             self._reconsider()
-
-    def _fail_retrieve(self, reason: str, *, asked: float = 0.0) -> None:
-        self._attempts += 1
-        if self._attempts >= self.patience.max_attempts:
-            self._lose(reason)
         else:
-            wait = self.patience.backoff.seconds(self._attempts - 1, chance=self._chance(), asked=asked)
-            self._timers[Timer.POLL] = self._now + wait
+            self._conclude(status, Proof.RETRIEVED)
 
-    # The end
+    def _fail_retrieve(self, failure: CallFailure) -> None:
+        self._policy.fail(RepairKind.RETRIEVE)
+        attempts = self._policy.attempts(RepairKind.RETRIEVE)
+        if failure.refused or self._policy.next(can_resume=False) is None:
+            self._lose(failure.reason)
+        else:
+            wait = self.patience.backoff.seconds(
+                attempts - 1, jitter=self._random(), retry_after_seconds=failure.retry_after_seconds
+            )
+            self._timers[Timer.POLL] = self._agenda.now + wait
 
-    def _receive_connect_answer(self, answer: Answer) -> None:
-        raise UsageError("a batch has no stream: it never asks for a Connect")
+    # Time and the end
 
-    def _fail_connect(self, reason: str) -> None:
-        raise UsageError("a batch has no stream: it never asks for a Connect")
+    def _fall_due(self, timer: Timer) -> None:
+        match timer:
+            case Timer.POLL:
+                self._agenda.retrieve()
+            case Timer.CANCEL:
+                self._cancel.send()
+            case Timer.CANCEL_DEADLINE:
+                self._cancel.receive_deadline()
+                self._reconsider()
+            case _:
+                self._timers.drop(Timer.CANCEL_DEADLINE)
+                self._lose(f"it did not end within {self.patience.total_seconds:g} s")
 
-    @property
-    def _is_background(self) -> bool | None:
-        return True
+    def _reconsider(self) -> None:
+        """Act on what the evidence says of the cancel by now."""
+        match self._cancel.decide(can_ask=True):
+            case Conclude() as verdict:
+                self.batch = decode_batch(self._cancel.body)
+                self._conclude(verdict.status, verdict.proof, conflicts=verdict.conflicts)
+            case AskGateway() if Timer.POLL not in self._timers:
+                self._agenda.retrieve()
+            case FollowOn() if self._lost:
+                self._conclude(OutcomeStatus.LOST, None, reason=self._lost)
 
-    @property
-    def _is_over(self) -> bool:
-        return self.outcome is not None
-
-    @property
-    def _can_ask(self) -> bool:
-        return True
-
-    def _conclude_cancel(self, verdict: Conclude, body: bytes) -> None:
-        self.batch = decode_batch(body)
-        self._conclude(verdict.status, verdict.proof, conflicts=verdict.conflicts)
-
-    def _conclude_lost(self, reason: str) -> None:
-        self._conclude(OutcomeStatus.LOST, None, reason=reason)
+    def _lose(self, reason: str) -> None:
+        """Nothing more can be learned, unless the answer to a cancel may still tell the end."""
+        self._lost = reason
+        if self._cancel.is_awaited:
+            return
+        self._cancel.receive_deadline()
+        self._reconsider()
+        if self.outcome is None:
+            self._conclude(OutcomeStatus.LOST, None, reason=reason)
 
     def _conclude(
         self, status: OutcomeStatus, proof: Proof | None, *, conflicts: tuple[Conflict, ...] = (), reason: str = ""
     ) -> None:
-        self._end()
+        self._cancel.give_up()
+        self._agenda.finish()
         self.outcome = BatchOutcome(
-            status=status, batch=self.batch, proof=proof, cancel=self.cancel_result, conflicts=conflicts, reason=reason
+            status=status,
+            batch=self.batch,
+            proof=proof,
+            cancel=self._cancel.result,
+            conflicts=conflicts,
+            reason=reason,
         )
+
+
+def _read_batch(answer: Answer | CallFailure) -> Batch | CallFailure:
+    """The batch in the answer to a GET."""
+    if isinstance(answer, CallFailure):
+        return answer
+    if not answer.is_success:
+        words = ErrorWords.of(answer.body).message or answer.excerpt
+        reason = f"the batch was refused with {answer.status}: {words}"
+        if refusal_of(answer) is Refusal.BUSY:
+            return CallFailure(reason, retry_after_seconds=retry_after_seconds(answer.headers))
+        return CallFailure(reason, frozenset({RepairKind.RETRIEVE}))
+    try:
+        batch = decode_batch(answer.body)
+    except MalformedBody as error:
+        return CallFailure(str(error))
+    return batch if batch.status is not None else CallFailure("the body is not a Batch: it has no status")

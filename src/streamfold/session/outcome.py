@@ -1,10 +1,4 @@
-"""What became of a response, and how that is known.
-
-In      nothing
-Out     Outcome, and the words it is made of
-Units   sequence numbers; seconds of the session's clock
-Source  docs/reference/outcomes.md
-"""
+"""How a response ended, and how that is known."""
 
 from enum import StrEnum, auto
 from typing import TypeAlias
@@ -25,13 +19,13 @@ class OutcomeStatus(StrEnum):
     CANCELLED = auto()
     EXPIRED = auto()
     ABANDONED = auto()
-    """We left it: it may go on at the gateway, and be billed."""
+    """We disconnected: it may continue at the gateway, and be billed."""
     LOST = auto()
-    """Nothing more can be learned of it. What was folded is held."""
+    """Nothing more can be learned of it. The state holds what was folded."""
 
 
 class Proof(StrEnum):
-    """Where the final word came from."""
+    """Where the final status came from."""
 
     TERMINAL_EVENT = auto()
     RETRIEVED = auto()
@@ -39,7 +33,7 @@ class Proof(StrEnum):
 
 
 class CancelResult(StrEnum):
-    """What a cancel came to."""
+    """The result of a cancel."""
 
     CANCEL_WON = auto()
     COMPLETION_WON = auto()
@@ -49,13 +43,13 @@ class CancelResult(StrEnum):
     UNCONFIRMED = auto()
     """The gateway gave no proof in time. The cancel may still take effect."""
     NOT_ALLOWED = auto()
-    """The gateway refused it to whoever asked, with 401 or 403. The response is followed on."""
+    """The gateway refused the key, with 401 or 403. The response is still followed."""
     REFUSED = auto()
-    """A foreground response is cancelled by leaving it, and so it was left: see OutcomeStatus.ABANDONED."""
+    """A foreground response is cancelled by disconnecting, which was done: see OutcomeStatus.ABANDONED."""
 
 
 class RepairKind(StrEnum):
-    """The steps of the ladder, in their order."""
+    """The steps of the repair ladder, in their order."""
 
     RESUME = auto()
     REPLAY = auto()
@@ -64,7 +58,7 @@ class RepairKind(StrEnum):
 
 @frozen
 class Repair:
-    """One step taken to mend a broken stream. after: the cursor then. at: the session's time."""
+    """One step taken to repair a broken stream. after: The cursor at that moment. at: The session's time."""
 
     kind: RepairKind
     reason: str
@@ -74,7 +68,7 @@ class Repair:
 
 @frozen
 class Conflict:
-    """Two answers about one end that cannot both be true, and which sources gave them."""
+    """Two reports of one end that cannot both be true, and which sources gave them."""
 
     first: str
     second: str
@@ -88,12 +82,19 @@ Anomalies: TypeAlias = tuple[Anomaly, ...]
 
 @frozen(kw_only=True)
 class Outcome:
-    """One response, at its end.
+    """How one response ended.
 
-    proof: None for what could not be proven: abandoned and lost. cancel: what a cancel came to, if one was asked.
-    is_compacted: whether the last Response holds text whose events were never seen: a replay event by event is not
-    promised behind compacted_after, which is None where not one event was seen before.
-    reason: why it was lost or abandoned; empty otherwise.
+    Attributes:
+        status: How it ended.
+        state: The final state; all that is known, if it was lost or abandoned.
+        proof: Where the final status came from; None if it was lost or abandoned.
+        cancel: The result of a cancel; None if none was requested.
+        repairs: Every repair of the stream, in order.
+        conflicts: Reports of the end that differ.
+        is_compacted: Whether the final Response holds text whose events were never seen. A replay event by event is
+            then incomplete after `compacted_after`.
+        compacted_after: The last sequence number before the missing part; None if no event was seen before it.
+        reason: Why it was lost or abandoned; empty otherwise.
     """
 
     status: OutcomeStatus

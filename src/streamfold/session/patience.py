@@ -1,34 +1,61 @@
-"""How patient a session is: every limit that it keeps.
-
-In      nothing
-Out     Patience
-Units   seconds, events, bytes
-Source  docs/reference/session.md says what each limit is for
-"""
+"""Every limit that a session keeps, and the waits between its attempts."""
 
 from attrs import field, frozen
 
 from streamfold.fold import SequencePolicy
-from streamfold.session.backoff import Backoff
 
-__all__ = ["Patience"]
+__all__ = ["Backoff", "Patience"]
+
+
+@frozen(kw_only=True)
+class Backoff:
+    """Waits that double, each chosen at random from the whole range below its bound ("full jitter").
+
+    Clients that were cut off together must not all come back at the same moment, so the lower half is used too.
+
+    Attributes:
+        first_seconds: The bound of the first wait.
+        max_seconds: The bound of every wait.
+        max_retry_after_seconds: How long a wait the server may ask for; a longer request is cut to this.
+    """
+
+    first_seconds: float = 0.5
+    max_seconds: float = 8.0
+    max_retry_after_seconds: float = 120.0
+
+    def seconds(self, attempt: int, *, jitter: float, retry_after_seconds: float = 0.0) -> float:
+        """Return the wait before an attempt.
+
+        Args:
+            attempt: Counts from 0.
+            jitter: A random number in [0, 1).
+            retry_after_seconds: What the server asked for; the wait is never shorter, up to its bound.
+        """
+        # 2 ** 30 is beyond any bound, and a power without a limit would overflow.
+        bound = min(self.max_seconds, self.first_seconds * 2.0 ** min(attempt, 30))
+        return max(jitter * bound, min(retry_after_seconds, self.max_retry_after_seconds))
 
 
 @frozen(kw_only=True)
 class Patience:
-    """When to wait, for how long, and when to give up.
+    """How long to wait for a response, and when to give up.
 
-    sequence_policy: how the gateway's sequence numbers are read.
-    backoff: the waits between attempts. max_attempts: attempts in a row that brought nothing new, on each step of the
-    repair ladder, before the next step is taken.
-    total_seconds: the whole time allowed; None for no bound. stalled_seconds: how long nothing new may come while
-    repairing. idle_seconds: the silence after which a connection counts as lost; any byte ends it.
-    poll_seconds: between two GETs of a Response that is still open.
-    gap_seconds: how long to wait for the event that fills a hole, before resuming. window_events, window_bytes: how
-    much is held meanwhile.
-    cancel_grace_seconds: how long to go on reading when a cancel was answered. cancel_seconds: how long to try until
-    a cancel is proven. batch_cancel_seconds: the same for a batch, which takes minutes.
-    max_frame_bytes: the most one SSE block may hold. max_body_bytes: the most any other answer may hold.
+    Attributes:
+        sequence_policy: How the gateway's sequence numbers are read.
+        backoff: The waits between attempts.
+        max_attempts: Attempts in a row without anything new, on each step of the repair ladder, before the next step.
+        total_seconds: The whole time allowed; None for no limit.
+        stalled_seconds: How long a repair may bring nothing new.
+        idle_seconds: The silence after which a connection counts as lost. Any byte ends it.
+        poll_seconds: The pause between two GETs of a Response that is still open.
+        gap_seconds: How long to wait for a missing event before resuming.
+        window_events: How many events are held meanwhile.
+        window_bytes: How much of their data is held.
+        cancel_grace_seconds: How long to keep reading once an end was reported.
+        cancel_seconds: How long to look for proof of a cancel.
+        batch_cancel_seconds: The same for a batch, which takes minutes.
+        max_frame_bytes: The most that one SSE block may hold.
+        max_body_bytes: The most that any other answer may hold.
     """
 
     sequence_policy: SequencePolicy = SequencePolicy.STRICT

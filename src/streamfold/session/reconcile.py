@@ -1,10 +1,8 @@
-"""What is true when the stream, the answer to a cancel and a GET say different things.
+"""Decides what is true when the stream, the answer to a cancel and a GET say different things.
 
-In      Evidence: all that is known so far, whatever the order in which it came
-Out     a Verdict: conclude, ask the gateway, or wait; never raises
-Source  the table in docs/explanation/cancel.md, which tests/session/test_reconcile.py goes through row by row
-
-The order of the facts does not count: the same evidence gives the same verdict.
+`reconcile` is the table of docs/explanation/cancel.md as one pure function; tests/session/test_reconcile.py checks it
+row by row. It looks at all the evidence and never at the order in which it arrived, so the same facts in another order
+give the same verdict.
 """
 
 from enum import StrEnum, auto
@@ -19,7 +17,7 @@ __all__ = ["AskGateway", "CancelAnswer", "Conclude", "Evidence", "FollowOn", "Ke
 
 
 class CancelAnswer(StrEnum):
-    """What the cancel was answered with."""
+    """The answer to the cancel."""
 
     CANCELLED = auto()
     ENDED = auto()
@@ -29,9 +27,9 @@ class CancelAnswer(StrEnum):
     REFUSED_AS_TERMINAL = auto()
     REFUSED_AS_FOREGROUND = auto()
     NOT_ALLOWED = auto()
-    """401 or 403: who asked may not cancel it."""
+    """401 or 403: this key may not cancel it."""
     NONE = auto()
-    """No answer that says anything, however often it was asked: not found, server errors, silence."""
+    """No answer that says anything, after all attempts: not found, server errors, silence."""
 
 
 REFUSALS = frozenset({CancelAnswer.REFUSED_AS_TERMINAL, CancelAnswer.REFUSED_AS_FOREGROUND})
@@ -39,12 +37,16 @@ REFUSALS = frozenset({CancelAnswer.REFUSED_AS_TERMINAL, CancelAnswer.REFUSED_AS_
 
 @frozen(kw_only=True)
 class Evidence:
-    """All that bears on one cancelled response.
+    """All that is known about one cancelled response.
 
-    answer: None while it is on its way. answered: the status in it, where it holds a Response. event: the status of
-    the terminal event. has_ended: the stream ended by itself. retrieved: the terminal status that a GET gave.
-    was_repeated: the cancel was sent more than once, so that an earlier one may have been taken.
-    is_time_up: neither the answer nor the stream is waited for any longer.
+    Attributes:
+        answer: The answer to the cancel; None while it is on its way.
+        answered: The status in that answer, if it holds a Response.
+        event: The status of the terminal event.
+        has_ended: Whether the stream ended by itself.
+        retrieved: The terminal status that a GET gave.
+        was_repeated: Whether the cancel was sent more than once, so that an earlier one may have taken effect.
+        is_past_deadline: Whether neither the answer nor the stream is waited for any longer.
     """
 
     answer: CancelAnswer | None = None
@@ -53,12 +55,12 @@ class Evidence:
     has_ended: bool = False
     retrieved: OutcomeStatus | None = None
     was_repeated: bool = False
-    is_time_up: bool = False
+    is_past_deadline: bool = False
 
 
 @frozen
 class Conclude:
-    """This is what became of it."""
+    """The response has ended like this."""
 
     status: OutcomeStatus
     proof: Proof | None
@@ -68,17 +70,17 @@ class Conclude:
 
 @frozen
 class AskGateway:
-    """Only a GET can tell."""
+    """Only a GET can decide."""
 
 
 @frozen
 class KeepWaiting:
-    """The answer, or the end of the stream, is still to come."""
+    """The answer, or the end of the stream, may still arrive."""
 
 
 @frozen
 class FollowOn:
-    """Nothing is proven, and it is followed as before. result: what is to be said of the cancel by now."""
+    """Nothing is proven, so the response is followed as before. result: The result of the cancel so far."""
 
     result: CancelResult
 
@@ -87,10 +89,10 @@ Verdict: TypeAlias = Conclude | AskGateway | KeepWaiting | FollowOn
 
 
 def reconcile(evidence: Evidence) -> Verdict:
-    """What to make of the evidence."""
+    """Return the verdict on this evidence."""
     conflicts = tuple(_conflicts(evidence))
     if evidence.retrieved is not None:
-        if evidence.answer is None and not evidence.is_time_up:
+        if evidence.answer is None and not evidence.is_past_deadline:
             return KeepWaiting()
         return Conclude(evidence.retrieved, Proof.RETRIEVED, _result(evidence.retrieved, evidence), conflicts)
     if evidence.answer is CancelAnswer.REFUSED_AS_FOREGROUND and evidence.event is None:
@@ -101,34 +103,34 @@ def reconcile(evidence: Evidence) -> Verdict:
 
 
 def _with_event(evidence: Evidence, event: OutcomeStatus, conflicts: tuple[Conflict, ...]) -> Verdict:
-    if evidence.answer is None and not evidence.is_time_up:
+    if evidence.answer is None and not evidence.is_past_deadline:
         return KeepWaiting()
-    if conflicts and not evidence.is_time_up:
+    if conflicts and not evidence.is_past_deadline:
         return AskGateway()
-    # Where a GET could not be had either, the event counts: it came through the stream that the Response made.
+    # Without a GET, the event counts: it came through the stream that the response itself wrote.
     return Conclude(event, Proof.TERMINAL_EVENT, _result(event, evidence), conflicts)
 
 
 def _without_event(evidence: Evidence) -> Verdict:
     if evidence.answered is not None and evidence.answer in {CancelAnswer.CANCELLED, CancelAnswer.ENDED}:
-        if evidence.has_ended or evidence.is_time_up:
+        if evidence.has_ended or evidence.is_past_deadline:
             return Conclude(evidence.answered, Proof.CANCEL_ANSWER, _result(evidence.answered, evidence))
         return KeepWaiting()
     if _was_not_allowed(evidence):
         return FollowOn(CancelResult.NOT_ALLOWED)
-    if evidence.is_time_up:
+    if evidence.is_past_deadline:
         return FollowOn(CancelResult.UNCONFIRMED)
     return KeepWaiting() if evidence.answer is None else AskGateway()
 
 
 def _result(status: OutcomeStatus, evidence: Evidence) -> CancelResult:
-    """What the cancel came to, when this status is final."""
+    """The result of the cancel, if this status is final."""
     if evidence.answer is CancelAnswer.ENDED:
         return CancelResult.ALREADY_TERMINAL
     if _was_not_allowed(evidence):
         return CancelResult.NOT_ALLOWED
     if status is OutcomeStatus.CANCELLED:
-        # Refused, and cancelled: by a cancel of ours whose answer was lost, or by somebody else.
+        # Refused, yet cancelled: by an earlier cancel of ours whose answer was lost, or by somebody else.
         by_others = evidence.answer in REFUSALS and not evidence.was_repeated
         return CancelResult.ALREADY_TERMINAL if by_others else CancelResult.CANCEL_WON
     if evidence.answer in REFUSALS:
@@ -137,15 +139,15 @@ def _result(status: OutcomeStatus, evidence: Evidence) -> CancelResult:
 
 
 def _was_not_allowed(evidence: Evidence) -> bool:
-    """Whether no cancel of ours can have been taken, for whoever we are may not."""
+    """Whether the key was refused on its only attempt, so no cancel of ours can have taken effect."""
     return evidence.answer is CancelAnswer.NOT_ALLOWED and not evidence.was_repeated
 
 
 def _conflicts(evidence: Evidence) -> list[Conflict]:
-    """Whatever ends were told that differ, in the order: answer, event, GET."""
+    """The reported ends that differ, in the order: answer, event, GET."""
     answered = evidence.answered if evidence.answer in {CancelAnswer.CANCELLED, CancelAnswer.ENDED} else None
-    told = [("the answer to the cancel", answered), ("the stream", evidence.event), ("the GET", evidence.retrieved)]
-    ends = [(where, status) for where, status in told if status is not None]
+    reports = [("the answer to the cancel", answered), ("the stream", evidence.event), ("the GET", evidence.retrieved)]
+    ends = [(where, status) for where, status in reports if status is not None]
     return [
         Conflict(f"{where} said {status}", f"{later} said {other}")
         for (where, status), (later, other) in pairwise(ends)

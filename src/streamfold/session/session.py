@@ -1,13 +1,6 @@
-"""One response, followed to its end: facts go in with their time, events and actions come out.
+"""Follows one response to its end: facts go in with their time, events and actions come out.
 
-In      what happened: connected, chunk, end of stream, answer, failure, time, a cancel asked for
-Out     events with the state after each; actions for the shell; at the end one Outcome
-Units   seconds of any clock that only goes forward; sequence numbers
-Errors  none for anything that a peer sent: it is recorded, and answered with actions
-Source  docs/explanation/repair.md and docs/explanation/cancel.md
-
-Pure: no I/O, no clock, no chance. `receive_*` tells what happened; `receive_chunk` gives the events that were new, and
-`actions` says what to do.
+Pure: no I/O, no clock, no randomness of its own. `session/__init__.py` draws its life as states and facts.
 """
 
 from collections.abc import Callable
@@ -15,380 +8,392 @@ from collections.abc import Callable
 from streamfold.errors import FrameTooLarge
 from streamfold.fold import State, adopt
 from streamfold.schema import ResponseEvent
-from streamfold.session.action import Call, Connect
-from streamfold.session.answer import Answer
-from streamfold.session.cancelling import Cancelling
-from streamfold.session.compaction import lacks_text
-from streamfold.session.following import Following
-from streamfold.session.intake import Applied, Intake
-from streamfold.session.ladder import Ladder
+from streamfold.session.answer import Answer, CallFailure, StillOpen, read_no_stream, read_retrieved
+from streamfold.session.cancel import CancelTracker
+from streamfold.session.drive import Action, Agenda, Call, Cancel, Retrieve, Timer
 from streamfold.session.outcome import CancelResult, Conflict, Outcome, OutcomeStatus, Proof, Repair, RepairKind
 from streamfold.session.patience import Patience
-from streamfold.session.reconcile import Conclude
-from streamfold.session.timer import Timer
-from streamfold.session.verdict import STREAMS, Setback, StillOpen, read_no_stream, read_retrieved
+from streamfold.session.reassembler import Applied, Reassembler
+from streamfold.session.reconcile import AskGateway, Conclude, FollowOn
+from streamfold.session.repairs import Repairs
 
 __all__ = ["Session"]
 
-FOREGROUND = "a foreground response can only be left: it may go on at the gateway, and be billed"
+FOREGROUND = "a foreground response can only be left: it may continue at the gateway, and be billed"
 
 
-class Session(Following):
+class Session:
     """Follow one response.
 
-    is_reading: whether the stream is open. is_steady: whether events are all that its next chunk brings: nothing is
-    to be done, and nothing is waited for.
-    response_id: None where the stream itself will tell it, as that of a POST. starting_after: the number to follow
-    from, without a state before it. state: where to go on from. is_connected: whether the stream is already open.
-    chance: gives a random number in [0, 1) for each wait. now: the time at which it begins.
+    Args:
+        response_id: The response's id; None if the stream itself will say it, as after a POST.
+        random: Returns a random number in [0, 1) for each wait.
+        now: The time at which it begins, in seconds of a clock that only goes forward.
+        starting_after: The sequence number to follow from, without a state before it.
+        state: The state to continue from.
+        patience: The limits.
+        is_connected: Whether the stream is open already.
+
+    Attributes:
+        is_reading: Whether the stream is open.
+        is_steady: Whether the next chunk brings events and nothing else: there is nothing to do and nothing to wait for.
+        outcome: How the response ended; None while it is open.
     """
 
     def __init__(
         self,
         response_id: str | None = None,
         *,
-        chance: Callable[[], float],
+        random: Callable[[], float],
         now: float,
         starting_after: int | None = None,
         state: State | None = None,
         patience: Patience | None = None,
         is_connected: bool = False,
     ) -> None:
-        super().__init__(patience=patience, chance=chance, now=now)
+        self.patience: Patience = patience or Patience()
         self.response_id = response_id
         self.outcome: Outcome | None = None
-        self.repairs: tuple[Repair, ...] = ()
         self.is_reading: bool = is_connected
         self.is_steady: bool = False
         start = state or State.under(self.patience.sequence_policy)
-        self._intake = Intake(start, patience=self.patience, starting_after=starting_after)
-        self._final = start  # the state, once a Response from outside the stream was adopted
-        self._ladder = Ladder(self.patience.max_attempts)
-        self._trying = RepairKind.RESUME if self._intake.can_resume else RepairKind.REPLAY
-        if not is_connected:
-            self._actions = [self._connection]
+        self._agenda = Agenda(now=now, total_seconds=self.patience.total_seconds)
+        self._timers = self._agenda.timers
+        self._reassembler = Reassembler(start, patience=self.patience, starting_after=starting_after)
+        self._repairs = Repairs(self._agenda, self._reassembler, patience=self.patience, random=random)
+        self._cancel = CancelTracker(
+            self._agenda, patience=self.patience, random=random, seconds=self.patience.cancel_seconds
+        )
         self._is_connecting = not is_connected
-        self._compacted: tuple[int | None] | None = None
-        self._asked_until = now  # before then the gateway wants no connection
+        self._lost = ""  # why nothing more can be learned, while a cancel's answer may still tell the end
         if start.is_terminal:
             self._conclude(OutcomeStatus(start.status or ""), Proof.TERMINAL_EVENT)
+        elif not is_connected:
+            self._agenda.add(self._repairs.connect)
 
-    # What the shell asks
+    # What a driver asks
 
     @property
     def state(self) -> State:
         """All that is known now."""
-        return self._intake.state if self.outcome is None else self.outcome.state
+        return self._reassembler.state if self.outcome is None else self.outcome.state
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The repairs so far."""
+        return self._repairs.taken
+
+    @property
+    def cancel_result(self) -> CancelResult | None:
+        """The result of a cancel; None while it is open, and if none was requested."""
+        return self._cancel.result
+
+    @property
+    def wants_stream(self) -> bool:
+        """Whether a stream should be open, or on its way."""
+        return self.is_reading or self._is_connecting
+
+    @property
+    def needs_driver(self) -> bool:
+        """Whether `actions` has anything new to say."""
+        return self._agenda.has_news
+
+    def actions(self) -> list[Action]:
+        """Return what to do now, each action once, in order; `drive` turns them into steps."""
+        return self._agenda.take(self._repairs.connect)
 
     # Facts
 
     def receive_connected(self, *, now: float) -> None:
         """The stream answered, and its bytes come next."""
-        self._now = now
+        self._agenda.now = now
         if self.outcome is None:
             self.is_reading, self._is_connecting, self.is_steady = True, False, False
             self._timers.drop(Timer.CONNECT)
-            self._intake.begin(is_replay=self._trying is RepairKind.REPLAY)
-            if self._cancelling is not None:
-                self._cancelling.receive_end(has_ended=False)
+            self._reassembler.begin(is_replay=self._repairs.trying is RepairKind.REPLAY)
+            self._cancel.receive_end(has_ended=False)
 
     def receive_chunk(self, chunk: bytes, *, now: float) -> list[Applied]:
-        """Bytes of the stream, cut anywhere. Returns: what they brought that is new, in order."""
-        self._now = now
+        """The stream brought bytes, cut anywhere. Returns their new events, in order."""
         if not self.is_reading:
+            self._agenda.now = now
             return []
-        intake = self._intake
-        before, had_progressed = intake.state, intake.has_progressed
+        reassembler = self._reassembler
+        before, had_progressed = reassembler.state, reassembler.has_progressed
         try:
-            applied = intake.feed(chunk)
+            applied = reassembler.feed(chunk)
         except FrameTooLarge as error:
-            self._fail_stream(str(error), most=1)
+            self._agenda.now = now
+            self._fail_stream(CallFailure(str(error), max_attempts=1))
             return []
-        if self.is_steady and intake.is_plain and not intake.is_over:
-            return applied
-        if self.response_id is None and intake.response_id is not None:
-            self.response_id = intake.response_id
-            self._send_cancel()
+        if self.is_steady and reassembler.is_plain and not reassembler.is_over:
+            return applied  # no timer runs, so the time does not matter
+        self._agenda.now = now
+        self._take_in(applied, before, is_first=not had_progressed)
+        return applied
+
+    def _take_in(self, applied: list[Applied], before: State, *, is_first: bool) -> None:
+        """See what a chunk of a stream that is not steady means. is_first: Nothing new came on this connection before."""
+        reassembler = self._reassembler
+        if self.response_id is None and reassembler.response_id is not None:
+            self.response_id = reassembler.response_id
+            self._cancel.send()
         if applied:
-            if not had_progressed:
-                self._ladder.progress()
+            if is_first:
+                self._repairs.policy.progress()
                 self._timers.drop(Timer.STALLED)
                 self._lost = ""
-            if self._timers:
-                self._timers.drop(Timer.GAP)  # that hole is filled; another one has its own time
-            if intake.state.is_terminal:
-                self._receive_terminal(applied[-2].state if len(applied) > 1 else before)
-                return applied
-        if intake.has_gap:
+            self._timers.drop(Timer.GAP)  # that gap is filled; another one has its own time
+            if reassembler.state.is_terminal:
+                reassembler.note_end(applied[-2].state if len(applied) > 1 else before)
+                self._take_end(OutcomeStatus(reassembler.state.status or ""))
+                return
+        if reassembler.has_gap:
             self.is_steady = False
             self._watch_gap()
         else:
-            is_known = intake.has_progressed and self.response_id is not None
-            self.is_steady = is_known and not self._timers and not self._actions
-        return applied
+            is_known = reassembler.has_progressed and self.response_id is not None
+            self.is_steady = is_known and not self._timers and not self._agenda.has_calls
 
     def receive_eof(self, *, now: float) -> None:
-        """The stream ended, cleanly as far as HTTP can tell."""
-        self._now = now
+        """The stream ended, cleanly as far as HTTP can say."""
+        self._agenda.now = now
         if not self.is_reading:
             return
         self.is_reading = self.is_steady = False
-        if self._cancelling is not None:
-            self._cancelling.receive_end()
-            self._reconsider()
-        if self.outcome is not None or self._intake.state.is_terminal:
+        self._cancel.receive_end()
+        self._reconsider()
+        if self.outcome is not None or self._reassembler.state.is_terminal:
             return
-        if self._intake.has_progressed or not self._accept_end(self._intake.end_out_of_turn):
-            self._fail_stream("the stream ended before its terminal event", most=2)
+        if self._reassembler.has_progressed or not self._accept_end(self._reassembler.end_out_of_turn):
+            self._fail_stream(CallFailure("the stream ended before its terminal event", max_attempts=2))
+
+    def receive_answer(self, call: Call, answer: Answer, *, now: float) -> None:
+        """A call was answered; a Connect, with something else than a stream."""
+        self._receive_result(call, answer, now)
+
+    def receive_failure(self, call: Call, reason: str, *, now: float) -> None:
+        """A call brought no answer, or the stream that a Connect opened broke."""
+        self._receive_result(call, CallFailure(reason), now)
+
+    def _receive_result(self, call: Call, result: Answer | CallFailure, now: float) -> None:
+        self._agenda.now = now
+        if self.outcome is not None:
+            return
+        self.is_steady = False
+        match call:
+            case Cancel():
+                if self._cancel.receive_result(result, is_background=self._reassembler.is_background):
+                    self._reconsider()
+            case Retrieve():
+                self._agenda.end_retrieve()
+                self._receive_retrieved(result)
+            case _:
+                if self._end_connection() and not self._reassembler.is_over:
+                    self._receive_no_stream(result)
+
+    def receive_time(self, *, now: float) -> None:
+        """The clock says `now`: whatever fell due is done."""
+        for timer in self._agenda.due(now):
+            self._fall_due(timer)
 
     def receive_cancel(self, *, now: float) -> None:
-        """The caller wants the response cancelled. A second wish changes nothing."""
-        self._now = now
+        """The caller wants the response cancelled. A second request changes nothing."""
+        self._agenda.now = now
         if self.outcome is not None:
-            self._answer_late_cancel(is_proven=self.outcome.proof is not None)
-        elif self._cancelling is None:
+            self._cancel.request_late(is_proven=self.outcome.proof is not None)
+        elif self._cancel.request():
             self.is_steady = False
-            self._cancelling = Cancelling()
-            self._send_cancel()
+            if self.response_id is not None:  # else it is sent once the stream says the id
+                self._cancel.send()
 
-    def receive_hang_up(self, *, now: float) -> None:
-        """The caller reads no further, though what a cancel comes to is still asked for."""
-        self._now = now
+    def receive_stopped_reading(self, *, now: float) -> None:
+        """The caller reads no further, but still wants the result of its cancel."""
+        self._agenda.now = now
         self._end_connection()
         self._timers.drop(Timer.CONNECT, Timer.GAP)
-        if self._cancelling is not None:
-            self._cancelling.receive_end()
-            self._reconsider()
+        self._cancel.receive_end()
+        self._reconsider()
 
     def receive_notice(self, *, now: float) -> None:
-        """Word came from elsewhere, as by a webhook, that the status changed: a GET need not wait any longer."""
-        self._now = now
+        """Somebody else, such as a webhook, reports that the status changed: a GET need not wait any longer."""
+        self._agenda.now = now
         if self.outcome is None and not self.is_reading and self.response_id is not None and self._can_ask:
             self._timers.drop(Timer.POLL)
-            self._retrieve()
+            self._agenda.retrieve()
 
     def receive_leave(self, *, now: float, reason: str = "it was left before its end") -> None:
-        """The caller goes. The response may go on without us; of a cancel, what is known by now has to do."""
-        self._now = now
-        if self._cancelling is not None and self.outcome is None:
-            self._cancelling.receive_time_up()
+        """The caller disconnects. The response may continue without us; a cancel has the result that is known by now."""
+        self._agenda.now = now
+        if self.outcome is None:
+            self._cancel.receive_deadline()
             self._reconsider()
         if self.outcome is None:
             self._conclude(OutcomeStatus.ABANDONED, None, reason=reason)
 
     # The stream
 
-    def _receive_terminal(self, before: State) -> None:
-        self._timers.drop(Timer.GAP)
-        if self._intake.floor is None:  # else nothing is known of what the caller has
-            self._note_compaction(before, self._intake.state)
-        self._take_end(OutcomeStatus(self._intake.state.status or ""))
-
     def _accept_end(self, event: ResponseEvent | None) -> bool:
-        """A terminal event whose turn never comes: its Response is the last word. Returns: whether there was one."""
+        """Take the Response of a terminal event whose turn never comes. Returns whether there was such an event."""
         if event is None:
             return False
         self._timers.drop(Timer.GAP)
-        self._adopt(self._intake.adopted(event))
-        self._take_end(OutcomeStatus(self._final.status or ""))
+        self._reassembler.adopt(self._reassembler.adopted(event))
+        self._take_end(OutcomeStatus(self._reassembler.final.status or ""))
         return True
 
     def _take_end(self, status: OutcomeStatus) -> None:
-        if self._cancelling is None or not self._cancelling.attempts:  # it ended before a cancel could be sent
-            self.cancel_result = None if self._cancelling is None else CancelResult.ALREADY_TERMINAL
-            self._conclude(status, Proof.TERMINAL_EVENT)
-        else:
-            self._cancelling.receive_event(status)
+        if self._cancel.receive_event(status):
             self._reconsider()
+        else:
+            self._conclude(status, Proof.TERMINAL_EVENT)
 
     def _watch_gap(self) -> None:
-        """An event that is missing may only be late: wait a little, with what came after it held."""
-        if self.response_id is None:
-            return  # nothing can be repaired without it: what is left of the stream may yet tell it, and the end
-        if self._intake.is_full:
+        """A missing event may only be late: wait a little, and hold what came after it."""
+        if self._reassembler.is_full and self.response_id is not None:
             self._fall_due(Timer.GAP)
-        else:
-            self._timers.setdefault(Timer.GAP, self._now + self.patience.gap_seconds)
+        elif self.response_id is not None:  # without it no repair is possible, but the stream may still bring it
+            self._timers.setdefault(Timer.GAP, self._agenda.now + self.patience.gap_seconds)
+
+    def _end_connection(self) -> bool:
+        """There is no connection any more. Returns whether there was one, or one on its way."""
+        was_wanted = self.wants_stream
+        self.is_reading = self._is_connecting = self.is_steady = False
+        return was_wanted
 
     # Repairs
 
-    def _fail_stream(self, reason: str, *, asked: float = 0.0, most: int | None = None) -> None:
-        """The stream is no more. most: where more attempts than so many are no use."""
+    def _fail_stream(self, failure: CallFailure) -> None:
         self.is_reading = self.is_steady = False
-        if not self._intake.has_progressed:
-            self._ladder.fail(self._trying, most=most)
-        self._mend(reason, asked=asked)
+        self._repairs.fail_stream(failure)
+        self._repair(failure)
 
-    def _mend(self, reason: str, *, asked: float = 0.0) -> None:
-        """Take the next step of the ladder, after a wait."""
+    def _fail_retrieve(self, failure: CallFailure) -> None:
+        if not self._has_stream:
+            self._repairs.policy.fail(RepairKind.RETRIEVE)
+            self._repair(failure)
+        elif not self._can_ask:
+            self._reconsider()
+        elif self._cancel.is_requested and self._cancel.result is None:
+            self._timers[Timer.POLL] = self._agenda.now + max(failure.retry_after_seconds, self.patience.poll_seconds)
+
+    def _repair(self, failure: CallFailure) -> None:
         self._timers.drop(Timer.GAP)
-        kind = self._ladder.next(can_resume=self._intake.can_resume)
-        if kind is None or self.response_id is None:
-            self._lose(reason if self.response_id else f"{reason}; the response's id was never told")
+        if self.response_id is None:
+            self._lose(f"{failure.reason}; the stream never said the response's id")
+        elif not self._repairs.begin_next(failure):
+            self._lose(failure.reason)
+
+    def _receive_no_stream(self, result: Answer | CallFailure) -> None:
+        if isinstance(result, Answer) and result.is_success and result.is_json:
+            self._repairs.refuse_streams("the gateway answered with the Response itself")
+            self._receive_retrieved(result)
         else:
-            asked = max(asked, self._intake.reconnection_seconds)
-            self._asked_until = self._now + self.patience.backoff.seconds(0, chance=0.0, asked=asked)
-            wait = self.patience.backoff.seconds(self._ladder.attempts(kind), chance=self._chance(), asked=asked)
-            self._timers.setdefault(Timer.STALLED, self._now + self.patience.stalled_seconds)
-            self._step(kind, reason, wait)
+            self._fail_stream(read_no_stream(result, trying=self._repairs.trying))
 
-    def _step(self, kind: RepairKind, reason: str, wait: float) -> None:
-        self._note_repair(kind, reason)
-        self._intake.has_progressed = False
-        if kind is RepairKind.RETRIEVE:
-            self._timers[Timer.POLL] = self._now + wait
-        else:
-            self._trying = kind
-            self._timers[Timer.CONNECT] = max(self._now + wait, self._asked_until)
-
-    def _note_repair(self, kind: RepairKind, reason: str) -> None:
-        self.repairs += (Repair(kind, reason, self._intake.after, self._now),)
-
-    def _fail_connect(self, reason: str) -> None:
-        if self._end_connection() and not self._intake.is_over:
-            self._fail_stream(reason)
-
-    def _receive_connect_answer(self, answer: Answer) -> None:
-        if self._end_connection():
-            self._receive_no_stream(answer)
-
-    def _end_connection(self) -> bool:
-        """The connection is no more. Returns: whether there was one, or one on its way."""
-        was_there = self.is_reading or self._is_connecting
-        self.is_reading = self._is_connecting = self.is_steady = False
-        return was_there
-
-    def _receive_no_stream(self, answer: Answer) -> None:
-        """Something else than a stream came where a stream was asked for."""
-        if answer.is_success and answer.is_json:  # the Response itself: this gateway does not stream it
-            self._ladder.refuse(*STREAMS)
-            self._note_repair(RepairKind.RETRIEVE, "the gateway answered with the Response itself")
-            self._receive_retrieved(answer)
-            return
-        setback = read_no_stream(answer, trying=self._trying)
-        self._ladder.refuse(*setback.refused)
-        self._fail_stream(setback.reason, asked=setback.asked_seconds, most=setback.most)
-
-    def _receive_retrieved(self, answer: Answer) -> None:
-        read = read_retrieved(answer, self._intake.state)
-        if isinstance(read, Setback):
-            self._ladder.refuse(*read.refused)
+    def _receive_retrieved(self, result: Answer | CallFailure) -> None:
+        read = read_retrieved(result, self._reassembler.state)
+        if isinstance(read, CallFailure):
+            self._repairs.policy.refuse(*read.refused)
             if read.refused:
                 self._timers.drop(Timer.POLL)
-            if self._ladder.next(can_resume=True) is None:
+            if self._repairs.policy.next(can_resume=True) is None:
                 self._timers.drop(Timer.CONNECT)
-            self._fail_retrieve(read.reason, asked=read.asked_seconds)
+            self._fail_retrieve(read)
         elif isinstance(read, StillOpen):
             self._keep_asking(read.status)
-            if self._cancelling is not None:
-                self._cancelling.receive_background(read.is_background)
-                self._reconsider()
-        elif self._cancelling is not None:
-            self._cancelling.receive_retrieved(OutcomeStatus(read.state.status or ""), read.body)
+            self._cancel.receive_background(read.is_background)
+            self._reconsider()
+        elif self._cancel.is_requested:
+            self._cancel.receive_retrieved(OutcomeStatus(read.state.status or ""), read.body)
             self._reconsider()
         else:
-            self._adopt(read.state)
+            self._reassembler.adopt(read.state)
             self._conclude(OutcomeStatus(read.state.status or ""), Proof.RETRIEVED)
 
     @property
     def _has_stream(self) -> bool:
-        """Whether a stream is open, will be, or has told the end: a GET is then only asked beside it."""
-        is_coming = self._is_connecting or Timer.CONNECT in self._timers
-        return self.is_reading or is_coming or self._intake.is_over or self._final.is_terminal
-
-    def _keep_asking(self, status: str) -> None:
-        """The Response still runs: go on with its stream where one may yet be had, and ask again later."""
-        wait = self.patience.poll_seconds
-        self._timers.drop(Timer.STALLED, Timer.POLL)  # what runs is not stalled; and it was asked just now
-        self._lost = ""  # and whoever tells so can be asked again
-        if not self._has_stream:
-            self._ladder.give_another_try()
-            kind = self._ladder.next(can_resume=self._intake.can_resume)
-            if kind is not None and kind in STREAMS:
-                self._step(kind, f"the Response is {status}", wait)
-        if not self._has_stream or (self._cancelling is not None and self.cancel_result is None):
-            self._timers[Timer.POLL] = self._now + wait
-
-    def _fail_retrieve(self, reason: str, *, asked: float = 0.0) -> None:
-        if not self._has_stream:
-            self._ladder.fail(RepairKind.RETRIEVE)
-            self._mend(reason, asked=asked)
-        elif self._cancelling is not None and self._ladder.is_refused(RepairKind.RETRIEVE):
-            self._reconsider()
-        elif self._cancelling is not None and self.cancel_result is None:
-            self._timers[Timer.POLL] = self._now + max(asked, self.patience.poll_seconds)
-
-    # A cancel, time, and the end
-
-    def _send_cancel(self, *, seconds: float | None = None) -> None:
-        if self.response_id is not None:  # else it is sent once the stream told the id
-            super()._send_cancel(seconds=seconds)
-
-    @property
-    def _is_background(self) -> bool | None:
-        return self._intake.is_background
-
-    @property
-    def _is_over(self) -> bool:
-        return self.outcome is not None
+        """Whether a stream is open, will be, or has brought the end: a GET is then only made beside it."""
+        has_end = self._reassembler.is_over or self._reassembler.final.is_terminal
+        return self.wants_stream or Timer.CONNECT in self._timers or has_end
 
     @property
     def _can_ask(self) -> bool:
-        return not self._ladder.is_refused(RepairKind.RETRIEVE)
+        return not self._repairs.policy.is_refused(RepairKind.RETRIEVE)
 
-    def _conclude_cancel(self, verdict: Conclude, body: bytes) -> None:
-        if verdict.proof in {Proof.RETRIEVED, Proof.CANCEL_ANSWER}:
-            self._adopt(adopt(self._intake.state, body))
-        reason = "" if verdict.proof else FOREGROUND
-        self._conclude(verdict.status, verdict.proof, conflicts=verdict.conflicts, reason=reason)
-
-    def _conclude_lost(self, reason: str) -> None:
-        if not self._accept_end(self._intake.any_end):
-            self._conclude(OutcomeStatus.LOST, None, reason=reason)
-
-    def _call_of(self, timer: Timer) -> Call | None:
-        return self._connection if timer is Timer.CONNECT else super()._call_of(timer)
+    def _keep_asking(self, status: str) -> None:
+        """The Response still runs: try its stream again if that may work, and ask again later."""
+        self._timers.drop(Timer.STALLED, Timer.POLL)  # what runs is not stalled, and it was asked just now
+        self._lost = ""  # a gateway that answers this can be asked again
+        if not self._has_stream:
+            self._repairs.reopen(status)
+        if not self._has_stream or (self._cancel.is_requested and self._cancel.result is None):
+            self._timers[Timer.POLL] = self._agenda.now + self.patience.poll_seconds
 
     def _fall_due(self, timer: Timer) -> None:
         match timer:
             case Timer.CONNECT:
                 self._is_connecting = True
-                self._actions.append(self._connection)
-            case Timer.GAP if not self._intake.believe():
-                self._fail_stream(f"an event is missing after {self._intake.after}", most=2)
+                self._agenda.add(self._repairs.connect)
+            case Timer.POLL:
+                self._agenda.retrieve()
+            case Timer.CANCEL:
+                self._cancel.send()
+            case Timer.CANCEL_DEADLINE:
+                self._cancel.receive_deadline()
+                self._reconsider()
+            case Timer.GAP if not self._reassembler.believe():
+                self._fail_stream(CallFailure(f"an event is missing after {self._reassembler.after}", max_attempts=2))
             case Timer.STALLED:
                 self._lose(f"nothing new came for {self.patience.stalled_seconds:g} s")
-            case _:
-                super()._fall_due(timer)
+            case Timer.TOTAL:
+                self._timers.drop(Timer.CANCEL_DEADLINE)
+                self._lose(f"it did not end within {self.patience.total_seconds:g} s")
 
-    @property
-    def _connection(self) -> Connect:
-        return Connect(self._intake.after if self._trying is RepairKind.RESUME else None)
+    # The end
 
-    def _adopt(self, state: State) -> None:
-        """A Response that came outside the stream, or from beyond a hole, is the last word."""
-        if not self._intake.state.is_terminal:
-            self._note_compaction(self._intake.state, state)
-        self._final = state
+    def _reconsider(self) -> None:
+        """Act on what the evidence says of the cancel by now."""
+        match self._cancel.decide(can_ask=self._can_ask):
+            case Conclude() as verdict:
+                if verdict.proof in {Proof.RETRIEVED, Proof.CANCEL_ANSWER}:
+                    self._reassembler.adopt(adopt(self._reassembler.state, self._cancel.body))
+                reason = "" if verdict.proof else FOREGROUND
+                self._conclude(verdict.status, verdict.proof, conflicts=verdict.conflicts, reason=reason)
+            case AskGateway() if Timer.POLL not in self._timers:
+                self._agenda.retrieve()
+            case FollowOn() if self._lost:
+                self._conclude_lost(self._lost)
 
-    def _note_compaction(self, before: State, after: State) -> None:
-        if lacks_text(before, after):
-            self._compacted = (self._intake.floor if before.cursor is None else before.cursor,)
+    def _lose(self, reason: str) -> None:
+        """Nothing more can be learned, unless it is known already, or the answer to a cancel may still tell it."""
+        self._lost = reason
+        if self._cancel.is_awaited:
+            return
+        self._cancel.receive_deadline()
+        self._reconsider()
+        if self.outcome is None:
+            self._conclude_lost(reason)
+
+    def _conclude_lost(self, reason: str) -> None:
+        if not self._accept_end(self._reassembler.any_end):
+            self._conclude(OutcomeStatus.LOST, None, reason=reason)
 
     def _conclude(
         self, status: OutcomeStatus, proof: Proof | None, *, conflicts: tuple[Conflict, ...] = (), reason: str = ""
     ) -> None:
-        self._end()
-        adopted = self._final if self._final.is_terminal and proof is not None else self._intake.state
+        self._cancel.give_up()
+        self._agenda.finish()
+        reassembler = self._reassembler
         self.outcome = Outcome(
             status=status,
-            state=adopted,
+            state=reassembler.final_state(is_proven=proof is not None),
             proof=proof,
-            cancel=self.cancel_result,
+            cancel=self._cancel.result,
             repairs=self.repairs,
             conflicts=conflicts,
-            is_compacted=self._compacted is not None,
-            compacted_after=self._compacted[0] if self._compacted else None,
+            is_compacted=reassembler.is_compacted,
+            compacted_after=reassembler.compacted_after,
             reason=reason,
         )
-        self.is_reading = self.is_steady = False
+        self.is_reading = self._is_connecting = self.is_steady = False

@@ -98,7 +98,7 @@ def _resumes_first_after_progress(run: Run, _: Outcome) -> str | None:
 def _retry_after_is_obeyed(run: Run, _: Outcome) -> str | None:
     """Except by a GET, which a notice or a cancel causes at once."""
     for fact in run.facts:
-        limit = min(fact.retry_after_seconds, run.patience.backoff.most_asked_seconds) - TICK
+        limit = min(fact.retry_after_seconds, run.patience.backoff.max_retry_after_seconds) - TICK
         again = [call.at for call in run.calls_of(fact.call) if 0 < call.at - fact.at < limit]
         if again and fact.call != "retrieve":
             return f"{fact.call} again at {again[0]:g}; at {fact.at:g} the gateway asked for {limit:g} s"
@@ -158,7 +158,7 @@ def _may_be_judged_by_time(run: Run) -> bool:
 
 def _longest_delay_seconds(run: Run) -> float:
     streams, behaviour, backoff = len(run.scenario.streams), run.scenario.behaviour, run.patience.backoff
-    waits = (min(backoff.most_seconds, backoff.first_seconds * 2.0**attempt) for attempt in range(1 + streams))
+    waits = (min(backoff.max_seconds, backoff.first_seconds * 2.0**attempt) for attempt in range(1 + streams))
     repairs = sum(run.patience.gap_seconds + wait for wait in waits)
     # A missing event is noticed when the next one comes.
     return repairs + behaviour.pause_seconds + behaviour.pace_seconds * (1 + 3 * streams)
@@ -183,7 +183,7 @@ def _a_cancel_is_sent_again(run: Run, _: Outcome) -> str | None:
         return None
     last, patience = answers[-1], run.patience
     says_nothing = last.status == 0 or last.status >= 500 or last.status in BUSY | UNKNOWN
-    wait = patience.backoff.most_seconds + min(patience.backoff.most_asked_seconds, last.retry_after_seconds)
+    wait = patience.backoff.max_seconds + min(patience.backoff.max_retry_after_seconds, last.retry_after_seconds)
     is_late = min(run.at, sent[0].at + patience.cancel_seconds) > last.at + wait + TICK
     return f"the cancel was not sent again after {last.got}" if says_nothing and is_late else None
 

@@ -210,7 +210,7 @@ class _Driver:
         is_created = scenario.start == "create"
         self._session = Session(
             None if is_created else RESPONSE_ID,
-            chance=Random(scenario.seed).random,
+            random=Random(scenario.seed).random,
             now=0.0,
             starting_after=after,
             state=start,
@@ -262,7 +262,7 @@ class _Driver:
 
     def _carry_out(self) -> None:
         """Carry out the session's actions. What follows a Wait is only informative."""
-        needed, before = self._session.needs_shell, self._deadline
+        needed, before = self._session.needs_driver, self._deadline
         self._deadline = inf
         for action in self._session.actions():
             if isinstance(action, Wait):

@@ -215,7 +215,7 @@ def _was_not_stalled(run: Run, _: Outcome) -> str | None:
 
 
 NEEDLESS: Mapping[str, Callable[[Run, Outcome], str | None]] = {
-    "never told": _knew_its_id,
+    "never said": _knew_its_id,
     "it did not end": _had_time,
     "nothing new": _was_not_stalled,
 }

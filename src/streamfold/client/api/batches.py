@@ -110,13 +110,13 @@ class FollowedBatch:
         calls: Calls,
         transport: Transport,
         patience: Patience,
-        chance: Callable[[], float] = random.random,
+        random: Callable[[], float] = random.random,
     ) -> None:
         self.id = batch_id
         self._calls = calls
         self._transport = transport
         self._patience = patience
-        self._chance = chance
+        self._random = random
         self._begun: BatchSession | None = None
         self._changed = anyio.Event()
         self._is_driven = False
@@ -124,7 +124,7 @@ class FollowedBatch:
 
     async def __aenter__(self) -> "FollowedBatch":
         self._clock = current_clock()
-        self._begun = BatchSession(chance=self._chance, now=self._clock(), patience=self._patience)
+        self._begun = BatchSession(random=self._random, now=self._clock(), patience=self._patience)
         return self
 
     async def __aexit__(

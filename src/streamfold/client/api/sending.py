@@ -20,7 +20,7 @@ from streamfold.client.api.arguments import check_count
 from streamfold.client.api.request import IDEMPOTENCY_KEY
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import ConnectFailed, IdleTimeout, MalformedBody, TransportError
-from streamfold.session import Answer, Patience, seconds_asked
+from streamfold.session import Answer, Patience, retry_after_seconds
 
 __all__ = ["RetryingTransport", "Sender"]
 
@@ -82,11 +82,11 @@ class RetryingTransport:
         """How long to wait before the next attempt; None if this reply is the one to hand over."""
         if reply.status not in NOT_TAKEN or reply.headers.get("x-should-retry") == "false":
             return None
-        asked = seconds_asked(reply.headers)
+        asked = retry_after_seconds(reply.headers)
         return None if asked > LONGEST_WAIT_SECONDS else self._backoff_seconds(attempt, asked)
 
     def _backoff_seconds(self, attempt: int, asked: float) -> float:
-        return self._backoff.seconds(attempt, chance=self._random(), asked=asked)
+        return self._backoff.seconds(attempt, jitter=self._random(), retry_after_seconds=asked)
 
 
 def _explained(failure: TransportError, request: Request, key: str | None) -> TransportError:

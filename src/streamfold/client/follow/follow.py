@@ -71,7 +71,7 @@ class FollowedResponse(Readable):
         patience: Patience,
         on_exit: OnExit = "leave",
         on_repair: Callable[[Repair], None] | None = None,
-        chance: Callable[[], float] = random.random,
+        random: Callable[[], float] = random.random,
     ) -> None:
         super().__init__()
         self.given: State = State()  # until it is entered
@@ -81,7 +81,7 @@ class FollowedResponse(Readable):
         self._patience = patience
         self._on_exit = on_exit
         self._on_repair = on_repair
-        self._chance = chance
+        self._random = random
         self._begun: Session | None = None
         self._is_reading = False
         self._connection: Connection | None = None
@@ -108,7 +108,7 @@ class FollowedResponse(Readable):
         self._tasks: TaskGroup = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._deadline = DeadlineTimer(self._tasks, clock=self._clock, wake=self._wake)
-        self._begun = self._start.session(patience=self._patience, chance=self._chance, now=self._clock())
+        self._begun = self._start.session(patience=self._patience, random=self._random, now=self._clock())
         self.given = known.given or self._session.state
         self.kept.extend(known.missed)
         try:
@@ -216,7 +216,7 @@ class FollowedResponse(Readable):
             self._is_reading = False
         if self._changed.waiting:
             self._changed.tell()
-        if not session.is_steady and (session.needs_shell or not session.is_reading):
+        if not session.is_steady and (session.needs_driver or not session.is_reading):
             self._dispatch()
         return applied
 
@@ -384,7 +384,7 @@ class FollowedResponse(Readable):
         self._let_go()
         session = self._session
         session.receive_cancel(now=self._clock())
-        session.receive_hang_up(now=self._clock())
+        session.receive_stopped_reading(now=self._clock())
         self._tasks.cancel_scope.cancel()
         for calling in self._calling:  # by tasks that are no more
             session.receive_failure(calling, "it was left", now=self._clock())

@@ -34,11 +34,11 @@ class Start:
     include: tuple[str, ...] = ()
     include_obfuscation: bool | None = None
 
-    def session(self, *, patience: Patience, chance: Callable[[], float], now: float) -> Session:
+    def session(self, *, patience: Patience, random: Callable[[], float], now: float) -> Session:
         """The session that follows it."""
         return Session(
             self.response_id,
-            chance=chance,
+            random=random,
             now=now,
             starting_after=self.starting_after,
             state=self.state,

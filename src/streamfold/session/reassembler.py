@@ -1,13 +1,21 @@
-"""The bytes of one response, over as many connections as it takes, to events that were applied.
+"""Reassembles one response's events across reconnects: chunks in, each event once and in order with its state out.
 
-In      chunks of the connection that is open; each connection may begin anywhere
-Out     Applied: each event once, in order, with the state after it
-Units   sequence numbers; events
-Errors  FrameTooLarge
-Source  docs/explanation/repair.md
+Theory of operation. Connections may begin anywhere, overlap, and break inside an event. What arrives is sorted by its
+sequence number against the state's cursor:
 
-Known events are dropped, events from beyond a hole are held in the window, and an event that was torn on its way is
-none: it is a gap that shows. Where a stream has no numbers, a replay is recognised by counting.
+    number      what happens
+    cursor + 1  applied; then whatever the window holds next
+    <= cursor   a duplicate, dropped. If it is a terminal event, it is remembered: a server may send a synthetic one
+                with any number
+    > cursor+1  from after a gap: held in the window, until the missing event arrives or a resume brings everything again
+    none        applied in its turn; on a replay, as many events are skipped as were applied before
+
+An event that was torn on its way (cut, or not JSON) is not applied: with numbers that is a gap like any other, which a
+resume fills. Nothing after the first terminal event belongs to this response.
+
+There are three paths, by how much can go wrong. Most chunks bring one delta that continues a text: `feed` applies it at
+once. A stream without trouble (`is_plain`) is folded in one go, and checked afterwards: if the numbers rose by one, no
+event was a duplicate and none is missing. Every other chunk goes through `_take_each`, event by event.
 """
 
 import re
@@ -20,115 +28,140 @@ from streamfold.errors import SequenceGap
 from streamfold.fold import SequencePolicy, State, adopt, reduce, states
 from streamfold.reader import EventReader
 from streamfold.schema import UNDECODABLE, Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent
-from streamfold.session.cancel import read_background
+from streamfold.session.answer import read_background
 from streamfold.session.patience import Patience
-from streamfold.session.window import Window
+from streamfold.session.policy import Window, has_unseen_text
 
-__all__ = ["Applied", "Intake"]
+__all__ = ["Applied", "Reassembler"]
 
 
 class Applied(Struct, frozen=True, gc=False):
-    """One event that was applied: the event, the data it came from, and the state after it."""
+    """One event that was applied: the event, the bytes it came from, and the state after it."""
 
     event: Event
     data: bytes
     state: State
 
 
-class _Known(Struct):
+class _Head(Struct):
     """What is read of the first Response."""
 
     id: Raw = Raw(b"null")
 
 
-_decode_known = Decoder(_Known).decode
+_decode_head = Decoder(_Head).decode
 _decode_text = Decoder(str).decode
-ID = re.compile(r"[A-Za-z0-9_-]+")  # what may stand in a URL
+ID = re.compile(r"[A-Za-z0-9_-]+")  # what a URL may hold unescaped
 
 
-class Intake:
-    """Where the events of one response arrive.
+class Reassembler:
+    """Reassembles one response's events across reconnects.
 
-    state: after the last event that was applied. has_progressed: whether this connection brought anything new.
-    is_plain: whether nothing is wrong: the next event should be the next number. is_over: whether the terminal event
-    was applied. is_full: whether an event from beyond the hole found no room. response_id, is_background: what the first Response
-    in the stream says; None until then.
+    Attributes:
+        state: The state after the last event that was applied.
+        final: The state of a Response that came from outside the stream, once there is one.
+        has_progressed: Whether this connection brought anything new.
+        is_plain: Whether nothing is wrong: the next event should have the next number.
+        is_over: Whether the terminal event was applied.
+        is_full: Whether an event from after the gap found no room.
+        response_id: The id in the first Response of the stream; None until then.
+        is_background: Whether that Response runs in the background; None if it does not say.
+        is_compacted: Whether the final Response holds text whose events were never seen.
+        compacted_after: The last number before that text.
     """
 
     def __init__(self, state: State, *, patience: Patience, starting_after: int | None) -> None:
         self.state: State = state
+        self.final: State = state
         self.has_progressed: bool = False
         self.is_plain: bool = False
         self.is_over: bool = state.is_terminal
         self.is_full: bool = False
         self.response_id: str | None = None
         self.is_background: bool | None = None
+        self.is_compacted: bool = False
+        self.compacted_after: int | None = None
         self._patience = patience
         self._floor = starting_after if state.cursor is None else None
         self._window = Window(max_events=patience.window_events, max_bytes=patience.window_bytes)
         self._reader = EventReader(max_frame_bytes=patience.max_frame_bytes)
-        # Where the numbers are not the server's, a replay is told by counting: all events but signs of life.
+        # Without the server's numbers, a replay is recognised by counting every event but the keepalives.
         self._count = 0 if state.cursor is None or self.is_numbered else state.cursor + 1
         self._to_skip = 0
         self._steps_by_one = patience.sequence_policy is SequencePolicy.STRICT
         self._late_end: ResponseEvent | None = None
         self._earlier_end: ResponseEvent | None = None
         self._reconnection_seconds = 0.0
-        # The first number of this connection, where that is no beginning; that of the one before; and what is believed.
+        # The first number of this connection, if a stream does not begin so; that of the one before; and what is believed.
         self._first: int | None = None
         self._first_before: int | None = None
         self._believed: int | None = None
 
     @property
     def after(self) -> int | None:
-        """The number to resume after; None where none is known."""
+        """The number to resume after; None if none is known."""
         return self._floor if self.state.cursor is None else self.state.cursor
 
     @property
     def is_numbered(self) -> bool:
-        """Whether the cursor is the server's own; a stream of which nothing came yet is taken for one that is."""
+        """Whether the cursor is the server's own number; assumed before the first event."""
         if self._patience.sequence_policy is SequencePolicy.ARRIVAL:
             return False
         return self.state.is_numbered or self.state.cursor is None
 
     @property
     def can_resume(self) -> bool:
-        """Whether there is a number of the server's own to resume after."""
+        """Whether there is a number of the server's to resume after."""
         return self.after is not None and self.is_numbered
 
     @property
-    def floor(self) -> int | None:
-        """The number from which it was to be followed on, without a state before it."""
-        return self._floor
-
-    @property
     def has_gap(self) -> bool:
-        """Whether events wait for one that is missing."""
+        """Whether events wait for a missing one."""
         return len(self._window) > 0
 
     @property
     def reconnection_seconds(self) -> float:
-        """What the last `retry:` line asks for, of whichever connection; 0 if there was none."""
+        """What the last `retry:` line of any connection asks for; 0 if there was none."""
         asked = self._reader.reconnection_milliseconds
         return self._reconnection_seconds if asked is None else asked / 1000
 
     @property
     def end_out_of_turn(self) -> ResponseEvent | None:
-        """A terminal event whose number is not the next: beyond a hole, or one that is known, as of a synthetic event."""
+        """A terminal event whose number is not the next one: from after a gap, or a duplicate."""
         ahead = self._window.last()
         return ahead if isinstance(ahead, ResponseEvent) and self._is_end(ahead) else self._late_end
 
     @property
     def any_end(self) -> ResponseEvent | None:
-        """The same, or that of an earlier connection."""
+        """The same, or one of an earlier connection."""
         return self.end_out_of_turn or self._earlier_end
 
     def adopted(self, event: ResponseEvent) -> State:
-        """The state with this event's Response for its own."""
+        """The state with this event's Response as its own."""
         return adopt(self.state, bytes(event.response))
 
+    def adopt(self, state: State) -> None:
+        """Take the Response of this state, which came from outside the stream or from after a gap, as the final one."""
+        if not self.state.is_terminal:
+            self._compare(self.state, state)
+        self.final = state
+
+    def note_end(self, before: State) -> None:
+        """The terminal event was applied in its turn. before: The state before it."""
+        if self._floor is None:  # else the text before it was never asked for
+            self._compare(before, self.state)
+
+    def final_state(self, *, is_proven: bool) -> State:
+        """The state to end with. is_proven: Whether it is known how the response ended."""
+        return self.final if is_proven and self.final.is_terminal else self.state
+
+    def _compare(self, before: State, after: State) -> None:
+        if has_unseen_text(before, after):
+            self.is_compacted = True
+            self.compacted_after = self._floor if before.cursor is None else before.cursor
+
     def begin(self, *, is_replay: bool) -> None:
-        """Another connection is open. is_replay: whether it was asked to begin with the first event."""
+        """Another connection is open. is_replay: Whether it was asked to begin with the first event."""
         self.has_progressed = self.is_full = False
         self._earlier_end = self.any_end
         self._window.clear()  # this connection brings them again
@@ -141,7 +174,7 @@ class Intake:
         self._to_skip = self._count if is_replay and not self.is_numbered else 0
 
     def believe(self) -> bool:
-        """Take the first event of this connection for the first of the stream, if the connection before began so too."""
+        """Believe that the stream begins with this connection's first event, if the connection before began so too."""
         if self.state.cursor is not None or self._first is None:
             return False
         if self._first == self._first_before:
@@ -149,9 +182,10 @@ class Intake:
         return self._believed == self._first
 
     def feed(self, chunk: bytes) -> list[Applied]:
-        """What this chunk brings that is new. What stands behind the first terminal event is not of this response.
+        """Return what this chunk brings that is new.
 
-        Raises: FrameTooLarge.
+        Raises:
+            FrameTooLarge: One SSE block is larger than the limit.
         """
         reader = self._reader
         events = reader.feed(chunk)
@@ -159,7 +193,7 @@ class Intake:
             return []
         before = self.state
         if len(events) == 1 and self.is_plain and type(events[0]) is before.focus.grows:
-            # Nine of ten where a server writes and flushes each event: it ends nothing, and is known for what it is.
+            # Nine of ten chunks, where a server flushes each event: a delta, which cannot be an end.
             try:
                 after = reduce(before, events[0])
             except SequenceGap:
@@ -175,13 +209,13 @@ class Intake:
             self._take_each(zip(events, reader.payloads, strict=True), applied)
         if applied:
             self.has_progressed = True
-            # Where the Response is the same, none came that could have ended it.
+            # The head of the document changes with every Response, so without a change none of these events ended it.
             if self.state.focus.document.head is not before.focus.document.head:
                 self._look_at_responses(applied)
         return applied
 
     def _take_plain(self, events: list[Event], payloads: list[bytes]) -> list[Applied]:
-        """The way of a stream with nothing wrong: one reduce for each event, and nothing else."""
+        """The path of a stream without trouble."""
         state = self.state
         reached = self._step_by_step(events)
         if reached:
@@ -205,13 +239,13 @@ class Intake:
         return applied
 
     def _step_by_step(self, events: list[Event]) -> list[State]:
-        """The states after these events, if each of them has the next number; else none."""
+        """The states after these events, if each of them has the next number; else an empty list."""
         before = self.state
         try:
             reached = list(states(events, before))
         except SequenceGap:
             return []
-        # Numbers that are the server's rise by one or not at all: who came so far took no step twice, and left none out.
+        # `states` raises for a gap and repeats a state for a duplicate. A cursor that moved by their number saw neither.
         return reached if self._steps_by_one and reached[-1].cursor == (before.cursor or 0) + len(events) else []
 
     def _look_at_responses(self, applied: list[Applied]) -> None:
@@ -226,9 +260,9 @@ class Intake:
                 return
 
     def _take_each(self, rest: Iterable[tuple[Event, bytes]], applied: list[Applied]) -> None:
-        """The way of every other stream: each event is asked whether its turn has come."""
+        """The path of every other stream: event by event, with the window."""
         for event, data in rest:
-            if self._first is not None and self._is_behind_first(event) and self.believe():
+            if self._first is not None and self._is_after_first(event) and self.believe():
                 held = self._window.take(self._first)
                 if held is not None:
                     self._take(*held, applied)
@@ -254,7 +288,7 @@ class Intake:
                 self._note_late(event)
             return
         if _is_torn(event):
-            # With numbers it is a gap that a resume fills. Without them it is lost, and the state says so.
+            # With numbers it leaves a gap that a resume fills. Without them it is lost, and the state says so.
             self.state = self.state if self.is_numbered else after
         elif after is not self.state:
             self.state = after
@@ -263,24 +297,25 @@ class Intake:
             self._note_late(event)
 
     def _note_late(self, event: Event) -> None:
-        """A known number tells nothing new, unless it is that of an end, which was not known."""
+        """A duplicate says nothing new, unless it is an end."""
         if isinstance(event, ResponseEvent) and self._is_end(event):
             self._late_end = event
 
     def _is_new(self, event: Event) -> bool:
-        """Whether a replay without numbers is past what is known. Signs of life come by the clock, and do not count."""
+        """Whether a replay without numbers is past what was applied. Keepalives come by the clock, and are not counted."""
         if isinstance(event, Keepalive):
             return self._to_skip == 0
-        if self._to_skip and not self._is_end(event):  # an end may be all that a finished response is replayed as
+        if self._to_skip and not self._is_end(event):  # a finished response may be replayed as its end alone
             self._to_skip -= 1
             return False
         self._count += 1
         return True
 
     def _begins_with(self, event: Event) -> bool:
-        """Whether a state that saw nothing may begin with this event; if not, it is a known one.
+        """Whether an empty state may begin with this event; if not, it is a duplicate.
 
-        Raises: SequenceGap where the stream should have begun with an earlier one.
+        Raises:
+            SequenceGap: The stream should have begun with an earlier event.
         """
         number = event.sequence_number
         policy = self._patience.sequence_policy
@@ -292,29 +327,29 @@ class Intake:
             return number > self._floor
         if policy is not SequencePolicy.STRICT:
             return True
-        # A stream begins with `response.created`, or with signs of life before it.
+        # A stream begins with `response.created`, or with keepalives before it.
         if number > 0 and not self._is_beginning(event) and number != self._believed:
             self._first = number if self._first is None else min(number, self._first)
             raise SequenceGap(0, number)
         return True
 
-    def _is_behind_first(self, event: Event) -> bool:
-        """Whether nothing came yet of what stands before the first event, though this one stands behind it."""
+    def _is_after_first(self, event: Event) -> bool:
+        """Whether this event follows the first one of the connection, and nothing before that one has arrived."""
         number = event.sequence_number
         return self.state.cursor is None and number is not None and self._first is not None and number > self._first
 
     def _is_beginning(self, event: Event) -> bool:
         if isinstance(event, ResponseCreated | Keepalive | UnknownEvent):
             return True
-        return not len(self._window) and self._is_end(event)  # all that is left of a response that is over
+        return not len(self._window) and self._is_end(event)  # all that is left of a finished response
 
     def _is_end(self, event: Event | None) -> bool:
         return isinstance(event, ResponseEvent) and self.adopted(event).is_terminal
 
     def _introduce(self, event: Event) -> None:
-        """Learn who the response is from a Response of its own."""
+        """Learn the id from the first Response in the stream."""
         if self.response_id is None and isinstance(event, ResponseEvent):
-            known = _decode_known(event.response)
+            known = _decode_head(event.response)
             try:
                 identifier = _decode_text(known.id)
             except UNDECODABLE:
@@ -325,5 +360,5 @@ class Intake:
 
 
 def _is_torn(event: Event) -> bool:
-    """Whether the event could not be read at all: its number is not known, and so it does not count."""
+    """Whether the event could not be read at all, not even its number."""
     return type(event) is UnknownEvent and event.sequence_number is None and bool(event.error)

@@ -1,5 +1,6 @@
-"""Intake: the bytes of many connections become the events of one response, each applied once and in order."""
+"""Reassembler: the bytes of many connections become the events of one response, each applied once and in order."""
 
+import json
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -9,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfold.errors import FrameTooLarge
-from streamfold.fold import SequencePolicy, State, fold
-from streamfold.session.intake import Applied, Intake
+from streamfold.fold import SequencePolicy, State, adopt, fold
 from streamfold.session.patience import Patience
+from streamfold.session.reassembler import Applied, Reassembler
 from tests.fold import made as fold_made
 from tests.session.made import TORN, added, body, created, delta, ended, frame, keepalive, numbers
 
@@ -20,21 +21,23 @@ STREAM = (created(0), added(1), delta(2, "a"), delta(3, "b"), delta(4, "c"), end
 UNNUMBERED = (created(None), added(None), delta(None, "a"), delta(None, "b"), delta(None, "c"), ended(None, text="abc"))
 
 
-def intake(state: State | None = None, *, starting_after: int | None = None, **limits: Any) -> Intake:
+def reassembler(state: State | None = None, *, starting_after: int | None = None, **limits: Any) -> Reassembler:
     patience = Patience(**limits)
-    begun = Intake(state or State.under(patience.sequence_policy), patience=patience, starting_after=starting_after)
+    begun = Reassembler(
+        state or State.under(patience.sequence_policy), patience=patience, starting_after=starting_after
+    )
     begun.begin(is_replay=starting_after is None)
     return begun
 
 
-def fed(*chunks: bytes, **given: Any) -> Intake:
-    begun = intake(**given)
+def fed(*chunks: bytes, **given: Any) -> Reassembler:
+    begun = reassembler(**given)
     for chunk in chunks:
         begun.feed(chunk)
     return begun
 
 
-def took(one: Intake, *chunks: bytes) -> list[int | None]:
+def took(one: Reassembler, *chunks: bytes) -> list[int | None]:
     return numbers([each for chunk in chunks for each in one.feed(chunk)])
 
 
@@ -44,7 +47,7 @@ def took(one: Intake, *chunks: bytes) -> list[int | None]:
 @pytest.mark.parametrize("stream", [STREAM, UNNUMBERED], ids=["numbered", "without numbers"])
 @pytest.mark.parametrize("is_joined", [True, False], ids=["at once", "one by one"])
 def test_every_event_is_applied_once_with_the_state_after_it(stream: tuple[bytes, ...], is_joined: bool) -> None:
-    one, applied = intake(), list[Applied]()
+    one, applied = reassembler(), list[Applied]()
     for chunk in [b"".join(stream)] if is_joined else stream:
         applied += one.feed(chunk)
     assert [each.state.cursor for each in applied] == [0, 1, 2, 3, 4, 5]
@@ -53,18 +56,18 @@ def test_every_event_is_applied_once_with_the_state_after_it(stream: tuple[bytes
 
 
 def test_the_data_of_each_event_is_what_was_sent() -> None:
-    applied = intake().feed(b"".join(STREAM))
+    applied = reassembler().feed(b"".join(STREAM))
     assert [b"data: %b\n\n" % each.data for each in applied] == list(STREAM)
 
 
 def test_a_chunk_without_a_whole_event_brings_nothing() -> None:
-    one = intake()
+    one = reassembler()
     assert (one.feed(STREAM[0][:9]), one.has_progressed) == ([], False)
     assert (took(one, STREAM[0][9:]), one.has_progressed) == ([0], True)
 
 
 def test_a_frame_beyond_the_limit_raises() -> None:
-    one = intake(max_frame_bytes=100)
+    one = reassembler(max_frame_bytes=100)
     with pytest.raises(FrameTooLarge):
         one.feed(b"data: " + b"x" * 101)
 
@@ -91,7 +94,7 @@ def test_nothing_behind_the_terminal_event_is_taken(stream: tuple[bytes, ...], i
 
 
 def test_a_state_that_is_over_takes_nothing() -> None:
-    one = intake(fold([fold_made.completed(0, status="completed")]))
+    one = reassembler(fold([fold_made.completed(0, status="completed")]))
     assert (one.is_over, took(one, delta(1))) == (True, [])
 
 
@@ -131,7 +134,7 @@ def test_another_connection_begins_with_an_empty_window() -> None:
 
 @given(st.permutations(range(1, 6)))
 def test_no_order_of_arrival_behind_the_first_event_changes_what_is_applied(order: list[int]) -> None:
-    one = intake()
+    one = reassembler()
     applied = [each for place in (0, *order) for each in one.feed(STREAM[place])]
     one.begin(is_replay=True)
     applied += [each for chunk in STREAM for each in one.feed(chunk)]
@@ -214,7 +217,7 @@ def test_without_numbers_a_torn_event_is_lost_and_the_state_says_so() -> None:
     ],
 )
 def test_a_stream_may_begin_with(first: bytes) -> None:
-    assert len(intake().feed(first)) == 1
+    assert len(reassembler().feed(first)) == 1
 
 
 @pytest.mark.parametrize(
@@ -225,12 +228,12 @@ def test_a_stream_may_begin_with(first: bytes) -> None:
     ],
 )
 def test_a_stream_that_begins_in_its_middle_is_a_gap(first: bytes) -> None:
-    one = intake()
+    one = reassembler()
     assert (one.feed(first), one.has_gap) == ([], True)
 
 
 def test_a_terminal_event_behind_others_that_wait_is_no_beginning() -> None:
-    one = intake()
+    one = reassembler()
     assert took(one, b"".join(STREAM[2:])) == []
     one.begin(is_replay=True)
     assert took(one, *STREAM) == [0, 1, 2, 3, 4, 5]
@@ -243,7 +246,7 @@ def test_a_stream_that_begins_in_its_middle_twice_is_believed() -> None:
 
 
 def test_a_beginning_that_the_window_could_not_hold_is_believed_when_it_comes_again() -> None:
-    one = intake(window_bytes=1)
+    one = reassembler(window_bytes=1)
     for _ in range(2):
         one.begin(is_replay=True)
         assert (took(one, delta(7), delta(8)), one.is_full) == ([], True)
@@ -270,33 +273,33 @@ def test_an_earlier_beginning_is_better() -> None:
 
 @pytest.mark.parametrize("policy", [STRICT, RENUMBER])
 def test_what_is_at_or_before_the_number_asked_for_is_known(policy: SequencePolicy) -> None:
-    one = intake(starting_after=2, sequence_policy=policy)
-    assert (one.after, one.can_resume, one.floor is not None) == (2, True, True)
+    one = reassembler(starting_after=2, sequence_policy=policy)
+    assert (one.after, one.can_resume) == (2, True)
     assert took(one, *STREAM[:4]) == [3]
     assert one.after == 3
 
 
 def test_what_is_too_far_behind_it_is_a_gap() -> None:
-    one = intake(starting_after=2)
+    one = reassembler(starting_after=2)
     assert (took(one, STREAM[4]), one.has_gap) == ([], True)
     assert took(one, STREAM[3]) == [3, 4]
 
 
 def test_where_numbers_have_holes_it_is_none() -> None:
-    assert took(intake(starting_after=2, sequence_policy=RENUMBER), STREAM[4]) == [4]
+    assert took(reassembler(starting_after=2, sequence_policy=RENUMBER), STREAM[4]) == [4]
 
 
 def test_a_state_knows_better_than_a_number() -> None:
     state = fold([fold_made.created(0), fold_made.keepalive(1)])
-    one = intake(state, starting_after=7)
-    assert (one.after, one.floor is not None) == (1, False)
+    one = reassembler(state, starting_after=7)
+    assert one.after == 1
 
 
 # Where it can be resumed
 
 
 def test_a_stream_of_which_nothing_came_is_begun_again() -> None:
-    assert (intake().after, intake().can_resume) == (None, False)
+    assert (reassembler().after, reassembler().can_resume) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +345,7 @@ def test_signs_of_life_are_not_counted(times: int) -> None:
 
 
 def test_a_state_without_numbers_counts_what_it_has() -> None:
-    one = intake(fed(*UNNUMBERED[:4]).state)
+    one = reassembler(fed(*UNNUMBERED[:4]).state)
     assert (one.can_resume, len(one.feed(b"".join(UNNUMBERED)))) == (False, 2)
 
 
@@ -381,7 +384,7 @@ def test_an_event_that_waits_says_who_it_is_too() -> None:
 
 
 def test_the_retry_line_is_in_milliseconds_and_outlives_its_connection() -> None:
-    one = intake()
+    one = reassembler()
     assert one.reconnection_seconds == 0.0
     one.feed(b"retry: 1500\n\n")
     assert one.reconnection_seconds == 1.5
@@ -396,21 +399,68 @@ def test_the_retry_line_is_in_milliseconds_and_outlives_its_connection() -> None
 
 @given(st.integers(0, 2**32))
 def test_connections_that_drop_repeat_and_reorder_lose_nothing_and_apply_nothing_twice(seed: int) -> None:
-    chance = Random(seed)
-    texts = [chance.choice("abc") for _ in range(20)]
+    random = Random(seed)
+    texts = [random.choice("abc") for _ in range(20)]
     stream = [created(0), added(1), *(delta(2 + place, text) for place, text in enumerate(texts))]
     stream.append(ended(len(stream), text="".join(texts)))
-    one, applied = intake(window_events=4), list[Applied]()
+    one, applied = reassembler(window_events=4), list[Applied]()
     while not one.is_over:
-        resume = one.can_resume and chance.random() < 0.7
+        resume = one.can_resume and random.random() < 0.7
         first = (one.after or 0) + 1 if resume else 0
         one.begin(is_replay=not resume)
-        sent = stream[first : first + chance.randrange(1, 9)] if chance.random() < 0.8 else stream[first:]
-        if chance.random() < 0.5 and len(sent) > 1:
-            place = chance.randrange(1, len(sent))  # what begins a stream is not told by its number alone
+        sent = stream[first : first + random.randrange(1, 9)] if random.random() < 0.8 else stream[first:]
+        if random.random() < 0.5 and len(sent) > 1:
+            place = random.randrange(1, len(sent))  # what begins a stream is not told by its number alone
             sent[place : place + 2] = reversed(sent[place : place + 2])
         for chunk in sent:
-            applied += one.feed(chunk * chance.choice([1, 1, 2]))
+            applied += one.feed(chunk * random.choice([1, 1, 2]))
     assert [each.state.cursor for each in applied] == list(range(len(stream)))
     assert all(before.state is not after.state for before, after in pairwise(applied))
     assert (one.state.output_text, one.state.anomalies) == ("".join(texts), ())
+
+
+# Text that was never seen
+
+
+def whole(one: Reassembler, *chunks: bytes) -> State:
+    """Feed these. Returns the state before the last of them."""
+    for chunk in chunks[:-1]:
+        one.feed(chunk)
+    before = one.state
+    one.feed(chunks[-1])
+    return before
+
+
+def test_a_terminal_response_with_more_text_than_its_events_is_compacted_after_the_last_of_them() -> None:
+    one = reassembler()
+    one.note_end(whole(one, created(0), added(1), delta(2, "Hel"), ended(3, text="Hello")))
+    assert (one.is_compacted, one.compacted_after) == (True, 2)
+    assert one.final_state(is_proven=True) is one.state
+
+
+def test_a_terminal_response_with_the_text_of_its_events_is_whole() -> None:
+    one = reassembler()
+    one.note_end(whole(one, created(0), added(1), delta(2, "Hello"), ended(3, text="Hello")))
+    assert (one.is_compacted, one.compacted_after) == (False, None)
+
+
+def test_text_before_the_number_asked_for_is_no_compaction() -> None:
+    one = reassembler(starting_after=2)
+    one.note_end(whole(one, delta(3, "lo"), ended(4, text="Hello")))
+    assert one.is_compacted is False
+
+
+@pytest.mark.parametrize(("is_proven", "text"), [(True, "Hello"), (False, "Hel")])
+def test_a_response_from_outside_the_stream_is_the_final_one_if_the_end_is_proven(is_proven: bool, text: str) -> None:
+    one = reassembler()
+    whole(one, created(0), added(1), delta(2, "Hel"))
+    one.adopt(adopt(one.state, json.dumps(body("completed", "Hello")).encode()))
+    assert (one.is_compacted, one.compacted_after) == (True, 2)
+    assert one.final_state(is_proven=is_proven).output_text == text
+
+
+def test_after_the_terminal_event_another_response_is_compared_with_nothing() -> None:
+    one = reassembler()
+    whole(one, created(0), added(1), ended(2))
+    one.adopt(adopt(one.state, json.dumps(body("completed", "Hello")).encode()))
+    assert one.is_compacted is False

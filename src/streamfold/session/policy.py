@@ -1,0 +1,179 @@
+"""Three policies of a session: which repair comes next, which events are held, and whether text was never seen.
+
+`RepairPolicy` is the repair ladder: resume, then replay, then retrieve. A step is *exhausted* by attempts that brought
+nothing new, and comes back as soon as something new arrives. It is *refused*, for good, when the gateway says that it
+will never do it. A batch is followed with the same policy: its streams are refused from the start.
+
+`Window` holds events from after a gap until the missing event arrives. It is bounded, and refuses the newest events
+first: a resume brings them again.
+
+`has_unseen_text` answers what sequence numbers cannot. A server may drop its buffer and send one synthetic terminal
+event numbered as the next one, so numbers without a gap do not prove that every event was seen
+(docs/explanation/repair.md).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Raw
+from msgspec.json import Decoder
+
+from streamfold.fold import State, snapshot_json
+from streamfold.schema import UNDECODABLE, Event
+from streamfold.session.outcome import RepairKind
+
+__all__ = ["STREAMS", "RepairPolicy", "Window", "has_unseen_text"]
+
+STREAMS = frozenset({RepairKind.RESUME, RepairKind.REPLAY})
+
+
+class RepairPolicy:
+    """Chooses the next step of the repair ladder.
+
+    Args:
+        max_attempts: Attempts in a row without anything new after which a step is exhausted.
+        refused: Steps that will never work.
+    """
+
+    def __init__(self, max_attempts: int, *, refused: Iterable[RepairKind] = ()) -> None:
+        self._max_attempts = max_attempts
+        self._refused: set[RepairKind] = set(refused)
+        self._failed: dict[RepairKind, int] = {}
+
+    def attempts(self, kind: RepairKind) -> int:
+        """How often this step failed in a row, without anything new in between."""
+        return self._failed.get(kind, 0)
+
+    def is_refused(self, kind: RepairKind) -> bool:
+        """Whether this step will never work."""
+        return kind in self._refused
+
+    def next(self, *, can_resume: bool) -> RepairKind | None:
+        """Return the first step that may still work, or None if no step is left.
+
+        Args:
+            can_resume: Whether there is a sequence number to resume after.
+        """
+        for kind in RepairKind:
+            if kind in self._refused or self.attempts(kind) >= self._max_attempts:
+                continue
+            if kind is not RepairKind.RESUME or can_resume:
+                return kind
+        return None
+
+    def fail(self, kind: RepairKind, *, max_attempts: int | None = None) -> None:
+        """Count an attempt that brought nothing new.
+
+        Args:
+            kind: The step that was tried.
+            max_attempts: A lower limit, where trying again would change little.
+        """
+        failed = self.attempts(kind) + 1
+        self._failed[kind] = self._max_attempts if max_attempts is not None and failed >= max_attempts else failed
+
+    def refuse(self, *kinds: RepairKind) -> None:
+        """Never try these steps again."""
+        self._refused.update(kinds)
+
+    def progress(self) -> None:
+        """Something new arrived: every step that was not refused may be tried again."""
+        self._failed.clear()
+
+    def give_another_try(self) -> None:
+        """A GET was answered, so the gateway is alive: give each exhausted step one more attempt."""
+        self._failed = {kind: min(failed, self._max_attempts - 1) for kind, failed in self._failed.items()}
+        self._failed.pop(RepairKind.RETRIEVE, None)
+
+
+class Window:
+    """Holds at most `max_events` events, and `max_bytes` of their data, until their turn comes."""
+
+    def __init__(self, *, max_events: int, max_bytes: int) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._held: dict[int, tuple[Event, bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, number: int, event: Event, data: bytes) -> bool:
+        """Hold an event; the first one with a number stays. Returns whether there was room."""
+        if number in self._held:
+            return True
+        if len(self._held) >= self._max_events or self._bytes + len(data) > self._max_bytes:
+            return False
+        self._held[number] = event, data
+        self._bytes += len(data)
+        return True
+
+    def take(self, number: int) -> tuple[Event, bytes] | None:
+        """Remove and return the event with this number; None if it is not held."""
+        taken = self._held.pop(number, None)
+        if taken is not None:
+            self._bytes -= len(taken[1])
+        return taken
+
+    def drop_to(self, number: int) -> None:
+        """Forget the events up to this number: they were applied another way."""
+        for old in [each for each in self._held if each <= number]:
+            self.take(old)
+
+    def clear(self) -> None:
+        """Forget every event."""
+        self._held.clear()
+        self._bytes = 0
+
+    def last(self) -> Event | None:
+        """The held event with the highest number; None if none is held."""
+        return self._held[max(self._held)][0] if self._held else None
+
+
+# Unseen text. Numbers in the JSON are never read: one that no float can hold is no reason to say nothing of the text.
+_decode_object = Decoder(dict[str, Raw]).decode
+_decode_array = Decoder(list[Raw]).decode
+_decode_text = Decoder(str).decode
+
+# The fields that deltas fill: protocol reference 2. They are no deeper than output, item, list, part, object.
+TEXTS = frozenset({"arguments", "code", "diff", "input", "refusal", "text", "transcript"})
+DEEPEST = 6
+
+
+def has_unseen_text(before: State, after: State) -> bool:
+    """Whether the output has more text, or more items, in `after` than in `before`."""
+    (items, text), (more_items, more_text) = _amount(before), _amount(after)
+    return more_items > items or more_text > text
+
+
+def _amount(state: State) -> tuple[int, int]:
+    output = _object(snapshot_json(state)).get("output", Raw(b"null"))
+    return len(_array(output)), _characters(output, DEEPEST)
+
+
+def _characters(value: Raw, levels: int) -> int:
+    if not levels:
+        return 0
+    if values := _array(value):
+        return sum(_characters(each, levels - 1) for each in values)
+    fields = _object(value)
+    return sum(len(_text(each)) if name in TEXTS else _characters(each, levels - 1) for name, each in fields.items())
+
+
+def _object(value: bytes | Raw) -> Mapping[str, Raw]:
+    try:
+        return _decode_object(value)
+    except UNDECODABLE:
+        return {}
+
+
+def _array(value: Raw) -> Sequence[Raw]:
+    try:
+        return _decode_array(value)
+    except UNDECODABLE:
+        return ()
+
+
+def _text(value: Raw) -> str:
+    try:
+        return _decode_text(value)
+    except UNDECODABLE:
+        return ""

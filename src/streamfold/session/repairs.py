@@ -1,0 +1,89 @@
+"""Takes the steps of the repair ladder for one stream, one after the other, each after a wait.
+
+`RepairPolicy` says which steps may still work. This module says when the next one is due: after a random wait that
+doubles with each failed attempt, and never before the time that the gateway asked for, be it with `Retry-After` or with
+the stream's own `retry:` line. Every step is kept as a `Repair` with its reason; none is silent.
+"""
+
+from collections.abc import Callable
+
+from streamfold.session.answer import CallFailure
+from streamfold.session.drive import Agenda, Connect, Timer
+from streamfold.session.outcome import Repair, RepairKind
+from streamfold.session.patience import Patience
+from streamfold.session.policy import STREAMS, RepairPolicy
+from streamfold.session.reassembler import Reassembler
+
+__all__ = ["Repairs"]
+
+
+class Repairs:
+    """The repairs of one stream.
+
+    Attributes:
+        policy: Which steps may still work.
+        taken: Every step so far, in order.
+        trying: The step that the open connection belongs to, or the next one.
+    """
+
+    def __init__(
+        self, agenda: Agenda, reassembler: Reassembler, *, patience: Patience, random: Callable[[], float]
+    ) -> None:
+        self.policy: RepairPolicy = RepairPolicy(patience.max_attempts)
+        self.taken: tuple[Repair, ...] = ()
+        self.trying: RepairKind = RepairKind.RESUME if reassembler.can_resume else RepairKind.REPLAY
+        self._agenda = agenda
+        self._reassembler = reassembler
+        self._patience = patience
+        self._random = random
+        self._not_before = agenda.now  # the gateway asked for no connection before this time
+
+    @property
+    def connect(self) -> Connect:
+        """The call that opens the stream for the step that is being tried."""
+        return Connect(self._reassembler.after if self.trying is RepairKind.RESUME else None)
+
+    def fail_stream(self, failure: CallFailure) -> None:
+        """Count a connection that brought nothing new."""
+        self.policy.refuse(*failure.refused)
+        if not self._reassembler.has_progressed:
+            self.policy.fail(self.trying, max_attempts=failure.max_attempts)
+
+    def begin_next(self, failure: CallFailure) -> bool:
+        """Take the next step of the ladder, after a wait. Returns False if no step is left."""
+        kind = self.policy.next(can_resume=self._reassembler.can_resume)
+        if kind is None:
+            return False
+        backoff, now = self._patience.backoff, self._agenda.now
+        asked = max(failure.retry_after_seconds, self._reassembler.reconnection_seconds)
+        # Also a GET that brings the attempt forward must not bring it before the time that the gateway asked for.
+        self._not_before = now + backoff.seconds(0, jitter=0.0, retry_after_seconds=asked)
+        wait = backoff.seconds(self.policy.attempts(kind), jitter=self._random(), retry_after_seconds=asked)
+        self._agenda.timers.setdefault(Timer.STALLED, now + self._patience.stalled_seconds)
+        self._begin(kind, failure.reason, wait)
+        return True
+
+    def reopen(self, status: str) -> None:
+        """A GET says that the Response still runs: try its stream again, if that may work."""
+        self.policy.give_another_try()
+        kind = self.policy.next(can_resume=self._reassembler.can_resume)
+        if kind is not None and kind in STREAMS:
+            self._begin(kind, f"the Response is {status}", self._patience.poll_seconds)
+
+    def refuse_streams(self, reason: str) -> None:
+        """The gateway streams nothing: GETs are all that is left."""
+        self.policy.refuse(*STREAMS)
+        self._note(RepairKind.RETRIEVE, reason)
+
+    def _begin(self, kind: RepairKind, reason: str, wait_seconds: float) -> None:
+        self._note(kind, reason)
+        self._reassembler.has_progressed = False
+        due = self._agenda.now + wait_seconds
+        if kind is RepairKind.RETRIEVE:
+            self._agenda.timers[Timer.POLL] = due
+        else:
+            self.trying = kind
+            self._agenda.timers[Timer.CONNECT] = max(due, self._not_before)
+
+    def _note(self, kind: RepairKind, reason: str) -> None:
+        self.taken += (Repair(kind, reason, self._reassembler.after, self._agenda.now),)
