@@ -1,8 +1,4 @@
-"""What an HTTP answer says: the error in it, how long to wait, and what it means for the repair ladder.
-
-Servers refuse in their own words (protocol reference 6, 9, 10 and 13), so a refusal is read from the status first and
-from the words of the body second. Nothing here raises for what a server sent: an unreadable body just says nothing.
-"""
+"""What an HTTP answer says: the error in it, how long to wait, and what it means for the repair ladder."""
 
 import re
 from calendar import timegm
@@ -37,6 +33,9 @@ __all__ = [
     "refusal_of",
     "retry_after_seconds",
 ]
+
+# Servers refuse in their own words (protocol reference 6, 9, 10 and 13), so a refusal is read from the status first and
+# from the words of the body second. Nothing here raises for what a server sent: an unreadable body just says nothing.
 
 
 @frozen

@@ -1,16 +1,4 @@
-"""One cancel: when it is sent, what its answer says, and what the result is.
-
-Theory of operation. A cancel races with the response, so its answer alone proves nothing. There are three witnesses:
-the answer to the POST, the terminal event in the stream, and a GET. `CancelTracker` collects what each of them said and
-asks `reconcile` for a verdict whenever something new is known.
-
-Time bounds it twice. From the first POST, `cancel_seconds` is how long a proof is looked for at all. From the first
-report of an end, by any witness, `cancel_grace_seconds` is how long the others are waited for. Both are the same timer,
-CANCEL_DEADLINE, which the second only brings forward. Past the deadline the result is `unconfirmed`, but only so far: a
-late answer still counts.
-
-Before `request` the tracker ignores every fact, so a session reports them without asking whether there is a cancel.
-"""
+"""One cancel: when it is sent, what its answer says, and what the result is."""
 
 import re
 from collections.abc import Callable
@@ -28,6 +16,17 @@ from streamfold.session.patience import Patience
 from streamfold.session.reconcile import AskGateway, CancelAnswer, Conclude, Evidence, FollowOn, Verdict, reconcile
 
 __all__ = ["CancelTracker", "read_cancel_answer"]
+
+# Theory of operation. A cancel races with the response, so its answer alone proves nothing. There are three witnesses:
+# the answer to the POST, the terminal event in the stream, and a GET. `CancelTracker` collects what each of them said and
+# asks `reconcile` for a verdict whenever something new is known.
+#
+# Time bounds it twice. From the first POST, `cancel_seconds` is how long a proof is looked for at all. From the first
+# report of an end, by any witness, `cancel_grace_seconds` is how long the others are waited for. Both are the same timer,
+# CANCEL_DEADLINE, which the second only brings forward. Past the deadline the result is `unconfirmed`, but only so far: a
+# late answer still counts.
+#
+# Before `request` the tracker ignores every fact, so a session reports them without asking whether there is a cancel.
 
 IsTerminal = Callable[[str | None], bool]
 # One server says "synchronous" for whatever it refuses: protocol reference 6.

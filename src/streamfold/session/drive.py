@@ -1,31 +1,4 @@
-"""What a session wants done, and the one driver that turns it into steps: in an event loop, a thread or virtual time.
-
-A session never waits and never calls. It puts actions into its `Agenda`, and `drive` yields them as steps. Every time is
-a second of the driver's own clock, which must only go forward.
-
-Theory of operation. `drive` is a generator, like httpx's `auth_flow`. It turns `session.actions()` into steps, and keeps
-the little that every driver would have to keep otherwise: whether a stream is open, and which repairs were reported.
-It takes no facts. Report what happened to the session itself, with its `receive_*` methods, and then ask the generator
-for the next step:
-
-    for step in drive(session):
-        match step:
-            case Connect():                # open the stream; the last one was closed by an earlier step
-                ...                        # receive_connected, receive_chunk ..., receive_eof; or receive_failure/_answer
-            case Retrieve() | Cancel():    # send the request
-                ...                        # receive_answer, or receive_failure
-            case Close():                  # close the stream, or stop opening it: the session reads it no more
-                ...
-            case Repair():                 # tell your user that the stream is being repaired
-                ...
-            case Wait(seconds):            # nothing to do until a fact arrives, or for this long (inf: until a fact)
-                ...                        # receive_time
-
-A driver without tasks carries out each step to its end before it takes the next one. A driver with tasks starts a task
-for each call, leaves the loop at a `Wait`, and continues the same generator whenever it has reported a fact. Both are
-correct, because the generator looks at the session anew before each step. It ends when the outcome is known, after a
-`Close` if a stream was open.
-"""
+"""What a session wants done, and the one driver that turns it into steps: in an event loop, a thread or virtual time."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from enum import Enum, auto
@@ -52,6 +25,32 @@ __all__ = [
     "Wait",
     "drive",
 ]
+
+# A session never waits and never calls. It puts actions into its `Agenda`, and `drive` yields them as steps. Every time is
+# a second of the driver's own clock, which must only go forward.
+#
+# Theory of operation. `drive` is a generator, like httpx's `auth_flow`. It turns `session.actions()` into steps, and keeps
+# the little that every driver would have to keep otherwise: whether a stream is open, and which repairs were reported.
+# It takes no facts. Report what happened to the session itself, with its `receive_*` methods, and then ask the generator
+# for the next step:
+#
+#     for step in drive(session):
+#         match step:
+#             case Connect():                # open the stream; the last one was closed by an earlier step
+#                 ...                        # receive_connected, receive_chunk ..., receive_eof; or receive_failure/_answer
+#             case Retrieve() | Cancel():    # send the request
+#                 ...                        # receive_answer, or receive_failure
+#             case Close():                  # close the stream, or stop opening it: the session reads it no more
+#                 ...
+#             case Repair():                 # tell your user that the stream is being repaired
+#                 ...
+#             case Wait(seconds):            # nothing to do until a fact arrives, or for this long (inf: until a fact)
+#                 ...                        # receive_time
+#
+# A driver without tasks carries out each step to its end before it takes the next one. A driver with tasks starts a task
+# for each call, leaves the loop at a `Wait`, and continues the same generator whenever it has reported a fact. Both are
+# correct, because the generator looks at the session anew before each step. It ends when the outcome is known, after a
+# `Close` if a stream was open.
 
 # Actions
 

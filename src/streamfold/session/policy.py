@@ -1,16 +1,4 @@
-"""Three policies of a session: which repair comes next, which events are held, and whether text was never seen.
-
-`RepairPolicy` is the repair ladder: resume, then replay, then retrieve. A step is *exhausted* by attempts that brought
-nothing new, and comes back as soon as something new arrives. It is *refused*, for good, when the gateway says that it
-will never do it. A batch is followed with the same policy: its streams are refused from the start.
-
-`Window` holds events from after a gap until the missing event arrives. It is bounded, and refuses the newest events
-first: a resume brings them again.
-
-`has_unseen_text` answers what sequence numbers cannot. A server may drop its buffer and send one synthetic terminal
-event numbered as the next one, so numbers without a gap do not prove that every event was seen
-(docs/explanation/repair.md).
-"""
+"""Three policies of a session: which repair comes next, which events are held, and whether text was never seen."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -22,6 +10,17 @@ from streamfold.schema import UNDECODABLE, Event
 from streamfold.session.outcome import RepairKind
 
 __all__ = ["STREAMS", "RepairPolicy", "Window", "has_unseen_text"]
+
+# `RepairPolicy` is the repair ladder: resume, then replay, then retrieve. A step is *exhausted* by attempts that brought
+# nothing new, and comes back as soon as something new arrives. It is *refused*, for good, when the gateway says that it
+# will never do it. A batch is followed with the same policy: its streams are refused from the start.
+#
+# `Window` holds events from after a gap until the missing event arrives. It is bounded, and refuses the newest events
+# first: a resume brings them again.
+#
+# `has_unseen_text` answers what sequence numbers cannot. A server may drop its buffer and send one synthetic terminal
+# event numbered as the next one, so numbers without a gap do not prove that every event was seen
+# (docs/explanation/repair.md).
 
 STREAMS = frozenset({RepairKind.RESUME, RepairKind.REPLAY})
 

@@ -1,9 +1,4 @@
-"""Decides what is true when the stream, the answer to a cancel and a GET say different things.
-
-`reconcile` is the table of docs/explanation/cancel.md as one pure function; tests/session/test_reconcile.py checks it
-row by row. It looks at all the evidence and never at the order in which it arrived, so the same facts in another order
-give the same verdict.
-"""
+"""Decides what is true when the stream, the answer to a cancel and a GET say different things."""
 
 from enum import StrEnum, auto
 from itertools import pairwise
@@ -14,6 +9,10 @@ from attrs import frozen
 from streamfold.session.outcome import CancelResult, Conflict, OutcomeStatus, Proof
 
 __all__ = ["AskGateway", "CancelAnswer", "Conclude", "Evidence", "FollowOn", "KeepWaiting", "Verdict", "reconcile"]
+
+# `reconcile` is the table of docs/explanation/cancel.md as one pure function; tests/session/test_reconcile.py checks it
+# row by row. It looks at all the evidence and never at the order in which it arrived, so the same facts in another order
+# give the same verdict.
 
 
 class CancelAnswer(StrEnum):
