@@ -51,6 +51,25 @@ __all__ = [
 # for each call, leaves the loop at a `Wait`, and continues the same generator whenever it has reported a fact. Both are
 # correct, because the generator looks at the session anew before each step. It ends when the outcome is known, after a
 # `Close` if a stream was open.
+#
+# The life of a session. Its state is where the response's bytes come from just now:
+#
+#     state        is_reading  connecting  timer     entered when
+#     connecting       no         yes                it begins; a resume or replay is due
+#     reading          yes        no                 the stream answered, or was open from the start
+#     waiting          no         no       CONNECT   the stream broke; the next attempt has its time
+#     polling          no         no       POLL      streams are refused or exhausted: GETs until a terminal status
+#     over             no         no                 the outcome is known; no fact changes anything
+#
+#     connecting --receive_connected--> reading --receive_eof, receive_failure, a gap--> waiting --time--> connecting
+#     any --only RETRIEVE is left--> polling --"it still runs", and a stream is worth another try--> waiting
+#     any --a terminal event, a GET of what is over, a verdict on a cancel, nothing left to try--> over
+#
+# A cancel runs beside it (`CancelTracker`) and never stops the stream: both bring evidence, and a verdict may end the
+# session in any state. Until a cancel is proven, GETs are made beside an open stream too.
+#
+# Every failure goes one way: `_fail_stream` or `_fail_retrieve` counts it, `_repair` asks `Repairs` for the next step, and
+# `_lose` ends the session when no step is left, unless the answer to a cancel may still tell the end.
 
 # Actions
 

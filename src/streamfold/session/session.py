@@ -1,6 +1,6 @@
 """Follows one response to its end: facts go in with their time, events and actions come out.
 
-Pure: no I/O, no clock, no randomness of its own. `session/__init__.py` draws its life as states and facts.
+Pure: no I/O, no clock, no randomness of its own. `session/drive.py` draws its life as states and facts.
 """
 
 from collections.abc import Callable
