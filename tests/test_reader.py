@@ -47,7 +47,7 @@ def read(chunks: list[bytes], **options: bool) -> list[Event]:
 def test_each_shape_of_stream_gives_its_events_however_it_is_cut(body: bytes) -> None:
     whole = read([body])
     if b"data\n\n" in body:  # empty data is no event, but it is data
-        assert [event.type for event in whole] == ["keepalive", "keepalive", "", "keepalive"]
+        assert [event.wire_type for event in whole] == ["keepalive", "keepalive", "", "keepalive"]
     else:
         assert numbers(whole) == [0, 1, 2]
     assert read([body[place : place + 1] for place in range(len(body))]) == whole
@@ -146,13 +146,13 @@ def test_payloads_match_the_events_one_by_one() -> None:
     body = frames(2) + b"data: [DONE]\n\ndata: rubbish\n\n" + FRAME % 2
     events = reader.feed(body)
     assert [decode_event(payload) for payload in reader.payloads] == events
-    assert [event.type for event in events] == ["keepalive", "keepalive", "", "keepalive"]
+    assert [event.wire_type for event in events] == ["keepalive", "keepalive", "", "keepalive"]
 
 
 def test_one_event_that_does_not_decode_leaves_the_others_typed() -> None:
     reader = EventReader()
     reader.feed(FRAME % 0)
-    assert reader.feed(b"event: keepalive\ndata: {torn\n\n")[0].type == ""
+    assert reader.feed(b"event: keepalive\ndata: {torn\n\n")[0].wire_type == ""
     assert numbers(reader.feed(FRAME % 1)) == [1]
 
 

@@ -9,7 +9,7 @@ from streamfold.fold.place import Place
 from streamfold.fold.steps import STEPS, keep
 from streamfold.schema import EVENT_TYPES, KnownEvent
 from streamfold.schema import event as wire
-from tests.docs.events_page import PAGE, made, name_of, seen_in_the_corpus, seen_on_the_page
+from tests.docs.events_page import NO_EFFECT, PAGE, effect_of, made, name_of, seen_in_the_corpus, seen_on_the_page
 
 # Steps of one type alone have a sentence of their own, which their unit tests hold.
 SINGLE = {
@@ -40,7 +40,7 @@ def test_the_page_says_where_each_type_was_seen(protocol_events: list[dict[str, 
 
 @pytest.mark.parametrize("kind", TABLED, ids=name_of)
 def test_a_type_says_what_its_step_does(kind: type[KnownEvent]) -> None:
-    assert inspect.getdoc(kind) in sentences(kind)
+    assert effect_of(kind) in sentences(kind)
 
 
 def sentences(kind: type[KnownEvent]) -> list[str]:
@@ -49,17 +49,17 @@ def sentences(kind: type[KnownEvent]) -> list[str]:
     held = inspect.getclosurevars(step).nonlocals if inspect.isfunction(step) else {}
     place = held.get("place")
     if step is keep:
-        return ["Changes nothing in the Response."]
+        return [NO_EFFECT]
     if step.__name__ == "take_snapshot":
-        return ["Replaces the Response so far; folded output stays where the snapshot has none."]
+        return ["Replaces the Response so far. Folded output stays if the snapshot has none."]
     if step.__name__ == "take_terminal":
-        return ["Replaces the Response; nothing more comes."]
+        return ["Replaces the Response and ends it."]
     if isinstance(place, Place) and "name" in held:
         name, path = held["name"], path_of(place)
         return [f"Puts `{name}` at `{path}`.", f"Sets `{path}` to `{name}`."]
     if isinstance(place, Place) and "value" in held:
         status = bytes(held["value"]).decode().strip('"')
-        return [f"Sets the item's `status` to `{status}`, where it has one."]
+        return [f"Sets the item's `status` to `{status}`, if it has one."]
     assert isinstance(place, Place)
     return [f"Appends `delta` to `{path_of(place)}`."]
 

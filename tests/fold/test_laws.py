@@ -343,5 +343,5 @@ def test_the_generated_streams_hold_every_event_type() -> None:
 @given(invented())
 def test_invented_events_decode_as_their_type(payload: dict[str, object]) -> None:
     event = decode_event(msgspec.json.encode(payload))
-    assert event.type == payload["type"]
-    assert isinstance(event, KnownEvent) or event.type not in EVENT_TYPES or event.error
+    assert event.wire_type == payload["type"]
+    assert isinstance(event, KnownEvent) or event.wire_type not in EVENT_TYPES or event.error

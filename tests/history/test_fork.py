@@ -92,7 +92,7 @@ async def test_what_is_there_already_is_never_changed() -> None:
 async def test_what_somebody_writes_is_left_to_them() -> None:
     log = await stored()
     await log.acquire(NEW, owner="another", seconds=30)
-    with pytest.raises(LeaseHeld, match="another writes this stream"):
+    with pytest.raises(LeaseHeld, match="another is writing this stream"):
         await fork(log, KEY, at=3, to=NEW)
 
 

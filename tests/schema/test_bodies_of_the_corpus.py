@@ -51,7 +51,7 @@ def of_kind(bodies: dict[str, bytes], kind: str) -> list[bytes]:
 def untyped(value: Any) -> Iterator[str]:
     """The type and name of each value within an item or a part that is of no known type."""
     if not isinstance(value, KnownItem | KnownPart | KnownAnnotation):
-        yield f"{type(value).__name__} {value.type}"
+        yield f"{type(value).__name__} {value.wire_type}"
     for name in ("content", "summary", "annotations"):
         inner = getattr(value, name, None)
         for each in inner if isinstance(inner, tuple) else ():

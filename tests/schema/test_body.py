@@ -151,7 +151,7 @@ def test_one_bad_item_leaves_the_response_and_its_neighbours_typed() -> None:
     message, unknown, reasoning = response.output
     assert (message, reasoning, response.rejected) == (Message(), Reasoning(), ())
     assert isinstance(unknown, UnknownItem)
-    assert (unknown.type, unknown.data) == ("x_search_call", call)
+    assert (unknown.wire_type, unknown.data) == ("x_search_call", call)
 
 
 # Items, parts, annotations
@@ -162,7 +162,7 @@ def test_one_bad_item_leaves_the_response_and_its_neighbours_typed() -> None:
 def test_bytes_that_are_no_json_object_are_an_unknown_value(decode: Decode, unknown: type[Any], data: bytes) -> None:
     value = decode(data)
     assert type(value) is unknown
-    assert (value.type, value.data) == ("", data)
+    assert (value.wire_type, value.data) == ("", data)
     assert value.error
 
 
@@ -179,7 +179,7 @@ def test_bytes_that_are_no_json_object_are_an_unknown_value(decode: Decode, unkn
 def test_what_no_type_fits_keeps_its_bytes(decode: Decode, unknown: type[Any], data: bytes, name: str | None) -> None:
     value = decode(data)
     assert type(value) is unknown
-    assert (value.type, value.data) == ("streamfold.unknown" if name is None else name, data)
+    assert (value.wire_type, value.data) == ("streamfold.unknown" if name is None else name, data)
     assert value.error
 
 
@@ -197,7 +197,7 @@ def test_what_no_type_fits_keeps_its_bytes(decode: Decode, unknown: type[Any], d
 )
 def test_a_known_type_that_does_not_validate_says_why(decode: Decode, data: bytes) -> None:
     value = decode(data)
-    assert (value.type, value.data) == (json.loads(data)["type"], data)
+    assert (value.wire_type, value.data) == (json.loads(data)["type"], data)
     assert value.error.startswith("Expected `")
 
 

@@ -106,7 +106,7 @@ def test_a_number_that_is_none_is_told(number: bytes) -> None:
     unknown = changed(UNKNOWN, b"7", number)
     assert an_unknown(unknown) == UnknownEvent("new", None, unknown, "sequence_number is no whole number")
     known = an_unknown(with_number(number))
-    assert (known.type, known.sequence_number) == (NAME, None)
+    assert (known.wire_type, known.sequence_number) == (NAME, None)
     assert known.error.endswith("- at `$.sequence_number`")
 
 
@@ -140,7 +140,7 @@ def test_a_known_type_that_does_not_validate_says_why(data: bytes, number: int |
 @pytest.mark.parametrize("item", [b'"a"', b"[]", b"5", b"true", b'"{}"'])
 def test_what_should_be_an_object_and_is_not_says_so(item: bytes) -> None:
     event = an_unknown(with_item(item))
-    assert (event.type, event.sequence_number) == ("response.output_item.done", 7)
+    assert (event.wire_type, event.sequence_number) == ("response.output_item.done", 7)
     assert event.error.startswith("Expected `object`")
     assert event.error.endswith("- at `$.item`")
 
@@ -154,7 +154,7 @@ def test_what_should_be_an_object_and_is_not_says_so(item: bytes) -> None:
 )
 def test_two_types_in_one_event_are_no_type(data: bytes, name: str) -> None:
     event = an_unknown(data)
-    assert (event.type, event.sequence_number) == (name, 7)
+    assert (event.wire_type, event.sequence_number) == (name, 7)
     assert event.error == f"Invalid value '{name}' - at `$.type`"
 
 
@@ -199,14 +199,14 @@ def test_two_types_in_one_event_are_no_type(data: bytes, name: str) -> None:
 )
 def test_what_is_no_json_object_with_a_type_has_neither_type_nor_number(data: bytes) -> None:
     event = an_unknown(data)
-    assert (event.type, event.sequence_number) == ("", None)
+    assert (event.wire_type, event.sequence_number) == ("", None)
     assert event.error
 
 
 @pytest.mark.parametrize("length", range(len(DELTA)))
 def test_an_event_cut_short_anywhere_has_neither_type_nor_number(length: int) -> None:
     event = an_unknown(DELTA[:length])
-    assert (event.type, event.sequence_number) == ("", None)
+    assert (event.wire_type, event.sequence_number) == ("", None)
     assert event.error
 
 
@@ -224,8 +224,8 @@ def test_nesting_too_deep_is_read_or_is_no_json(data: bytes, kind: type[KnownEve
     """How deep is too deep is for Python to say: 1,000 levels on 3.11, ten times that on 3.13."""
     event = decode_event(data)
     if isinstance(event, UnknownEvent):
-        assert (event.type, event.sequence_number) in [("", None), ("new", 7)]
-        assert event.type or event.error
+        assert (event.wire_type, event.sequence_number) in [("", None), ("new", 7)]
+        assert event.wire_type or event.error
     else:
         assert (type(event), event.sequence_number) == (kind, 7)
 
@@ -394,9 +394,9 @@ def test_any_bytes_are_an_event(data: bytes) -> None:
 def test_any_json_is_an_event(value: Any) -> None:
     event = decode_event(json.dumps(value).encode())
     if isinstance(value, dict) and isinstance(value.get("type"), str):
-        assert event.type == value["type"].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        assert event.wire_type == value["type"].encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     else:
-        assert (event.type, event.sequence_number) == ("", None)
+        assert (event.wire_type, event.sequence_number) == ("", None)
 
 
 @given(NEARLY_EVENTS)

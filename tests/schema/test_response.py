@@ -20,10 +20,11 @@ from streamfold.schema.response import (
     is_terminal_status,
 )
 
-# The keys that the protocol reference lists for the Response object, of all three columns and of Azure.
+# The keys that the protocol reference lists for the Response object, of all three columns and of Azure, but for
+# output_text, which is a property.
 FIELDS = """
     id object created_at completed_at status error incomplete_details background instructions max_output_tokens
-    max_tool_calls metadata model output output_text parallel_tool_calls previous_response_id reasoning service_tier
+    max_tool_calls metadata model output parallel_tool_calls previous_response_id reasoning service_tier
     store text tool_choice tools truncation usage user temperature top_p presence_penalty frequency_penalty
     top_logprobs conversation prompt prompt_cache_key safety_identifier context_management resolved_model
     resolved_provider resolved_serving_location access_programs image input_transformations moderation
@@ -95,6 +96,21 @@ def test_a_completed_response_of_mka1_holds_the_text_twice() -> None:
         Message(id="msg_1", role="assistant", status="completed", content=(OutputText(text="Lahore"),)),
     )
     assert response.output_text == "Lahore"
+
+
+def test_output_text_joins_the_text_parts_of_all_messages_and_nothing_else() -> None:
+    text = [{"type": "output_text", "text": text} for text in ("Hel", "lo")]
+    output = [
+        {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]},
+        {"type": "message", "content": [text[0], {"type": "refusal", "refusal": "no"}, text[1]]},
+        {"type": "function_call", "arguments": "{}"},
+        {"type": "message", "content": [{"type": "output_text", "text": "!"}]},
+    ]
+    assert decode({"output": output}).output_text == "Hello!"
+
+
+def test_output_text_does_not_need_what_the_server_sends() -> None:
+    assert decode({"output_text": "old"}).output_text == ""
 
 
 @pytest.mark.parametrize(

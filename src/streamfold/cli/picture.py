@@ -78,7 +78,7 @@ class Picture:
         return Group(self._head(response.id), items, panel, self._bar(), self._figure())
 
     def _note(self, event: Event) -> None:
-        self._last = event.type
+        self._last = event.wire_type
         if isinstance(event, wire.OutputItemDone):
             self._closed.add(event.output_index)
 

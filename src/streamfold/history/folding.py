@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from streamfold.fold import State, fold, reduce_at
 from streamfold.log import Record
-from streamfold.schema import UNDECODABLE, KnownEvent, decode_event, decode_known_event
+from streamfold.schema import UNDECODABLE, Event, decode_event, decode_known_event
 
 __all__ = ["filler", "fold_records", "is_filler"]
 
@@ -39,7 +39,7 @@ def fold_records(state: State, records: Sequence[Record]) -> State:
     return state
 
 
-def _plain_events(state: State, records: Sequence[Record]) -> list[KnownEvent]:
+def _plain_events(state: State, records: Sequence[Record]) -> list[Event]:
     """The events, if each is of a known type and numbered as its record: then folding them needs no look at the log."""
     if not records or (state.cursor is not None and records[0].sequence_number != state.cursor + 1):
         return []

@@ -111,7 +111,7 @@ class _Entry:
 
         Raises: MalformedBody if it is torn.
         """
-        if any(isinstance(event, UnknownEvent) and event.error and not event.type for event in events):
+        if any(isinstance(event, UnknownEvent) and event.error and not event.wire_type for event in events):
             raise MalformedBody("whole stream", f"it ends inside a frame, {self._place}")
         await self.take(events, payloads)
 
@@ -122,7 +122,7 @@ class _Entry:
         number = self._numbering.number(event)
         for left_out in range(number if expected is None else expected, number):
             await self._add(filler(left_out))
-        name = "" if LINE_ENDS & set(event.type) else event.type
+        name = "" if LINE_ENDS & set(event.wire_type) else event.wire_type
         await self._add(Record(number, name, data))
 
     async def _add(self, record: Record) -> None:

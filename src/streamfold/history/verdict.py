@@ -148,7 +148,7 @@ class _Examination:
 
     def _look_at(self, step: Step) -> None:
         event = step.event
-        if isinstance(event, UnknownEvent) and event.error and not event.type:
+        if isinstance(event, UnknownEvent) and event.error and not event.wire_type:
             self._problems.append(f"record {step.record.sequence_number} is no event: {event.error}")
 
     async def _compare(self, cursor: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import MsgspecError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
-from streamfold.schema.event import EVENT_TYPES, NULL, Event, KnownEvent, UnknownEvent
+from streamfold.schema.event import EVENT_TYPES, NULL, Event, UnknownEvent
 
 __all__ = ["UNDECODABLE", "decode_event", "decode_known_event", "is_end_marker", "well_formed"]
 
@@ -32,7 +32,7 @@ def _either(one: Any, other: Any) -> Any:
 
 # The bare decoder, for the fast path of EventReader: raises where decode_event answers.
 _any_known: Any = reduce(_either, EVENT_TYPES.values())
-decode_known_event: Callable[[bytes], KnownEvent] = Decoder[KnownEvent](_any_known).decode
+decode_known_event: Callable[[bytes], Event] = Decoder[Event](_any_known).decode
 
 # What msgspec raises for bytes that are not what was asked; RecursionError for JSON nested too deep.
 UNDECODABLE = (MsgspecError, UnicodeDecodeError, RecursionError)

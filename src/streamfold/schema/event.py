@@ -1,24 +1,21 @@
-"""Every event type of a Responses stream, one Struct each, tagged by the wire's `type`.
+"""Every event type of a Responses stream, one frozen Struct each.
 
-In      one event's JSON, decoded by `streamfold.schema.codec.decode_event`
-Out     a frozen Struct, or an UnknownEvent that keeps the bytes
-Units   sequence numbers and indexes count from 0
-Source  docs/reference/events.md, which names the servers and SDKs that each type was seen in
-
-An object on the wire (an item, a part, a Response) stays its own bytes, as `msgspec.Raw`: nothing the server
-sent is lost, nothing can be changed, and nobody pays for what they do not read. `decode_item`, `decode_part` and
-`decode_response` make typed values of them. Two fields are laxer than the SDKs' types: `sequence_number` may be
-absent (recorded streams of 2025 have none), and `item_id`, for it is never used as an address: one gateway gives
-an item a new id with every event.
+An object on the wire (an item, a part, a Response) stays its own bytes, as `msgspec.Raw`: nothing the server sent is
+lost, and you pay only for what you read. `decode_item`, `decode_part` and `decode_response` turn them into typed
+values. Two fields are laxer than in the SDKs: `sequence_number` may be absent (streams recorded in 2025 have none), and
+so may `item_id`, which is never used as an address because one gateway gives an item a new id with every event.
+docs/reference/events.md lists the servers and SDKs that have each type.
 """
 
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from msgspec import Raw, Struct
 from msgspec.structs import fields
+
+from streamfold.schema.item import Tagged
 
 __all__ = [
     "EVENT_TYPES",
@@ -130,44 +127,52 @@ __all__ = [
 NULL = Raw(b"null")
 
 
-class KnownEvent(Struct, frozen=True, gc=False, kw_only=True, tag_field="type"):
-    """What all event types share. `sequence_number` is None on servers that do not number their events."""
+class KnownEvent(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", metaclass=Tagged):
+    """What all event types share. `sequence_number` is None on servers that do not number their events.
+
+    Each type has a `type` of its own, a `Literal`, so that `if event.type == "response.output_text.delta":` narrows
+    an `Event` for a type checker, as `match` on the class does.
+    """
 
     sequence_number: int | None = None
 
     @property
-    def type(self) -> str:
-        """The wire's name of this event type, as `response.output_text.delta`."""
+    def wire_type(self) -> str:
+        """The name of the event type on the wire: that of any event, known or unknown."""
         return str(self.__struct_config__.tag)
 
 
 class UnknownEvent(Struct, frozen=True, gc=False):
     """An event of a type that is not modelled, or one that does not validate: kept, never dropped.
 
-    type: the wire's name, empty where none could be read. data: the bytes as they were sent.
-    error: why a known type did not decode; empty for a type that is simply not known.
+    Attributes:
+        type: Always "streamfold.unknown", so that a comparison with a known name never finds an event without its
+            fields.
+        wire_type: The name on the wire; empty if none could be read.
+        data: The bytes as they were sent.
+        error: Why an event of a known type did not decode; empty if the type is just not known.
     """
 
-    type: str
+    type: ClassVar[Literal["streamfold.unknown"]] = "streamfold.unknown"
+    wire_type: str
     sequence_number: int | None
     data: bytes
     error: str = ""
 
 
-Event: TypeAlias = KnownEvent | UnknownEvent
+class HoldsObjects(KnownEvent, frozen=True):
+    """An event with fields that must hold an object, which `Raw` does not say: it takes any JSON."""
 
+    def __post_init__(self) -> None:
+        """Check those fields. msgspec reports a ValueError as its ValidationError.
 
-def require_objects(event: Struct) -> None:
-    """Refuse an event in which a field that should hold an object holds something else.
-
-    `Raw` takes any JSON. Null passes where the type is optional, and for `item` (Open Responses sends it).
-    An object must also be UTF-8 throughout, for it is shown again as it came.
-    Raises: ValueError, which msgspec reports as its ValidationError.
-    """
-    for name in _object_fields(type(event)):
-        value = getattr(event, name)
-        if not str(value, "utf-8").startswith("{") and (value != NULL or name in NEVER_NULL):
-            raise ValueError(f"Expected `object` - at `$.{name}`")
+        Null passes where the type is optional, and for `item` (Open Responses sends it). An object must be UTF-8
+        throughout, because it is shown again as it came.
+        """
+        for name in _object_fields(type(self)):
+            value = getattr(self, name)
+            if not str(value, "utf-8").startswith("{") and (value != NULL or name in NEVER_NULL):
+                raise ValueError(f"Expected `object` - at `$.{name}`")
 
 
 NEVER_NULL = frozenset({"response", "part", "delta", "steer"})
@@ -181,23 +186,17 @@ def _object_fields(kind: type[Struct]) -> tuple[str, ...]:
 # Shapes that several types share
 
 
-class ResponseEvent(KnownEvent, kw_only=True, frozen=True):
-    """An event that carries the Response as a whole; its status is in there, never in the event's name."""
+class ResponseEvent(HoldsObjects, kw_only=True, frozen=True):
+    """An event that carries the whole Response. Its status is in there, not in the event's name."""
 
     response: Raw
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
-
-class ItemEvent(KnownEvent, kw_only=True, frozen=True):
+class ItemEvent(HoldsObjects, kw_only=True, frozen=True):
     """An event that carries one output item."""
 
     output_index: int
     item: Raw
-
-    def __post_init__(self) -> None:
-        require_objects(self)
 
 
 class InItem(KnownEvent, kw_only=True, frozen=True):
@@ -219,302 +218,345 @@ class InSummary(InItem, kw_only=True, frozen=True):
     summary_index: int
 
 
-class ContentPartEvent(InContent, kw_only=True, frozen=True):
+class ContentPartEvent(InContent, HoldsObjects, kw_only=True, frozen=True):
     """An event that carries one content part."""
 
     part: Raw
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
-
-class SummaryPartEvent(InSummary, kw_only=True, frozen=True):
+class SummaryPartEvent(InSummary, HoldsObjects, kw_only=True, frozen=True):
     """An event that carries one summary part."""
 
     part: Raw
-
-    def __post_init__(self) -> None:
-        require_objects(self)
 
 
 # The response as a whole
 
 
-class ResponseCreated(ResponseEvent, tag="response.created", frozen=True):
-    """Replaces the Response so far; folded output stays where the snapshot has none."""
+class ResponseCreated(ResponseEvent, frozen=True):
+    """Replaces the Response so far. Folded output stays if the snapshot has none."""
+
+    type: ClassVar[Literal["response.created"]] = "response.created"
 
 
-class ResponseQueued(ResponseEvent, tag="response.queued", frozen=True):
-    """Replaces the Response so far; folded output stays where the snapshot has none."""
+class ResponseQueued(ResponseEvent, frozen=True):
+    """Replaces the Response so far. Folded output stays if the snapshot has none."""
+
+    type: ClassVar[Literal["response.queued"]] = "response.queued"
 
 
-class ResponseInProgress(ResponseEvent, tag="response.in_progress", frozen=True):
-    """Replaces the Response so far; folded output stays where the snapshot has none."""
+class ResponseInProgress(ResponseEvent, frozen=True):
+    """Replaces the Response so far. Folded output stays if the snapshot has none."""
+
+    type: ClassVar[Literal["response.in_progress"]] = "response.in_progress"
 
 
-class ResponseCompleted(ResponseEvent, tag="response.completed", frozen=True):
-    """Replaces the Response; nothing more comes."""
+class ResponseCompleted(ResponseEvent, frozen=True):
+    """Replaces the Response and ends it."""
+
+    type: ClassVar[Literal["response.completed"]] = "response.completed"
 
 
-class ResponseIncomplete(ResponseEvent, tag="response.incomplete", frozen=True):
-    """Replaces the Response; nothing more comes."""
+class ResponseIncomplete(ResponseEvent, frozen=True):
+    """Replaces the Response and ends it."""
+
+    type: ClassVar[Literal["response.incomplete"]] = "response.incomplete"
 
 
-class ResponseFailed(ResponseEvent, tag="response.failed", frozen=True):
-    """Replaces the Response; nothing more comes."""
+class ResponseFailed(ResponseEvent, frozen=True):
+    """Replaces the Response and ends it."""
+
+    type: ClassVar[Literal["response.failed"]] = "response.failed"
 
 
-class ResponseCancelled(ResponseEvent, tag="response.cancelled", frozen=True):
-    """Replaces the Response; nothing more comes."""
+class ResponseCancelled(ResponseEvent, frozen=True):
+    """Replaces the Response and ends it."""
+
+    type: ClassVar[Literal["response.cancelled"]] = "response.cancelled"
 
 
 # The stream itself
 
 
-class ErrorEvent(KnownEvent, tag="error", kw_only=True, frozen=True):
-    """Changes nothing in the Response; `State.error` keeps it. Flat in the SDK types, nested in `error` on the wire."""
+class ErrorEvent(HoldsObjects, kw_only=True, frozen=True):
+    """Does not change the Response; see `State.error`. Flat in the SDKs' types, nested in `error` on the wire."""
 
+    type: ClassVar[Literal["error"]] = "error"
     code: str | None = None
     message: str | None = None
     param: str | None = None
     error: Raw = NULL
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
+class Keepalive(KnownEvent, frozen=True):
+    """Keeps the connection open. It takes a sequence number and changes nothing else."""
 
-class Keepalive(KnownEvent, tag="keepalive", frozen=True):
-    """A sign of life that takes a sequence number, and changes nothing else."""
+    type: ClassVar[Literal["keepalive"]] = "keepalive"
 
 
 # Items and parts
 
 
-class OutputItemAdded(ItemEvent, tag="response.output_item.added", frozen=True):
+class OutputItemAdded(ItemEvent, frozen=True):
     """Puts `item` at `output[output_index]`."""
 
+    type: ClassVar[Literal["response.output_item.added"]] = "response.output_item.added"
 
-class OutputItemDone(ItemEvent, tag="response.output_item.done", frozen=True):
+
+class OutputItemDone(ItemEvent, frozen=True):
     """Puts `item` at `output[output_index]`."""
 
+    type: ClassVar[Literal["response.output_item.done"]] = "response.output_item.done"
 
-class ContentPartAdded(ContentPartEvent, tag="response.content_part.added", frozen=True):
+
+class ContentPartAdded(ContentPartEvent, frozen=True):
     """Puts `part` at `output[output_index].content[content_index]`."""
 
+    type: ClassVar[Literal["response.content_part.added"]] = "response.content_part.added"
 
-class ContentPartDone(ContentPartEvent, tag="response.content_part.done", frozen=True):
+
+class ContentPartDone(ContentPartEvent, frozen=True):
     """Puts `part` at `output[output_index].content[content_index]`."""
 
+    type: ClassVar[Literal["response.content_part.done"]] = "response.content_part.done"
 
-class ReasoningPartAdded(ContentPartEvent, tag="response.reasoning_part.added", frozen=True):
+
+class ReasoningPartAdded(ContentPartEvent, frozen=True):
     """Puts `part` at `output[output_index].content[content_index]`."""
 
+    type: ClassVar[Literal["response.reasoning_part.added"]] = "response.reasoning_part.added"
 
-class ReasoningPartDone(ContentPartEvent, tag="response.reasoning_part.done", frozen=True):
+
+class ReasoningPartDone(ContentPartEvent, frozen=True):
     """Puts `part` at `output[output_index].content[content_index]`."""
 
+    type: ClassVar[Literal["response.reasoning_part.done"]] = "response.reasoning_part.done"
 
-class ReasoningSummaryPartAdded(SummaryPartEvent, tag="response.reasoning_summary_part.added", frozen=True):
+
+class ReasoningSummaryPartAdded(SummaryPartEvent, frozen=True):
     """Puts `part` at `output[output_index].summary[summary_index]`."""
 
+    type: ClassVar[Literal["response.reasoning_summary_part.added"]] = "response.reasoning_summary_part.added"
 
-class ReasoningSummaryPartDone(SummaryPartEvent, tag="response.reasoning_summary_part.done", kw_only=True, frozen=True):
+
+class ReasoningSummaryPartDone(SummaryPartEvent, kw_only=True, frozen=True):
     """Puts `part` at `output[output_index].summary[summary_index]`."""
 
+    type: ClassVar[Literal["response.reasoning_summary_part.done"]] = "response.reasoning_summary_part.done"
     status: str | None = None
 
 
 # Text of content parts and summaries
 
 
-class OutputTextAnnotationAdded(InContent, tag="response.output_text.annotation.added", kw_only=True, frozen=True):
+class OutputTextAnnotationAdded(InContent, HoldsObjects, kw_only=True, frozen=True):
     """Puts `annotation` at `output[output_index].content[content_index].annotations[annotation_index]`."""
 
+    type: ClassVar[Literal["response.output_text.annotation.added"]] = "response.output_text.annotation.added"
     annotation_index: int
     annotation: Raw = NULL
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
-
-class OutputTextDelta(InContent, tag="response.output_text.delta", kw_only=True, frozen=True):
+class OutputTextDelta(InContent, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].content[content_index].text`. Extends `logprobs` beside it."""
 
+    type: ClassVar[Literal["response.output_text.delta"]] = "response.output_text.delta"
     delta: str
     logprobs: tuple[Raw, ...] | None = None
     obfuscation: str | None = None
 
 
-class OutputTextDone(InContent, tag="response.output_text.done", kw_only=True, frozen=True):
+class OutputTextDone(InContent, kw_only=True, frozen=True):
     """Sets `output[output_index].content[content_index].text` to `text`."""
 
+    type: ClassVar[Literal["response.output_text.done"]] = "response.output_text.done"
     logprobs: tuple[Raw, ...] | None = None
     text: str
 
 
-class RefusalDelta(InContent, tag="response.refusal.delta", kw_only=True, frozen=True):
+class RefusalDelta(InContent, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].content[content_index].refusal`."""
 
+    type: ClassVar[Literal["response.refusal.delta"]] = "response.refusal.delta"
     delta: str
     obfuscation: str | None = None
 
 
-class RefusalDone(InContent, tag="response.refusal.done", kw_only=True, frozen=True):
+class RefusalDone(InContent, kw_only=True, frozen=True):
     """Sets `output[output_index].content[content_index].refusal` to `refusal`."""
 
+    type: ClassVar[Literal["response.refusal.done"]] = "response.refusal.done"
     refusal: str
 
 
-class ReasoningDelta(InContent, tag="response.reasoning.delta", kw_only=True, frozen=True):
+class ReasoningDelta(InContent, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].content[content_index].text`."""
 
+    type: ClassVar[Literal["response.reasoning.delta"]] = "response.reasoning.delta"
     delta: str
     obfuscation: str | None = None
 
 
-class ReasoningDone(InContent, tag="response.reasoning.done", kw_only=True, frozen=True):
+class ReasoningDone(InContent, kw_only=True, frozen=True):
     """Sets `output[output_index].content[content_index].text` to `text`."""
 
+    type: ClassVar[Literal["response.reasoning.done"]] = "response.reasoning.done"
     text: str
 
 
-class ReasoningSummaryTextDelta(InSummary, tag="response.reasoning_summary_text.delta", kw_only=True, frozen=True):
+class ReasoningSummaryTextDelta(InSummary, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].summary[summary_index].text`."""
 
+    type: ClassVar[Literal["response.reasoning_summary_text.delta"]] = "response.reasoning_summary_text.delta"
     delta: str
     obfuscation: str | None = None
 
 
-class ReasoningSummaryTextDone(InSummary, tag="response.reasoning_summary_text.done", kw_only=True, frozen=True):
+class ReasoningSummaryTextDone(InSummary, kw_only=True, frozen=True):
     """Sets `output[output_index].summary[summary_index].text` to `text`."""
 
+    type: ClassVar[Literal["response.reasoning_summary_text.done"]] = "response.reasoning_summary_text.done"
     text: str
 
 
-class ReasoningTextDelta(InContent, tag="response.reasoning_text.delta", kw_only=True, frozen=True):
+class ReasoningTextDelta(InContent, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].content[content_index].text`."""
 
+    type: ClassVar[Literal["response.reasoning_text.delta"]] = "response.reasoning_text.delta"
     delta: str
     obfuscation: str | None = None
 
 
-class ReasoningTextDone(InContent, tag="response.reasoning_text.done", kw_only=True, frozen=True):
+class ReasoningTextDone(InContent, kw_only=True, frozen=True):
     """Sets `output[output_index].content[content_index].text` to `text`."""
 
+    type: ClassVar[Literal["response.reasoning_text.done"]] = "response.reasoning_text.done"
     text: str
 
 
 # Text of items: arguments, code, input, diffs, commands
 
 
-class ApplyPatchCallOperationDiffDelta(
-    InItem, tag="response.apply_patch_call_operation_diff.delta", kw_only=True, frozen=True
-):
+class ApplyPatchCallOperationDiffDelta(InItem, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].operation.diff`."""
 
+    type: ClassVar[Literal["response.apply_patch_call_operation_diff.delta"]] = (
+        "response.apply_patch_call_operation_diff.delta"
+    )
     delta: str
     obfuscation: str | None = None
 
 
-class ApplyPatchCallOperationDiffDone(
-    InItem, tag="response.apply_patch_call_operation_diff.done", kw_only=True, frozen=True
-):
+class ApplyPatchCallOperationDiffDone(InItem, kw_only=True, frozen=True):
     """Sets `output[output_index].operation.diff` to `diff`."""
 
+    type: ClassVar[Literal["response.apply_patch_call_operation_diff.done"]] = (
+        "response.apply_patch_call_operation_diff.done"
+    )
     diff: str
 
 
-class CodeInterpreterCallCodeDelta(InItem, tag="response.code_interpreter_call_code.delta", kw_only=True, frozen=True):
+class CodeInterpreterCallCodeDelta(InItem, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].code`."""
 
+    type: ClassVar[Literal["response.code_interpreter_call_code.delta"]] = "response.code_interpreter_call_code.delta"
     delta: str
     obfuscation: str | None = None
 
 
-class CodeInterpreterCallCodeDone(InItem, tag="response.code_interpreter_call_code.done", kw_only=True, frozen=True):
+class CodeInterpreterCallCodeDone(InItem, kw_only=True, frozen=True):
     """Sets `output[output_index].code` to `code`."""
 
+    type: ClassVar[Literal["response.code_interpreter_call_code.done"]] = "response.code_interpreter_call_code.done"
     code: str
 
 
-class CustomToolCallInputDelta(InItem, tag="response.custom_tool_call_input.delta", kw_only=True, frozen=True):
+class CustomToolCallInputDelta(InItem, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].input`."""
 
+    type: ClassVar[Literal["response.custom_tool_call_input.delta"]] = "response.custom_tool_call_input.delta"
     delta: str
     obfuscation: str | None = None
 
 
-class CustomToolCallInputDone(InItem, tag="response.custom_tool_call_input.done", kw_only=True, frozen=True):
+class CustomToolCallInputDone(InItem, kw_only=True, frozen=True):
     """Sets `output[output_index].input` to `input`."""
 
+    type: ClassVar[Literal["response.custom_tool_call_input.done"]] = "response.custom_tool_call_input.done"
     input: str
 
 
-class FunctionCallArgumentsDelta(InItem, tag="response.function_call_arguments.delta", kw_only=True, frozen=True):
+class FunctionCallArgumentsDelta(InItem, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].arguments`."""
 
+    type: ClassVar[Literal["response.function_call_arguments.delta"]] = "response.function_call_arguments.delta"
     delta: str
     obfuscation: str | None = None
 
 
-class FunctionCallArgumentsDone(InItem, tag="response.function_call_arguments.done", kw_only=True, frozen=True):
+class FunctionCallArgumentsDone(InItem, kw_only=True, frozen=True):
     """Sets `output[output_index].arguments` to `arguments`."""
 
+    type: ClassVar[Literal["response.function_call_arguments.done"]] = "response.function_call_arguments.done"
     arguments: str
     name: str | None = None
 
 
-class McpCallArgumentsDelta(InItem, tag="response.mcp_call_arguments.delta", kw_only=True, frozen=True):
+class McpCallArgumentsDelta(InItem, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].arguments`."""
 
+    type: ClassVar[Literal["response.mcp_call_arguments.delta"]] = "response.mcp_call_arguments.delta"
     delta: str
     obfuscation: str | None = None
 
 
-class McpCallArgumentsDone(InItem, tag="response.mcp_call_arguments.done", kw_only=True, frozen=True):
+class McpCallArgumentsDone(InItem, kw_only=True, frozen=True):
     """Sets `output[output_index].arguments` to `arguments`."""
 
+    type: ClassVar[Literal["response.mcp_call_arguments.done"]] = "response.mcp_call_arguments.done"
     arguments: str
 
 
-class ShellCallCommandAdded(KnownEvent, tag="response.shell_call_command.added", kw_only=True, frozen=True):
+class ShellCallCommandAdded(KnownEvent, kw_only=True, frozen=True):
     """Puts `command` at `output[output_index].action.commands[command_index]`."""
 
+    type: ClassVar[Literal["response.shell_call_command.added"]] = "response.shell_call_command.added"
     output_index: int
     command_index: int
     command: str
 
 
-class ShellCallCommandDelta(KnownEvent, tag="response.shell_call_command.delta", kw_only=True, frozen=True):
+class ShellCallCommandDelta(KnownEvent, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].action.commands[command_index]`."""
 
+    type: ClassVar[Literal["response.shell_call_command.delta"]] = "response.shell_call_command.delta"
     output_index: int
     command_index: int
     delta: str
     obfuscation: str | None = None
 
 
-class ShellCallCommandDone(KnownEvent, tag="response.shell_call_command.done", kw_only=True, frozen=True):
+class ShellCallCommandDone(KnownEvent, kw_only=True, frozen=True):
     """Sets `output[output_index].action.commands[command_index]` to `command`."""
 
+    type: ClassVar[Literal["response.shell_call_command.done"]] = "response.shell_call_command.done"
     output_index: int
     command_index: int
     command: str
 
 
-class ShellCallOutputContentDelta(InItem, tag="response.shell_call_output_content.delta", kw_only=True, frozen=True):
+class ShellCallOutputContentDelta(InItem, HoldsObjects, kw_only=True, frozen=True):
     """Appends `stdout` and `stderr` of `delta` to `output[output_index].output[command_index]`."""
 
+    type: ClassVar[Literal["response.shell_call_output_content.delta"]] = "response.shell_call_output_content.delta"
     command_index: int
     delta: Raw
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
-
-class ShellCallOutputContentDone(InItem, tag="response.shell_call_output_content.done", kw_only=True, frozen=True):
+class ShellCallOutputContentDone(InItem, kw_only=True, frozen=True):
     """Puts the entries of `output` at `output[output_index].output`, from `command_index` on."""
 
+    type: ClassVar[Literal["response.shell_call_output_content.done"]] = "response.shell_call_output_content.done"
     command_index: int
     output: tuple[Raw, ...]
 
@@ -522,109 +564,115 @@ class ShellCallOutputContentDone(InItem, tag="response.shell_call_output_content
 # Progress of tools
 
 
-class AgentCallCompleted(InItem, tag="response.agent_call.completed", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class AgentCallCompleted(InItem, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.agent_call.completed"]] = "response.agent_call.completed"
     function_call_output: str | None = None
 
 
-class AgentCallFailed(InItem, tag="response.agent_call.failed", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class AgentCallFailed(InItem, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.agent_call.failed"]] = "response.agent_call.failed"
     error: str
 
 
-class AgentCallInProgress(InItem, tag="response.agent_call.in_progress", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class AgentCallInProgress(InItem, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.agent_call.in_progress"]] = "response.agent_call.in_progress"
     agent_id: str
 
 
-class CodeInterpreterCallCompleted(InItem, tag="response.code_interpreter_call.completed", frozen=True):
-    """Sets the item's `status` to `completed`, where it has one."""
+class CodeInterpreterCallCompleted(InItem, frozen=True):
+    """Sets the item's `status` to `completed`, if it has one."""
+
+    type: ClassVar[Literal["response.code_interpreter_call.completed"]] = "response.code_interpreter_call.completed"
 
 
-class CodeInterpreterCallInProgress(InItem, tag="response.code_interpreter_call.in_progress", frozen=True):
-    """Sets the item's `status` to `in_progress`, where it has one."""
+class CodeInterpreterCallInProgress(InItem, frozen=True):
+    """Sets the item's `status` to `in_progress`, if it has one."""
+
+    type: ClassVar[Literal["response.code_interpreter_call.in_progress"]] = "response.code_interpreter_call.in_progress"
 
 
-class CodeInterpreterCallInterpreting(InItem, tag="response.code_interpreter_call.interpreting", frozen=True):
-    """Sets the item's `status` to `interpreting`, where it has one."""
+class CodeInterpreterCallInterpreting(InItem, frozen=True):
+    """Sets the item's `status` to `interpreting`, if it has one."""
+
+    type: ClassVar[Literal["response.code_interpreter_call.interpreting"]] = (
+        "response.code_interpreter_call.interpreting"
+    )
 
 
-class CompactionCompacting(InItem, tag="response.compaction.compacting", frozen=True):
-    """Changes nothing in the Response."""
+class CompactionCompacting(InItem, frozen=True):
+    type: ClassVar[Literal["response.compaction.compacting"]] = "response.compaction.compacting"
 
 
-class FileSearchCallCompleted(InItem, tag="response.file_search_call.completed", frozen=True):
-    """Sets the item's `status` to `completed`, where it has one."""
+class FileSearchCallCompleted(InItem, frozen=True):
+    """Sets the item's `status` to `completed`, if it has one."""
+
+    type: ClassVar[Literal["response.file_search_call.completed"]] = "response.file_search_call.completed"
 
 
-class FileSearchCallFailed(InItem, tag="response.file_search_call.failed", kw_only=True, frozen=True):
-    """Sets the item's `status` to `failed`, where it has one."""
+class FileSearchCallFailed(InItem, kw_only=True, frozen=True):
+    """Sets the item's `status` to `failed`, if it has one."""
 
+    type: ClassVar[Literal["response.file_search_call.failed"]] = "response.file_search_call.failed"
     function_call_output: str
 
 
-class FileSearchCallInProgress(InItem, tag="response.file_search_call.in_progress", frozen=True):
-    """Sets the item's `status` to `in_progress`, where it has one."""
+class FileSearchCallInProgress(InItem, frozen=True):
+    """Sets the item's `status` to `in_progress`, if it has one."""
+
+    type: ClassVar[Literal["response.file_search_call.in_progress"]] = "response.file_search_call.in_progress"
 
 
-class FileSearchCallSearching(InItem, tag="response.file_search_call.searching", frozen=True):
-    """Sets the item's `status` to `searching`, where it has one."""
+class FileSearchCallSearching(InItem, frozen=True):
+    """Sets the item's `status` to `searching`, if it has one."""
+
+    type: ClassVar[Literal["response.file_search_call.searching"]] = "response.file_search_call.searching"
 
 
-class HistoryCallCompleted(InItem, tag="response.history_call.completed", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class HistoryCallCompleted(InItem, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.history_call.completed"]] = "response.history_call.completed"
     function_call_output: str | None = None
 
 
-class HistoryCallInProgress(InItem, tag="response.history_call.in_progress", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class HistoryCallInProgress(InItem, HoldsObjects, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.history_call.in_progress"]] = "response.history_call.in_progress"
     args: Raw = NULL
 
-    def __post_init__(self) -> None:
-        require_objects(self)
+
+class HistoryCallSearching(InItem, frozen=True):
+    type: ClassVar[Literal["response.history_call.searching"]] = "response.history_call.searching"
 
 
-class HistoryCallSearching(InItem, tag="response.history_call.searching", frozen=True):
-    """Changes nothing in the Response."""
+class ImageGenerationCallCompleted(InItem, kw_only=True, frozen=True):
+    """Sets the item's `status` to `completed`, if it has one."""
 
-
-class ImageGenerationCallCompleted(InItem, tag="response.image_generation_call.completed", kw_only=True, frozen=True):
-    """Sets the item's `status` to `completed`, where it has one."""
-
+    type: ClassVar[Literal["response.image_generation_call.completed"]] = "response.image_generation_call.completed"
     function_call_output: str | None = None
 
 
-class ImageGenerationCallFailed(InItem, tag="response.image_generation_call.failed", kw_only=True, frozen=True):
-    """Sets the item's `status` to `failed`, where it has one."""
+class ImageGenerationCallFailed(InItem, kw_only=True, frozen=True):
+    """Sets the item's `status` to `failed`, if it has one."""
 
+    type: ClassVar[Literal["response.image_generation_call.failed"]] = "response.image_generation_call.failed"
     function_call_output: str
 
 
-class ImageGenerationCallGenerating(InItem, tag="response.image_generation_call.generating", frozen=True):
-    """Sets the item's `status` to `generating`, where it has one."""
+class ImageGenerationCallGenerating(InItem, frozen=True):
+    """Sets the item's `status` to `generating`, if it has one."""
+
+    type: ClassVar[Literal["response.image_generation_call.generating"]] = "response.image_generation_call.generating"
 
 
-class ImageGenerationCallInProgress(
-    InItem, tag="response.image_generation_call.in_progress", kw_only=True, frozen=True
-):
-    """Sets the item's `status` to `in_progress`, where it has one."""
+class ImageGenerationCallInProgress(InItem, HoldsObjects, kw_only=True, frozen=True):
+    """Sets the item's `status` to `in_progress`, if it has one."""
 
+    type: ClassVar[Literal["response.image_generation_call.in_progress"]] = "response.image_generation_call.in_progress"
     args: Raw = NULL
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
-
-class ImageGenerationCallPartialImage(
-    InItem, tag="response.image_generation_call.partial_image", kw_only=True, frozen=True
-):
-    """Changes nothing in the Response."""
-
+class ImageGenerationCallPartialImage(InItem, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.image_generation_call.partial_image"]] = (
+        "response.image_generation_call.partial_image"
+    )
     partial_image_index: int
     partial_image_b64: str
     background: str | None = None
@@ -633,213 +681,277 @@ class ImageGenerationCallPartialImage(
     size: str | None = None
 
 
-class McpCallCompleted(InItem, tag="response.mcp_call.completed", frozen=True):
-    """Sets the item's `status` to `completed`, where it has one."""
+class McpCallCompleted(InItem, frozen=True):
+    """Sets the item's `status` to `completed`, if it has one."""
+
+    type: ClassVar[Literal["response.mcp_call.completed"]] = "response.mcp_call.completed"
 
 
-class McpCallFailed(InItem, tag="response.mcp_call.failed", frozen=True):
-    """Sets the item's `status` to `failed`, where it has one."""
+class McpCallFailed(InItem, frozen=True):
+    """Sets the item's `status` to `failed`, if it has one."""
+
+    type: ClassVar[Literal["response.mcp_call.failed"]] = "response.mcp_call.failed"
 
 
-class McpCallInProgress(InItem, tag="response.mcp_call.in_progress", frozen=True):
-    """Sets the item's `status` to `in_progress`, where it has one."""
+class McpCallInProgress(InItem, frozen=True):
+    """Sets the item's `status` to `in_progress`, if it has one."""
+
+    type: ClassVar[Literal["response.mcp_call.in_progress"]] = "response.mcp_call.in_progress"
 
 
-class McpListToolsCompleted(InItem, tag="response.mcp_list_tools.completed", frozen=True):
-    """Changes nothing in the Response."""
+class McpListToolsCompleted(InItem, frozen=True):
+    type: ClassVar[Literal["response.mcp_list_tools.completed"]] = "response.mcp_list_tools.completed"
 
 
-class McpListToolsFailed(InItem, tag="response.mcp_list_tools.failed", frozen=True):
-    """Changes nothing in the Response."""
+class McpListToolsFailed(InItem, frozen=True):
+    type: ClassVar[Literal["response.mcp_list_tools.failed"]] = "response.mcp_list_tools.failed"
 
 
-class McpListToolsInProgress(InItem, tag="response.mcp_list_tools.in_progress", frozen=True):
-    """Changes nothing in the Response."""
+class McpListToolsInProgress(InItem, frozen=True):
+    type: ClassVar[Literal["response.mcp_list_tools.in_progress"]] = "response.mcp_list_tools.in_progress"
 
 
-class ReadFileCallCompleted(InItem, tag="response.read_file_call.completed", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class ReadFileCallCompleted(InItem, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.read_file_call.completed"]] = "response.read_file_call.completed"
     function_call_output: str | None = None
 
 
-class ReadFileCallInProgress(InItem, tag="response.read_file_call.in_progress", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class ReadFileCallInProgress(InItem, HoldsObjects, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.read_file_call.in_progress"]] = "response.read_file_call.in_progress"
     args: Raw = NULL
 
-    def __post_init__(self) -> None:
-        require_objects(self)
+
+class ReadFileCallReading(InItem, frozen=True):
+    type: ClassVar[Literal["response.read_file_call.reading"]] = "response.read_file_call.reading"
 
 
-class ReadFileCallReading(InItem, tag="response.read_file_call.reading", frozen=True):
-    """Changes nothing in the Response."""
+class ShellCallCompleted(InItem, kw_only=True, frozen=True):
+    """Sets the item's `status` to `completed`, if it has one."""
 
-
-class ShellCallCompleted(InItem, tag="response.shell_call.completed", kw_only=True, frozen=True):
-    """Sets the item's `status` to `completed`, where it has one."""
-
+    type: ClassVar[Literal["response.shell_call.completed"]] = "response.shell_call.completed"
     function_call_output: str | None = None
 
 
-class ShellCallExecuting(InItem, tag="response.shell_call.executing", frozen=True):
-    """Sets the item's `status` to `in_progress`, where it has one."""
+class ShellCallExecuting(InItem, frozen=True):
+    """Sets the item's `status` to `in_progress`, if it has one."""
+
+    type: ClassVar[Literal["response.shell_call.executing"]] = "response.shell_call.executing"
 
 
-class ShellCallInProgress(InItem, tag="response.shell_call.in_progress", kw_only=True, frozen=True):
-    """Sets the item's `status` to `in_progress`, where it has one."""
+class ShellCallInProgress(InItem, HoldsObjects, kw_only=True, frozen=True):
+    """Sets the item's `status` to `in_progress`, if it has one."""
 
+    type: ClassVar[Literal["response.shell_call.in_progress"]] = "response.shell_call.in_progress"
     args: Raw = NULL
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
-
-class SleepCallCompleted(InItem, tag="response.sleep_call.completed", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class SleepCallCompleted(InItem, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.sleep_call.completed"]] = "response.sleep_call.completed"
     function_call_output: str | None = None
     status: str | None = None
 
 
-class SleepCallInProgress(InItem, tag="response.sleep_call.in_progress", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class SleepCallInProgress(InItem, HoldsObjects, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.sleep_call.in_progress"]] = "response.sleep_call.in_progress"
     args: Raw = NULL
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
-
-class SleepCallSleeping(InItem, tag="response.sleep_call.sleeping", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class SleepCallSleeping(InItem, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.sleep_call.sleeping"]] = "response.sleep_call.sleeping"
     wake_at: str | None = None
 
 
-class ToolSearchCallCompleted(InItem, tag="response.tool_search_call.completed", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class ToolSearchCallCompleted(InItem, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.tool_search_call.completed"]] = "response.tool_search_call.completed"
     function_call_output: str | None = None
 
 
-class ToolSearchCallInProgress(InItem, tag="response.tool_search_call.in_progress", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class ToolSearchCallInProgress(InItem, HoldsObjects, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.tool_search_call.in_progress"]] = "response.tool_search_call.in_progress"
     args: Raw = NULL
 
-    def __post_init__(self) -> None:
-        require_objects(self)
+
+class ToolSearchCallSearching(InItem, frozen=True):
+    type: ClassVar[Literal["response.tool_search_call.searching"]] = "response.tool_search_call.searching"
 
 
-class ToolSearchCallSearching(InItem, tag="response.tool_search_call.searching", frozen=True):
-    """Changes nothing in the Response."""
+class WebSearchCallCompleted(InItem, kw_only=True, frozen=True):
+    """Sets the item's `status` to `completed`, if it has one."""
 
-
-class WebSearchCallCompleted(InItem, tag="response.web_search_call.completed", kw_only=True, frozen=True):
-    """Sets the item's `status` to `completed`, where it has one."""
-
+    type: ClassVar[Literal["response.web_search_call.completed"]] = "response.web_search_call.completed"
     function_call_output: str | None = None
 
 
-class WebSearchCallInProgress(InItem, tag="response.web_search_call.in_progress", kw_only=True, frozen=True):
-    """Sets the item's `status` to `in_progress`, where it has one."""
+class WebSearchCallInProgress(InItem, HoldsObjects, kw_only=True, frozen=True):
+    """Sets the item's `status` to `in_progress`, if it has one."""
 
+    type: ClassVar[Literal["response.web_search_call.in_progress"]] = "response.web_search_call.in_progress"
     args: Raw = NULL
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
+class WebSearchCallSearching(InItem, frozen=True):
+    """Sets the item's `status` to `searching`, if it has one."""
 
-class WebSearchCallSearching(InItem, tag="response.web_search_call.searching", frozen=True):
-    """Sets the item's `status` to `searching`, where it has one."""
+    type: ClassVar[Literal["response.web_search_call.searching"]] = "response.web_search_call.searching"
 
 
 # Beside the Response: audio, and what travels on a WebSocket
 
 
-class AudioDelta(KnownEvent, tag="response.audio.delta", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class AudioDelta(KnownEvent, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.audio.delta"]] = "response.audio.delta"
     delta: str
 
 
-class AudioDone(KnownEvent, tag="response.audio.done", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class AudioDone(KnownEvent, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.audio.done"]] = "response.audio.done"
     response_id: str | None = None
 
 
-class AudioTranscriptDelta(KnownEvent, tag="response.audio.transcript.delta", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class AudioTranscriptDelta(KnownEvent, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.audio.transcript.delta"]] = "response.audio.transcript.delta"
     delta: str
     response_id: str | None = None
 
 
-class AudioTranscriptDone(KnownEvent, tag="response.audio.transcript.done", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class AudioTranscriptDone(KnownEvent, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.audio.transcript.done"]] = "response.audio.transcript.done"
     response_id: str | None = None
 
 
-class InjectCreated(KnownEvent, tag="response.inject.created", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class InjectCreated(KnownEvent, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.inject.created"]] = "response.inject.created"
     stream_id: str | None = None
     response_id: str
 
 
-class InjectFailed(KnownEvent, tag="response.inject.failed", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class InjectFailed(HoldsObjects, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.inject.failed"]] = "response.inject.failed"
     stream_id: str | None = None
     error: Raw
     input: tuple[Raw, ...]
     response_id: str
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
-
-class SteerAccepted(KnownEvent, tag="response.steer.accepted", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class SteerAccepted(HoldsObjects, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.steer.accepted"]] = "response.steer.accepted"
     stream_id: str | None = None
     steer: Raw
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
-
-class SteerFailed(KnownEvent, tag="response.steer.failed", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class SteerFailed(HoldsObjects, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.steer.failed"]] = "response.steer.failed"
     stream_id: str | None = None
     error: Raw
     steer: Raw
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
-
-class SteerPending(KnownEvent, tag="response.steer.pending", kw_only=True, frozen=True):
-    """Changes nothing in the Response."""
-
+class SteerPending(HoldsObjects, kw_only=True, frozen=True):
+    type: ClassVar[Literal["response.steer.pending"]] = "response.steer.pending"
     stream_id: str | None = None
     reason: str
     required_input: tuple[Raw, ...]
     steer: Raw
 
-    def __post_init__(self) -> None:
-        require_objects(self)
 
+Event: TypeAlias = (
+    UnknownEvent
+    | ResponseCreated
+    | ResponseQueued
+    | ResponseInProgress
+    | ResponseCompleted
+    | ResponseIncomplete
+    | ResponseFailed
+    | ResponseCancelled
+    | ErrorEvent
+    | Keepalive
+    | OutputItemAdded
+    | OutputItemDone
+    | ContentPartAdded
+    | ContentPartDone
+    | ReasoningPartAdded
+    | ReasoningPartDone
+    | ReasoningSummaryPartAdded
+    | ReasoningSummaryPartDone
+    | OutputTextAnnotationAdded
+    | OutputTextDelta
+    | OutputTextDone
+    | RefusalDelta
+    | RefusalDone
+    | ReasoningDelta
+    | ReasoningDone
+    | ReasoningSummaryTextDelta
+    | ReasoningSummaryTextDone
+    | ReasoningTextDelta
+    | ReasoningTextDone
+    | ApplyPatchCallOperationDiffDelta
+    | ApplyPatchCallOperationDiffDone
+    | CodeInterpreterCallCodeDelta
+    | CodeInterpreterCallCodeDone
+    | CustomToolCallInputDelta
+    | CustomToolCallInputDone
+    | FunctionCallArgumentsDelta
+    | FunctionCallArgumentsDone
+    | McpCallArgumentsDelta
+    | McpCallArgumentsDone
+    | ShellCallCommandAdded
+    | ShellCallCommandDelta
+    | ShellCallCommandDone
+    | ShellCallOutputContentDelta
+    | ShellCallOutputContentDone
+    | AgentCallCompleted
+    | AgentCallFailed
+    | AgentCallInProgress
+    | CodeInterpreterCallCompleted
+    | CodeInterpreterCallInProgress
+    | CodeInterpreterCallInterpreting
+    | CompactionCompacting
+    | FileSearchCallCompleted
+    | FileSearchCallFailed
+    | FileSearchCallInProgress
+    | FileSearchCallSearching
+    | HistoryCallCompleted
+    | HistoryCallInProgress
+    | HistoryCallSearching
+    | ImageGenerationCallCompleted
+    | ImageGenerationCallFailed
+    | ImageGenerationCallGenerating
+    | ImageGenerationCallInProgress
+    | ImageGenerationCallPartialImage
+    | McpCallCompleted
+    | McpCallFailed
+    | McpCallInProgress
+    | McpListToolsCompleted
+    | McpListToolsFailed
+    | McpListToolsInProgress
+    | ReadFileCallCompleted
+    | ReadFileCallInProgress
+    | ReadFileCallReading
+    | ShellCallCompleted
+    | ShellCallExecuting
+    | ShellCallInProgress
+    | SleepCallCompleted
+    | SleepCallInProgress
+    | SleepCallSleeping
+    | ToolSearchCallCompleted
+    | ToolSearchCallInProgress
+    | ToolSearchCallSearching
+    | WebSearchCallCompleted
+    | WebSearchCallInProgress
+    | WebSearchCallSearching
+    | AudioDelta
+    | AudioDone
+    | AudioTranscriptDelta
+    | AudioTranscriptDone
+    | InjectCreated
+    | InjectFailed
+    | SteerAccepted
+    | SteerFailed
+    | SteerPending
+)
+"""Any event. To handle one type, compare `event.type` or match the class."""
 
-def _event_types(base: type[KnownEvent]) -> dict[str, type[KnownEvent]]:
-    found: dict[str, type[KnownEvent]] = {}
-    for kind in base.__subclasses__():
-        found |= _event_types(kind) or {str(kind.__struct_config__.tag): kind}
-    return found
-
-
-EVENT_TYPES: Mapping[str, type[KnownEvent]] = MappingProxyType(_event_types(KnownEvent))
+EVENT_TYPES: Mapping[str, type[KnownEvent]] = MappingProxyType(
+    {kind.type: kind for kind in get_args(Event) if kind is not UnknownEvent}
+)
+"""The class of each known event type, by its name on the wire."""

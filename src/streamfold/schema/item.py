@@ -1,17 +1,13 @@
-"""Output items, their content parts and annotations: one Struct for each type, tagged by the wire's `type`.
+"""Output items, their content parts and annotations, one frozen Struct per type.
 
-In      one item's or part's JSON, decoded by `streamfold.schema.body`
-Out     frozen Structs; what no type fits is an UnknownItem, UnknownPart or UnknownAnnotation that keeps its bytes
-Units   indexes of annotations count characters of the text, as the server counts them
-Source  docs/reference/bodies.md
-
-How absence reads: a list is empty, a text that the schemas require or that deltas fill is `""`, all else is None.
-So an item that was only begun is typed too. A status is any string: real streams hold states that no schema allows.
+A missing list is empty, a missing text that the schemas require or that deltas fill is `""`, and everything else that
+is missing is None, so an item that has only begun is typed too. A status is any string: real streams hold statuses
+that no schema allows. Indexes of annotations count characters of the text, as the server counts them.
 """
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, StructMeta
 
 __all__ = [
     "JSON",
@@ -71,47 +67,62 @@ __all__ = [
 ]
 
 JSON: TypeAlias = Any
-"""A value whose shape is left to the server: None, bool, int, float, str, or lists and dicts of such."""
+"""A value whose shape is up to the server: None, bool, int, float, str, or lists and dicts of them."""
 
 Number: TypeAlias = int | float
 
-# A constraint binds decoding alone. With a pattern that nothing matches, no bytes of a server can pass for one of
-# the Unknown types, though these must stand in the tagged unions: only our own code makes them.
+# msgspec checks a constraint only when it decodes. A pattern that matches nothing keeps a server from sending one of
+# the Unknown types, which must be in the tagged unions because our own code creates them.
 NotFromTheWire: TypeAlias = Annotated[str, Meta(pattern="(?!)")]
+
+
+class Tagged(StructMeta):
+    """Metaclass of all classes that the wire's `type` distinguishes: it makes their `type` msgspec's tag as well.
+
+    The name is then written once, as a `Literal` by which a type checker can narrow a union.
+    """
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> "Tagged":
+        if "type" in namespace:
+            config["tag"] = namespace["type"]
+        return super().__new__(mcls, name, bases, namespace, **config)
 
 
 # Annotations of a text
 
 
-class KnownAnnotation(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type"):
-    """What all annotation types share: their name on the wire."""
+class KnownAnnotation(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", metaclass=Tagged):
+    """What all annotation types share."""
 
     @property
-    def type(self) -> str:
-        """The wire's name of this annotation type, as `url_citation`."""
+    def wire_type(self) -> str:
+        """The name of the annotation type on the wire: that of any annotation, known or unknown."""
         return str(self.__struct_config__.tag)
 
 
-class FileCitation(KnownAnnotation, frozen=True, kw_only=True, tag="file_citation"):
-    """A file that the text was taken from; `index` is its place in the list of files."""
+class FileCitation(KnownAnnotation, frozen=True, kw_only=True):
+    """A file that the text is based on. `index` is its position in the list of files."""
 
+    type: ClassVar[Literal["file_citation"]] = "file_citation"
     file_id: str | None = None
     filename: str | None = None
     index: int | None = None
 
 
-class UrlCitation(KnownAnnotation, frozen=True, kw_only=True, tag="url_citation"):
-    """A web page that a stretch of the text cites. xAI sends the `url` alone."""
+class UrlCitation(KnownAnnotation, frozen=True, kw_only=True):
+    """A web page that part of the text cites. xAI sends only the `url`."""
 
+    type: ClassVar[Literal["url_citation"]] = "url_citation"
     url: str | None = None
     title: str | None = None
     start_index: int | None = None
     end_index: int | None = None
 
 
-class ContainerFileCitation(KnownAnnotation, frozen=True, kw_only=True, tag="container_file_citation"):
-    """A file of a code interpreter's container that a stretch of the text cites."""
+class ContainerFileCitation(KnownAnnotation, frozen=True, kw_only=True):
+    """A file in a code interpreter's container that part of the text cites."""
 
+    type: ClassVar[Literal["container_file_citation"]] = "container_file_citation"
     container_id: str | None = None
     file_id: str | None = None
     filename: str | None = None
@@ -119,20 +130,25 @@ class ContainerFileCitation(KnownAnnotation, frozen=True, kw_only=True, tag="con
     end_index: int | None = None
 
 
-class FilePath(KnownAnnotation, frozen=True, kw_only=True, tag="file_path"):
-    """A file that was made for this answer."""
+class FilePath(KnownAnnotation, frozen=True, kw_only=True):
+    """A file generated for this answer."""
 
+    type: ClassVar[Literal["file_path"]] = "file_path"
     file_id: str | None = None
     index: int | None = None
 
 
-class UnknownAnnotation(Struct, frozen=True, gc=False, tag_field="type", tag="streamfold.unknown"):
-    """An annotation of a type not modelled, or one that does not validate.
+class UnknownAnnotation(Struct, frozen=True, gc=False, tag_field="type", metaclass=Tagged):
+    """An annotation of an unknown type, or one that does not validate.
 
-    type: the wire's name, empty where none could be read. data: its bytes as sent. error: why it did not decode.
+    Attributes:
+        wire_type: The name on the wire; empty if none could be read.
+        data: The bytes as they were sent.
+        error: Why it did not decode.
     """
 
-    type: str = field(name="unknown_type")
+    type: ClassVar[Literal["streamfold.unknown"]] = "streamfold.unknown"
+    wire_type: str
     data: bytes
     error: NotFromTheWire
 
@@ -144,7 +160,7 @@ Annotation: TypeAlias = FileCitation | UrlCitation | ContainerFileCitation | Fil
 
 
 class TopLogprob(Struct, frozen=True, gc=False, omit_defaults=True):
-    """One token that could have stood here, with the natural logarithm of its probability."""
+    """An alternative token, with the natural logarithm of its probability."""
 
     token: str = ""
     logprob: Number | None = None
@@ -152,7 +168,7 @@ class TopLogprob(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Logprob(Struct, frozen=True, gc=False, omit_defaults=True):
-    """One token of the text, with the natural logarithm of its probability and the likeliest others."""
+    """One token of the text, with the natural logarithm of its probability, and the likeliest alternatives."""
 
     token: str = ""
     logprob: Number | None = None
@@ -160,48 +176,56 @@ class Logprob(Struct, frozen=True, gc=False, omit_defaults=True):
     top_logprobs: tuple[TopLogprob, ...] | None = None
 
 
-class KnownPart(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type"):
-    """What all part types share: their name on the wire."""
+class KnownPart(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", metaclass=Tagged):
+    """What all part types share."""
 
     @property
-    def type(self) -> str:
-        """The wire's name of this part type, as `output_text`."""
+    def wire_type(self) -> str:
+        """The name of the part type on the wire: that of any part, known or unknown."""
         return str(self.__struct_config__.tag)
 
 
-class OutputText(KnownPart, frozen=True, tag="output_text"):
+class OutputText(KnownPart, frozen=True):
     """Text of the answer."""
 
+    type: ClassVar[Literal["output_text"]] = "output_text"
     text: str = ""
     annotations: tuple[Annotation | UnknownAnnotation, ...] = ()
     logprobs: tuple[Logprob, ...] | None = None
 
 
-class Refusal(KnownPart, frozen=True, tag="refusal"):
-    """The model's words for why it does not answer."""
+class Refusal(KnownPart, frozen=True):
+    """The model's reason for not answering."""
 
+    type: ClassVar[Literal["refusal"]] = "refusal"
     refusal: str = ""
 
 
-class ReasoningText(KnownPart, frozen=True, tag="reasoning_text"):
-    """Reasoning in the open, in a reasoning item's `content`."""
+class ReasoningText(KnownPart, frozen=True):
+    """Reasoning as text, in a reasoning item's `content`."""
 
+    type: ClassVar[Literal["reasoning_text"]] = "reasoning_text"
     text: str = ""
 
 
-class SummaryText(KnownPart, frozen=True, tag="summary_text"):
+class SummaryText(KnownPart, frozen=True):
     """A summary of reasoning, in a reasoning item's `summary`."""
 
+    type: ClassVar[Literal["summary_text"]] = "summary_text"
     text: str = ""
 
 
-class UnknownPart(Struct, frozen=True, gc=False, tag_field="type", tag="streamfold.unknown"):
-    """A part of a type not modelled, or one that does not validate.
+class UnknownPart(Struct, frozen=True, gc=False, tag_field="type", metaclass=Tagged):
+    """A part of an unknown type, or one that does not validate.
 
-    type: the wire's name, empty where none could be read. data: its bytes as sent. error: why it did not decode.
+    Attributes:
+        wire_type: The name on the wire; empty if none could be read.
+        data: The bytes as they were sent.
+        error: Why it did not decode.
     """
 
-    type: str = field(name="unknown_type")
+    type: ClassVar[Literal["streamfold.unknown"]] = "streamfold.unknown"
+    wire_type: str
     data: bytes
     error: NotFromTheWire
 
@@ -212,37 +236,40 @@ Part: TypeAlias = OutputText | Refusal | ReasoningText | SummaryText
 # Items
 
 
-class KnownItem(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="type"):
-    """What all item types share. An id or a status may be absent on any of them."""
+class KnownItem(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="type", metaclass=Tagged):
+    """What all item types share. Any of them may lack an id or a status."""
 
     id: str | None = None
     status: str | None = None
 
     @property
-    def type(self) -> str:
-        """The wire's name of this item type, as `function_call`."""
+    def wire_type(self) -> str:
+        """The name of the item type on the wire: that of any item, known or unknown."""
         return str(self.__struct_config__.tag)
 
 
-class Message(KnownItem, frozen=True, kw_only=True, tag="message"):
-    """What the model says. `phase` is `commentary` or `final_answer` where the server tells them apart."""
+class Message(KnownItem, frozen=True, kw_only=True):
+    """What the model says. `phase` is `commentary` or `final_answer` if the server distinguishes them."""
 
+    type: ClassVar[Literal["message"]] = "message"
     role: str = ""
     content: tuple[Part | UnknownPart, ...] = ()
     phase: str | None = None
 
 
-class Reasoning(KnownItem, frozen=True, kw_only=True, tag="reasoning"):
-    """What the model thinks: summed up, in the open, or encrypted for the next request."""
+class Reasoning(KnownItem, frozen=True, kw_only=True):
+    """What the model thinks: as a summary, as text, or encrypted for the next request."""
 
+    type: ClassVar[Literal["reasoning"]] = "reasoning"
     summary: tuple[Part | UnknownPart, ...] = ()
     content: tuple[Part | UnknownPart, ...] | None = None
     encrypted_content: str | None = None
 
 
-class FunctionCall(KnownItem, frozen=True, kw_only=True, tag="function_call"):
-    """A function that the caller shall run; `arguments` is JSON text, whole only when the item is done."""
+class FunctionCall(KnownItem, frozen=True, kw_only=True):
+    """A function for you to run. `arguments` is JSON text, complete only when the item is done."""
 
+    type: ClassVar[Literal["function_call"]] = "function_call"
     call_id: str = ""
     name: str = ""
     arguments: str = ""
@@ -250,9 +277,10 @@ class FunctionCall(KnownItem, frozen=True, kw_only=True, tag="function_call"):
     caller: JSON = None
 
 
-class FunctionCallOutput(KnownItem, frozen=True, kw_only=True, tag="function_call_output"):
-    """What a function gave: text, or a list of input parts."""
+class FunctionCallOutput(KnownItem, frozen=True, kw_only=True):
+    """The result of a function: text, or a list of input parts."""
 
+    type: ClassVar[Literal["function_call_output"]] = "function_call_output"
     call_id: str | None = None
     output: JSON = None
     name: str | None = None
@@ -261,9 +289,10 @@ class FunctionCallOutput(KnownItem, frozen=True, kw_only=True, tag="function_cal
     created_by: str | None = None
 
 
-class CustomToolCall(KnownItem, frozen=True, kw_only=True, tag="custom_tool_call"):
-    """A tool whose input is free text, not JSON."""
+class CustomToolCall(KnownItem, frozen=True, kw_only=True):
+    """A tool for you to run whose input is free text, not JSON."""
 
+    type: ClassVar[Literal["custom_tool_call"]] = "custom_tool_call"
     call_id: str = ""
     name: str = ""
     input: str = ""
@@ -271,18 +300,20 @@ class CustomToolCall(KnownItem, frozen=True, kw_only=True, tag="custom_tool_call
     caller: JSON = None
 
 
-class CustomToolCallOutput(KnownItem, frozen=True, kw_only=True, tag="custom_tool_call_output"):
-    """What a custom tool gave: text, or a list of input parts."""
+class CustomToolCallOutput(KnownItem, frozen=True, kw_only=True):
+    """The result of a custom tool: text, or a list of input parts."""
 
+    type: ClassVar[Literal["custom_tool_call_output"]] = "custom_tool_call_output"
     call_id: str = ""
     output: JSON = None
     caller: JSON = None
     created_by: str | None = None
 
 
-class McpCall(KnownItem, frozen=True, kw_only=True, tag="mcp_call"):
-    """A tool of an MCP server, run by the gateway. `error` is a string on MKA1 and an object on OpenAI."""
+class McpCall(KnownItem, frozen=True, kw_only=True):
+    """A tool of an MCP server, run by the gateway. `error` is a string on MKA1, an object on OpenAI."""
 
+    type: ClassVar[Literal["mcp_call"]] = "mcp_call"
     server_label: str = ""
     name: str = ""
     arguments: str = ""
@@ -291,54 +322,61 @@ class McpCall(KnownItem, frozen=True, kw_only=True, tag="mcp_call"):
     approval_request_id: str | None = None
 
 
-class McpListTools(KnownItem, frozen=True, kw_only=True, tag="mcp_list_tools"):
-    """The tools that an MCP server offers; `tools` is empty until the list has come."""
+class McpListTools(KnownItem, frozen=True, kw_only=True):
+    """The tools of an MCP server. `tools` is empty until the list has arrived."""
 
+    type: ClassVar[Literal["mcp_list_tools"]] = "mcp_list_tools"
     server_label: str = ""
     tools: tuple[JSON, ...] = ()
     error: JSON = None
 
 
-class McpApprovalRequest(KnownItem, frozen=True, kw_only=True, tag="mcp_approval_request"):
-    """The model asks whether it may run an MCP tool."""
+class McpApprovalRequest(KnownItem, frozen=True, kw_only=True):
+    """The model asks for permission to run an MCP tool."""
 
+    type: ClassVar[Literal["mcp_approval_request"]] = "mcp_approval_request"
     server_label: str = ""
     name: str = ""
     arguments: str = ""
 
 
-class McpApprovalResponse(KnownItem, frozen=True, kw_only=True, tag="mcp_approval_response"):
-    """The answer to an McpApprovalRequest."""
+class McpApprovalResponse(KnownItem, frozen=True, kw_only=True):
+    """Your answer to an McpApprovalRequest."""
 
+    type: ClassVar[Literal["mcp_approval_response"]] = "mcp_approval_response"
     approval_request_id: str = ""
     approve: bool | None = None
     reason: str | None = None
 
 
-class CodeInterpreterCall(KnownItem, frozen=True, kw_only=True, tag="code_interpreter_call"):
-    """Code run in a container; `outputs` stays None unless the request included it."""
+class CodeInterpreterCall(KnownItem, frozen=True, kw_only=True):
+    """Code run in a container. `outputs` is None unless the request included it."""
 
+    type: ClassVar[Literal["code_interpreter_call"]] = "code_interpreter_call"
     code: str | None = None
     container_id: str | None = None
     outputs: tuple[JSON, ...] | None = None
 
 
-class WebSearchCall(KnownItem, frozen=True, kw_only=True, tag="web_search_call"):
-    """A search of the web, a page opened, or a page searched: `action` says which, often only when done."""
+class WebSearchCall(KnownItem, frozen=True, kw_only=True):
+    """A web search, a page opened, or a page searched. `action` says which, often only when done."""
 
+    type: ClassVar[Literal["web_search_call"]] = "web_search_call"
     action: JSON = None
 
 
-class FileSearchCall(KnownItem, frozen=True, kw_only=True, tag="file_search_call"):
-    """A search of files; `results` stays None unless the request included it."""
+class FileSearchCall(KnownItem, frozen=True, kw_only=True):
+    """A search of files. `results` is None unless the request included it."""
 
+    type: ClassVar[Literal["file_search_call"]] = "file_search_call"
     queries: tuple[str, ...] | None = None
     results: tuple[JSON, ...] | None = None
 
 
-class ImageGenerationCall(KnownItem, frozen=True, kw_only=True, tag="image_generation_call"):
-    """An image; `result` is its base64, None until it is whole."""
+class ImageGenerationCall(KnownItem, frozen=True, kw_only=True):
+    """An image. `result` is its base64, None until it is complete."""
 
+    type: ClassVar[Literal["image_generation_call"]] = "image_generation_call"
     result: str | None = None
     size: str | None = None
     quality: str | None = None
@@ -352,7 +390,7 @@ class ImageGenerationCall(KnownItem, frozen=True, kw_only=True, tag="image_gener
 
 
 class ShellAction(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """What a shell shall run: `commands` on OpenAI, `command` as one text on MKA1, as words in a local shell."""
+    """What to run in a shell: `commands` on OpenAI, `command` on MKA1 (one text) and in a local shell (words)."""
 
     type: str | None = None
     commands: tuple[str, ...] = ()
@@ -364,9 +402,10 @@ class ShellAction(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     working_directory: str | None = None
 
 
-class ShellCall(KnownItem, frozen=True, kw_only=True, tag="shell_call"):
-    """Commands for a shell of the gateway's or the caller's."""
+class ShellCall(KnownItem, frozen=True, kw_only=True):
+    """Commands for a shell, at the gateway or on your machine."""
 
+    type: ClassVar[Literal["shell_call"]] = "shell_call"
     call_id: str = ""
     action: ShellAction | None = None
     environment: JSON = None
@@ -375,7 +414,7 @@ class ShellCall(KnownItem, frozen=True, kw_only=True, tag="shell_call"):
 
 
 class ShellOutput(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """What one command wrote, and how it ended: `{type: exit, exit_code}` or `{type: timeout}`."""
+    """The output of one command, and how it ended: `{type: exit, exit_code}` or `{type: timeout}`."""
 
     stdout: str = ""
     stderr: str = ""
@@ -383,9 +422,10 @@ class ShellOutput(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
     created_by: str | None = None
 
 
-class ShellCallOutput(KnownItem, frozen=True, kw_only=True, tag="shell_call_output"):
-    """What a shell call wrote: one ShellOutput for each command on OpenAI, a single one on MKA1."""
+class ShellCallOutput(KnownItem, frozen=True, kw_only=True):
+    """The output of a shell call: one ShellOutput per command on OpenAI, a single one on MKA1."""
 
+    type: ClassVar[Literal["shell_call_output"]] = "shell_call_output"
     call_id: str = ""
     output: tuple[ShellOutput, ...] | ShellOutput | None = None
     max_output_length: int | None = None
@@ -393,32 +433,36 @@ class ShellCallOutput(KnownItem, frozen=True, kw_only=True, tag="shell_call_outp
     created_by: str | None = None
 
 
-class LocalShellCall(KnownItem, frozen=True, kw_only=True, tag="local_shell_call"):
-    """A command that the caller shall run on its own machine."""
+class LocalShellCall(KnownItem, frozen=True, kw_only=True):
+    """A command for you to run on your machine."""
 
+    type: ClassVar[Literal["local_shell_call"]] = "local_shell_call"
     call_id: str = ""
     action: ShellAction | None = None
 
 
-class LocalShellCallOutput(KnownItem, frozen=True, kw_only=True, tag="local_shell_call_output"):
-    """What a local shell call wrote, as JSON text."""
+class LocalShellCallOutput(KnownItem, frozen=True, kw_only=True):
+    """The output of a local shell call, as JSON text."""
 
+    type: ClassVar[Literal["local_shell_call_output"]] = "local_shell_call_output"
     call_id: str | None = None
     output: JSON = None
 
 
-class ComputerCall(KnownItem, frozen=True, kw_only=True, tag="computer_call"):
-    """Mouse and keys for a screen: one `action`, or several `actions`."""
+class ComputerCall(KnownItem, frozen=True, kw_only=True):
+    """Mouse and keyboard input for a screen: one `action`, or several `actions`."""
 
+    type: ClassVar[Literal["computer_call"]] = "computer_call"
     call_id: str = ""
     action: JSON = None
     actions: tuple[JSON, ...] | None = None
     pending_safety_checks: tuple[JSON, ...] | None = None
 
 
-class ComputerCallOutput(KnownItem, frozen=True, kw_only=True, tag="computer_call_output"):
+class ComputerCallOutput(KnownItem, frozen=True, kw_only=True):
     """The screen after a computer call."""
 
+    type: ClassVar[Literal["computer_call_output"]] = "computer_call_output"
     call_id: str = ""
     output: JSON = None
     acknowledged_safety_checks: tuple[JSON, ...] | None = None
@@ -426,97 +470,112 @@ class ComputerCallOutput(KnownItem, frozen=True, kw_only=True, tag="computer_cal
 
 
 class ApplyPatchOperation(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """A change to one file: `create_file`, `update_file`, or `delete_file`, which has no diff."""
+    """A change to one file: `create_file`, `update_file`, or `delete_file` (without a diff)."""
 
     type: str | None = None
     path: str | None = None
     diff: str = ""
 
 
-class ApplyPatchCall(KnownItem, frozen=True, kw_only=True, tag="apply_patch_call"):
-    """A patch that the caller shall apply."""
+class ApplyPatchCall(KnownItem, frozen=True, kw_only=True):
+    """A patch for you to apply."""
 
+    type: ClassVar[Literal["apply_patch_call"]] = "apply_patch_call"
     call_id: str = ""
     operation: ApplyPatchOperation | None = None
     caller: JSON = None
     created_by: str | None = None
 
 
-class ApplyPatchCallOutput(KnownItem, frozen=True, kw_only=True, tag="apply_patch_call_output"):
-    """What became of a patch."""
+class ApplyPatchCallOutput(KnownItem, frozen=True, kw_only=True):
+    """The result of a patch."""
 
+    type: ClassVar[Literal["apply_patch_call_output"]] = "apply_patch_call_output"
     call_id: str = ""
     output: str | None = None
     caller: JSON = None
     created_by: str | None = None
 
 
-class Compaction(KnownItem, frozen=True, kw_only=True, tag="compaction"):
-    """A conversation made smaller: `encrypted_content` on OpenAI, `content` too on MKA1."""
+class Compaction(KnownItem, frozen=True, kw_only=True):
+    """A compacted conversation: `encrypted_content` on OpenAI; MKA1 adds `content`."""
 
+    type: ClassVar[Literal["compaction"]] = "compaction"
     encrypted_content: str | None = None
     content: str | None = None
     created_by: str | None = None
 
 
-class OutputAudio(KnownItem, frozen=True, kw_only=True, tag="output_audio"):
-    """Speech of the answer: base64 `data` and its words."""
+class OutputAudio(KnownItem, frozen=True, kw_only=True):
+    """The answer as speech: base64 `data`, and its `transcript`."""
 
+    type: ClassVar[Literal["output_audio"]] = "output_audio"
     data: str = ""
     transcript: str = ""
 
 
-class ItemReference(KnownItem, frozen=True, kw_only=True, tag="item_reference"):
-    """An item that is named, not repeated."""
+class ItemReference(KnownItem, frozen=True, kw_only=True):
+    """A reference to an item by its id."""
+
+    type: ClassVar[Literal["item_reference"]] = "item_reference"
 
 
-class ToolSearchCall(KnownItem, frozen=True, kw_only=True, tag="tool_search_call"):
-    """A search for tools, by the server or, with a call_id, by the caller."""
+class ToolSearchCall(KnownItem, frozen=True, kw_only=True):
+    """A search for tools, run by the server or, if it has a `call_id`, by you."""
 
+    type: ClassVar[Literal["tool_search_call"]] = "tool_search_call"
     call_id: str | None = None
     execution: str | None = None
     arguments: JSON = None
     created_by: str | None = None
 
 
-class ToolSearchOutput(KnownItem, frozen=True, kw_only=True, tag="tool_search_output"):
+class ToolSearchOutput(KnownItem, frozen=True, kw_only=True):
     """The tools that a search found."""
 
+    type: ClassVar[Literal["tool_search_output"]] = "tool_search_output"
     call_id: str | None = None
     execution: str | None = None
     tools: tuple[JSON, ...] = ()
     created_by: str | None = None
 
 
-class Program(KnownItem, frozen=True, kw_only=True, tag="program"):
+class Program(KnownItem, frozen=True, kw_only=True):
     """Code that calls tools."""
 
+    type: ClassVar[Literal["program"]] = "program"
     call_id: str = ""
     code: str = ""
     fingerprint: str | None = None
 
 
-class ProgramOutput(KnownItem, frozen=True, kw_only=True, tag="program_output"):
-    """What a Program gave."""
+class ProgramOutput(KnownItem, frozen=True, kw_only=True):
+    """The result of a Program."""
 
+    type: ClassVar[Literal["program_output"]] = "program_output"
     call_id: str = ""
     result: str | None = None
 
 
-class AdditionalTools(KnownItem, frozen=True, kw_only=True, tag="additional_tools"):
-    """Tools that are offered from here on."""
+class AdditionalTools(KnownItem, frozen=True, kw_only=True):
+    """Tools that are available from here on."""
 
+    type: ClassVar[Literal["additional_tools"]] = "additional_tools"
     role: str | None = None
     tools: tuple[JSON, ...] = ()
 
 
-class UnknownItem(Struct, frozen=True, gc=False, tag_field="type", tag="streamfold.unknown"):
-    """An item of a type not modelled, or one that does not validate.
+class UnknownItem(Struct, frozen=True, gc=False, tag_field="type", metaclass=Tagged):
+    """An item of an unknown type, or one that does not validate.
 
-    type: the wire's name, empty where none could be read. data: its bytes as sent. error: why it did not decode.
+    Attributes:
+        wire_type: The name on the wire; empty if none could be read.
+        data: The bytes as they were sent.
+        error: Why it did not decode.
     """
 
-    type: str = field(name="unknown_type")
+    type: ClassVar[Literal["streamfold.unknown"]] = "streamfold.unknown"
+    wire_type: str
     data: bytes
     error: NotFromTheWire
 

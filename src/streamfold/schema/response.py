@@ -133,7 +133,6 @@ class Response(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     metadata: dict[str, JSON] | None = None
     model: str | None = None
     output: tuple[Item | UnknownItem, ...] = ()
-    output_text: str | None = None  # sent by MKA1; elsewhere an SDK computes it
     parallel_tool_calls: bool | None = None
     previous_response_id: str | None = None
     reasoning: ReasoningConfig | str | None = None  # mistral.rs puts the reasoning itself here, as text
@@ -172,3 +171,9 @@ class Response(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     content_filters: tuple[JSON, ...] | None = None
 
     rejected: NamesOfFields = ()
+
+    @property
+    def output_text(self) -> str:
+        """The text of all output_text parts of all messages, joined; the same on every dialect."""
+        messages = (item for item in self.output if item.type == "message")
+        return "".join(part.text for message in messages for part in message.content if part.type == "output_text")

@@ -30,7 +30,7 @@ def item_rows(response: Response, closed: AbstractSet[int], console: Console) ->
     items.add_column(no_wrap=True, overflow="crop", ratio=1)
     for index, item in enumerate(response.output):
         mark = Text("● closed", "green") if index in closed else Text("○ open  ", "yellow")
-        items.add_row(mark, Text(item.type, "bold"), Text(_excerpt(item, console), "dim"))
+        items.add_row(mark, Text(item.wire_type, "bold"), Text(_excerpt(item, console), "dim"))
     return items
 
 

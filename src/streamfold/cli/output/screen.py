@@ -87,7 +87,7 @@ class Screen:
     def show(self, applied: Applied) -> None:
         """One event was applied: the next drawing has it."""
         self._flow.take(applied)
-        self._last = "".join(applied.event.type.split())
+        self._last = "".join(applied.event.wire_type.split())
         if isinstance(applied.event, OutputItemDone):
             self._closed.add(applied.event.output_index)
         self._state = applied.state

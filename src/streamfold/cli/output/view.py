@@ -101,7 +101,7 @@ class EventsView:
     def show(self, step: Step) -> None:
         """The event's line, cut to the width of a terminal."""
         number = _number(step)
-        kind = "".join(step.event.type.split()) or "(no type)"
+        kind = "".join(step.event.wire_type.split()) or "(no type)"
         line = f"{'-' if number is None else number:>4}  {kind:<28}  {describe_change(step)}"
         if self._output.is_terminal:
             line = cut(line, self._output.columns)

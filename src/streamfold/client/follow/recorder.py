@@ -301,7 +301,7 @@ class Recorder:
             if number < own <= number + LONGEST_HOLE:
                 records += map(filler, range(number, own))
                 number = own
-            records.append(Record(number, each.event.type, each.data))
+            records.append(Record(number, each.event.wire_type, each.data))
             number += 1
         return records
 
