@@ -18,7 +18,7 @@ from streamfold.chaos.fault import (
     Gzip,
     How,
     Html,
-    Keepalive,
+    KeepaliveFirst,
     Refuse,
     Renumber,
     Stall,
@@ -57,7 +57,7 @@ def test_every_field_says_which_answers_and_how_many(kind: type[Fault]) -> None:
         pytest.param(Drop(how=How.RST, where=Where.CHUNK), "drop:how=rst,where=chunk", id="words"),
         pytest.param(Stall(seconds=0.5, times=2), "stall:times=2,seconds=0.5", id="seconds"),
         pytest.param(Stall(on=FaultTarget.RESUME), "stall:on=resume", id="a target"),
-        pytest.param(Keepalive(), "keepalive", id="a default of its own"),
+        pytest.param(KeepaliveFirst(), "keepalive", id="a default of its own"),
     ],
 )
 def test_a_fault_reads_as_its_name_and_what_is_not_default(fault: Fault, text: str) -> None:

@@ -12,7 +12,7 @@ from streamfold.chaos.fault import (
     ErrorNested,
     Fault,
     Gap,
-    Keepalive,
+    KeepaliveFirst,
     NoTerminal,
     Renumber,
     Reorder,
@@ -54,7 +54,7 @@ def numbers(frames: list[Frame]) -> list[int]:
         pytest.param(Renumber(by=-1), [-1, 0, 1, 2, 3, 4], id="smaller"),
         pytest.param(NoTerminal(), [0, 1, 2, 3, 4], id="no end"),
         pytest.param(TwoTerminals(), [0, 1, 2, 3, 4, 5, 6], id="two ends"),
-        pytest.param(Keepalive(), [0, 1, 2, 3, 4, 5, 6], id="a keepalive takes the first number"),
+        pytest.param(KeepaliveFirst(), [0, 1, 2, 3, 4, 5, 6], id="a keepalive takes the first number"),
         pytest.param(ErrorNested(after_events=2), [0, 1, 2], id="nothing after the nested error"),
         pytest.param(ErrorFlat(after_events=0), [0], id="nothing but the flat error"),
     ],
@@ -78,13 +78,13 @@ def test_a_corrupt_event_differs_in_one_byte_that_is_no_utf8() -> None:
 
 
 def test_the_keepalive_comes_before_created() -> None:
-    first, second, *_ = sent(Keepalive())
+    first, second, *_ = sent(KeepaliveFirst())
     assert json.loads(first.data) == {"type": "keepalive", "sequence_number": 0}
     assert (first.event, second.event) == (b"keepalive", b"response.created")
 
 
 def test_a_stream_from_its_middle_has_no_keepalive_but_the_shifted_numbers() -> None:
-    assert numbers(sent(Keepalive(), stream=STREAM[2:])) == [3, 4, 5, 6]
+    assert numbers(sent(KeepaliveFirst(), stream=STREAM[2:])) == [3, 4, 5, 6]
 
 
 def test_a_nested_error_holds_an_object_and_a_flat_one_the_code() -> None:
@@ -107,7 +107,7 @@ def test_faults_act_one_after_the_other() -> None:
 @pytest.mark.parametrize("data", [b"not JSON", b"[1]", b'"text"', b"\xff", b"{}", b'{"type":1}'])
 def test_what_is_no_event_passes_as_it_is(data: bytes) -> None:
     odd = Frame(data=data)
-    assert sent(Renumber(by=1), NoTerminal(), Keepalive(), stream=[odd]) == [odd]
+    assert sent(Renumber(by=1), NoTerminal(), KeepaliveFirst(), stream=[odd]) == [odd]
 
 
 @pytest.mark.parametrize("number", ["null", '"3"', "1.5"])

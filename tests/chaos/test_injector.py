@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from streamfold.chaos.fault import Drip, Drop, Duplicate, Fault, Gap, Gzip, How, NoTerminal, Reorder, Stall, Where
-from streamfold.chaos.injector import Cut, Effect, FaultInjector, Send, Wait
+from streamfold.chaos.injector import Cut, Effect, FaultInjector, Pause, Send
 from streamfold.sse import Frame
 
 FRAMES = [Frame(event=b"e", data=b'{"sequence_number":%d,"delta":"h\xc3\xa9"}' % number) for number in range(4)]
@@ -92,15 +92,15 @@ def test_after_a_cut_nothing_comes() -> None:
 
 
 def test_a_stall_is_a_wait_between_two_events() -> None:
-    assert run(Stall(after_events=1, seconds=3.0)) == [Send(BLOCKS[0]), Wait(3.0), *map(Send, BLOCKS[1:])]
-    assert run(Stall(after_events=0, seconds=3.0))[0] == Wait(3.0)
+    assert run(Stall(after_events=1, seconds=3.0)) == [Send(BLOCKS[0]), Pause(3.0), *map(Send, BLOCKS[1:])]
+    assert run(Stall(after_events=0, seconds=3.0))[0] == Pause(3.0)
 
 
 def test_a_drip_sends_all_bytes_a_few_at_a_time() -> None:
     found = run(Drip(bytes=7, seconds=0.5))
     assert body(found) == b"".join(BLOCKS)
     assert max(len(effect.data) for effect in found if isinstance(effect, Send)) == 7
-    assert found[:3] == [Send(BLOCKS[0][:7]), Wait(0.5), Send(BLOCKS[0][7:14])]
+    assert found[:3] == [Send(BLOCKS[0][:7]), Pause(0.5), Send(BLOCKS[0][7:14])]
 
 
 def test_a_drip_without_time_only_cuts() -> None:

@@ -21,7 +21,7 @@ from streamfold.chaos import (
     Gzip,
     How,
     Html,
-    Keepalive,
+    KeepaliveFirst,
     NoTerminal,
     Plan,
     Refuse,
@@ -157,7 +157,7 @@ ORDER = [
     pytest.param(Reorder(after_events=1), lambda n: [0, 2, 1, *n[3:]], id="reorder"),
     pytest.param(Gap(after_events=1, count=2), lambda n: [0, *n[3:]], id="gap"),
     pytest.param(Renumber(after_events=1, by=5), lambda n: [0, *[each + 5 for each in n[1:]]], id="renumber"),
-    pytest.param(Keepalive(), lambda n: [*n, n[-1] + 1], id="keepalive"),
+    pytest.param(KeepaliveFirst(), lambda n: [*n, n[-1] + 1], id="keepalive"),
     pytest.param(NoTerminal(), lambda n: n[:-1], id="no terminal"),
     pytest.param(TwoTerminals(), lambda n: [*n, n[-1] + 1], id="two terminals"),
 ]
@@ -184,7 +184,7 @@ async def test_two_terminals_say_the_same_twice() -> None:
 
 @pytest.mark.parametrize("prefix", [MKA1, OPENAI])
 async def test_a_keepalive_has_the_first_number_for_every_reader(prefix: str) -> None:
-    options = Options(tokens_per_second=None, hold_after_events=4, faults=(Keepalive(),))
+    options = Options(tokens_per_second=None, hold_after_events=4, faults=(KeepaliveFirst(),))
     app = Emulator(options, clock=inprocess.HandClock())
     asked = {"model": "toy", "input": "Hi", "stream": True, "background": True}
     async with inprocess.begin(app, "POST", f"{prefix}/responses", asked) as first:

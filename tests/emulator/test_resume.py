@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streamfold.chaos import ErrorFlat, Keepalive
+from streamfold.chaos import ErrorFlat, KeepaliveFirst
 from streamfold.emulator import Emulator, Options
 from streamfold.errors import UsageError
 from tests.emulator.inprocess import BOTH, MKA1, OPENAI, Answer, HandClock, ask, begin, create, start
@@ -206,7 +206,7 @@ async def test_a_recording_is_resumed_by_its_own_numbers() -> None:
 
 
 async def test_a_recording_stays_as_it_is_whatever_faults_a_response_would_have() -> None:
-    app = finished(playback=RECORDED, faults=(Keepalive(), ErrorFlat()))
+    app = finished(playback=RECORDED, faults=(KeepaliveFirst(), ErrorFlat()))
     assert (await whole(app, MKA1)).body == RECORDED
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamfold.chaos import ErrorNested, Keepalive
+from streamfold.chaos import ErrorNested, KeepaliveFirst
 from streamfold.emulator.model import Script, answer, read_playback
 from streamfold.emulator.timeline import CANCEL_RULES, Ending, Tempo, Timeline, stream_refusal
 from streamfold.schema import MKA1, OPENAI, Dialect
@@ -106,7 +106,7 @@ def test_an_event_is_encoded_once_for_each_way_of_sending_it() -> None:
 
 
 def test_a_keepalive_and_an_error_are_events_like_others() -> None:
-    line = timeline(speed=None, faults=[Keepalive(), ErrorNested(after_events=3)])
+    line = timeline(speed=None, faults=[KeepaliveFirst(), ErrorNested(after_events=3)])
     line.advance(BEGAN)
     assert happened(line) == ["keepalive", "created", "in_progress", "error", "failed"]
     assert b'"sequence_number":3' in line.entries[3].data(MKA1, obfuscation=False)

@@ -2,8 +2,8 @@
 
 from streamfold.chaos import fault
 from streamfold.chaos.fault import *
-from streamfold.chaos.injector import Cut, Effect, FaultInjector, Send, Wait
+from streamfold.chaos.injector import Cut, Effect, FaultInjector, Pause, Send
 from streamfold.chaos.plan import Plan, choose_faults, parse_plan
 
-__all__ = ["Cut", "Effect", "FaultInjector", "Plan", "Send", "Wait", "choose_faults", "parse_plan"]
+__all__ = ["Cut", "Effect", "FaultInjector", "Pause", "Plan", "Send", "choose_faults", "parse_plan"]
 __all__ += fault.__all__

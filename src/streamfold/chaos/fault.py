@@ -28,7 +28,7 @@ __all__ = [
     "Gzip",
     "How",
     "Html",
-    "Keepalive",
+    "KeepaliveFirst",
     "NoTerminal",
     "Refuse",
     "Renumber",
@@ -189,7 +189,7 @@ class Corrupt(Fault):
 
 
 @frozen(kw_only=True)
-class Keepalive(Fault):
+class KeepaliveFirst(Fault):
     """A `keepalive` event comes before `response.created` and takes the first sequence number."""
 
     name: ClassVar[str] = "keepalive"
@@ -270,7 +270,7 @@ FAULTS: Mapping[str, type[Fault]] = MappingProxyType(
             Gap,
             Renumber,
             Corrupt,
-            Keepalive,
+            KeepaliveFirst,
             ErrorNested,
             ErrorFlat,
             NoTerminal,

@@ -28,7 +28,7 @@ class FrameFaults:
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self._stages = [
-            _Swap(each) if isinstance(each, kind.Reorder) else _Stage(each, CHANGES[type(each)])
+            _Swap(each) if isinstance(each, kind.Reorder) else _FrameFault(each, CHANGES[type(each)])
             for each in faults
             if isinstance(each, kind.Reorder) or type(each) in CHANGES
         ]
@@ -48,7 +48,7 @@ class FrameFaults:
         return frames
 
 
-class _Stage:
+class _FrameFault:
     def __init__(self, fault: Fault, change: Change) -> None:
         self._fault = fault
         self._change = change
@@ -100,7 +100,7 @@ def _corrupt(fault: kind.Corrupt, frame: Frame, index: int) -> Iterable[Frame]:
     return (structs.replace(frame, data=frame.data[:middle] + TORN + frame.data[middle + 1 :]),)
 
 
-def _keep_alive(_: kind.Keepalive, frame: Frame, index: int) -> Iterable[Frame]:
+def _keep_alive(_: kind.KeepaliveFirst, frame: Frame, index: int) -> Iterable[Frame]:
     shifted = _shifted(frame, 1)
     if index or _type_of(frame) != "response.created":
         return (shifted,)
@@ -136,7 +136,7 @@ CHANGES: Mapping[type[Fault], Change] = {
     kind.Gap: _leave_out,
     kind.Renumber: _renumber,
     kind.Corrupt: _corrupt,
-    kind.Keepalive: _keep_alive,
+    kind.KeepaliveFirst: _keep_alive,
     kind.ErrorNested: _fail_nested,
     kind.ErrorFlat: _fail_flat,
     kind.NoTerminal: _leave_out_terminal,

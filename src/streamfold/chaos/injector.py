@@ -1,6 +1,6 @@
 """All faults of one answer together: what is sent, when, and how the connection ends.
 
-It only decides; the code that holds the connection carries out the effects. After a Cut there are none.
+It only decides; the code that holds the connection carries out the effects. After a Cut there are no more.
 """
 
 import zlib
@@ -11,7 +11,7 @@ from streamfold.chaos.fault import Drip, Drop, Fault, Gzip, How, Stall, Where
 from streamfold.chaos.frame_faults import FrameFaults
 from streamfold.sse import Frame, encode_frame
 
-__all__ = ["Cut", "Effect", "FaultInjector", "Send", "Wait"]
+__all__ = ["Cut", "Effect", "FaultInjector", "Pause", "Send"]
 
 GZIP_WINDOW = 31  # zlib's number for the largest window, with a gzip header
 CONTINUATION = range(0x80, 0xC0)  # bytes inside a UTF-8 character, after its first
@@ -23,7 +23,7 @@ class Send(NamedTuple):
     data: bytes
 
 
-class Wait(NamedTuple):
+class Pause(NamedTuple):
     """Send nothing for this long."""
 
     seconds: float
@@ -36,7 +36,7 @@ class Cut(NamedTuple):
     where: Where
 
 
-Effect: TypeAlias = Send | Wait | Cut
+Effect: TypeAlias = Send | Pause | Cut
 F = TypeVar("F", bound=Fault)
 
 
@@ -106,7 +106,7 @@ class FaultInjector:
         """What happens between two events, or before the first."""
         for stall in self._stalls:
             if stall.after_events == self._events:
-                yield Wait(stall.seconds)
+                yield Pause(stall.seconds)
         for drop in self._drops:
             if drop.where in (Where.BETWEEN, Where.CHUNK) and _events_before(drop) == self._events:
                 yield Cut(drop.how, drop.where)
@@ -127,7 +127,7 @@ class FaultInjector:
         size = self._drip.bytes if self._drip else len(data)
         for start in range(0, len(data), size or 1):
             if start and self._drip and self._drip.seconds:
-                yield Wait(self._drip.seconds)
+                yield Pause(self._drip.seconds)
             yield Send(data[start : start + size])
 
 

@@ -1,11 +1,11 @@
-"""A local gateway: the wire of MKA1 and of OpenAI, with a toy model behind it and faults on request.
+"""A local gateway: the wire of MKA1 and of OpenAI, with a toy model and faults on request.
 
 `Timeline`, `CANCEL_RULES`, `stream_refusal` and what they need are pure: a simulation can run them in virtual time.
 """
 
 from streamfold.emulator.app import Emulator
 from streamfold.emulator.faults import ConnectionCut
-from streamfold.emulator.model import Playback, Script, Step, answer, read_playback
+from streamfold.emulator.model import Playback, Script, ScriptStep, answer, read_playback
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal, Visit
 from streamfold.emulator.server import emulate, serve
@@ -31,7 +31,7 @@ __all__ = [
     "Options",
     "Playback",
     "Script",
-    "Step",
+    "ScriptStep",
     "SystemClock",
     "Tempo",
     "Timeline",

@@ -15,8 +15,8 @@ from streamfold.chaos import (
     FaultInjector,
     FaultTarget,
     How,
+    Pause,
     Send,
-    Wait,
     Where,
     choose_faults,
     parse_faults,
@@ -81,13 +81,13 @@ def targets_of(route: Route, query: bytes, body: bytes) -> frozenset[FaultTarget
     return frozenset(found | {FaultTarget.ALL})
 
 
-class _Body(msgspec.Struct):
+class _Streaming(msgspec.Struct):
     stream: bool = False
 
 
 def _asks_for_stream(body: bytes) -> bool:
     try:
-        return msgspec.json.decode(body, type=_Body).stream
+        return msgspec.json.decode(body, type=_Streaming).stream
     except UNDECODABLE:
         return False
 
@@ -187,7 +187,7 @@ class FaultyWriter(AsgiWriter):
             match effect:
                 case Send(data):
                     await super().write(data)
-                case Wait(seconds):
+                case Pause(seconds):
                     await self._clock.wait(seconds)
                 case Cut(how, where):
                     await self.cut(how, where)

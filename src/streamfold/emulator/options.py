@@ -64,6 +64,11 @@ def _number(lowest: float, *, kind: type = float, is_optional: bool = False) -> 
     return check
 
 
+def _is_flag(_: Any, attribute: "Attribute[Any]", value: object) -> None:
+    if value is not None and not isinstance(value, bool):
+        raise InvalidArgument(attribute.name, f"must be True or False, not {value!r}")
+
+
 def _above_zero(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
     if not isinstance(value, int | float) or not value > 0:
         raise InvalidArgument(attribute.name, f"must be a number greater than 0, not {value!r}")
@@ -127,8 +132,8 @@ class Options:
     key: str | None = field(default=None, repr=False, validator=_is_key)
     keepalive_seconds: float = field(default=2.0, validator=_above_zero)
     resume_window_seconds: float | None = field(default=None, validator=_number(0, is_optional=True))
-    numbers_finished_next: bool = False
-    cancels_on_disconnect: bool | None = None
+    numbers_finished_next: bool = field(default=False, validator=_is_flag)
+    cancels_on_disconnect: bool | None = field(default=None, validator=_is_flag)
     cancel: str | None = field(default=None, validator=_known_cancel)
     batch_stage_seconds: float = field(default=1.0, validator=_SECONDS)
     batch_cancel_seconds: float = field(default=1.0, validator=_SECONDS)

@@ -18,7 +18,7 @@ from streamfold.serving import (
     BodyReply,
     Clock,
     CreateRequest,
-    EventSource,
+    EventFeed,
     FixedEvents,
     PendingReply,
     Problem,
@@ -238,7 +238,7 @@ class ResponseEndpoints:
             window_seconds=self._options.resume_window_seconds,
         )
 
-    def _last_event(self, stored: StoredResponse, starting_after: int | None, dialect: Dialect) -> EventSource:
+    def _last_event(self, stored: StoredResponse, starting_after: int | None, dialect: Dialect) -> EventFeed:
         """The events of a Response that is over: its terminal event alone; none if the reader has it already."""
         last = stored.timeline.entries[-1]
         if not last.is_terminal or (starting_after is not None and starting_after >= (last.number or 0)):

@@ -57,7 +57,7 @@ async def emulate(emulator: Emulator | Options | None = None, *, port: int = 0) 
     """
     app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
     with _listen(LOCAL, port) as listener:
-        server = _Server(app, listener)
+        server = _EmulatorServer(app, listener)
         thread = threading.Thread(target=server.run, name="streamfold-emulator", daemon=True)
         thread.start()
         try:
@@ -87,7 +87,7 @@ def serve(
     """
     app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
     with _listen(host, port) as listener:
-        server = _Server(app, listener)
+        server = _EmulatorServer(app, listener)
         if announce is not None:
             announce(_url(listener))
         with suppress(KeyboardInterrupt):
@@ -105,7 +105,7 @@ def _url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-class _Server:
+class _EmulatorServer:
     """Runs uvicorn's connections without uvicorn's server, which waits for clients, logs, and handles signals."""
 
     def __init__(self, app: Emulator, listener: socket.socket) -> None:
@@ -188,7 +188,7 @@ def _connection_class() -> "type[HttpToolsProtocol]":
     """uvicorn's HTTP connection, with a handle on its socket in every scope."""
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    class Connection(HttpToolsProtocol):
+    class EmulatorConnection(HttpToolsProtocol):
         def __init__(self, config: "Config", server_state: "ServerState", app_state: dict[str, Any]) -> None:
             super().__init__(config, server_state, app_state)
             self.logger = LOGGER
@@ -199,4 +199,4 @@ def _connection_class() -> "type[HttpToolsProtocol]":
             extensions: dict[str, Any] = {"streamfold.wire": _SocketHandle(self.transport)}
             self.scope["extensions"] = extensions
 
-    return Connection
+    return EmulatorConnection

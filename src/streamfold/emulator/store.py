@@ -80,7 +80,7 @@ class HasTenant(Protocol):
 
     @property
     def tenant(self) -> str:
-        """Who may see it."""
+        """The only tenant that sees it."""
         ...
 
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import msgspec
 from attrs import frozen
 
-from streamfold.chaos import ErrorFlat, ErrorNested, Fault, Keepalive
-from streamfold.emulator.model import Script, Step
+from streamfold.chaos import ErrorFlat, ErrorNested, Fault, KeepaliveFirst
+from streamfold.emulator.model import Script, ScriptStep
 from streamfold.errors import InvalidArgument
 from streamfold.fold import SequencePolicy, State, reduce, snapshot_json
 from streamfold.schema import Dialect, decode_event, is_terminal_status
@@ -184,7 +184,7 @@ class Timeline:
         dialect: Whose shape the Response has.
         is_queued: Whether it starts with status queued.
         has_deltas: Whether deltas are among the events.
-        faults: Keepalive, ErrorNested and ErrorFlat become events; any other is ignored.
+        faults: KeepaliveFirst, ErrorNested and ErrorFlat become events; any other is ignored.
     """
 
     def __init__(
@@ -203,18 +203,18 @@ class Timeline:
         self._tempo = tempo
         self._dialect = dialect
         self._has_deltas = has_deltas
-        self._steps: Iterator[Step] = self._all_steps(is_queued=is_queued)
+        self._steps: Iterator[ScriptStep] = self._all_steps(is_queued=is_queued)
         self._state = State.under(SequencePolicy.ARRIVAL if script.is_recorded else SequencePolicy.STRICT)
         self._folded = 0
         self._shown: Fields | None = None  # the Response that a cancel shows instead of the folded one
         self._is_shown_to_the_end = False
         self._due = tempo.began
         for fault in faults:
-            if isinstance(fault, Keepalive):
-                self._steps = chain([Step(0.0, {"type": "keepalive"})], self._steps)
+            if isinstance(fault, KeepaliveFirst):
+                self._steps = chain([ScriptStep(0.0, {"type": "keepalive"})], self._steps)
             elif isinstance(fault, ErrorNested | ErrorFlat):
                 self._steps = self._failing(self._steps, fault)
-        self._next: Step | None = None
+        self._next: ScriptStep | None = None
         self._step()
 
     @property
@@ -277,20 +277,20 @@ class Timeline:
         self._tempo = self._tempo._replace(hold_after_events=None)
         return shown
 
-    def _end_with(self, steps: Iterable[Step], now: float) -> None:
+    def _end_with(self, steps: Iterable[ScriptStep], now: float) -> None:
         self._steps = iter(steps)
         self._due = now
         self._step()
 
-    def _due_by(self, now: float) -> Step | None:
+    def _due_by(self, now: float) -> ScriptStep | None:
         return self._next if self.next_due <= now else None
 
-    def _happen(self, step: Step) -> None:
+    def _happen(self, step: ScriptStep) -> None:
         if self._has_deltas or not step.fields["type"].endswith(".delta"):
             self.entries.append(TimelineEntry(step.fields, self._number_of(step), step.data))
         self._step()
 
-    def _number_of(self, step: Step) -> int | None:
+    def _number_of(self, step: ScriptStep) -> int | None:
         if not self._script.is_recorded:
             return len(self.entries)
         if step.data is not None:
@@ -304,41 +304,41 @@ class Timeline:
         if self._next is not None and self._tempo.tokens_per_second:
             self._due += self._next.wait_tokens / self._tempo.tokens_per_second
 
-    def _all_steps(self, *, is_queued: bool) -> Iterator[Step]:
+    def _all_steps(self, *, is_queued: bool) -> Iterator[ScriptStep]:
         if self._script.is_recorded:
             yield from self._script.steps
             return
         begun = self._script.begun
         if is_queued:
-            yield Step(0.0, {"type": "response.created", "response": begun | {"status": "queued"}})
-            yield Step(0.0, {"type": "response.queued", "response": begun | {"status": "queued"}})
+            yield ScriptStep(0.0, {"type": "response.created", "response": begun | {"status": "queued"}})
+            yield ScriptStep(0.0, {"type": "response.queued", "response": begun | {"status": "queued"}})
             self._due += self._tempo.queue_seconds
         else:
-            yield Step(0.0, {"type": "response.created", "response": begun})
-        yield Step(0.0, {"type": "response.in_progress", "response": begun})
+            yield ScriptStep(0.0, {"type": "response.created", "response": begun})
+        yield ScriptStep(0.0, {"type": "response.in_progress", "response": begun})
         yield from self._script.steps
         ended = self._script.ended
         if ended.get("status") == "completed":
             ended = ended | {"completed_at": int(self._due)}
-        yield Step(0.0, {"type": f"response.{ended['status']}", "response": ended})
+        yield ScriptStep(0.0, {"type": f"response.{ended['status']}", "response": ended})
 
-    def _failing(self, steps: Iterator[Step], fault: ErrorNested | ErrorFlat) -> Iterator[Step]:
+    def _failing(self, steps: Iterator[ScriptStep], fault: ErrorNested | ErrorFlat) -> Iterator[ScriptStep]:
         """The steps up to the fault, then an `error` event in the fault's wire form, then `response.failed`."""
         yield from islice(steps, fault.after_events)
         facts = {"code": "server_error", "message": "An error on purpose."}
         error = {"error": {"type": "server_error", **facts, "param": None}}
         fields: Fields = {"type": "error", "sequence_number": len(self.entries)}
         fields |= error if isinstance(fault, ErrorNested) else {**facts, "param": None}
-        yield Step(0.0, fields, data=msgspec.json.encode(fields))
+        yield ScriptStep(0.0, fields, data=msgspec.json.encode(fields))
         failed = {"status": "failed", "error": facts}
-        yield Step(0.0, {"type": "response.failed", "response": self._script.begun | failed})
+        yield ScriptStep(0.0, {"type": "response.failed", "response": self._script.begun | failed})
 
 
-def _last_steps(ending: Ending, shown: Fields) -> list[Step]:
+def _last_steps(ending: Ending, shown: Fields) -> list[ScriptStep]:
     match ending:
         case Ending.CANCELLED_EVENT:
-            return [Step(0.0, {"type": "response.cancelled", "response": shown})]
+            return [ScriptStep(0.0, {"type": "response.cancelled", "response": shown})]
         case Ending.FAILED_EVENT:
-            return [Step(0.0, {"type": "response.failed", "response": shown})]
+            return [ScriptStep(0.0, {"type": "response.failed", "response": shown})]
         case _:
             return []

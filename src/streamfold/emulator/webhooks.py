@@ -16,7 +16,7 @@ from streamfold.webhook import RetryPlan, sign_mka1, sign_standard
 __all__ = ["Post", "WebhookSender", "post"]
 
 Post: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[int]]
-"""Send a body to a URL with headers, and return the status of the answer; 0 if there is none."""
+"""Send a body to a URL with headers, and return the status of the answer; 0 without an answer."""
 
 REPORTED = {"queued", "in_progress", "completed", "failed", "incomplete"}  # `cancelled` is not in MKA1's list
 

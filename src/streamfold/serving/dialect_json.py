@@ -135,7 +135,7 @@ def usage_of(input_tokens: int, output_tokens: int, reasoning_tokens: int, *, di
 
 
 def _object(data: bytes) -> Fields:
-    """The JSON object in these bytes; an empty one if there is none."""
+    """The JSON object in these bytes; an empty one if they hold anything else."""
     try:
         found: Any = decode(data)
     except UNDECODABLE:

@@ -62,16 +62,17 @@ def read_page_query(query: bytes, dialect: Dialect) -> PageQuery | Problem:
     given, include = _parse(query)
     if problem := _check_include(include, dialect):
         return problem
-    limit = given.get("limit") or "20"
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MAX_LIMIT):
-        return invalid("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
-    order = given.get("order") or "desc"
+    set_ones = {name: value for name, value in given.items() if value}
+    limit = _whole_number("limit", set_ones.get("limit", "20"), 1, MAX_LIMIT)
+    if isinstance(limit, Problem):
+        return limit
+    order = set_ones.get("order", "desc")
     if order not in ("asc", "desc"):
         return invalid("order", "must be asc or desc")
     return PageQuery(
-        after=given.get("after") or None,
-        before=given.get("before") or None,
-        limit=int(limit),
+        after=set_ones.get("after"),
+        before=set_ones.get("before"),
+        limit=limit,
         order="asc" if order == "asc" else "desc",
         include=include,
     )
@@ -92,12 +93,15 @@ def _read_cursor(text: str, dialect: Dialect) -> int | Problem | None:
     """The cursor, from the dialect's lowest on; None if there is no text."""
     if not text:
         return None
-    low = dialect.lowest_starting_after or 0
+    return _whole_number("starting_after", text, dialect.lowest_starting_after or 0, MAX_CURSOR)
+
+
+def _whole_number(name: str, text: str, low: int, high: int) -> int | Problem:
     digits = text.removeprefix("-")
     is_whole = digits.isascii() and digits.isdigit() and len(digits) <= len(str(MAX_CURSOR))
-    if is_whole and low <= int(text) <= MAX_CURSOR:
+    if is_whole and low <= int(text) <= high:
         return int(text)
-    return invalid("starting_after", f"must be a whole number from {low} to {MAX_CURSOR}")
+    return invalid(name, f"must be a whole number from {low} to {high}")
 
 
 def _read_boolean(given: dict[str, str], name: str) -> bool | Problem | None:

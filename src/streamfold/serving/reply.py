@@ -16,7 +16,7 @@ from streamfold.sse import Frame
 
 __all__ = [
     "BodyReply",
-    "EventSource",
+    "EventFeed",
     "FixedEvents",
     "Headers",
     "PendingReply",
@@ -75,7 +75,7 @@ class ReadyEvents(NamedTuple):
     place: int
 
 
-class EventSource(Protocol):
+class EventFeed(Protocol):
     """Where a stream gets its events from. A place is a position in the source's own counting.
 
     A frame may be given as bytes, already encoded: then one encoding serves every reader of the same events.
@@ -112,7 +112,7 @@ class StreamReply:
     place: where the source is read from. on_disconnect: called once if the client disconnects before the end.
     """
 
-    events: EventSource
+    events: EventFeed
     content_type: str
     place: int = 0
     headers: Headers = ()
@@ -123,7 +123,7 @@ class StreamReply:
 class PendingReply:
     """A body that is not ready yet.
 
-    poll: the answer, or how many seconds until it may be ready. wait: as of an EventSource. on_disconnect: as of a
+    poll: the answer, or how many seconds until it may be ready. wait: as of an EventFeed. on_disconnect: as of a
     StreamReply.
     """
 

@@ -13,7 +13,20 @@ from math import inf
 
 from attrs import frozen
 
-from streamfold.chaos import Cut, Drop, Effect, Fault, FaultInjector, How, Html, Refuse, Send, Wait, Where, parse_faults
+from streamfold.chaos import (
+    Cut,
+    Drop,
+    Effect,
+    Fault,
+    FaultInjector,
+    How,
+    Html,
+    Pause,
+    Refuse,
+    Send,
+    Where,
+    parse_faults,
+)
 from streamfold.schema import is_terminal_status
 from streamfold.session import Answer
 from streamfold.sim.response import CANCELLED, Feed, Transcript, Truth, with_response
@@ -93,7 +106,7 @@ class ModelStream:
         match act:
             case Send(data):
                 return self._send(self._unzip.decompress(data) if self._unzip else data, now)
-            case Wait(seconds):
+            case Pause(seconds):
                 self._ready_at = now + seconds
                 return b""
             case Cut(how, where):

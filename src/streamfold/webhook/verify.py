@@ -37,20 +37,20 @@ class Webhook(Struct, frozen=True, kw_only=True):
     body: bytes = b""
 
 
-class _Data(Struct):
+class _WebhookData(Struct):
     id: Raw = Raw(b"null")
     status: Raw = Raw(b"null")
 
 
-class _Envelope(Struct):
+class _WebhookEnvelope(Struct):
     type: Raw = Raw(b"null")
     id: Raw = Raw(b"null")
     data: Raw = Raw(b"null")
     status: Raw = Raw(b"null")
 
 
-_decode_envelope = Decoder(_Envelope).decode
-_decode_data = Decoder(_Data).decode
+_decode_envelope = Decoder(_WebhookEnvelope).decode
+_decode_data = Decoder(_WebhookData).decode
 _decode_text = Decoder(str).decode
 
 
@@ -140,7 +140,7 @@ def _read(body: bytes, identifier: str | None) -> Webhook:
     try:
         envelope = _decode_envelope(body)
         kind = _decode_text(envelope.type)
-        data = _decode_data(envelope.data) if bytes(envelope.data).startswith(b"{") else _Data()
+        data = _decode_data(envelope.data) if bytes(envelope.data).startswith(b"{") else _WebhookData()
     except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidWebhook(f"its body is not an event: {error}") from error
     return Webhook(

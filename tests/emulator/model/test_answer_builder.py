@@ -7,7 +7,15 @@ from random import Random
 
 import pytest
 
-from streamfold.emulator.model.answer_builder import AnswerBuilder, Step, Steps, audio, message, reasoning, refusal
+from streamfold.emulator.model.answer_builder import (
+    AnswerBuilder,
+    ScriptStep,
+    Steps,
+    audio,
+    message,
+    reasoning,
+    refusal,
+)
 from streamfold.serving import Fields
 
 WORDS = ["One", " two", " three", "."]
@@ -178,6 +186,8 @@ def test_an_item_takes_its_place_when_it_ends() -> None:
         assert made.begin(item, 3.0).wait_tokens == 3.0
         assert made.begin(item).fields["output_index"] == index
         assert made.at(item, content_index=0) == {"item_id": item["id"], "output_index": index, "content_index": 0}
-        assert made.end(item) == Step(0.0, {"type": "response.output_item.done", "output_index": index, "item": item})
+        assert made.end(item) == ScriptStep(
+            0.0, {"type": "response.output_item.done", "output_index": index, "item": item}
+        )
     assert [item["id"] for item in made.output] == ["msg_0", "msg_1"]
     assert made.item_status == "completed"

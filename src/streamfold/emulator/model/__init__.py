@@ -1,7 +1,7 @@
 """The toy model behind the emulator: the same request and seed always give the same answer."""
 
-from streamfold.emulator.model.answer_builder import Step
+from streamfold.emulator.model.answer_builder import ScriptStep
 from streamfold.emulator.model.body import input_items
 from streamfold.emulator.model.model import Playback, Script, answer, read_playback
 
-__all__ = ["Playback", "Script", "Step", "answer", "input_items", "read_playback"]
+__all__ = ["Playback", "Script", "ScriptStep", "answer", "input_items", "read_playback"]

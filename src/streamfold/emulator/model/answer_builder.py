@@ -15,10 +15,10 @@ from msgspec import Struct
 from streamfold.emulator.model.textgen import identifier
 from streamfold.serving import Fields
 
-__all__ = ["AnswerBuilder", "Step", "Steps", "audio", "message", "reasoning", "refusal", "stream"]
+__all__ = ["AnswerBuilder", "ScriptStep", "Steps", "audio", "message", "reasoning", "refusal", "stream"]
 
 
-class Step(Struct, frozen=True, gc=False):
+class ScriptStep(Struct, frozen=True, gc=False):
     """One event that is yet to happen.
 
     wait_tokens: how many tokens of time pass before it. fields: the event, `type` first, without a sequence_number
@@ -30,7 +30,7 @@ class Step(Struct, frozen=True, gc=False):
     data: bytes | None = None
 
 
-Steps: TypeAlias = Iterator[Step]
+Steps: TypeAlias = Iterator[ScriptStep]
 
 
 class AnswerBuilder:
@@ -76,15 +76,17 @@ class AnswerBuilder:
         yield from islice(tokens, count)
         self.cut_by = reason
 
-    def end(self, item: Fields) -> Step:
+    def end(self, item: Fields) -> ScriptStep:
         """Put the item into the output and return the event that reports it."""
         self.output.append(item)
         index = len(self.output) - 1
-        return Step(0.0, {"type": "response.output_item.done", "output_index": index, "item": item})
+        return ScriptStep(0.0, {"type": "response.output_item.done", "output_index": index, "item": item})
 
-    def begin(self, item: Fields, wait_tokens: float = 0.0) -> Step:
+    def begin(self, item: Fields, wait_tokens: float = 0.0) -> ScriptStep:
         """The event that adds an item as it begins."""
-        return Step(wait_tokens, {"type": "response.output_item.added", "output_index": len(self.output), "item": item})
+        return ScriptStep(
+            wait_tokens, {"type": "response.output_item.added", "output_index": len(self.output), "item": item}
+        )
 
     def at(self, item: Fields, **more: Any) -> Fields:
         """The fields by which events refer to the item."""
@@ -93,13 +95,13 @@ class AnswerBuilder:
 
 def stream(
     builder: AnswerBuilder, tokens: Iterable[str], name: str, at: Fields, **more: object
-) -> Generator[Step, None, str]:
+) -> Generator[ScriptStep, None, str]:
     """Yield a delta `response.NAME.delta` per token, as many as the limit allows, and return their text."""
     kind = f"response.{name}.delta"
     said: list[str] = []
     for token in builder.spend(tokens):
         said.append(token)
-        yield Step(1.0, {"type": kind, **at, "delta": token, **more})
+        yield ScriptStep(1.0, {"type": kind, **at, "delta": token, **more})
     return "".join(said)
 
 
@@ -115,7 +117,7 @@ def message(builder: AnswerBuilder, tokens: Iterable[str], *, has_logprobs: bool
     at = builder.at(item, content_index=0)
     part: Fields = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
     yield builder.begin(item)
-    yield Step(0.0, {"type": "response.content_part.added", **at, "part": part})
+    yield ScriptStep(0.0, {"type": "response.content_part.added", **at, "part": part})
     if has_logprobs:
         text, logprobs = yield from _with_logprobs(builder, tokens, at)
     else:
@@ -125,9 +127,9 @@ def message(builder: AnswerBuilder, tokens: Iterable[str], *, has_logprobs: bool
         annotation = _citation(text)
         part |= {"annotations": [annotation]}
         cited = {**at, "annotation_index": 0, "annotation": annotation}
-        yield Step(0.0, {"type": "response.output_text.annotation.added", **cited})
-    yield Step(0.0, {"type": "response.output_text.done", **at, "text": text, "logprobs": logprobs})
-    yield Step(0.0, {"type": "response.content_part.done", **at, "part": part})
+        yield ScriptStep(0.0, {"type": "response.output_text.annotation.added", **cited})
+    yield ScriptStep(0.0, {"type": "response.output_text.done", **at, "text": text, "logprobs": logprobs})
+    yield ScriptStep(0.0, {"type": "response.content_part.done", **at, "part": part})
     yield builder.end(item | {"status": builder.item_status, "content": [part]})
 
 
@@ -138,11 +140,11 @@ def refusal(builder: AnswerBuilder, tokens: Iterable[str]) -> Steps:
     at = builder.at(item, content_index=0)
     part: Fields = {"type": "refusal", "refusal": ""}
     yield builder.begin(item)
-    yield Step(0.0, {"type": "response.content_part.added", **at, "part": part})
+    yield ScriptStep(0.0, {"type": "response.content_part.added", **at, "part": part})
     text = yield from stream(builder, tokens, "refusal", at)
     part = part | {"refusal": text}
-    yield Step(0.0, {"type": "response.refusal.done", **at, "refusal": text})
-    yield Step(0.0, {"type": "response.content_part.done", **at, "part": part})
+    yield ScriptStep(0.0, {"type": "response.refusal.done", **at, "refusal": text})
+    yield ScriptStep(0.0, {"type": "response.content_part.done", **at, "part": part})
     yield builder.end(item | {"status": builder.item_status, "content": [part]})
 
 
@@ -176,44 +178,46 @@ def audio(builder: AnswerBuilder, transcript: str) -> Steps:
     yield builder.end(item | {"data": spoken, "transcript": transcript, "status": "completed"})
 
 
-def _summary(builder: AnswerBuilder, item: Fields, paragraphs: list[list[str]]) -> Generator[Step, None, list[Fields]]:
+def _summary(
+    builder: AnswerBuilder, item: Fields, paragraphs: list[list[str]]
+) -> Generator[ScriptStep, None, list[Fields]]:
     summary: list[Fields] = []
     for index, tokens in enumerate(paragraphs):
         if builder.is_cut:
             break
         at = builder.at(item, summary_index=index)
         part = {"type": "summary_text", "text": ""}
-        yield Step(0.0, {"type": "response.reasoning_summary_part.added", **at, "part": part})
+        yield ScriptStep(0.0, {"type": "response.reasoning_summary_part.added", **at, "part": part})
         text = yield from stream(builder, tokens, "reasoning_summary_text", at)
-        yield Step(0.0, {"type": "response.reasoning_summary_text.done", **at, "text": text})
+        yield ScriptStep(0.0, {"type": "response.reasoning_summary_text.done", **at, "text": text})
         summary.append(part | {"text": text})
-        yield Step(0.0, {"type": "response.reasoning_summary_part.done", **at, "part": summary[-1]})
+        yield ScriptStep(0.0, {"type": "response.reasoning_summary_part.done", **at, "part": summary[-1]})
     return summary
 
 
 def _reasoning_text(
     builder: AnswerBuilder, item: Fields, tokens: list[str], prefix: str
-) -> Generator[Step, None, Fields]:
+) -> Generator[ScriptStep, None, Fields]:
     at = builder.at(item, content_index=0)
     part = {"type": "reasoning_text", "text": ""}
-    yield Step(0.0, {"type": "response.content_part.added", **at, "part": part})
+    yield ScriptStep(0.0, {"type": "response.content_part.added", **at, "part": part})
     text = yield from stream(builder, tokens, prefix.removeprefix("response."), at)
-    yield Step(0.0, {"type": f"{prefix}.done", **at, "text": text})
+    yield ScriptStep(0.0, {"type": f"{prefix}.done", **at, "text": text})
     part = part | {"text": text}
-    yield Step(0.0, {"type": "response.content_part.done", **at, "part": part})
+    yield ScriptStep(0.0, {"type": "response.content_part.done", **at, "part": part})
     return part
 
 
 def _with_logprobs(
     builder: AnswerBuilder, tokens: Iterable[str], at: Fields
-) -> Generator[Step, None, tuple[str, list[Fields]]]:
+) -> Generator[ScriptStep, None, tuple[str, list[Fields]]]:
     said: list[str] = []
     logprobs: list[Fields] = []
     for token in builder.spend(tokens):
         logprob = -round(builder.random.random() * 2, 6)
         logprobs.append({"token": token, "bytes": list(token.encode()), "logprob": logprob, "top_logprobs": []})
         said.append(token)
-        yield Step(1.0, {"type": "response.output_text.delta", **at, "delta": token, "logprobs": logprobs[-1:]})
+        yield ScriptStep(1.0, {"type": "response.output_text.delta", **at, "delta": token, "logprobs": logprobs[-1:]})
     return "".join(said), logprobs
 
 

@@ -14,7 +14,15 @@ from typing import Any
 from attrs import field, frozen
 from msgspec.json import decode, encode
 
-from streamfold.emulator.model.answer_builder import AnswerBuilder, Step, Steps, audio, message, reasoning, refusal
+from streamfold.emulator.model.answer_builder import (
+    AnswerBuilder,
+    ScriptStep,
+    Steps,
+    audio,
+    message,
+    reasoning,
+    refusal,
+)
 from streamfold.emulator.model.body import response_begun
 from streamfold.emulator.model.prompt import Wish, input_tokens, read_wish, user_text
 from streamfold.emulator.model.textgen import counting, example, sentences, tokens_of
@@ -44,7 +52,7 @@ class Script:
     """
 
     begun: Fields
-    steps: Iterator[Step]
+    steps: Iterator[ScriptStep]
     ending: Callable[[], Fields] = field(repr=False)
     is_recorded: bool = False
 
@@ -87,20 +95,18 @@ class ToyModel:
             if self.builder.is_cut:
                 break
         if self.wish.has_error_event and self.builder.cut_by == "failure":
-            yield Step(0.0, {"type": "error", **FAILURE, "param": None})
+            yield ScriptStep(0.0, {"type": "error", **FAILURE, "param": None})
         self.builder.is_over = True
 
     def _parts(self) -> Iterator[Steps]:
         tools = list(self._chosen_tools())
         if self.wish.thinks:
             yield self._reasoning()
-        hosted = ((definition, tool) for definition, tool in tools if tool.is_hosted)
-        for definition, tool in islice(hosted, self.request.fields.get("max_tool_calls")):
-            yield tool.make(self._call(definition))
-        calls = [(definition, tool) for definition, tool in tools if not tool.is_hosted]
-        if calls and not self._has_results() and not self._stops_half_way():
-            for definition, tool in self._called(calls):
-                yield tool.make(self._call(definition))
+        hosted = [each for each in tools if each[1].is_hosted]
+        yield from self._calls(hosted[: self.request.fields.get("max_tool_calls")])
+        own = [each for each in tools if not each[1].is_hosted]
+        if own and not self._has_results() and not self._stops_half_way():
+            yield from self._calls(self._named(own))
             return
         yield self._message()
         if "audio" in (self.request.fields.get("modalities") or ()) and "output_audio" in self.dialect.item_types:
@@ -116,16 +122,17 @@ class ToyModel:
             if tool and _allows(choice, definition):
                 yield definition, tool
 
-    def _called(self, calls: list[tuple[Fields, Tool]]) -> list[tuple[Fields, Tool]]:
+    def _named(self, calls: list[tuple[Fields, Tool]]) -> list[tuple[Fields, Tool]]:
         """The caller's tools that the input names, else the first one; only one unless calls may be parallel."""
         prompt = user_text(self.request.input)
         named = [each for each in calls if each[0].get("name") and each[0]["name"] in prompt]
         is_parallel = self.request.fields.get("parallel_tool_calls") is not False
         return (named or calls[:1]) if is_parallel else (named or calls)[:1]
 
-    def _call(self, definition: Fields) -> ToolCall:
+    def _calls(self, tools: list[tuple[Fields, Tool]]) -> Iterator[Steps]:
         asked = user_text(self.request.input)[:ASKED_CHARACTERS].strip() or "streams"
-        return ToolCall(self.builder, definition, asked, self.dialect, self._include())
+        for definition, tool in tools:
+            yield tool.make(ToolCall(self.builder, definition, asked, self.dialect, self._include()))
 
     def _has_results(self) -> bool:
         """Whether the input ends with the output of the caller's tools, so that they need not be called again."""
@@ -209,7 +216,7 @@ def _text_of(item: Fields) -> str:
 class Playback:
     """A recorded stream. begun: the first Response in it. ended: what its events fold to."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[ScriptStep, ...]
     begun: Fields
     ended: Fields
 
@@ -237,7 +244,7 @@ def read_playback(data: bytes) -> Playback:
     return Playback(steps=steps, begun=next(responses, folded), ended=folded)
 
 
-def _step(data: bytes) -> Step | None:
+def _step(data: bytes) -> ScriptStep | None:
     if is_end_marker(data):
         return None
     try:
@@ -247,4 +254,4 @@ def _step(data: bytes) -> Step | None:
     kind: Any = fields.get("type") if is_object(fields) else None
     if not isinstance(kind, str):
         return None
-    return Step(1.0 if kind.endswith(".delta") else 0.0, fields, data)
+    return ScriptStep(1.0 if kind.endswith(".delta") else 0.0, fields, data)

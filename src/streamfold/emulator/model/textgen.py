@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any
 
 from streamfold.serving import is_list, is_object
 
@@ -85,40 +85,22 @@ def example(schema: Any, random: Random, depth: int = 0) -> Any:
         if is_list(choices) and choices:
             return choices[0] if name == "enum" else example(choices[0], random, depth + 1)
     kind: Any = schema.get("type", "object" if "properties" in schema else None)
-    kind = kind[0] if is_list(kind) and kind else kind
-    make = _MAKERS.get(kind) if isinstance(kind, str) else None
-    return make(schema, random, depth) if make else None
+    return _of_type(kind[0] if is_list(kind) and kind else kind, schema, random, depth)
 
 
-def _an_object(schema: Mapping[str, Any], random: Random, depth: int) -> dict[str, Any]:
-    properties = schema.get("properties")
-    known: dict[str, Any] = properties if is_object(properties) else {}
-    return {name: example(each, random, depth + 1) for name, each in known.items()}
-
-
-def _a_number(schema: Mapping[str, Any], random: Random, _: int) -> int:
-    low: Any = schema.get("minimum", 0)
-    return (math.ceil(low) if isinstance(low, int | float) else 0) + random.randrange(1, 10)
-
-
-def _an_array(schema: Mapping[str, Any], random: Random, depth: int) -> list[Any]:
-    return [example(schema.get("items"), random, depth + 1)]
-
-
-def _a_string(_: Mapping[str, Any], random: Random, __: int) -> str:
-    return "".join(random.choice(_OPENINGS) + random.choice(_ENDINGS)).strip()
-
-
-def _a_boolean(_: Mapping[str, Any], __: Random, ___: int) -> bool:
-    return True
-
-
-Maker: TypeAlias = Callable[[Mapping[str, Any], Random, int], Any]
-_MAKERS: Mapping[str, Maker] = {
-    "object": _an_object,
-    "array": _an_array,
-    "string": _a_string,
-    "integer": _a_number,
-    "number": _a_number,
-    "boolean": _a_boolean,
-}
+def _of_type(kind: Any, schema: Mapping[str, Any], random: Random, depth: int) -> Any:
+    match kind:
+        case "object":
+            known = schema.get("properties")
+            return {name: example(each, random, depth + 1) for name, each in known.items()} if is_object(known) else {}
+        case "array":
+            return [example(schema.get("items"), random, depth + 1)]
+        case "string":
+            return "".join(random.choice(_OPENINGS) + random.choice(_ENDINGS)).strip()
+        case "integer" | "number":
+            low = schema.get("minimum")
+            return (math.ceil(low) if isinstance(low, int | float) else 0) + random.randrange(1, 10)
+        case "boolean":
+            return True
+        case _:
+            return None

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 from msgspec.json import encode
 
-from streamfold.emulator.model.answer_builder import AnswerBuilder, Step, Steps, stream
+from streamfold.emulator.model.answer_builder import AnswerBuilder, ScriptStep, Steps, stream
 from streamfold.emulator.model.textgen import example, identifier, tokens_of
 from streamfold.schema import Dialect
 from streamfold.serving import Fields, is_object
@@ -36,9 +36,9 @@ class ToolCall:
     def call_id(self) -> str:
         return identifier(self.builder.names, "call")[:29]
 
-    def step(self, item: Fields, event: str, wait_tokens: float = 0.0, **more: Any) -> Step:
+    def step(self, item: Fields, event: str, wait_tokens: float = 0.0, **more: Any) -> ScriptStep:
         """The event `response.EVENT` of an item."""
-        return Step(wait_tokens, {"type": f"response.{event}", **self.builder.at(item), **more})
+        return ScriptStep(wait_tokens, {"type": f"response.{event}", **self.builder.at(item), **more})
 
 
 Make: TypeAlias = Callable[[ToolCall], Steps]
@@ -241,9 +241,9 @@ def shell_call_of_openai(call: ToolCall) -> Steps:
     item = call.begin("shell_call", "sh", status="in_progress", call_id=call_id, action=action)
     yield builder.begin(item)
     at = {"output_index": len(builder.output), "command_index": 0}
-    yield Step(0.0, {"type": "response.shell_call_command.added", **at, "command": ""})
+    yield ScriptStep(0.0, {"type": "response.shell_call_command.added", **at, "command": ""})
     command = yield from stream(builder, tokens_of("echo hello"), "shell_call_command", at)
-    yield Step(0.0, {"type": "response.shell_call_command.done", **at, "command": command})
+    yield ScriptStep(0.0, {"type": "response.shell_call_command.done", **at, "command": command})
     yield builder.end(item | {"status": builder.item_status, "action": action | {"commands": [command]}})
     if builder.is_cut:
         return
@@ -264,7 +264,7 @@ def agent_call(call: ToolCall) -> Steps:
 
 
 def history_call(call: ToolCall) -> Steps:
-    """A search of what was said before."""
+    """A search of the conversation so far."""
     query = {"query": call.asked}
     return _progress(call, "history_call", query, "nothing", in_progress={"args": query}, searching={})
 
