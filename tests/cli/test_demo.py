@@ -1,128 +1,159 @@
-"""`streamfold demo`, its first part: lines in a pipe, a picture on a terminal, and claims that are tried."""
+"""`streamfold demo`: faults, repairs, cancels and a batch, and each claim checked against the gateway."""
 
-import io
+import re
+from collections.abc import Callable
 from typing import Any
 
+import anyio
 import pytest
-from rich.console import Console
+from attrs import evolve
 
-from streamfold.bench import Shape, make_stream
-from streamfold.cli import demo as command
-from streamfold.cli.claim import Claim, examine
-from streamfold.cli.fold.pace import Pace
-from streamfold.cli.picture import Picture
-from streamfold.cli.rate import Rate, measure
-from streamfold.fold import State, states
-from streamfold.reader import EventReader
-from tests.cli.conftest import Run
+from streamfold.cli import demo as module
+from streamfold.cli.demo import FAULTS, Claim, Disturbed, compare, fold_claims
+from streamfold.client import Gateway
+from streamfold.schema import OPENAI
+from streamfold.session import Outcome
+from tests.cli.conftest import Gateways, Run
+from tests.cli.made import said
 
-FRAMES = make_stream(Shape(deltas=20))
-RATE = Rate(events=1000, bytes=9, seconds=0.5, passes=3)
-
-
-@pytest.fixture
-def first_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The story, which takes seconds, is left out: see test_story.py."""
-    monkeypatch.setattr(command, "_follow", lambda *_, **__: [])
+REPAIRS = (
+    "resume after event 39: ",
+    "the stream was refused with 503",
+    "an event is missing after ",
+    "ReadTimeout",
+    "expected an event stream, got text/html",
+    "the stream ended before its terminal event",
+)
 
 
-pytestmark = pytest.mark.usefixtures("first_part")
-
-
-def test_in_a_pipe_it_is_plain_lines_and_the_claims(run: Run) -> None:
-    ran = run("demo", "--deltas", "50")
+def test_in_a_pipe_it_prints_the_text_each_fault_each_repair_and_each_proof(run: Run) -> None:
+    ran = run("demo")
     out = ran.out.decode()
     assert (ran.code, ran.err) == (0, "")
     assert "\x1b" not in out
-    assert "output[2] closed: message completed" in out
-    assert "events/s" in out
-    assert out.count("✓") == 5
+    assert all(f"  connection {number}: {fault}\n" in out for number, fault in enumerate(FAULTS, 1))
+    assert all(repair in out for repair in REPAIRS)
+    assert "event 31: output[0] closed: reasoning\n" in out
+    assert "no events lost, none applied twice: 438 events, byte for byte the same as without faults" in out
+    assert "the batch was cancelled, confirmed by a GET; the cancel took effect; the gateway says cancelled" in out
+    assert out.count("✓") == 12
+    assert "✗" not in out
 
 
-def test_the_same_seed_tells_the_same(run: Run) -> None:
-    lines = [run("demo", "--deltas", "50", "--seed", seed).out.splitlines()[:10] for seed in ("3", "3", "4")]
-    assert lines[0] == lines[1] != lines[2]
-
-
-@pytest.mark.parametrize("deltas", ["1", "2", "300"])
-def test_any_number_of_deltas_holds_the_claims(deltas: str, run: Run) -> None:
-    assert run("demo", "--deltas", deltas).code == 0
-
-
-def test_a_claim_that_fails_is_shown_and_is_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "examine", lambda *_: [Claim("all is well", False)])
-    ran = run("demo", "--deltas", "5")
-    assert (ran.code, ran.out.decode().splitlines()[-3]) == (1, "  ✗ all is well")
-
-
-def test_claims_are_tried_on_the_states() -> None:
-    events = EventReader().feed(b"".join(FRAMES))
-    kept = list(states(events))
-    assert all(claim.holds for claim in examine(FRAMES, kept))
-    wrong = kept.copy()
-    wrong[len(kept) // 2] = State()
-    assert not all(claim.holds for claim in examine(FRAMES, wrong))
-
-
-def test_a_stream_with_a_hole_holds_not_the_claim_about_gaps() -> None:
-    kept = list(states(EventReader().feed(b"".join(FRAMES))))
-    repeated = [*FRAMES[: len(FRAMES) // 2 + 1], *FRAMES[len(FRAMES) // 2 : -1]]
-    assert [claim.holds for claim in examine(repeated, kept)][-1] is False
-
-
-def console(width: int, height: int) -> Console:
-    return Console(file=io.StringIO(), force_terminal=True, width=width, height=height, legacy_windows=False)
-
-
-@pytest.mark.parametrize(("width", "height"), [(40, 14), (80, 24), (200, 60)])
-def test_the_picture_fits_the_terminal_at_every_event(width: int, height: int) -> None:
-    frames = make_stream(Shape(deltas=120, seed=2))
-    screen = console(width, height)
-    picture = Picture(RATE, total=len(frames), console=screen)
-    kept: list[State] = []
-    ticks = iter(range(10**6))
-    picture.show(frames, kept, pace=Pace(None), clock=lambda: float(next(ticks)))
-    assert len(kept) == len(frames)
-    assert len(screen.render_lines(picture.draw(), screen.options, pad=False)) < height
-
-
-def test_the_picture_says_what_is_open_and_how_far_it_is() -> None:
-    picture = Picture(RATE, total=len(FRAMES), console=console(80, 24))
-    picture.show(FRAMES, [], pace=Pace(None))
-    screen = console(80, 24)
-    screen.print(picture.draw())
-    file: Any = screen.file
-    shown = file.getvalue()
-    for words in ("completed", "● closed", "function_call", f"{len(FRAMES):,}/{len(FRAMES):,}", "2,000 events/s"):
-        assert words in shown
-
-
-def test_on_a_terminal_the_picture_is_paced(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(Pace.__init__, "__kwdefaults__", {"clock": lambda: sum(slept), "sleep": slept.append})
-    ran = run("demo", "--deltas", "30", terminal=True)
+def test_on_a_terminal_the_faults_and_the_repairs_stand_below_the_text(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"}.items():
+        monkeypatch.setenv(name, value)
+    ran = run("demo", "--speed", "400", terminal=True)
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", ran.out.decode())
     assert ran.code == 0
-    assert 2.5 < sum(slept) < 3.5
-    assert "✓" in ran.out.decode()
+    assert "Each fault and each repair, as they happen" in shown
+    assert "\n✗ connection 1: drop:after_events=40,how=rst\n" in shown
+    assert "\n↻ resume after event 39: " in shown
 
 
-def interrupt(*_: float) -> float:
-    raise KeyboardInterrupt
+def test_a_claim_that_does_not_hold_is_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def tell(*_: object, **__: object) -> list[Claim]:
+        return [Claim("nothing was lost", False)]
+
+    monkeypatch.setattr(module, "tell", tell)
+    ran = run("demo")
+    assert (ran.code, ran.out.decode().splitlines()[-1]) == (1, "  ✗ nothing was lost")
 
 
-@pytest.mark.parametrize(
-    ("clock", "told"), [(lambda: 0.0, "after event 0"), (interrupt, "before the first event")], ids=["later", "at once"]
-)
-def test_ctrl_c_tells_where_it_stopped(clock: Any, told: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pace.__init__, "__kwdefaults__", {"clock": clock, "sleep": interrupt})
-    ran = run("demo", "--speed", "5")
-    assert (ran.code, ran.err) == (130, f"streamfold: stopped {told}\n")
+def test_ctrl_c_ends_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def tell(*_: object, **__: object) -> list[Claim]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "tell", tell)
+    ran = run("demo")
+    assert (ran.code, ran.err) == (130, "streamfold: stopped\n")
 
 
-def test_the_figure_is_the_median_of_whole_passes() -> None:
-    ticks = iter([0.0, 1.0, 1.0, 1.2, 2.0, 2.3])
-    rate = measure(FRAMES, clock=lambda: next(ticks))
-    assert (rate.events, rate.passes) == (len(FRAMES), 3)
-    assert rate.seconds == pytest.approx(0.3)
-    assert rate.events_per_second == pytest.approx(len(FRAMES) / 0.3)
+def without_one(disturbed: Disturbed) -> Disturbed:
+    return evolve(disturbed, payloads=disturbed.payloads[:9] + disturbed.payloads[10:])
+
+
+def with_one_twice(disturbed: Disturbed) -> Disturbed:
+    return evolve(disturbed, payloads=[*disturbed.payloads[:9], *disturbed.payloads[8:]])
+
+
+def with_one_altered(disturbed: Disturbed) -> Disturbed:
+    changed = disturbed.payloads[9].replace(b'"delta":"', b'"delta":"!')
+    return evolve(disturbed, payloads=[*disturbed.payloads[:9], changed, *disturbed.payloads[10:]])
+
+
+def with_another_end(disturbed: Disturbed) -> Disturbed:
+    return evolve(disturbed, outcome=evolve(disturbed.outcome, proof=None))
+
+
+def compacted(disturbed: Disturbed) -> Disturbed:
+    return evolve(disturbed, outcome=evolve(disturbed.outcome, is_compacted=True))
+
+
+BROKEN = [
+    pytest.param(lambda disturbed: disturbed, [True, True, True], id="as it was"),
+    pytest.param(without_one, [False, True, True], id="one lost"),
+    pytest.param(with_one_twice, [False, True, True], id="one twice"),
+    pytest.param(with_one_altered, [False, True, True], id="one altered"),
+    pytest.param(compacted, [True, False, True], id="compacted"),
+    pytest.param(with_another_end, [True, True, False], id="not confirmed"),
+]
+
+
+@pytest.mark.parametrize(("broken", "holds"), BROKEN)
+def test_the_claims_are_checked(
+    broken: Callable[[Disturbed], Disturbed], holds: list[bool], gateways: Gateways
+) -> None:
+    url = gateways()
+
+    async def check() -> list[Claim]:
+        async with Gateway(url, api_key="k", dialect=OPENAI) as gateway:
+            return await compare(broken(await follow(gateway)), gateway)
+
+    claims = anyio.run(check)
+    assert [claim.holds for claim in claims[1:4]] == holds
+    assert not claims[0].holds  # nothing was repaired here
+    assert all(claim.holds for claim in claims[4:])
+
+
+async def follow(gateway: Gateway) -> Disturbed:
+    payloads: list[bytes] = []
+    plain: dict[str, Any] = {"include_obfuscation": False}
+    async with gateway.stream(model="toy", input="30 words", background=True, stream_options=plain) as response:
+        while applied := await response.next_applied():
+            payloads += [each.data for each in applied]
+        outcome: Outcome = await response.outcome()
+        return Disturbed(response.id or "", outcome, payloads)
+
+
+PAYLOADS = [frame.split(b"data: ", 1)[1].rstrip() for frame in said(*["some "] * 20)]
+
+
+def test_what_is_promised_of_states_is_checked_on_states() -> None:
+    assert all(claim.holds for claim in fold_claims(PAYLOADS))
+
+
+@pytest.mark.parametrize("words", ["1", "2"])
+def test_an_answer_of_any_length_will_do(words: str, gateways: Gateways) -> None:
+    url = gateways()
+
+    async def payloads() -> list[bytes]:
+        async with Gateway(url, api_key="k", dialect=OPENAI) as gateway:
+            async with gateway.stream(model="toy", input=f"{words} words, and think first") as response:
+                return [each.data async for each in response_steps(response)]
+
+    assert all(claim.holds for claim in fold_claims(anyio.run(payloads)))
+
+
+async def response_steps(response: Any) -> Any:
+    while applied := await response.next_applied():
+        for each in applied:
+            yield each
+
+
+def test_the_claim_about_gaps_fails_on_a_stream_with_a_hole() -> None:
+    middle = len(PAYLOADS) // 2
+    repeated = [*PAYLOADS[: middle + 1], *PAYLOADS[middle:-1]]  # the event that should be ahead is not
+    assert [claim.holds for claim in fold_claims(repeated)][-1] is False

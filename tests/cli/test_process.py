@@ -98,7 +98,7 @@ def test_without_the_extra_one_line_says_how_to_install_it(library: str) -> None
     done = subprocess.run([sys.executable, "-c", line], capture_output=True, check=False, timeout=20)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr == (
-        b"streamfold: the command line is an extra; install it with: python -m pip install 'streamfold[cli]'\n"
+        b"streamfold: the command line needs an extra; install it with: python -m pip install 'streamfold[cli]'\n"
     )
 
 
@@ -108,7 +108,7 @@ def test_without_the_emulators_server_one_line_says_how_to_install_it(command: l
     done = subprocess.run([sys.executable, "-c", line], capture_output=True, check=False, timeout=20)
     assert done.returncode == 1
     assert done.stderr == (
-        b"streamfold: the emulator is an extra; install it with: python -m pip install 'streamfold[emulator]'\n"
+        b"streamfold: the emulator needs an extra; install it with: python -m pip install 'streamfold[emulator]'\n"
     )
 
 

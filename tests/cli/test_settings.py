@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streamfold.cli.failure import Failure
-from streamfold.cli.settings import DIALECTS, Flags, config_folder, read_settings
+from streamfold.cli.settings import Flags, read_settings, user_folder
+from streamfold.cli.terminal import Failure
 from streamfold.schema import DIALECTS as KNOWN
 from tests.cli.conftest import KEY, Run
 
@@ -59,7 +59,7 @@ def test_a_key_in_a_file_that_others_can_read_is_one_line_of_warning(
 ) -> None:
     path = write(FILE, mode=mode)
     read_settings(None, environ=environ(path))
-    assert capsys.readouterr().err == f"streamfold: {path} holds a key, and others can read it: chmod 600 {path}\n"
+    assert capsys.readouterr().err == f"streamfold: other users can read the key in {path}; run: chmod 600 {path}\n"
 
 
 @pytest.mark.parametrize(("text", "mode"), [(FILE, 0o600), ('base_url = "https://file"', 0o644)])
@@ -71,11 +71,11 @@ def test_otherwise_there_is_no_warning(
 
 
 BAD_FILES = [
-    pytest.param("base_url = https://x", "no TOML: ", id="no TOML"),
-    pytest.param(b'base_url = "\xff"', "no TOML: ", id="no UTF-8"),
-    pytest.param('url = "https://x"', "'url' is no setting; use base_url, api_key", id="an unknown name"),
-    pytest.param("base_url = 7", "base_url must be a text in quotes", id="a number"),
-    pytest.param('[api_key]\nvalue = "x"', "api_key must be a text in quotes", id="a table"),
+    pytest.param("base_url = https://x", "not valid TOML: ", id="no TOML"),
+    pytest.param(b'base_url = "\xff"', "not valid TOML: ", id="no UTF-8"),
+    pytest.param('url = "https://x"', "unknown setting 'url' (expected base_url, api_key", id="an unknown name"),
+    pytest.param("base_url = 7", "base_url must be a string in quotes", id="a number"),
+    pytest.param('[api_key]\nvalue = "x"', "api_key must be a string in quotes", id="a table"),
 ]
 
 
@@ -99,8 +99,8 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 
 MISSING = [
-    pytest.param({}, "no base URL: give --base-url, set STREAMFOLD_BASE_URL, or write base_url in", id="nothing"),
-    pytest.param({"STREAMFOLD_BASE_URL": "https://x"}, "no API key: give --api-key, set STREAMFOLD_API_KEY", id="key"),
+    pytest.param({}, "no base URL: pass --base-url, set STREAMFOLD_BASE_URL, or put base_url in", id="nothing"),
+    pytest.param({"STREAMFOLD_BASE_URL": "https://x"}, "no API key: pass --api-key, set STREAMFOLD_API_KEY", id="key"),
     pytest.param(
         {"STREAMFOLD_BASE_URL": "https://x", "STREAMFOLD_API_KEY": "k", "STREAMFOLD_DIALECT": "azure"},
         "STREAMFOLD_DIALECT: 'azure' is none; use mka1 or openai or open_responses",
@@ -108,7 +108,7 @@ MISSING = [
     ),
     pytest.param(
         {"STREAMFOLD_BASE_URL": "https://x", "STREAMFOLD_API_KEY": "k", "STREAMFOLD_HTTP": "curl"},
-        "STREAMFOLD_HTTP: 'curl' is none; use httpx or direct",
+        "STREAMFOLD_HTTP: unknown HTTP client 'curl' (expected httpx or direct)",
         id="an HTTP client",
     ),
 ]
@@ -125,8 +125,8 @@ def test_what_is_missing_or_unknown_is_wrong_usage(variables: dict[str, str], re
 def test_the_key_is_in_no_representation_and_in_no_command(write: Callable[..., Path]) -> None:
     flags = Flags(base_url="https://x", api_key=KEY, http="direct", config=write(FILE))
     settings = read_settings(flags, environ=environ())
-    assert KEY not in f"{flags!r} {settings!r} {settings.again!r}"
-    assert settings.again == ("--base-url", "https://x", "--http", "direct", "--config", str(flags.config))
+    assert KEY not in f"{flags!r} {settings!r} {settings.flags!r}"
+    assert settings.flags == ("--base-url", "https://x", "--http", "direct", "--config", str(flags.config))
 
 
 def test_a_key_in_a_gateways_words_is_hidden() -> None:
@@ -149,12 +149,12 @@ def test_a_key_of_a_few_letters_hides_no_words() -> None:
     ],
 )
 def test_the_folder_is_that_of_the_platform(platform: str, variables: dict[str, str], folder: str) -> None:
-    assert config_folder(variables, platform=platform) == Path.home() / folder
+    assert user_folder("config", variables, platform=platform) == Path.home() / folder
 
 
 def test_the_folder_may_be_set(tmp_path: Path) -> None:
-    assert config_folder({"XDG_CONFIG_HOME": str(tmp_path)}, platform="linux") == tmp_path / "streamfold"
-    assert config_folder({"APPDATA": str(tmp_path)}, platform="win32") == tmp_path / "streamfold"
+    assert user_folder("config", {"XDG_CONFIG_HOME": str(tmp_path)}, platform="linux") == tmp_path / "streamfold"
+    assert user_folder("config", {"APPDATA": str(tmp_path)}, platform="win32") == tmp_path / "streamfold"
 
 
 def test_every_dialect_may_be_chosen() -> None:
@@ -170,5 +170,5 @@ def test_without_any_setting_each_command_says_what_is_missing(run: Run) -> None
     ):
         ran = run(*command)
         assert (ran.code, ran.out) == (2, b"")
-        assert ran.err.startswith("streamfold: no base URL: give --base-url")
+        assert ran.err.startswith("streamfold: no base URL: pass --base-url")
         assert ran.err.count("\n") == 1

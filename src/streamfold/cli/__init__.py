@@ -1,9 +1,4 @@
-"""The door of the command line, which nothing imports.
-
-In      the arguments of the process
-Out     an exit code
-Source  docs/reference/cli.md
-"""
+"""The `streamfold` command."""
 
 from streamfold.cli.entry import main
 

@@ -1,25 +1,22 @@
-"""The commands, put together.
+"""The commands, put together."""
 
-In      arguments, without the program's name
-Out     the exit code of the command they name; for arguments that name none, one line and 2
-Source  docs/reference/cli.md
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Parameter
 
 from streamfold.cli.demo import demo
 from streamfold.cli.emulator import emulator
-from streamfold.cli.failure import USAGE, Failure, say
 from streamfold.cli.fold.command import fold
-from streamfold.cli.inspect import inspect
-from streamfold.cli.log.commands import log_commands
+from streamfold.cli.inspect.command import inspect
+from streamfold.cli.log.show import diff, ls, replay, show
+from streamfold.cli.log.transfer import export, import_
+from streamfold.cli.log.upkeep import doctor, drop, expire, fork, verify
 from streamfold.cli.response.batch import batch_commands
 from streamfold.cli.response.cancel import cancel
 from streamfold.cli.response.create import create
 from streamfold.cli.response.follow import follow
+from streamfold.cli.terminal import USAGE, Failure, say
 
 __all__ = ["app", "run"]
 
@@ -28,20 +25,30 @@ def _version() -> str:
     return version("streamfold")
 
 
+def _log_commands() -> App:
+    log = App(name="log", help="Look into a log of responses: list, replay, compare, copy and verify them.")
+    commands: list[Callable[..., int]] = [ls, show, replay, diff, export, fork, verify, doctor, expire, drop]
+    for command in commands:
+        log.command(command)
+    log.command(import_, name="import")
+    return log
+
+
 app: App = App(
     name="streamfold",
-    help="Event-sourced state for streamed LLM responses.",
-    help_format="plaintext",  # its default, Markdown, takes 25 ms to load
+    help="Follow, record and inspect streamed LLM responses.",
+    help_format="plaintext",  # the default, Markdown, takes 25 ms to load
     version=_version,
     default_parameter=Parameter(negative=()),
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # entry.py reports it
 )
-for _command in (demo, create, follow, cancel, batch_commands(), fold, log_commands(), inspect, emulator):
+for _command in (demo, create, follow, cancel, batch_commands(), fold, _log_commands(), inspect, emulator):
     app.command(_command)
 
 
 def _with_stdin_last(arguments: Sequence[str]) -> list[str]:
-    """Cyclopts takes a lone `-` for an option; behind `--` it is an argument, as everywhere else. Only a FILE may be one."""
+    """Cyclopts takes a lone `-` for an option; after `--` it is an argument. Only a FILE may be one."""
     takes_a_file = arguments[:1] == ["fold"] or arguments[:2] in (["log", "import"], ["log", "export"])
     if not takes_a_file or "-" not in arguments or "--" in arguments:
         return list(arguments)
@@ -49,7 +56,7 @@ def _with_stdin_last(arguments: Sequence[str]) -> list[str]:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command that the arguments name. Returns: its exit code."""
+    """Run the command that the arguments name, and return its exit code."""
     arguments = list(arguments)
     try:
         exit_code: object = app(_with_stdin_last(arguments), exit_on_error=False, print_error=False)

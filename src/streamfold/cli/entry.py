@@ -1,21 +1,17 @@
-"""Where the command starts, and where ends what no command answers for itself.
+"""Start a command and turn whatever it raises into one line and an exit code.
 
-In      arguments; by default those of the process
-Out     the exit code, as docs/reference/cli.md lists them
-Errors  none: each becomes one line on stderr
-
-The libraries of the extra are imported inside, for without them there is still a line to say.
+The libraries of the `cli` extra are imported inside, so that a missing one is reported and not a traceback.
 """
 
 import os
 import sys
 from collections.abc import Sequence
 
-from streamfold.cli.failure import BROKEN_PIPE, ERROR, INTERRUPTED, say
+from streamfold.cli.terminal import BROKEN_PIPE, ERROR, INTERRUPTED, say
 
 __all__ = ["main"]
 
-# What a library that is missing is for, and the extra that brings it.
+# What a missing library is for, and the extra that installs it.
 EXTRAS = {
     "cyclopts": ("the command line", "cli"),
     "rich": ("the command line", "cli"),
@@ -26,7 +22,7 @@ EXTRAS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns: the exit code."""
+    """Run one command and return its exit code. `arguments` defaults to those of the process."""
     try:
         exit_code = _run(sys.argv[1:] if arguments is None else arguments)
         if sys.stdout is not None:
@@ -37,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _abandon_stdout()
         return BROKEN_PIPE
-    except OSError as error:  # a file that cannot be read has its own line: this one is from writing
+    except OSError as error:  # commands report files they cannot read themselves: this is a write
         _abandon_stdout()
         say(f"cannot write: {error.strerror or error}")
         return ERROR
@@ -54,12 +50,12 @@ def _run(arguments: Sequence[str]) -> int:
         if library not in EXTRAS:
             raise
         what, extra = EXTRAS[library]
-        say(f"{what} is an extra; install it with: python -m pip install 'streamfold[{extra}]'")
+        say(f"{what} needs an extra; install it with: python -m pip install 'streamfold[{extra}]'")
         return ERROR
 
 
 def _abandon_stdout() -> None:
-    """Let what is still buffered go nowhere, or Python would try again at its exit and complain."""
+    """Discard what is still buffered; otherwise Python tries again at exit and complains."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)

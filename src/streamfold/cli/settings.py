@@ -1,9 +1,6 @@
-"""Where the gateway is and who asks: from flags, the environment and a file, in this order.
+"""The gateway's address and who is asking: from flags, then the environment, then a TOML file.
 
-In      Flags; the environment; a TOML file in the user's own configuration folder, or the one of `--config`
-Out     Settings; one line of warning where a key lies in a file that others can read
-Errors  Failure that names the flag, the variable or the file, and never the key
-Source  docs/reference/cli.md
+OPENAI_BASE_URL and OPENAI_API_KEY count last. That key is only ever sent to the address in OPENAI_BASE_URL.
 """
 
 import os
@@ -12,83 +9,92 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from attrs import field, frozen
 from cyclopts import Group, Parameter
 
-from streamfold.cli.failure import USAGE, Failure, say
+from streamfold.cli.terminal import USAGE, Failure, say
 
-__all__ = ["NAMES", "Flags", "Settings", "config_folder", "read_settings"]
+__all__ = ["Flags", "Settings", "read_settings", "user_folder"]
 
 NAMES = ("base_url", "api_key", "on_behalf_of", "dialect", "http")
 FILE_NAME = "config.toml"
-DIALECTS = ("mka1", "openai", "open_responses")
-CARRIERS = ("httpx", "direct")
-MIN_HIDDEN = 6  # characters: a shorter key is none that is worth hiding, and would be found in every other word
+CLIENTS = ("httpx", "direct")
+MIN_HIDDEN = 6  # characters: do not redact shorter keys, they would match ordinary words
 HIDDEN = "[key]"
 
-GATEWAY = Group("Gateway (flag, else environment, else config file)", sort_key=9)
+GATEWAY = Group("Gateway (flag, then environment, then config file)", sort_key=9)
 
 
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Flags:
-    """The settings as flags; None where the flag was not given."""
+    """The settings as flags; None if a flag was not given."""
 
-    base_url: Annotated[
-        str | None, Parameter(help="As https://host; its own path counts. STREAMFOLD_BASE_URL.", group=GATEWAY)
-    ] = None
-    api_key: Annotated[str | None, Parameter(help="Better in STREAMFOLD_API_KEY: others see flags.", group=GATEWAY)] = (
-        field(default=None, repr=False)
+    base_url: Annotated[str | None, Parameter(help="Such as https://host/v1. STREAMFOLD_BASE_URL.", group=GATEWAY)] = (
+        None
     )
+    api_key: Annotated[
+        str | None,
+        Parameter(help="Better in STREAMFOLD_API_KEY: other users can see flags.", group=GATEWAY),
+    ] = field(default=None, repr=False)
     on_behalf_of: Annotated[str | None, Parameter(help="The end user. STREAMFOLD_ON_BEHALF_OF.", group=GATEWAY)] = None
     dialect: Annotated[
         str | None,
-        Parameter(help="mka1 (the default), openai or open_responses. STREAMFOLD_DIALECT.", group=GATEWAY),
+        Parameter(help="mka1, openai or open-responses; guessed from the base URL. STREAMFOLD_DIALECT.", group=GATEWAY),
     ] = None
     http: Annotated[str | None, Parameter(help="httpx (the default) or direct. STREAMFOLD_HTTP.", group=GATEWAY)] = None
     config: Annotated[
         Path | None,
-        Parameter(help="The config file; else config.toml in the user's folder. STREAMFOLD_CONFIG.", group=GATEWAY),
+        Parameter(help="Another config file than config.toml in your folder. STREAMFOLD_CONFIG.", group=GATEWAY),
     ] = None
 
 
 @frozen(kw_only=True)
 class Settings:
-    """All that a Gateway is made of.
+    """What a Gateway is made from.
 
-    origins: where each came from, as the user spelled it. again: the flags that give the same once more, the key's
-    left out.
+    Attributes:
+        origins: Where each setting came from, as the user spelled it.
+        flags: The flags that give the same settings again, without the key.
     """
 
     base_url: str
     api_key: str = field(repr=False)
     on_behalf_of: str | None = None
-    dialect: str = DIALECTS[0]
+    dialect: str | None = None
     http: str | None = None
     origins: Mapping[str, str] = field(factory=dict[str, str])
-    again: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
     def hide(self, text: str) -> str:
-        """A gateway's words without the key, should it repeat that."""
+        """Return the text without the key, in case a gateway repeats it."""
         return text.replace(self.api_key, HIDDEN) if len(self.api_key) >= MIN_HIDDEN else text
 
 
 def read_settings(flags: Flags | None, *, environ: Mapping[str, str] = os.environ) -> Settings:
-    """What flags, environment and file come to. An empty variable counts as none.
+    """Combine flags, environment and file. An empty variable counts as unset.
 
-    Raises: Failure.
+    Raises:
+        Failure: A setting is missing or not valid; it names the flag, the variable or the file, never the key.
     """
     flags = flags or Flags()
     given: dict[str, str] = {}
     origins: dict[str, str] = {}
-    layers = (_from_file(flags.config, environ), _from_environment(environ), _from_flags(flags))
+    layers = (
+        _from_environment(environ, "OPENAI_", ("base_url", "api_key")),
+        _from_file(flags.config, environ),
+        _from_environment(environ, "STREAMFOLD_", NAMES),
+        _from_flags(flags),
+    )
     for layer in layers:
         for name, (value, origin) in layer.items():
             given[name], origins[name] = value, origin
+    if origins.get("api_key", "").startswith("OPENAI_") and not origins.get("base_url", "").startswith("OPENAI_"):
+        del given["api_key"]
     _check(given, origins, environ)
-    return Settings(**given, origins=origins, again=_again(flags))
+    return Settings(**given, origins=origins, flags=_same_flags(flags))
 
 
 Layer = dict[str, tuple[str, str]]  # name → value, and where it stood
@@ -99,13 +105,14 @@ def _from_flags(flags: Flags) -> Layer:
     return {name: (value, _flag(name)) for name, value in values.items() if value is not None}
 
 
-def _from_environment(environ: Mapping[str, str]) -> Layer:
-    return {name: (environ[_variable(name)], _variable(name)) for name in NAMES if environ.get(_variable(name))}
+def _from_environment(environ: Mapping[str, str], prefix: str, names: tuple[str, ...]) -> Layer:
+    variables = {name: prefix + name.upper() for name in names}
+    return {name: (environ[each], each) for name, each in variables.items() if environ.get(each)}
 
 
 def _from_file(path: Path | None, environ: Mapping[str, str]) -> Layer:
     named = path or (Path(environ["STREAMFOLD_CONFIG"]) if environ.get("STREAMFOLD_CONFIG") else None)
-    file = named or config_folder(environ) / FILE_NAME
+    file = named or user_folder("config", environ) / FILE_NAME
     try:
         with file.open("rb") as opened:
             others_can_read = os.name == "posix" and os.fstat(opened.fileno()).st_mode & (stat.S_IRGRP | stat.S_IROTH)
@@ -115,34 +122,33 @@ def _from_file(path: Path | None, environ: Mapping[str, str]) -> Layer:
             return {}
         raise Failure(f"{file}: no such file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Failure(f"{file}: no TOML: {error}") from error
+        raise Failure(f"{file}: not valid TOML: {error}") from error
     except OSError as error:
         raise Failure(f"{file}: cannot be read: {error.strerror or error}") from error
     _check_fields(fields, file)
     if others_can_read and fields.get("api_key"):
-        say(f"{file} holds a key, and others can read it: chmod 600 {file}")
+        say(f"other users can read the key in {file}; run: chmod 600 {file}")
     return {name: (value, f"{name} in {file}") for name, value in fields.items() if value}
 
 
 def _check_fields(fields: Mapping[str, Any], file: Path) -> None:
     for name, value in fields.items():
         if name not in NAMES:
-            raise Failure(f"{file}: {name!r} is no setting; use {', '.join(NAMES)}")
+            raise Failure(f"{file}: unknown setting {name!r} (expected {', '.join(NAMES)})")
         if not isinstance(value, str):
-            raise Failure(f"{file}: {name} must be a text in quotes")
+            raise Failure(f"{file}: {name} must be a string in quotes")
 
 
 def _check(given: Mapping[str, str], origins: Mapping[str, str], environ: Mapping[str, str]) -> None:
     for name, words in (("base_url", "base URL"), ("api_key", "API key")):
         if name not in given:
-            place = f"set {_variable(name)}, or write {name} in {config_folder(environ) / FILE_NAME}"
-            raise Failure(f"no {words}: give {_flag(name)}, {place}", USAGE)
-    for name, choices in (("dialect", DIALECTS), ("http", CARRIERS)):
-        if name in given and given[name] not in choices:
-            raise Failure(f"{origins[name]}: {given[name]!r} is none; use {' or '.join(choices)}", USAGE)
+            place = f"set STREAMFOLD_{name.upper()}, or put {name} in {user_folder('config', environ) / FILE_NAME}"
+            raise Failure(f"no {words}: pass {_flag(name)}, {place}", USAGE)
+    if "http" in given and given["http"] not in CLIENTS:
+        raise Failure(f"{origins['http']}: unknown HTTP client {given['http']!r} (expected httpx or direct)", USAGE)
 
 
-def _again(flags: Flags) -> tuple[str, ...]:
+def _same_flags(flags: Flags) -> tuple[str, ...]:
     named = [(_flag(name), getattr(flags, name)) for name in (*NAMES, "config") if name != "api_key"]
     return tuple(str(word) for flag, value in named if value is not None for word in (flag, value))
 
@@ -151,17 +157,19 @@ def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _variable(name: str) -> str:
-    return "STREAMFOLD_" + name.upper()
+# Environment variable and folder below home: (kind, platform); every other platform follows the XDG standard.
+FOLDERS = {
+    ("config", "win32"): ("APPDATA", "AppData/Roaming"),
+    ("data", "win32"): ("LOCALAPPDATA", "AppData/Local"),
+    ("config", "darwin"): ("", "Library/Application Support"),
+    ("data", "darwin"): ("", "Library/Application Support"),
+    ("config", ""): ("XDG_CONFIG_HOME", ".config"),
+    ("data", ""): ("XDG_DATA_HOME", ".local/share"),
+}
 
 
-def config_folder(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
-    """The folder where this user's settings lie, as each platform has it."""
-    if platform == "win32":
-        base = Path(environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    elif platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        configured = Path(environ.get("XDG_CONFIG_HOME") or "")  # a relative one is to be ignored, says its standard
-        base = configured if configured.is_absolute() else Path.home() / ".config"
-    return base / "streamfold"
+def user_folder(kind: Literal["config", "data"], environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
+    """Return this user's folder for configuration or data. As XDG demands, a relative folder is ignored."""
+    variable, below_home = FOLDERS.get((kind, platform)) or FOLDERS[kind, ""]
+    configured = Path(environ.get(variable) or "")
+    return (configured if configured.is_absolute() else Path.home() / below_home) / "streamfold"

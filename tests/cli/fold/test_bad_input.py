@@ -72,30 +72,30 @@ BAD = [
     bad(
         RESPONSE_BODY,
         [],
-        "a whole Response as JSON (completed), not an event stream to fold",
+        "a whole Response as JSON (completed), not an event stream",
         None,
         id="json body",
     ),
     bad(
         b'{"object":"response","output":"' + b"x" * 5000 + b'"}',
         ["--max-frame-bytes", "1000"],
-        "a whole Response as JSON, not an event stream to fold",
+        "a whole Response as JSON, not an event stream",
         None,
         id="json body larger than a frame",
     ),
     bad(b'{"id":1}', [], "a JSON body, not an event stream", None, id="other json"),
-    bad(b'{"id":1}\n{"id":2}', [], "JSON that is no whole object, not an event stream", None, id="json lines"),
-    bad(b"[1, 2]", [], "JSON that is no whole object, not an event stream", None, id="json array"),
+    bad(b'{"id":1}\n{"id":2}', [], "JSON but not one object, not an event stream", None, id="json lines"),
+    bad(b"[1, 2]", [], "JSON but not one object, not an event stream", None, id="json array"),
     bad(bytes(range(256)) * 4, [], "binary data, not an event stream", None, id="binary"),
     bad(b"\x89PNG\r\n\x1a\n\xff", [], "binary data, not an event stream", None, id="picture"),
     bad("naïve".encode("latin-1") * 9, [], "binary data, not an event stream", None, id="latin-1"),
-    bad("just a note: é".encode(), [], "text without a single event: not an event stream", None, id="text"),
-    bad(b": ping\n\n: ping\n\n", [], "an event stream without a single event", None, id="heartbeats only"),
-    bad(b"data: [DONE]\n\n", [], "an event stream without a single event", None, id="end marker only"),
+    bad("just a note: é".encode(), [], "text, not an event stream", None, id="text"),
+    bad(b": ping\n\n: ping\n\n", [], "an event stream without events", None, id="heartbeats only"),
+    bad(b"data: [DONE]\n\n", [], "an event stream without events", None, id="end marker only"),
     bad(
         b'data: {"choices":[]}\n\ndata: {"choices":[]}\n\n',
         [],
-        "no Responses stream: none of its 2 events is of a known type",
+        "not a Responses stream: none of its 2 events has a known type",
         ...,
         id="another api",
     ),
@@ -112,26 +112,24 @@ BAD = [
     bad(
         FAILING,
         [],
-        "truncated: it ends after event 3, without a terminal event; the server said: x: y",
+        "truncated: it ends after event 3, without a terminal event; the server reported: x: y",
         3,
         id="ends with an error event",
     ),
     bad(
         GAP,
         [],
-        "a gap: expected event 3, got 4; this is the state at 2: "
-        "resume after 2 to fill it, or pass over it with --policy renumber",
+        "a gap: expected event 3, got 4; this is the state after event 2: "
+        "resume after 2 to fill the gap, or skip it with --policy renumber",
         2,
         id="gap",
     ),
-    bad(WHOLE, ["--at", "99"], "no state at 99: the events end at 5", 5, id="number beyond the end"),
-    bad(
-        b"".join(FRAMES[2:]), ["--at", "1"], "no state at 1: the events begin at 2", None, id="number before the start"
-    ),
+    bad(WHOLE, ["--at", "99"], "no state at 99: the last event is 5", 5, id="number beyond the end"),
+    bad(b"".join(FRAMES[2:]), ["--at", "1"], "no state at 1: the first event is 2", None, id="number before the start"),
     bad(
         GAP,
         ["--at", "3", "--policy", "renumber"],
-        "no state at 3: the events go on from 2 to 4",
+        "no state at 3: event 2 is followed by event 4",
         2,
         id="number in a hole",
     ),
@@ -252,11 +250,11 @@ USAGE = [
     pytest.param(["fold", "x", "--policy", "lax"], "--policy", id="unknown policy"),
     pytest.param(["fold", "x", "--watch", "--speed", "0"], "--speed", id="no speed"),
     pytest.param(["fold", "x", "--watch", "--speed", "nan"], "--speed", id="speed that is no number"),
-    pytest.param(["fold", "x", "--speed", "5"], "--speed is for --watch", id="speed without watch"),
+    pytest.param(["fold", "x", "--speed", "5"], "--speed needs --watch", id="speed without watch"),
     pytest.param(["fold", "x", "--json", "--events"], "exclude each other", id="two ways to show"),
     pytest.param(["fold", "x", "--max-bytes", "0"], "--max-bytes", id="no bytes"),
     pytest.param(["nonsense"], "nonsense", id="unknown command"),
-    pytest.param(["demo", "--deltas", "0"], "--deltas", id="demo without deltas"),
+    pytest.param(["demo", "--words", "0"], "--words", id="demo without words"),
 ]
 
 
@@ -285,6 +283,6 @@ def test_a_last_block_too_deep_to_be_read_is_not_called_torn(run: Run, save: Sav
     assert (ran.code, ran.document["cursor"]) == (0, 5)
 
 
-def test_events_after_the_terminal_one_are_told_and_no_error(run: Run, save: Save) -> None:
+def test_events_after_the_terminal_one_are_reported_and_no_error(run: Run, save: Save) -> None:
     ran = run("fold", save(numbered(*opening(), completed("x"), delta("late"))), "--json")
     assert (ran.code, ran.document["anomalies"]) == (0, [{"kind": "after_terminal", "count": 1, "first": 4}])

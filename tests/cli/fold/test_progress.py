@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from streamfold.cli.fold import progress
-from streamfold.cli.fold.progress import with_progress
+from streamfold.cli.fold import source as module
 from streamfold.cli.fold.source import Source
 
 CHUNKS = [b"x" * 1000] * 5
@@ -21,11 +20,11 @@ def shown(
     monkeypatch: pytest.MonkeyPatch, *, size: int | None = 5000, at_least: int = 5000, stderr: io.StringIO
 ) -> str:
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(progress, "MIN_BYTES", at_least)
+    monkeypatch.setattr(module, "MIN_BAR_BYTES", at_least)
     monkeypatch.setattr(sys, "stderr", stderr)
     read = iter([*CHUNKS, b""])
     source = Source(lambda _: next(read), size=size)
-    assert b"".join(with_progress(source, source.chunks())) == b"".join(CHUNKS)
+    assert b"".join(source.chunks_with_bar()) == b"".join(CHUNKS)
     return stderr.getvalue()
 
 

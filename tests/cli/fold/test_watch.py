@@ -1,4 +1,4 @@
-"""The text as it grows: what is shown, when, and what happens when it is rewritten."""
+"""The text as it grows: what is printed, when, and what happens if it is rewritten."""
 
 import io
 import sys
@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from streamfold.cli.fold.pace import Pace
+from streamfold.cli.fold.command import paced
 from streamfold.cli.fold.reading import Reading
-from streamfold.cli.fold.watch import WatchView
+from streamfold.cli.output.view import End, TextView
 from streamfold.cli.terminal import Output
 from tests.cli.conftest import Run
 from tests.cli.made import MESSAGE, PART, completed, delta, numbered, opening, said
+from tests.cli.output.made import steps
 
 
 class Clock:
@@ -30,29 +31,29 @@ class Clock:
         self.now += seconds
 
 
-def watched(frames: list[bytes], monkeypatch: pytest.MonkeyPatch, *, pace: Pace) -> Iterator[str]:
+def watched(frames: list[bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """What stdout holds after each event."""
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="utf-8"))
     reading = Reading()
-    view = WatchView(Output(), pace=pace)
+    view = TextView(Output())
     for step in reading.steps(frames):
         view.show(step)
         yield out.getvalue().decode()
-    view.finish(reading)
+    view.finish(End(reading.state, events=reading.events))
 
 
 def shown(frames: list[bytes], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    return list(watched(frames, monkeypatch, pace=Pace(None)))
+    return list(watched(frames, monkeypatch))
 
 
 def test_the_text_grows_with_each_delta(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(said("Hel", "lo"), monkeypatch) == ["", "", "", "Hel", "Hello", "Hello"]
 
 
-def test_events_come_at_the_speed_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_come_at_the_speed_that_was_asked_for() -> None:
     clock = Clock()
-    list(watched(said("a", "b", "c"), monkeypatch, pace=Pace(4, clock=clock, sleep=clock.sleep)))
+    assert len(list(paced(steps(said("a", "b", "c")), 4, clock=clock, sleep=clock.sleep))) == 7
     assert clock.slept == [0.25] * 6
     assert clock.now == 101.5
 
@@ -100,7 +101,7 @@ def test_a_file_comes_at_a_readable_speed_and_stdin_as_it_comes(
     run: Run, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(Pace.__init__, "__kwdefaults__", {"clock": clock, "sleep": clock.sleep})
+    monkeypatch.setattr(paced, "__kwdefaults__", {"clock": clock, "sleep": clock.sleep})
     data = b"".join(said("Hel", "lo"))
     run("fold", "-", "--watch", stdin=data)
     assert clock.slept == []
@@ -111,19 +112,18 @@ def test_a_file_comes_at_a_readable_speed_and_stdin_as_it_comes(
 
 def test_a_slow_producer_is_not_made_up_for_by_a_burst() -> None:
     clock = Clock()
-    pace = Pace(10, clock=clock, sleep=clock.sleep)
-    pace.wait()
+    each = paced(steps(said(*"abcdefgh")), 10, clock=clock, sleep=clock.sleep)
+    next(each)
     clock.now += 60
-    for _ in range(10):
-        pace.wait()
-    assert len(clock.slept) >= 6
+    assert len(list(each)) == 11
+    assert len(clock.slept) >= 7
 
 
-def test_ctrl_c_tells_where_it_stopped(run: Run, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_says_where_it_stopped(run: Run, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Pace.__init__, "__kwdefaults__", {"clock": Clock(), "sleep": interrupt})
+    monkeypatch.setattr(paced, "__kwdefaults__", {"clock": Clock(), "sleep": interrupt})
     path = tmp_path / "s.sse"
     path.write_bytes(b"".join(said("Hel", "lo")))
     ran = run("fold", path, "--watch")

@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from streamfold.cli.log.place import LogFlags, data_folder, log_address
+from streamfold.cli.log.place import LogFlags, log_address
+from streamfold.cli.settings import user_folder
 from streamfold.log import Note, SqliteLog, StreamKey
 from tests.cli.conftest import Ran, Run
 from tests.cli.made import said
@@ -78,7 +79,7 @@ def test_an_import_from_stdin(log: Log) -> None:
 def test_a_stream_without_its_end_is_open_and_can_be_gone_on_with(log: Log, save: Save) -> None:
     ran = log("import", save(FRAMES[:4], "part.sse"))
     assert (ran.code, ran.out) == (0, b"resp_1\n")
-    assert ran.err == "streamfold: resp_1 is open: no terminal event came up to 3\n"
+    assert ran.err == "streamfold: resp_1 is still open: it has no terminal event, and ends after event 3\n"
     assert log("import", save(FRAMES)).err == ""
     assert log("ls", "--json").document["streams"][0]["status"] == "completed"
 
@@ -86,7 +87,7 @@ def test_a_stream_without_its_end_is_open_and_can_be_gone_on_with(log: Log, save
 def test_an_export_is_the_stream_as_it_came(filled: Log, tmp_path: Path) -> None:
     path = tmp_path / "out.sse"
     ran = filled("export", "resp_1", path)
-    assert (ran.code, ran.out, ran.err) == (0, b"", f"streamfold: resp_1 is in {path}, {len(BODY):,} bytes\n")
+    assert (ran.code, ran.out, ran.err) == (0, b"", f"streamfold: wrote resp_1 to {path}, {len(BODY):,} bytes\n")
     assert path.read_bytes() == BODY
     assert filled("export", "resp_1", "-").out == BODY
     assert filled("export", "resp_1", "-", "--at", "2").out == b"".join(FRAMES[:3])
@@ -96,7 +97,7 @@ def test_a_file_that_is_there_is_not_written_over_unless_that_is_meant(filled: L
     path = tmp_path / "out.sse"
     path.write_bytes(b"mine")
     ran = filled("export", "resp_1", path)
-    assert (ran.code, ran.err) == (1, f"streamfold: {path}: is there already; give another name, or --force\n")
+    assert (ran.code, ran.err) == (1, f"streamfold: {path} already exists; choose another name or pass --force\n")
     assert path.read_bytes() == b"mine"
     assert filled("export", "resp_1", path, "--force").code == 0
     assert path.read_bytes() == BODY
@@ -138,7 +139,7 @@ def test_a_difference(filled: Log) -> None:
         '/output/0/content/0/text += "lo world"',
     ]
     assert filled("diff", "resp_1", "0", "1").out.decode().startswith('/output/0 = {"id": "msg_1", ')
-    assert filled("diff", "resp_1", "1", "0").out == b"/output/0 is gone\n"
+    assert filled("diff", "resp_1", "1", "0").out == b"/output/0 removed\n"
 
 
 def test_a_difference_as_json(filled: Log) -> None:
@@ -169,7 +170,7 @@ def test_a_list_on_a_terminal_is_a_table(filled: Log, monkeypatch: pytest.Monkey
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "dumb")
     head, row = filled("ls", terminal=True).out.decode().splitlines()
-    assert head.split() == ["response", "status", "records", "numbers", "made", "kept", "until"]
+    assert head.split() == ["response", "status", "records", "numbers", "created", "kept", "until"]
     assert row.split()[:4] == ["resp_1", "completed", "7", "0..6"]
 
 
@@ -187,13 +188,13 @@ def test_a_list_of_many_pages(log: Log) -> None:
 
 def test_a_list_of_nothing_says_so(run: Run) -> None:
     ran = run("log", "ls")
-    assert (ran.code, ran.out, ran.err) == (0, b"", "streamfold: no streams: the log is empty\n")
+    assert (ran.code, ran.out, ran.err) == (0, b"", "streamfold: the log is empty\n")
     assert run("log", "ls", "--json").document == {"streams": []}
 
 
 def test_streams_of_another_tenant_are_not_seen(filled: Log, save: Save) -> None:
     assert filled("ls", "--tenant", "two").err == (
-        "streamfold: no streams of this tenant; the log has those of: nobody in particular\n"
+        "streamfold: no streams of this tenant; the log has streams of: no tenant\n"
     )
     filled("import", save(FRAMES), "--tenant", "two")
     assert filled("ls", "--tenant", "two", "--json").document["streams"][0]["tenant"] == "two"
@@ -206,8 +207,8 @@ def test_a_stream_with_its_notes_and_events(filled: Log) -> None:
     assert lines[0] == "resp_1: completed, 7 records (0 to 6)"
     assert lines[1].endswith(", kept until 2033-05-18 03:33:20Z")
     assert lines[2] == "checkpoints: none"
-    assert lines[3].startswith("written by the recorder, whose lease ends ")
-    assert lines[4] == "a cancel was asked for"
+    assert lines[3].startswith("being written by the recorder, lease until ")
+    assert lines[4] == "a cancel was requested"
     assert lines[5].split() == ["0", "response.created", "status:", "in_progress"]
     assert lines[8:11] == [
         '   3  response.output_text.delta    output[0].content[0].text += "Hel"',
@@ -268,7 +269,7 @@ def damage(path: Path) -> None:
 def test_a_log_that_is_whole(filled: Log) -> None:
     filled("import", "-", "--tenant", "two", stdin=BODY)
     ran = filled("verify")
-    assert (ran.code, ran.out, ran.err) == (0, b"2 whole, 0 not\n", "")
+    assert (ran.code, ran.out, ran.err) == (0, b"2 intact, 0 damaged\n", "")
     assert filled("verify", "--json").document == {"whole": 2, "damaged": []}
 
 
@@ -281,7 +282,7 @@ def test_of_a_log_that_was_cut_short_it_is_said_what_is_whole(filled: Log, tmp_p
     ran = filled("verify")
     *bad, of_the_file, summary = ran.out.decode().splitlines()
     whole = 41 - len(bad)
-    assert (ran.code, ran.err, summary) == (1, "", f"{whole} whole, {len(bad) + 1} not")
+    assert (ran.code, ran.err, summary) == (1, "", f"{whole} intact, {len(bad) + 1} damaged")
     assert of_the_file.startswith(f"the log: the file is cut short: it has {size - 4_096:,} of {size:,} bytes")
     assert 0 < whole < 41
     damaged = {line.partition(":")[0] for line in bad}
@@ -296,7 +297,7 @@ def test_a_log_that_is_damaged(filled: Log) -> None:
     ran = filled("verify")
     *bad, summary = ran.out.decode().splitlines()
     assert (ran.code, ran.err) == (1, "")
-    assert (bad, summary) == (["resp_1: record 3 is damaged; record 6 is damaged"], "1 whole, 1 not")
+    assert (bad, summary) == (["resp_1: record 3 is damaged; record 6 is damaged"], "1 intact, 1 damaged")
     document = filled("verify", "--json").document
     assert document["damaged"][0]["response_id"] == "resp_1"
     assert filled("replay", "resp_1").code == 1
@@ -312,7 +313,7 @@ def test_how_a_log_stands(filled: Log) -> None:
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.decode().splitlines()
     assert lines[0].startswith("streamfold ")
-    assert "survives the end of the process, and of the machine's power" in lines[1]
+    assert "survives a crash of the process and a power failure" in lines[1]
     assert f"file: {filled.path}" in lines
     document = filled("doctor", "--json").document
     assert {"streamfold", "python", "engine", "durability", "settings", "unsafe"} == document.keys()
@@ -330,16 +331,16 @@ def test_what_is_unsafe_is_said(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["show", "nobody"], 1, "the log has no stream of nobody; streamfold log ls lists what it has"),
-        (["replay", "nobody"], 1, "the log has no stream of nobody"),
-        (["drop", "nobody"], 1, "the log has no stream of nobody"),
-        (["export", "nobody", "-"], 1, "the log has no stream of nobody"),
+        (["show", "nobody"], 1, "the log has no stream nobody; streamfold log ls lists its streams"),
+        (["replay", "nobody"], 1, "the log has no stream nobody"),
+        (["drop", "nobody"], 1, "the log has no stream nobody"),
+        (["export", "nobody", "-"], 1, "the log has no stream nobody"),
         (["replay", "resp_1", "--at", "7"], 1, "no state at 7: the events end at 6"),
         (["diff", "resp_1", "0", "9"], 1, "no state at 9: the events end at 6"),
         (["fork", "resp_1", "x", "--at", "9"], 1, "no state at 9: the events end at 6"),
         (["fork", "resp_1", "resp_1", "--at", "3"], 1, "resp_1 is there already; give another id, or drop it first"),
         (["replay", "resp_1", "--at", "-1"], 2, 'Invalid value "-1" for --at'),
-        (["replay", "resp_1", "--at", "1.5"], 2, 'Invalid value for --at: "1.5" is no whole number'),
+        (["replay", "resp_1", "--at", "1.5"], 2, 'Invalid value for --at: "1.5" is not a whole number'),
         (["diff", "resp_1", "1"], 2, ""),
         (["fork", "resp_1", "resp_2"], 2, ""),
         (["import", "no-such-file"], 1, "no-such-file: no such file"),
@@ -360,13 +361,13 @@ def test_what_cannot_be_done_is_one_line(arguments: list[str], code: int, words:
     [
         (b"", "empty: there is nothing to fold"),
         (b"<html><title>502 Bad Gateway</title>", "an HTML page (502 Bad Gateway), not an event stream"),
-        (b"".join(FRAMES[3:5]), "no Response in it tells its id; give --id"),
+        (b"".join(FRAMES[3:5]), "it contains no response id; pass --id"),
         (
             b"".join(FRAMES[:3]) + FRAMES[4],
-            "a gap: expected event 3, got 4; what came before is in the log; pass over it",
+            "a gap: expected event 3, got 4; the events before it are in the log. Skip the gap",
         ),
-        (BODY[:-20], "truncated: it ends inside a frame, after event 5; what came before is in the log"),
-        (b"".join(said("X")), "the log holds another event 3 of this response; give another --id"),
+        (BODY[:-20], "truncated: it ends inside a frame, after event 5; the events before that are in the log"),
+        (b"".join(said("X")), "the log has a different event 3 for this response. Choose another --id"),
         (FRAMES[0] + b"data: " + b"x" * 2000, "one frame is larger than 1,000 bytes; if that is right"),
     ],
     ids=["nothing", "a page", "no id", "a gap", "torn", "another", "too large"],
@@ -426,7 +427,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(run: Run, tmp_path: Path) -> N
     ran = run("log", "ls")
     assert (ran.code, ran.err) == (
         1,
-        f"streamfold: {tmp_path}/data/streamfold: cannot be made: Not a directory; give --log\n",
+        f"streamfold: {tmp_path}/data/streamfold: cannot be created: Not a directory; name another log with --log\n",
     )
 
 
@@ -449,7 +450,7 @@ def test_the_environment_names_a_log_and_the_flag_comes_first(
     ],
 )
 def test_the_users_data_folder(platform: str, environ: dict[str, str], folder: Path) -> None:
-    assert data_folder(environ, platform=platform) == folder
+    assert user_folder("data", environ, platform=platform) == folder
 
 
 def test_an_empty_variable_counts_as_none() -> None:

@@ -42,7 +42,7 @@ def test_every_command_from_end_to_end(run: Callable[..., Done], tmp_path: Path)
     assert run("diff", "resp_1", "3", "4").stdout == b'/output/0/content/0/text += "%b"\n' % (b"text " * 40)
     assert run("fork", "resp_1", "fork", "--at", "9").stdout == b"fork\n"
     assert [line.split(b"\t")[0] for line in run("ls").stdout.splitlines()] == [b"again", b"fork", b"resp_1"]
-    assert run("verify").stdout == b"3 whole, 0 not\n"
+    assert run("verify").stdout == b"3 intact, 0 damaged\n"
     assert run("doctor").returncode == run("expire").returncode == run("drop", "fork").returncode == 0
 
 
@@ -53,7 +53,7 @@ def test_a_log_that_is_damaged_is_exit_code_1(run: Callable[..., Done], tmp_path
         connection.execute("UPDATE event SET name = 'x' WHERE k = (1 << 24) + 7")
     connection.close()
     done = run("verify")
-    assert (done.returncode, done.stdout) == (1, b"resp_1: record 7 is damaged\n0 whole, 1 not\n")
+    assert (done.returncode, done.stdout) == (1, b"resp_1: record 7 is damaged\n0 intact, 1 damaged\n")
 
 
 @pytest.mark.parametrize("command", [["export", "resp_1", "-"], ["show", "resp_1"]], ids=["export", "show"])
@@ -80,7 +80,7 @@ def test_ctrl_c_in_an_import_leaves_whole_groups_and_it_can_be_gone_on_with(run:
         process.send_signal(signal.SIGINT)
         err = process.stderr.read()
     assert (process.returncode, err.count(b"\n")) == (130, 1)
-    assert err == b"streamfold: stdin: stopped; what came so far is in the log: import it again to go on\n"
+    assert err == b"streamfold: stdin: stopped; the log has part of it. Import it again to add the rest\n"
     stream = json.loads(run("ls", "--json").stdout)["streams"][0]
     assert stream["status"] is None
     assert stream["next_number"] >= 500

@@ -93,7 +93,7 @@ def test_what_is_not_streamed_is_not_recorded_and_that_is_said(
     use(gateways())
     ran = run("create", "--model", "toy", "--input", "x", "--log", log)
     assert (ran.code, ran.out) == (2, b"")
-    assert "--log is for --stream" in ran.err
+    assert "--log needs --stream" in ran.err
 
 
 def test_a_response_that_another_process_records_is_told(gateways: Gateways, use: Use, run: Run, log: str) -> None:

@@ -41,7 +41,7 @@ def test_a_batch_as_it_stands(make: Callable[..., str], run: Run) -> None:
     batch_id = make(batch_stage_seconds=60)
     ran = run("batch", "get", batch_id)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.decode() == f"{batch_id}: validating; 0 of 3 requests done, 0 failed\n"
+    assert ran.out.decode() == f"{batch_id}: validating; 0 of 3 requests completed, 0 failed\n"
 
 
 def test_a_batch_as_json(make: Callable[..., str], run: Run) -> None:
@@ -55,15 +55,15 @@ def test_a_batch_followed_to_its_end(make: Callable[..., str], run: Run) -> None
     ran = run("batch", "follow", batch_id)
     assert ran.code == 0
     assert ran.out.decode().splitlines() == [
-        f"{batch_id}: completed; 3 of 3 requests done, 0 failed",
-        f"{batch_id}: completed; proven by a GET",
+        f"{batch_id}: completed; 3 of 3 requests completed, 0 failed",
+        f"{batch_id}: completed, confirmed by a GET",
     ]
 
 
 def test_a_batch_that_failed_is_exit_code_1_and_a_line(make: Callable[..., str], run: Run) -> None:
     batch_id = make("file_fail", batch_stage_seconds=0)
     ran = run("batch", "follow", batch_id)
-    assert (ran.code, ran.err) == (1, f"streamfold: {batch_id}: failed; proven by a GET\n")
+    assert (ran.code, ran.err) == (1, f"streamfold: {batch_id}: failed, confirmed by a GET\n")
     assert "line 1: This line is no JSON." in ran.out.decode()
 
 
@@ -85,7 +85,7 @@ def test_a_cancel_of_what_is_over_says_so(make: Callable[..., str], run: Run) ->
     batch_id = make(batch_stage_seconds=0)
     ran = run("batch", "cancel", batch_id)
     assert ran.code == 0
-    assert ran.out.decode().splitlines()[-1].endswith("it had ended before the cancel came")
+    assert ran.out.decode().splitlines()[-1].endswith("it had already ended")
 
 
 class Cancelled:

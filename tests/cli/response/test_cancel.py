@@ -23,8 +23,8 @@ def test_a_cancel_that_won(make: Callable[..., str], run: Run) -> None:
     response_id = make(tokens_per_second=20)
     ran = run("cancel", response_id)
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.decode().startswith(f"{response_id}: cancelled; proven by ")
-    assert "the cancel won" in ran.out.decode()
+    assert ran.out.decode().startswith(f"{response_id}: cancelled, confirmed by ")
+    assert "the cancel took effect" in ran.out.decode()
 
 
 def test_what_was_cancelled_before_had_ended_before(make: Callable[..., str], run: Run) -> None:
@@ -40,7 +40,7 @@ def test_what_completed_before_is_told_as_completed(make: Callable[..., str], ru
     response_id = make("9 words")
     ran = run("cancel", response_id)
     assert ran.code == 0
-    assert "completed; proven by its terminal event; it had ended before the cancel came" in ran.out.decode()
+    assert "completed, confirmed by its terminal event; it had already ended" in ran.out.decode()
 
 
 @pytest.mark.parametrize("dialect", ["conflict409", "ends-silently", "failed-holding-cancelled"])
@@ -56,7 +56,7 @@ def test_a_foreground_response_is_not_cancelled(gateways: Gateways, use: Use, ru
     response_id = run("create", "--model=toy", "--input=9 words", "--json").document["id"]
     ran = run("cancel", response_id)
     assert ran.code == 0
-    assert "it had ended before the cancel came" in ran.out.decode()
+    assert "it had already ended" in ran.out.decode()
 
 
 def test_a_cancel_that_is_not_allowed_is_told_at_once_and_the_response_runs_on(
@@ -66,6 +66,6 @@ def test_a_cancel_that_is_not_allowed_is_told_at_once_and_the_response_runs_on(
     ran = run("cancel", response_id)
     assert (ran.code, ran.out) == (1, b"")
     assert ran.err == (
-        f"streamfold: {response_id}: abandoned (it was left running); not proven;"
-        " the gateway did not allow the cancel: this key may not\n"
+        f"streamfold: {response_id}: abandoned (it is still running), not confirmed;"
+        " the gateway does not let this key cancel it\n"
     )

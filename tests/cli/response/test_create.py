@@ -64,8 +64,8 @@ def test_what_failed_is_exit_code_1_and_a_line(gateways: Gateways, use: Use, run
 
 
 BAD = [
-    pytest.param([], "nothing is asked: give --input TEXT, or --input - for stdin", id="nothing"),
-    pytest.param(["--background"], "nothing is asked: give --input TEXT", id="nothing in the background"),
+    pytest.param([], "no prompt: pass --input TEXT, or --input - to read stdin", id="nothing"),
+    pytest.param(["--background"], "no prompt: pass --input TEXT", id="nothing in the background"),
     pytest.param(["--input=x", "--parameter=temperature=3"], "temperature: must be a number from 0 to 2", id="a range"),
     pytest.param(["--input=x", "--parameter=tools"], "--parameter: must be NAME=VALUE, got 'tools'", id="no pair"),
     pytest.param(["--input=x", "--model="], "--model: must be a non-empty string", id="no model"),

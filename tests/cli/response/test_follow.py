@@ -71,7 +71,7 @@ def test_in_a_pipe_stdout_has_the_text_alone(made: Callable[..., str], run: Run)
     assert (ran.code, ran.out.decode()) == (0, f"{text}\n")
     assert "event 0: status: queued" in ran.err
     assert ran.err.splitlines()[-1].startswith(
-        f"streamfold: {response_id}: completed; proven by its terminal event; cursor "
+        f"streamfold: {response_id}: completed, confirmed by its terminal event; last event "
     )
 
 
@@ -146,9 +146,9 @@ def test_on_a_terminal_the_text_stays_with_repairs_and_outcome_below_it(gateways
     ran = run(*STREAM, "--input", "90 words, think", terminal=True)
     shown = ANSI.sub("", ran.out.decode())
     assert ran.code == 0
-    for told in ("output_text", "cursor ", "Ctrl-C leaves it running", "● closed reasoning", "↻ resume after event 8"):
+    for told in ("output_text", "event ", "Ctrl-C leaves it running", "● closed reasoning", "↻ resume after event 8"):
         assert told in shown
-    assert "completed; proven by its terminal event" in " ".join(shown.split())
+    assert "completed, confirmed by its terminal event" in " ".join(shown.split())
 
 
 def test_on_a_terminal_that_cannot_redraw_there_are_lines(

@@ -111,7 +111,7 @@ WRONG = [
     pytest.param(["--api-key", f"{KEY}\n{KEY}"], "--api-key: must be a text of printable", id="a key of two lines"),
     pytest.param(["--on-behalf-of", "Zoë"], "--on-behalf-of: must be a text of printable", id="a user beyond ASCII"),
     pytest.param(["--dialect", "x"], "--dialect: 'x' is none", id="a dialect"),
-    pytest.param(["--http", "x"], "--http: 'x' is none", id="an HTTP client"),
+    pytest.param(["--http", "x"], "--http: unknown HTTP client 'x'", id="an HTTP client"),
     pytest.param(["--unknown"], "--unknown; see streamfold --help", id="an option"),
 ]
 

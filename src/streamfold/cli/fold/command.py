@@ -1,94 +1,87 @@
-"""`streamfold fold FILE`: a recorded stream folded into its Response, its events, its text, or its state at a number.
+"""`streamfold fold FILE`: fold a recorded stream into its Response, its events, its text, or its state at a number."""
 
-In      a file of server-sent events, plain or gzip; `-` for stdin
-Out     stdout: the Response, the lines or the text, as far as the stream could be folded; stderr: one line if it broke
-Units   bytes; events a second; sequence numbers
-Errors  none: what breaks is said, and is exit code 1
-Source  docs/reference/cli.md
-"""
-
+import time
 from collections import deque
-from typing import Annotated
+from collections.abc import Callable, Iterable, Iterator
+from queue import Full, Queue
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from streamfold.cli.failure import INTERRUPTED, USAGE, Failure, say
-from streamfold.cli.fold.pace import Pace
-from streamfold.cli.fold.progress import with_progress
-from streamfold.cli.fold.reading import DEFAULT_MAX_FRAME_BYTES, Reading
-from streamfold.cli.fold.source import DEFAULT_MAX_BYTES, STDIN, open_source
-from streamfold.cli.fold.watch import WatchView
-from streamfold.cli.log.place import NO_LOG, LogFlags
-from streamfold.cli.log.recording import Copy, recorded_in
-from streamfold.cli.number import whole_number
-from streamfold.cli.output.view import DocumentView, EventsView, ResponseView, View
-from streamfold.cli.terminal import Output
+from streamfold.cli.fold.reading import Reading
+from streamfold.cli.fold.source import open_source
+from streamfold.cli.log.place import NO_LOG, RecordFlags, recorded_in, visit_log
+from streamfold.cli.options import (
+    DEFAULT_MAX_BYTES,
+    DEFAULT_MAX_FRAME_BYTES,
+    STDIN,
+    MaxBytes,
+    MaxFrameBytes,
+    Policy,
+    RecordedFile,
+    sequence_number,
+)
+from streamfold.cli.output.step import Step
+from streamfold.cli.output.view import DocumentView, End, EventsView, ResponseView, TextView, View
+from streamfold.cli.terminal import INTERRUPTED, USAGE, Failure, Output, say
 from streamfold.fold import SequencePolicy
 
-__all__ = ["fold"]
+if TYPE_CHECKING:
+    from streamfold.log import EventLog
+
+__all__ = ["fold", "paced"]
 
 READABLE_EVENTS_PER_SECOND = 50.0
+MAX_LAG_SECONDS = 0.25  # how late an event may be for the next ones to catch up; after a slow producer they do not
+CHUNKS_AHEAD = 64  # that may wait for the log
+PUT_SECONDS = 0.1
 
-SHOWN = Group("What is shown (by default the Response as JSON)", sort_key=1)
-LIMITS = Group("Limits", sort_key=2)
-AT_LEAST_ONE = Number(gte=1)
+SHOWN = Group("What to print (by default the Response as JSON)", sort_key=1)
 
 
 def fold(
-    file: Annotated[str, Parameter(help="A recorded stream, plain or gzip; - for stdin.")],
+    file: RecordedFile,
     /,
     *,
     json: Annotated[
-        bool, Parameter(help="One JSON document: cursor, status, text, response.", group=SHOWN, show_default=False)
+        bool,
+        Parameter(help="One JSON document: cursor, status, text, Response.", group=SHOWN, show_default=False),
     ] = False,
     events: Annotated[
-        bool, Parameter(help="A line for each event: number, type, change.", group=SHOWN, show_default=False)
+        bool, Parameter(help="One line per event: number, type, change.", group=SHOWN, show_default=False)
     ] = False,
     watch: Annotated[bool, Parameter(help="The text as it grows.", group=SHOWN, show_default=False)] = False,
-    at: Annotated[
-        int | None,
-        Parameter(help="Stop at this sequence number.", converter=whole_number, validator=Number(gte=0)),
-    ] = None,
+    at: Annotated[int | None, sequence_number("Stop at this sequence number.")] = None,
     speed: Annotated[
         float | None,
         Parameter(
-            help="Events a second for --watch; by default 50, and from stdin as they come.", validator=Number(gt=0)
+            help="Events per second for --watch: 50 by default; stdin is shown as it arrives.",
+            validator=Number(gt=0),
         ),
     ] = None,
-    policy: Annotated[
-        SequencePolicy, Parameter(help="How far the server's sequence numbers are trusted.")
-    ] = SequencePolicy.STRICT,
-    max_bytes: Annotated[
-        int, Parameter(help="The most that a gzip file may unpack to.", group=LIMITS, validator=AT_LEAST_ONE)
-    ] = DEFAULT_MAX_BYTES,
-    max_frame_bytes: Annotated[
-        int, Parameter(help="The most that one frame may hold.", group=LIMITS, validator=AT_LEAST_ONE)
-    ] = DEFAULT_MAX_FRAME_BYTES,
-    into: LogFlags = NO_LOG,
+    policy: Policy = SequencePolicy.STRICT,
+    max_bytes: MaxBytes = DEFAULT_MAX_BYTES,
+    max_frame_bytes: MaxFrameBytes = DEFAULT_MAX_FRAME_BYTES,
+    into: RecordFlags = NO_LOG,
 ) -> int:
     """Fold a recorded stream into its Response."""
     if json + events + watch > 1:
         raise Failure("--json, --events and --watch exclude each other; see streamfold fold --help", USAGE)
     if speed is not None and not watch:
-        raise Failure("--speed is for --watch; see streamfold fold --help", USAGE)
-    if speed is None and file != STDIN:
+        raise Failure("--speed needs --watch; see streamfold fold --help", USAGE)
+    if speed is None and watch and file != STDIN:
         speed = READABLE_EVENTS_PER_SECOND
     output = Output()
-    view = _view(output, json=json, events=events, watch=watch, speed=speed)
+    view = _view(output, json=json, events=events, watch=watch)
     reading = Reading(policy=policy, at=at, max_frame_bytes=max_frame_bytes)
-    has_bar = not (output.is_terminal and (events or watch))  # else the bar would run through the lines
-    copy = None
-    if recorded_in(into):
-        copy = Copy(into, policy=policy, max_frame_bytes=max_frame_bytes)
-    failure = read(file, reading, view, max_bytes=max_bytes, has_bar=has_bar, copy=copy)
-    view.finish(reading)
+    has_bar = not (output.is_terminal and (events or watch))  # the bar would run through the lines
+    copy = Copy(into, policy=policy, max_frame_bytes=max_frame_bytes) if recorded_in(into) else None
+    failure = _show(file, reading, view, max_bytes=max_bytes, speed=speed, has_bar=has_bar, copy=copy)
+    view.finish(End(reading.state, events=reading.events))
     name = "stdin" if file == STDIN else file
-    if copy is not None:
-        try:
-            say(f"{name}: recorded as {copy.finish()}")
-        except Failure as unrecorded:
-            failure = failure or unrecorded
+    failure = _finish_copy(copy, name, failure)
     if failure is not None:
         say(f"{name}: {failure.reason}")
         return failure.exit_code
@@ -97,33 +90,121 @@ def fold(
     return 0
 
 
-def _view(output: Output, *, json: bool, events: bool, watch: bool, speed: float | None) -> View:
+def _view(output: Output, *, json: bool, events: bool, watch: bool) -> View:
     if json:
         return DocumentView(output)
     if events:
         return EventsView(output)
-    if watch:
-        return WatchView(output, pace=Pace(speed))
-    return ResponseView(output)
+    return TextView(output) if watch else ResponseView(output)
 
 
-def read(
-    file: str, reading: Reading, view: View, *, max_bytes: int, has_bar: bool, copy: Copy | None
+def _show(
+    file: str,
+    reading: Reading,
+    view: View,
+    *,
+    max_bytes: int,
+    speed: float | None,
+    has_bar: bool,
+    copy: "Copy | None",
 ) -> Failure | None:
-    """Fold the file, and show each step. Returns: what broke it, or None. Never raises for what the file holds.
-
-    copy: takes the whole file, though the folding ends before.
-    """
+    """Fold the file and show each step. Returns what broke it, or None; never raises for what the file holds."""
     try:
         with open_source(file) as source:
-            chunks = source.chunks(max_bytes=max_bytes)
-            chunks = chunks if copy is None else copy.through(chunks)
-            for step in reading.steps(with_progress(source, chunks) if has_bar else chunks):
-                view.show(step)
+            chunks = source.chunks_with_bar(max_bytes=max_bytes) if has_bar else source.chunks(max_bytes=max_bytes)
             if copy is not None:
+                chunks = copy.through(chunks)
+            for step in paced(reading.steps(chunks), speed):
+                view.show(step)
+            if copy is not None:  # the log gets the whole file, even after --at
                 deque(chunks, maxlen=0)
     except Failure as failure:
         return failure
     except KeyboardInterrupt:
         return Failure(f"stopped {reading.place}", INTERRUPTED)
     return None
+
+
+def paced(
+    steps: Iterable[Step],
+    events_per_second: float | None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Step]:
+    """Yield the steps evenly, at most so many per second; None yields them as they come."""
+    due: float | None = None
+    for step in steps:
+        if events_per_second is not None:
+            now = clock()
+            due = now if due is None else max(due, now - MAX_LAG_SECONDS)
+            if due > now:
+                sleep(due - now)
+            due += 1 / events_per_second
+        yield step
+
+
+class Copy:
+    """Records a stream of bytes in a thread of its own while its chunks pass through."""
+
+    def __init__(self, flags: RecordFlags, *, policy: SequencePolicy, max_frame_bytes: int) -> None:
+        self._flags = flags
+        self._policy = policy
+        self._max_frame_bytes = max_frame_bytes
+        self._chunks: Queue[bytes | None] = Queue(CHUNKS_AHEAD)
+        self._result: str | BaseException = Failure("recording ended early")
+        self._thread = Thread(target=self._copy, name="streamfold copy", daemon=True)
+        self._thread.start()
+
+    def through(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the same chunks."""
+        for chunk in chunks:
+            self._put(chunk)
+            yield chunk
+
+    def finish(self) -> str:
+        """Wait until everything is recorded. Returns the id of the stream in the log.
+
+        Raises:
+            Failure: It could not be recorded.
+        """
+        self._put(None)
+        self._thread.join()
+        if isinstance(self._result, BaseException):
+            raise self._result
+        return self._result
+
+    def _put(self, chunk: bytes | None) -> None:
+        while self._thread.is_alive():  # if it failed, `finish` reports it, and the stream continues without it
+            try:
+                self._chunks.put(chunk, timeout=PUT_SECONDS)
+                return
+            except Full:
+                continue
+
+    def _copy(self) -> None:
+        from streamfold.history import import_stream
+
+        async def store(log: "EventLog") -> str:
+            return await import_stream(
+                log,
+                self._flags.tenant,
+                iter(self._chunks.get, None),
+                policy=self._policy,
+                max_frame_bytes=self._max_frame_bytes,
+            )
+
+        try:
+            self._result = visit_log(self._flags, store, may_write=True)
+        except BaseException as error:  # raised by `finish`
+            self._result = error
+
+
+def _finish_copy(copy: Copy | None, name: str, failure: Failure | None) -> Failure | None:
+    """Report what was recorded. Returns the first failure of the two."""
+    if copy is not None:
+        try:
+            say(f"{name}: recorded as {copy.finish()}")
+        except Failure as unrecorded:
+            return failure or unrecorded
+    return failure

@@ -1,18 +1,14 @@
-"""A stream that is being folded: step by step, up to its end, to a number, or to what breaks it.
-
-In      chunks of bytes
-Out     a Step for each event; `state` and `events` say how far it came, whatever ended it
-Units   sequence numbers; counts of events
-Errors  Failure, one sentence each, for a stream that is none, has a gap, ends too early or never reaches the number
-"""
+"""A recorded stream being folded, step by step, to its end, to a given number, or to where it breaks."""
 
 from collections.abc import Iterable, Iterator
 
-from msgspec import DecodeError, Struct
+from msgspec import DecodeError
 from msgspec.json import decode
 
-from streamfold.cli.failure import Failure
-from streamfold.cli.fold.sniff import HEAD_BYTES, describe
+from streamfold.cli.fold.source import HEAD_BYTES, describe
+from streamfold.cli.options import DEFAULT_MAX_FRAME_BYTES
+from streamfold.cli.output.step import Step
+from streamfold.cli.terminal import Failure
 from streamfold.errors import FrameTooLarge, SequenceGap
 from streamfold.fold import AnomalyKind, SequencePolicy, State, reduce
 from streamfold.reader import EventReader
@@ -27,25 +23,23 @@ from streamfold.schema import (
     well_formed,
 )
 
-__all__ = ["DEFAULT_MAX_FRAME_BYTES", "Reading", "Step"]
+__all__ = ["Reading", "too_large"]
 
-DEFAULT_MAX_FRAME_BYTES = 64 * 1024 * 1024
 TERMINAL_EVENTS = frozenset({ResponseCompleted, ResponseFailed, ResponseIncomplete, ResponseCancelled})
 BLANK_LINES = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
-class Step(Struct, frozen=True, gc=False):
-    """One event, and the state before and after it: the very same for a duplicate."""
-
-    event: Event
-    before: State
-    after: State
-
-
 class Reading:
-    """Folds chunks as they are asked for.
+    """Folds chunks as steps are asked for.
 
-    state: as far as it came. events: how many were read up to there, duplicates counted.
+    Args:
+        policy: How far to trust the server's sequence numbers.
+        at: The sequence number to stop at; None for the whole stream.
+        max_frame_bytes: The largest frame to accept.
+
+    Attributes:
+        state: The state so far, however the stream ended.
+        events: How many events were read so far, duplicates included.
     """
 
     def __init__(
@@ -59,15 +53,15 @@ class Reading:
         self.events: int = 0
         self._at = at
         self._has_ended = False  # a terminal event came
-        self._head = b""  # of a stream without an event yet
+        self._head = b""  # of a stream that has had no event yet
         self._tail = b""
         self._reader = EventReader(max_frame_bytes=max_frame_bytes, tolerant=True)
 
     def steps(self, chunks: Iterable[bytes]) -> Iterator[Step]:
-        """A step for each event; after the event with the number that was asked for, no more.
+        """Yield a step per event, up to the number that was asked for.
 
-        Raises: Failure where the stream breaks, ends too early, or the number is not reached; `state` is then the
-        last good one.
+        Raises:
+            Failure: The stream breaks, ends too early, or never reaches the number. `state` is the last good one.
         """
         try:
             for chunk in chunks:
@@ -77,14 +71,19 @@ class Reading:
                     return
             yield from self._fold(self._last_events())
         except SequenceGap as gap:
-            raise Failure(self._gap(gap)) from gap
+            last = gap.expected - 1
+            raise Failure(
+                f"a gap: expected event {gap.expected}, got {gap.got}; this is the state after event {last}: "
+                f"resume after {last} to fill the gap, or skip it with --policy renumber"
+            ) from gap
         except FrameTooLarge as error:
-            raise Failure(self._too_large(error)) from error
+            is_no_stream = not self.events and self._head.lstrip()[:1] in (b"{", b"[", b"<")
+            raise Failure(describe(self._head) if is_no_stream else too_large(error)) from error
         self._check_end()
 
     @property
     def place(self) -> str:
-        """Where it stands, as "after event 17"."""
+        """Where it is, such as "after event 17"."""
         return "before the first event" if self.state.cursor is None else f"after event {self.state.cursor}"
 
     @property
@@ -92,18 +91,18 @@ class Reading:
         return self._at is not None and self.state.cursor == self._at
 
     def _fold(self, events: Iterable[Event]) -> Iterator[Step]:
-        for event in events:
+        for event, data in zip(events, self._reader.payloads, strict=True):
             if isinstance(event, UnknownEvent) and is_end_marker(event.data):
                 continue
             before = self.state
             after = reduce(before, event)
             if self._at is not None and after.cursor is not None and after.cursor > self._at:
-                raise Failure(f"no state at {self._at}: {self._range_around(after.cursor)}")
+                raise Failure(f"no state at {self._at}: {self._events_around(after.cursor)}")
             self.state = after
             self.events += 1
             if type(event) in TERMINAL_EVENTS:
                 self._has_ended = True
-            yield Step(event, before, after)
+            yield Step(event, data, before, after)
             if self._is_reached:
                 return
 
@@ -113,10 +112,7 @@ class Reading:
         self._tail = (self._tail + chunk[-4:])[-4:]
 
     def _last_events(self) -> list[Event]:
-        """What the last block holds although no blank line ended it.
-
-        Raises: Failure if it is torn.
-        """
+        """What the last block holds even though no blank line ended it."""
         events = self._reader.close()
         if any(map(_is_torn, events)):
             raise Failure(f"truncated: it ends inside a frame, {self.place}")
@@ -128,48 +124,40 @@ class Reading:
         if not self.events:
             raise Failure(describe(self._head))
         if self._at is not None:
-            raise Failure(f"no state at {self._at}: the events end at {self.state.cursor}")
-        if self._unreadable() == self.events:
-            raise Failure(f"no Responses stream: none of its {self.events:,} events is of a known type")
+            raise Failure(f"no state at {self._at}: the last event is {self.state.cursor}")
+        if self._malformed() == self.events:
+            raise Failure(f"not a Responses stream: none of its {self.events:,} events has a known type")
         if not self._has_ended:
             where = "it ends" if self._tail.endswith(BLANK_LINES) else "it ends inside a frame,"
             raise Failure(f"truncated: {where} {self.place}, without a terminal event{self._server_error()}")
 
-    def _unreadable(self) -> int:
+    def _malformed(self) -> int:
         return sum(each.count for each in self.state.anomalies if each.kind is AnomalyKind.MALFORMED)
 
     def _server_error(self) -> str:
         error = self.state.error
         words = ": ".join(each for each in (error.code, error.message) if each) if error else ""
-        return f"; the server said: {words}" if words else ""
+        return f"; the server reported: {words}" if words else ""
 
-    def _range_around(self, beyond: int) -> str:
-        """The numbers on both sides of the one that was asked for."""
+    def _events_around(self, beyond: int) -> str:
         if self.state.cursor is None:
-            return f"the events begin at {beyond}"
-        return f"the events go on from {self.state.cursor} to {beyond}"
+            return f"the first event is {beyond}"
+        return f"event {self.state.cursor} is followed by event {beyond}"
 
-    def _gap(self, gap: SequenceGap) -> str:
-        last = gap.expected - 1
-        return (
-            f"a gap: expected event {gap.expected}, got {gap.got}; this is the state at {last}: "
-            f"resume after {last} to fill it, or pass over it with --policy renumber"
-        )
 
-    def _too_large(self, error: FrameTooLarge) -> str:
-        if not self.events and self._head.lstrip()[:1] in (b"{", b"[", b"<"):
-            return describe(self._head)
-        return f"one frame is larger than {error.limit_bytes:,} bytes; if that is right, raise --max-frame-bytes"
+def too_large(error: FrameTooLarge) -> str:
+    """Say that a frame exceeds the limit."""
+    return f"one frame is larger than {error.limit_bytes:,} bytes; if that is right, raise --max-frame-bytes"
 
 
 def _is_torn(event: Event) -> bool:
-    """Whether not even the JSON of the event is whole."""
+    """Whether not even the JSON of the event is complete."""
     if not isinstance(event, UnknownEvent) or not event.error:
         return False
     try:
         decode(well_formed(event.data))
     except DecodeError:
         return True
-    except RecursionError:  # whole, and nested too deep to be read
+    except RecursionError:  # complete, but nested too deeply to be read
         return False
     return False

@@ -1,29 +1,30 @@
-"""The bytes of a file or of stdin, in chunks, unpacked where they are gzip.
+"""The bytes of a file or of stdin in chunks, unpacked if they are gzip; and what bytes that are no stream hold.
 
-In      a path, or `-` for stdin
-Out     chunks of at most CHUNK_BYTES; never the whole file
-Units   bytes; `position` and `size` count them as they stand in the file, packed or not
-Errors  Failure for what cannot be opened, read or unpacked, after all that could be
-Source  RFC 1952 for the two bytes that every gzip member begins with
+Never more than a chunk is in memory. A gzip file may have several members (RFC 1952); everything that unpacks before
+it breaks is given first.
 """
 
 import os
+import re
 import stat
 import sys
-from collections.abc import Callable, Generator, Iterator
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader, FileIO
-from typing import cast
+from typing import Any, Protocol, cast
 
-from streamfold.cli.failure import Failure
-from streamfold.cli.fold.gzip import GZIP_MAGIC, unpacked
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
 
-__all__ = ["CHUNK_BYTES", "DEFAULT_MAX_BYTES", "STDIN", "Source", "open_source"]
+from streamfold.cli.options import DEFAULT_MAX_BYTES, STDIN
+from streamfold.cli.terminal import Failure
+
+__all__ = ["HEAD_BYTES", "AsyncSource", "Source", "describe", "open_async_source", "open_source", "os_reason"]
 
 CHUNK_BYTES = 64 * 1024
-DEFAULT_MAX_BYTES = 4 * 1024**3
-STDIN = "-"
-
+MIN_BAR_BYTES = 8 * 1024 * 1024  # a smaller file is read in a tenth of a second
+HEAD_BYTES = 1024 * 1024  # kept to describe what is no stream; a JSON body is read whole up to here
 REASONS: dict[type[OSError], str] = {
     FileNotFoundError: "no such file",
     IsADirectoryError: "a directory, not a file",
@@ -31,10 +32,20 @@ REASONS: dict[type[OSError], str] = {
 }
 
 
-class Source:
-    """Something that is read from its beginning to its end, once.
+def os_reason(error: OSError) -> str:
+    """Say why a file cannot be read."""
+    return REASONS.get(type(error), error.strerror or str(error))
 
-    size: bytes in all, or None where that is not known. position: bytes read so far.
+
+class Source:
+    """Something that is read once, from start to end.
+
+    Args:
+        read: Reads up to so many bytes.
+        size: Bytes in all; None if unknown.
+
+    Attributes:
+        position: Bytes read so far, as they are in the file, packed or not.
     """
 
     def __init__(self, read: Callable[[int], bytes], *, size: int | None = None) -> None:
@@ -43,9 +54,10 @@ class Source:
         self.position: int = 0
 
     def chunks(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[bytes]:
-        """The chunks, unpacked. max_bytes: the most that a gzip file may unpack to.
+        """Yield the chunks, unpacked.
 
-        Raises: Failure where reading or unpacking fails; what came before was given.
+        Raises:
+            Failure: Reading or unpacking fails, or a gzip file unpacks to more than `max_bytes`.
         """
         chunks = self._chunks()
         first = b""
@@ -56,23 +68,48 @@ class Source:
         rest = _chain(first, chunks)
         return unpacked(rest, max_bytes=max_bytes) if first.startswith(GZIP_MAGIC) else rest
 
+    def chunks_with_bar(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[bytes]:
+        """Yield the same chunks, with a progress bar on stderr if the file is large and stderr is a terminal."""
+        chunks = self.chunks(max_bytes=max_bytes)
+        if self.size is None or self.size < MIN_BAR_BYTES or sys.stderr is None or not sys.stderr.isatty():
+            return chunks
+        return self._with_bar(chunks, size=self.size)
+
+    def _with_bar(self, chunks: Iterator[bytes], *, size: int) -> Iterator[bytes]:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+        columns = (BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("", total=size)
+            for chunk in chunks:
+                progress.update(task, completed=self.position)
+                yield chunk
+
     def _chunks(self) -> Iterator[bytes]:
         while True:
             try:
                 chunk = self._read(CHUNK_BYTES)
             except OSError as error:
-                raise Failure(_reason(error)) from error
+                raise Failure(os_reason(error)) from error
             if not chunk:
                 return
             self.position += len(chunk)
             yield chunk
 
 
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from rest
+
+
 @contextmanager
 def open_source(path: str) -> Generator[Source, None, None]:
-    """The Source at this path, closed at the end.
+    """Open the file at this path, or stdin for `-`, and close it at the end.
 
-    Raises: Failure if it cannot be opened.
+    Raises:
+        Failure: It cannot be opened.
     """
     if path == STDIN:
         if sys.stdin is None:
@@ -88,14 +125,199 @@ def _open(path: str) -> FileIO:
     try:
         return open(path, "rb", buffering=0)
     except OSError as error:
-        raise Failure(_reason(error)) from error
+        raise Failure(os_reason(error)) from error
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from rest
+# For a task: reading a pipe blocks the event loop, and a signal does not end the read. So wait until bytes are there.
 
 
-def _reason(error: OSError) -> str:
-    return REASONS.get(type(error), error.strerror or str(error))
+class AsyncSource:
+    """Iterate it for the chunks. `head`: the first bytes, for `describe`."""
+
+    def __init__(self, source: Source, *, max_bytes: int, descriptor: int | None) -> None:
+        self._source = source
+        self._max_bytes = max_bytes
+        self._descriptor = descriptor
+        self._chunks: Iterator[bytes] | None = None
+        self.head: bytes = b""
+
+    def __aiter__(self) -> "AsyncSource":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._descriptor is not None:
+            from anyio import wait_readable
+
+            await wait_readable(self._descriptor)
+        if self._chunks is None:
+            self._chunks = self._source.chunks_with_bar(max_bytes=self._max_bytes)
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            raise StopAsyncIteration
+        if len(self.head) < HEAD_BYTES:
+            self.head += chunk[: HEAD_BYTES - len(self.head)]
+        return chunk
+
+
+@contextmanager
+def open_async_source(path: str, *, max_bytes: int) -> Generator[AsyncSource]:
+    """Open the file, or stdin for `-`, for a task.
+
+    Raises:
+        Failure: It cannot be opened.
+    """
+    with open_source(path) as source:
+        yield AsyncSource(source, max_bytes=max_bytes, descriptor=_waitable_stdin() if path == STDIN else None)
+
+
+def _waitable_stdin() -> int | None:
+    """The descriptor of stdin if an event loop can wait for it: a pipe, a socket or a terminal, but not a file."""
+    if sys.platform == "win32":
+        return None
+    try:
+        descriptor = sys.stdin.fileno()
+        mode = os.fstat(descriptor).st_mode
+        can_wait = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
+        return descriptor if can_wait else None
+    except (OSError, ValueError):  # not a descriptor of the system
+        return None
+
+
+# Gzip
+
+GZIP_MAGIC = b"\x1f\x8b"
+GZIP_FORMAT = 16 + zlib.MAX_WBITS
+MAX_OUTPUT = 64 * 1024
+
+
+class Unpacker(Protocol):
+    """What zlib.decompressobj returns; its type has no public name."""
+
+    def decompress(self, data: bytes, /) -> bytes:
+        """Unpack these bytes."""
+        ...
+
+
+def unpacked(chunks: Iterable[bytes], *, max_bytes: int) -> Iterator[bytes]:
+    """Yield what was packed, at most MAX_OUTPUT bytes at a time.
+
+    Raises:
+        Failure: The file is cut off, corrupt, or unpacks to more than `max_bytes`.
+    """
+    given = 0
+    for data in _unpacked(chunks):
+        given += len(data)
+        if given > max_bytes:
+            raise Failure(
+                f"the gzip file unpacks to more than {max_bytes:,} bytes; if that is right, raise --max-bytes"
+            )
+        yield data
+
+
+def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(GZIP_FORMAT)
+    for chunk in chunks:
+        while chunk:
+            if unpacker.eof:
+                chunk = chunk.lstrip(b"\0")  # padding after a member, as on tapes
+                if not chunk:
+                    break
+                unpacker = zlib.decompressobj(GZIP_FORMAT)
+            spare = unpacker.copy()
+            try:
+                data = unpacker.decompress(chunk, MAX_OUTPUT)
+            except zlib.error as error:
+                yield from _before_the_error(spare, chunk)
+                raise Failure("the gzip file is corrupt") from error
+            yield data
+            chunk = unpacker.unconsumed_tail or unpacker.unused_data
+    if not unpacker.eof:
+        raise Failure("the gzip file is cut off")
+
+
+def _before_the_error(unpacker: Unpacker, chunk: bytes) -> Iterator[bytes]:
+    """What still unpacks: zlib returns nothing from a call that fails, so this makes one call per byte."""
+    for place in range(len(chunk)):
+        try:
+            data = unpacker.decompress(chunk[place : place + 1])
+        except zlib.error:
+            return
+        yield data
+
+
+# What is no stream
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_WORDS = 200  # characters of a server's own words
+HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+FIELD = re.compile(rb"^(?::|(?:data|event|id|retry):)", re.MULTILINE)
+BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+class _Body(Struct):
+    """What distinguishes JSON bodies. A server may have put anything here."""
+
+    object: Any = None
+    status: Any = None
+    error: Any = None
+    detail: Any = None
+    message: Any = None
+
+
+_decode_body = Decoder(_Body).decode
+
+
+def describe(head: bytes) -> str:
+    """Say what bytes that held no event are, such as "an HTML page (502 Bad Gateway), not an event stream"."""
+    text = head.removeprefix(BYTE_ORDER_MARK).strip()
+    if not text:
+        return "empty: there is nothing to fold"
+    if HTML.match(text):
+        return f"an HTML page{_in_brackets(_title(text))}, not an event stream"
+    if text[:1] in b"{[":
+        return _describe_json(text)
+    if BINARY.search(text) or not _is_utf8(text):
+        return "binary data, not an event stream"
+    if FIELD.search(text):
+        return "an event stream without events"
+    return "text, not an event stream"
+
+
+def _title(page: bytes) -> str:
+    found = TITLE.search(page)
+    return found[1].decode(errors="replace") if found else ""
+
+
+def _describe_json(text: bytes) -> str:
+    try:
+        body = _decode_body(text)
+    except (DecodeError, RecursionError, UnicodeDecodeError):
+        return "JSON but not one object, not an event stream"
+    if body.object == "response":
+        return f"a whole Response as JSON{_in_brackets(body.status)}, not an event stream"
+    words = body.error or body.detail or body.message
+    if not words:
+        return "a JSON body, not an event stream"
+    return f"a JSON error body{_in_brackets(_words(words))}, not an event stream"
+
+
+def _words(error: object) -> str:
+    if not isinstance(error, dict):
+        return str(error)
+    fields = cast(dict[str, object], error)
+    said = (fields.get("code") or fields.get("type"), fields.get("message"))
+    return ": ".join(str(each) for each in said if each)
+
+
+def _in_brackets(words: object) -> str:
+    short = " ".join(str(words or "").split())[:MAX_WORDS]
+    return f" ({short})" if short else ""
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text[:-4].decode()  # the last character may be cut
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    return True

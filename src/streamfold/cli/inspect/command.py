@@ -10,12 +10,9 @@ Source  docs/reference/cli.md
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
-
-from streamfold.cli.failure import USAGE, Failure
 from streamfold.cli.log.place import LogFlags, visit_log
-from streamfold.cli.number import whole_number
+from streamfold.cli.options import ResponseId, sequence_number
+from streamfold.cli.terminal import USAGE, Failure
 from streamfold.errors import NumberNotReached
 
 if TYPE_CHECKING:
@@ -25,13 +22,10 @@ __all__ = ["inspect"]
 
 
 def inspect(
-    id: Annotated[str, Parameter(help="The response's id.", name="ID")],
+    id: ResponseId,
     /,
     *,
-    at: Annotated[
-        int | None,
-        Parameter(help="Begin at this sequence number.", converter=whole_number, validator=Number(gte=0)),
-    ] = None,
+    at: Annotated[int | None, sequence_number("Start at this sequence number; by default at the end.")] = None,
     flags: LogFlags | None = None,
 ) -> int:
     """Look at a recorded response on the terminal, at any of its events; a live one too."""

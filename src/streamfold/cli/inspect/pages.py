@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from streamfold.cli.fold.reading import Step
-from streamfold.cli.output.change import describe_change
+from streamfold.cli.output.step import Step, describe_change
 from streamfold.errors import LogUnusable, NumberNotReached
 from streamfold.fold import State, reduce_at
 from streamfold.history import is_filler, replay
@@ -116,7 +115,7 @@ def _entries(found: Sequence[Record | Damaged], state: State | None) -> Iterator
         else:
             event = decode_event(record.data)
             after = reduce_at(state, event, number)
-            yield Entry(number, record, state, after, describe_change(Step(event, state, after)))
+            yield Entry(number, record, state, after, describe_change(Step(event, record.data, state, after)))
             state = after
 
 

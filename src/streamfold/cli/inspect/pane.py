@@ -16,9 +16,9 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from streamfold.cli.control import without_controls
 from streamfold.cli.inspect.line_view import LineView
 from streamfold.cli.inspect.render import Facet, Line, Style
+from streamfold.cli.terminal import without_controls
 
 __all__ = ["Pane"]
 

@@ -23,7 +23,6 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Input, Static
 from textual.worker import Worker
 
-from streamfold.cli.control import without_controls
 from streamfold.cli.inspect.event_list import EventList
 from streamfold.cli.inspect.facets import Facets
 from streamfold.cli.inspect.guide import Guide
@@ -37,6 +36,7 @@ from streamfold.cli.inspect.search import find
 from streamfold.cli.inspect.selection import scene_of
 from streamfold.cli.inspect.status import status_line
 from streamfold.cli.inspect.timeline import At, Timeline
+from streamfold.cli.terminal import without_controls
 from streamfold.errors import LogError
 from streamfold.log import EventLog, StreamKey
 

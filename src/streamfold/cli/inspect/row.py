@@ -10,10 +10,10 @@ import re
 
 from rich.cells import cell_len, set_cell_size
 
-from streamfold.cli.control import without_controls
 from streamfold.cli.inspect.pages import NO_EVENT, Entry
 from streamfold.cli.inspect.sign import SIGNS
 from streamfold.cli.inspect.timeline import At, Between, End, MarkKind, Place
+from streamfold.cli.terminal import without_controls
 from streamfold.log import Note
 
 __all__ = ["STATUS_STYLES", "caption", "pieces_of_row"]

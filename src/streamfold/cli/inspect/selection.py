@@ -10,7 +10,7 @@ Source  docs/reference/cli.md
 from streamfold.cli.inspect.pages import NO_EVENT, Entry, Pages
 from streamfold.cli.inspect.render import Scene
 from streamfold.cli.inspect.timeline import At, Between, End, Timeline
-from streamfold.cli.log.timestamp import moment
+from streamfold.cli.log.show import timestamp
 from streamfold.errors import LogError
 from streamfold.fold import State
 from streamfold.history import replay
@@ -50,4 +50,4 @@ def _of_event(entry: Entry | None) -> Scene:
 
 
 def _told(note: Note) -> str:
-    return f"{note.kind}: {note.text} ({moment(note.at)})"
+    return f"{note.kind}: {note.text} ({timestamp(note.at)})"

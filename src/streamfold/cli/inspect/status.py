@@ -10,9 +10,9 @@ from msgspec import Struct
 from msgspec.json import Decoder
 from rich.text import Text
 
-from streamfold.cli.control import without_controls
 from streamfold.cli.inspect.row import STATUS_STYLES
 from streamfold.cli.inspect.timeline import Timeline
+from streamfold.cli.terminal import without_controls
 from streamfold.fold import State, snapshot_json
 from streamfold.schema import UNDECODABLE
 

@@ -1,32 +1,30 @@
-"""Which log a command works on, and a command's one visit to it.
+"""Which log a command works on, and one visit to it.
 
-In      LogFlags; the environment; the user's own data folder
-Out     what is done with the EventLog there
-Errors  Failure: 2 for an address that is none, 1 for what the log does
-Source  docs/reference/cli.md
+`create`, `follow` and `fold` record only if `--log` or STREAMFOLD_LOG names a log. The `log` commands and `inspect`
+fall back to the user's own file.
 """
 
 import os
-import sys
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from attrs import frozen
 from cyclopts import Group, Parameter
 
-from streamfold.cli.failure import ERROR, USAGE, Failure
 from streamfold.cli.response.gateway import run
+from streamfold.cli.settings import user_folder
+from streamfold.cli.terminal import ERROR, USAGE, Failure
 from streamfold.errors import InvalidArgument, StreamfoldError, UnknownStream
 
 if TYPE_CHECKING:
     from streamfold.log import EventLog, StreamKey
 
-__all__ = ["NO_LOG", "TENANT", "VARIABLE", "LogFlags", "data_folder", "log_address", "visit_log"]
+__all__ = ["NO_LOG", "LogFlags", "RecordFlags", "log_address", "log_flags", "opened_for", "recorded_in", "visit_log"]
 
 T = TypeVar("T")
 
-TENANT = ""  # of streams that no tenant was named for, here and in the client
+NO_TENANT = ""  # here and in the client
 VARIABLE = "STREAMFOLD_LOG"
 FILE_NAME = "log.db"
 SQLITE = "sqlite:"
@@ -41,45 +39,66 @@ class LogFlags:
 
     log: Annotated[
         str | None,
-        Parameter(
-            help="sqlite:PATH or valkey://HOST/DB; else log.db in the user's data folder. STREAMFOLD_LOG.", group=LOG
-        ),
+        Parameter(help="sqlite:PATH or valkey://HOST/DB. STREAMFOLD_LOG; else log.db in your data folder.", group=LOG),
     ] = None
-    tenant: Annotated[str, Parameter(help="Whose streams; without it those of nobody in particular.", group=LOG)] = (
-        TENANT
-    )
+    tenant: Annotated[str, Parameter(help="Whose streams; by default those without a tenant.", group=LOG)] = NO_TENANT
 
     def key(self, response_id: str) -> "StreamKey":
-        """The stream of this response."""
+        """Return the key of this response's stream."""
         from streamfold.log import StreamKey
 
         return StreamKey(self.tenant, response_id)
 
 
-NO_LOG = LogFlags()
+@Parameter(name="*")
+@frozen(kw_only=True)
+class RecordFlags(LogFlags):
+    """The same for a command that records if it is asked to."""
+
+    log: Annotated[
+        str | None,
+        Parameter(help="Record the events here: sqlite:PATH or valkey://HOST/DB. STREAMFOLD_LOG.", group=LOG),
+    ] = None
+
+
+NO_LOG = RecordFlags()
+
+
+def recorded_in(flags: LogFlags, *, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the address of the log to record in; None if none was named. An empty variable counts as unset."""
+    return flags.log or environ.get(VARIABLE) or None
 
 
 def log_address(flags: LogFlags, *, environ: Mapping[str, str] = os.environ) -> str:
-    """The address that was given, or that of the user's own file. An empty variable counts as none."""
-    return flags.log or environ.get(VARIABLE) or f"{SQLITE}{data_folder(environ) / FILE_NAME}"
+    """Return the address that was named, or that of the user's own file."""
+    return recorded_in(flags, environ=environ) or f"{SQLITE}{user_folder('data', environ) / FILE_NAME}"
 
 
-def data_folder(environ: Mapping[str, str], *, platform: str = sys.platform) -> Path:
-    """The folder where this user's data lie, as each platform has it."""
-    if platform == "win32":
-        base = Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        configured = Path(environ.get("XDG_DATA_HOME") or "")  # a relative one is to be ignored, says its standard
-        base = configured if configured.is_absolute() else Path.home() / ".local" / "share"
-    return base / "streamfold"
+def log_flags(flags: LogFlags) -> tuple[str, ...]:
+    """Return the flags that name the same log again."""
+    named = (("--log", flags.log), ("--tenant", flags.tenant))
+    return tuple(word for flag, value in named if value for word in (flag, value))
+
+
+@asynccontextmanager
+async def opened_for(flags: LogFlags) -> AsyncGenerator["EventLog | None"]:
+    """Open the log to record in; None if none was named."""
+    address = recorded_in(flags)
+    if address is None:
+        yield None
+        return
+    from streamfold.log import open_log
+
+    async with open_log(address) as log:
+        yield log
 
 
 def visit_log(flags: LogFlags, do: "Callable[[EventLog], Awaitable[T]]", *, may_write: bool) -> T:
-    """Open the log, do it, and close everything. The user's own file is made where there is none.
+    """Open the log, do something with it, and close it. The user's own file is created if it does not exist.
 
-    Raises: Failure; KeyboardInterrupt where Ctrl-C came, after everything was closed.
+    Raises:
+        Failure: Exit code 2 for a bad address, 1 for an error of the log.
+        KeyboardInterrupt: Ctrl-C was pressed; the log is closed.
     """
     address = log_address(flags)
 
@@ -92,7 +111,7 @@ def visit_log(flags: LogFlags, do: "Callable[[EventLog], Awaitable[T]]", *, may_
     except Failure:
         raise
     except UnknownStream as error:
-        raise Failure(f"the log has no stream of {error.response_id}; streamfold log ls lists what it has") from error
+        raise Failure(f"the log has no stream {error.response_id}; streamfold log ls lists its streams") from error
     except InvalidArgument as error:
         name = "--log" if error.name == "url" else error.name
         raise Failure(f"{name}: {error.reason}", USAGE if error.name == "url" else ERROR) from error
@@ -103,11 +122,11 @@ def visit_log(flags: LogFlags, do: "Callable[[EventLog], Awaitable[T]]", *, may_
 def _opened(address: str, *, may_write: bool) -> "EventLog":
     from streamfold.log import open_log
 
-    own = data_folder(os.environ) / FILE_NAME
+    own = user_folder("data", os.environ) / FILE_NAME
     if address == f"{SQLITE}{own}" and not own.exists():
         try:
             own.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise Failure(f"{own.parent}: cannot be made: {error.strerror}; give --log") from error
+            raise Failure(f"{own.parent}: cannot be created: {error.strerror}; name another log with --log") from error
         may_write = True
     return open_log(address, may_write=may_write)

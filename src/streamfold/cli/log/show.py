@@ -1,38 +1,121 @@
-"""`streamfold log show ID` and `streamfold log replay ID`: one stream of a log, and its state at any number.
-
-In      a response's id; a sequence number
-Out     the stream's facts and a line for each event; the Response, or the document of `fold --json`
-Units   sequence numbers
-Errors  none: each is one line
-Source  docs/reference/cli.md
-"""
+"""The `streamfold log` commands that look into a log: ls, show, replay, diff."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
-from msgspec import Struct
+from msgspec import UNSET, Raw, Struct
 from msgspec.json import encode
 
-from streamfold.cli.failure import say
-from streamfold.cli.fold.reading import Reading, Step
-from streamfold.cli.log.listing import StreamDocument, stream_document
 from streamfold.cli.log.place import LogFlags, visit_log
-from streamfold.cli.log.timestamp import moment
-from streamfold.cli.number import whole_number
-from streamfold.cli.output.change import describe_change
-from streamfold.cli.output.view import DocumentView, EventsView, ResponseView
-from streamfold.cli.terminal import Output
+from streamfold.cli.options import Document, ResponseId, sequence_number
+from streamfold.cli.output.step import Step, describe_change
+from streamfold.cli.output.view import DocumentView, End, EventsView, ResponseView
+from streamfold.cli.terminal import Output, say, without_controls
 from streamfold.fold import AnomalyKind, State
 
 if TYPE_CHECKING:
+    from streamfold.history import Change
     from streamfold.log import EventLog, Note, StreamInfo, StreamKey
 
-__all__ = ["At", "Identifier", "replay", "show"]
+__all__ = ["StreamDocument", "diff", "ls", "replay", "show", "stream_document", "timestamp"]
 
-Identifier = Annotated[str, Parameter(help="The response's id.", name="ID")]
-At = Annotated[int | None, Parameter(converter=whole_number, validator=Number(gte=0))]
+OPEN = "open"
+COLUMNS = ("response", "status", "records", "numbers", "created", "kept until")
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time as a reader wants it: in UTC, because a log may be read on another machine."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+class StreamDocument(Struct, frozen=True):
+    """One stream in JSON, with its fields in order."""
+
+    response_id: str
+    tenant: str
+    status: str | None
+    first_number: int
+    next_number: int
+    is_cancel_requested: bool
+    owner: str | None
+    lease_expires_at: float | None
+    created_at: float
+    expires_at: float | None
+
+
+def stream_document(info: "StreamInfo") -> StreamDocument:
+    """Return the stream as JSON has it."""
+    return StreamDocument(
+        response_id=info.key.response_id,
+        tenant=info.key.tenant,
+        status=info.status,
+        first_number=info.first_number,
+        next_number=info.next_number,
+        is_cancel_requested=info.is_cancel_requested,
+        owner=info.owner or None,
+        lease_expires_at=info.lease_expires_at if info.owner else None,
+        created_at=info.created_at,
+        expires_at=info.expires_at,
+    )
+
+
+# ls
+
+
+class _ListDocument(Struct, frozen=True):
+    streams: list[StreamDocument]
+
+
+def ls(*, json: Document = False, flags: LogFlags | None = None) -> int:
+    """List the streams of a log."""
+    flags = flags or LogFlags()
+    tenant = flags.tenant
+
+    async def find(log: "EventLog") -> "tuple[list[StreamInfo], Sequence[str]]":
+        found: list[StreamInfo] = []
+        while page := await log.list(tenant, after=found[-1].key.response_id if found else None):
+            found += page
+        return found, [] if found else await log.tenants()
+
+    found, tenants = visit_log(flags, find, may_write=False)
+    output = Output()
+    if json:
+        output.write_bytes(encode(_ListDocument([stream_document(info) for info in found])) + b"\n")
+    elif not found:
+        others = ", ".join(f"--tenant {each}" if each else "no tenant" for each in tenants)
+        say(f"no streams of this tenant; the log has streams of: {others}" if others else "the log is empty")
+    elif output.is_terminal:
+        _draw([_cells(info) for info in found])
+    else:
+        output.write("".join("\t".join(_cells(info)) + "\n" for info in found))
+    return 0
+
+
+def _cells(info: "StreamInfo") -> tuple[str, ...]:
+    count = info.next_number - info.first_number
+    return (
+        info.key.response_id,
+        info.status or OPEN,
+        str(count),
+        f"{info.first_number}..{info.next_number - 1}" if count else "-",
+        timestamp(info.created_at),
+        "-" if info.expires_at is None else timestamp(info.expires_at),
+    )
+
+
+def _draw(rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*COLUMNS, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(without_controls(cell), no_wrap=True) for cell in row))
+    Console().print(table)
+
+
+# show
 
 
 class _NoteDocument(Struct, frozen=True):
@@ -50,7 +133,7 @@ class _EventDocument(Struct, frozen=True):
 
 
 class _ShowDocument(Struct, frozen=True):
-    """What `show --json` tells, and the order of its fields."""
+    """The document of `show --json`, with its fields in order."""
 
     stream: StreamDocument
     checkpoints: list[int]
@@ -58,19 +141,13 @@ class _ShowDocument(Struct, frozen=True):
     events: list[_EventDocument]
 
 
-def show(
-    id: Identifier,
-    /,
-    *,
-    json: Annotated[bool, Parameter(help="One JSON document.", show_default=False)] = False,
-    flags: LogFlags | None = None,
-) -> int:
-    """Show a stream: how it stands, what happened to it, a line for each event."""
+def show(id: ResponseId, /, *, json: Document = False, flags: LogFlags | None = None) -> int:
+    """Show a stream: its status, its notes, and a line per event."""
     flags = flags or LogFlags()
     key = flags.key(id)
     output = Output()
 
-    async def tell(log: "EventLog") -> None:
+    async def print_stream(log: "EventLog") -> None:
         from streamfold.errors import UnknownStream
 
         info = await log.info(key)
@@ -82,9 +159,9 @@ def show(
         else:
             for line in _head(info, checkpoints):
                 output.write(f"{line}\n")
-            await _tell_events(log, info, notes, output)
+            await _print_events(log, info, notes, output)
 
-    visit_log(flags, tell, may_write=False)
+    visit_log(flags, print_stream, may_write=False)
     return 0
 
 
@@ -100,34 +177,34 @@ async def _checkpoints(log: "EventLog", key: "StreamKey") -> list[int]:
 def _head(info: "StreamInfo", checkpoints: Sequence[int]) -> list[str]:
     count = info.next_number - info.first_number
     numbers = f" ({info.first_number} to {info.next_number - 1})" if count else ""
-    kept = "for ever" if info.expires_at is None else f"until {moment(info.expires_at)}"
+    kept = "kept forever" if info.expires_at is None else f"kept until {timestamp(info.expires_at)}"
     lines = [
-        f"{info.key.response_id}: {info.status or 'open'}, {count:,} records{numbers}",
-        f"made {moment(info.created_at)}, kept {kept}",
+        f"{info.key.response_id}: {info.status or OPEN}, {count:,} records{numbers}",
+        f"created {timestamp(info.created_at)}, {kept}",
         f"checkpoints: {', '.join(map(str, checkpoints)) or 'none'}",
     ]
     if info.owner:
-        lines.append(f"written by {info.owner}, whose lease ends {moment(info.lease_expires_at)}")
+        lines.append(f"being written by {info.owner}, lease until {timestamp(info.lease_expires_at)}")
     if info.is_cancel_requested:
-        lines.append("a cancel was asked for")
+        lines.append("a cancel was requested")
     return lines
 
 
-async def _tell_events(log: "EventLog", info: "StreamInfo", notes: "Sequence[Note]", output: Output) -> None:
+async def _print_events(log: "EventLog", info: "StreamInfo", notes: "Sequence[Note]", output: Output) -> None:
     from streamfold.history import states
 
     view = EventsView(output)
     waiting = list(notes)
 
-    def tell_notes(before: int | None) -> None:
+    def print_notes(before: int | None) -> None:
         while waiting and (before is None or waiting[0].after is None or waiting[0].after < before):
             note = waiting.pop(0)
             output.write(f"      {note.kind}: {' '.join(note.text.split())}\n")
 
-    async for step in states(log, info.key):
-        tell_notes(step.record.sequence_number)
-        view.show(Step(step.event, step.before, step.after))
-    tell_notes(None)
+    async for each in states(log, info.key):
+        print_notes(each.record.sequence_number)
+        view.show(Step(each.event, each.record.data, each.before, each.after))
+    print_notes(None)
 
 
 async def _document(log: "EventLog", info: "StreamInfo", checkpoints: list[int], notes: "Sequence[Note]") -> bytes:
@@ -135,54 +212,101 @@ async def _document(log: "EventLog", info: "StreamInfo", checkpoints: list[int],
 
     events = [
         _EventDocument(
-            sequence_number=step.record.sequence_number,
-            type=step.record.name,
-            bytes=len(step.record.data),
-            change=describe_change(Step(step.event, step.before, step.after)),
+            sequence_number=each.record.sequence_number,
+            type=each.record.name,
+            bytes=len(each.record.data),
+            change=describe_change(Step(each.event, each.record.data, each.before, each.after)),
         )
-        async for step in states(log, info.key)
+        async for each in states(log, info.key)
     ]
-    told = [_NoteDocument(note.kind, note.text, note.after, note.at) for note in notes]
-    return encode(_ShowDocument(stream_document(info), checkpoints, told, events)) + b"\n"
+    noted = [_NoteDocument(note.kind, note.text, note.after, note.at) for note in notes]
+    return encode(_ShowDocument(stream_document(info), checkpoints, noted, events)) + b"\n"
+
+
+# replay
 
 
 def replay(
-    id: Identifier,
+    id: ResponseId,
     /,
     *,
-    at: Annotated[At, Parameter(help="The state at this sequence number; without it the newest.")] = None,
-    json: Annotated[
-        bool, Parameter(help="One JSON document: cursor, status, text, response.", show_default=False)
-    ] = False,
+    at: Annotated[int | None, sequence_number("The sequence number; by default the last one.")] = None,
+    json: Document = False,
     flags: LogFlags | None = None,
 ) -> int:
-    """Show the Response as it stood at a sequence number."""
+    """Show the Response as it was at a sequence number."""
     flags = flags or LogFlags()
     key = flags.key(id)
 
-    async def find(log: "EventLog") -> Reading:
+    async def find(log: "EventLog") -> End:
         from streamfold.history import replay as replayed
 
-        reading = Reading()
-        reading.state = await replayed(log, key, at=at)
-        reading.events = await _events_up_to(log, key, reading.state)
-        return reading
+        state = await replayed(log, key, at=at)
+        return End(state, events=await _events_up_to(log, key, state))
 
-    reading = visit_log(flags, find, may_write=False)
+    end = visit_log(flags, find, may_write=False)
     output = Output()
-    (DocumentView(output) if json else ResponseView(output)).finish(reading)
-    if not reading.events:
+    (DocumentView(output) if json else ResponseView(output)).finish(end)
+    if not end.events:
         say(f"{id}: no events yet")
     return 0
 
 
 async def _events_up_to(log: "EventLog", key: "StreamKey", state: State) -> int:
-    """How many events the state is folded of: one for each number, but for those that the server left out."""
+    """How many events the state was folded from: one per number, except for numbers that the server left out."""
     from streamfold.history import states
 
     if state.cursor is None:
         return 0
     if any(anomaly.kind is AnomalyKind.HOLE for anomaly in state.anomalies):
-        return len([step async for step in states(log, key, to=state.cursor)])
+        return len([each async for each in states(log, key, to=state.cursor)])
     info = await log.info(key)
     return 0 if info is None else state.cursor + 1 - info.first_number
+
+
+# diff
+
+
+def diff(
+    id: ResponseId,
+    n: Annotated[int, sequence_number("The first sequence number.", name="N")],
+    m: Annotated[int, sequence_number("The second; it may be the earlier one.", name="M")],
+    /,
+    *,
+    json: Document = False,
+    flags: LogFlags | None = None,
+) -> int:
+    """Show what differs between the Response at two sequence numbers."""
+    flags = flags or LogFlags()
+    key = flags.key(id)
+
+    async def find(log: "EventLog") -> "tuple[Change, ...]":
+        from streamfold.history import diff as differences
+        from streamfold.history import replay as replayed
+
+        return differences(await replayed(log, key, at=n), await replayed(log, key, at=m))
+
+    changes = visit_log(flags, find, may_write=False)
+    output = Output()
+    if json:
+        output.write_bytes(encode({"from": n, "to": m, "changes": changes}) + b"\n")
+        return 0
+    for change in changes:
+        output.write_line(f"{change.pointer}{_change(change)}")
+    if not changes:
+        say(f"no difference between {n} and {m}")
+    return 0
+
+
+def _change(change: "Change") -> str:
+    if change.added is not UNSET:
+        return f" += {encode(change.added).decode()}"
+    if change.after is UNSET:
+        return " removed"
+    new = _on_one_line(change.after)
+    return f" = {new}" if change.before is UNSET else f": {_on_one_line(change.before)} → {new}"
+
+
+def _on_one_line(value: Raw) -> str:
+    """JSON has line ends between its tokens only."""
+    return b" ".join(bytes(value).splitlines()).decode(errors="replace")

@@ -1,46 +1,46 @@
-"""`streamfold log fork|expire|drop`: a stream begun from another, those whose time has come, one that is not wanted.
+"""The `streamfold log` commands that keep a log in order: fork, expire, drop, verify, doctor."""
 
-In      a response's id
-Out     one line
-Units   sequence numbers; streams
-Errors  none: each is one line
-Source  docs/reference/cli.md
-"""
-
+import platform
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
+from msgspec import Struct
 from msgspec.json import encode
 
-from streamfold.cli.failure import Failure
-from streamfold.cli.log.listing import stream_document
 from streamfold.cli.log.place import LogFlags, visit_log
-from streamfold.cli.log.show import Identifier
-from streamfold.cli.number import whole_number
-from streamfold.cli.terminal import Output
+from streamfold.cli.log.show import stream_document
+from streamfold.cli.options import Document, ResponseId, sequence_number
+from streamfold.cli.terminal import ERROR, Failure, Output
 
 if TYPE_CHECKING:
-    from streamfold.log import EventLog, StreamInfo
+    from streamfold.history import Verdict
+    from streamfold.log import Diagnosis, EventLog, StreamInfo
 
-__all__ = ["drop", "expire", "fork"]
+__all__ = ["doctor", "drop", "expire", "fork", "verify"]
 
-Json = Annotated[bool, Parameter(help="One JSON document.", show_default=False)]
+# What an acknowledged event survives, by durability.
+SURVIVES = {
+    "memory": "nothing: it is lost when the process ends",
+    "process": "a crash of the process",
+    "power": "a crash of the process and a power failure",
+    "replicated": "the loss of a machine",
+}
 
 
 def fork(
-    id: Identifier,
-    new_id: Annotated[str, Parameter(help="The id of the new stream.", name="NEW_ID")],
+    id: ResponseId,
+    new_id: Annotated[str, Parameter(name="NEW_ID", help="The id of the new stream.")],
     /,
     *,
-    at: Annotated[
-        int,
-        Parameter(help="The last sequence number that both have.", converter=whole_number, validator=Number(gte=0)),
-    ],
-    json: Json = False,
+    at: Annotated[int, sequence_number("The last sequence number to copy.")],
+    json: Document = False,
     flags: LogFlags | None = None,
 ) -> int:
-    """Begin another stream with the events of this one up to a number."""
+    """Start a new stream with a copy of this one's events up to a number."""
     flags = flags or LogFlags()
     key, to = flags.key(id), flags.key(new_id)
 
@@ -56,7 +56,7 @@ def fork(
 
     info = visit_log(flags, copy, may_write=True)
     if info is None:
-        raise Failure(f"{new_id} was dropped as soon as it was there")
+        raise Failure(f"{new_id} was dropped while it was being forked")
     output = Output()
     if json:
         output.write_bytes(encode(stream_document(info)) + b"\n")
@@ -65,8 +65,8 @@ def fork(
     return 0
 
 
-def expire(*, json: Json = False, flags: LogFlags | None = None) -> int:
-    """Drop the streams whose time has come, of all tenants."""
+def expire(*, json: Document = False, flags: LogFlags | None = None) -> int:
+    """Drop the expired streams of all tenants."""
 
     async def drop_all(log: "EventLog") -> int:
         count = 0
@@ -75,27 +75,143 @@ def expire(*, json: Json = False, flags: LogFlags | None = None) -> int:
         return count
 
     count = visit_log(flags or LogFlags(), drop_all, may_write=True)
-    if json:
-        Output().write_bytes(encode({"dropped": count}) + b"\n")
-    else:
-        Output().write(f"{count} streams dropped\n")
+    _print_dropped(f"{count} stream{'' if count == 1 else 's'} dropped", count, json=json)
     return 0
 
 
-def drop(id: Identifier, /, *, json: Json = False, flags: LogFlags | None = None) -> int:
-    """Forget a stream, and everything beside it."""
+def drop(id: ResponseId, /, *, json: Document = False, flags: LogFlags | None = None) -> int:
+    """Delete a stream and everything stored with it."""
     flags = flags or LogFlags()
     key = flags.key(id)
 
-    async def forget(log: "EventLog") -> None:
+    async def delete(log: "EventLog") -> None:
         from streamfold.errors import UnknownStream
 
         if not await log.drop(key):
             raise UnknownStream(key.tenant, key.response_id)
 
-    visit_log(flags, forget, may_write=True)
-    if json:
-        Output().write_bytes(encode({"dropped": 1}) + b"\n")
-    else:
-        Output().write(f"{id} dropped\n")
+    visit_log(flags, delete, may_write=True)
+    _print_dropped(f"{id} dropped", 1, json=json)
     return 0
+
+
+def _print_dropped(words: str, count: int, *, json: bool) -> None:
+    if json:
+        Output().write_bytes(encode({"dropped": count}) + b"\n")
+    else:
+        Output().write(f"{words}\n")
+
+
+# verify
+
+
+class _StreamReport(Struct, frozen=True):
+    response_id: str | None
+    tenant: str | None
+    status: str | None
+    events: int
+    problems: tuple[str, ...]
+
+
+class _VerifyDocument(Struct, frozen=True):
+    """The document of `verify --json`, with its fields in order."""
+
+    whole: int
+    damaged: list[_StreamReport]
+
+
+def verify(*, json: Document = False, flags: LogFlags | None = None) -> int:
+    """Check that every stream of every tenant is intact. Reads the whole log."""
+    output = Output()
+    whole, damaged = visit_log(flags or LogFlags(), lambda log: _check(log, None if json else output), may_write=False)
+    if json:
+        output.write_bytes(encode(_VerifyDocument(whole, [_report(each) for each in damaged])) + b"\n")
+    else:
+        output.write(f"{whole} intact, {len(damaged)} damaged\n" if whole or damaged else "no streams\n")
+    return ERROR if damaged else 0
+
+
+async def _check(log: "EventLog", output: Output | None) -> "tuple[int, list[Verdict]]":
+    """Count the intact streams and collect the others, each printed as it is found."""
+    from streamfold.history import verify as verdicts
+
+    whole, damaged = 0, list["Verdict"]()
+    found = verdicts(log)
+    with _progress() as advance:
+        async for verdict in found:
+            advance(found.streams)
+            if verdict.is_whole:
+                whole += 1
+                continue
+            damaged.append(verdict)
+            if output is not None:
+                output.write(f"{_name(verdict)}: {'; '.join(verdict.problems)}\n")
+    return whole, damaged
+
+
+def _name(verdict: "Verdict") -> str:
+    if verdict.key is None:
+        return "the log"
+    tenant = f" of tenant {verdict.key.tenant}" if verdict.key.tenant else ""
+    return f"{verdict.key.response_id}{tenant}"
+
+
+def _report(verdict: "Verdict") -> _StreamReport:
+    key = verdict.key
+    return _StreamReport(
+        response_id=key.response_id if key else None,
+        tenant=key.tenant if key else None,
+        status=verdict.status,
+        events=verdict.events,
+        problems=verdict.problems,
+    )
+
+
+@contextmanager
+def _progress() -> Generator[Callable[[int], None]]:
+    """Yield what counts the streams, on stderr if that is a terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda streams: bar.update(task, advance=1, total=streams)
+
+
+# doctor
+
+
+def doctor(*, json: Document = False, flags: LogFlags | None = None) -> int:
+    """Show versions, settings, what an event survives once it is acknowledged, and what is unsafe."""
+    diagnosis = visit_log(flags or LogFlags(), lambda log: log.diagnose(), may_write=False)
+    output = Output()
+    if json:
+        output.write_bytes(encode(_facts(diagnosis)) + b"\n")
+        return 0
+    output.write("".join(f"{line}\n" for line in _lines(diagnosis)))
+    return 0
+
+
+def _facts(diagnosis: "Diagnosis") -> dict[str, object]:
+    return {
+        "streamfold": version("streamfold"),
+        "python": platform.python_version(),
+        "engine": diagnosis.engine,
+        "durability": str(diagnosis.durability),
+        "settings": dict(diagnosis.settings),
+        "unsafe": list(diagnosis.unsafe),
+    }
+
+
+def _lines(diagnosis: "Diagnosis") -> list[str]:
+    return [
+        f"streamfold {version('streamfold')}, Python {platform.python_version()}, {diagnosis.engine}",
+        f"durability: {diagnosis.durability}; an acknowledged event survives {SURVIVES[diagnosis.durability]}",
+        *(f"{name}: {value}" for name, value in diagnosis.settings.items()),
+        *(f"unsafe: {each}" for each in diagnosis.unsafe),
+        *([] if diagnosis.unsafe else ["nothing unsafe found"]),
+    ]

@@ -1,10 +1,4 @@
-"""An Outcome for readers: as the last line of `--json`, and in words.
-
-In      an Outcome, or a BatchOutcome
-Out     one JSON document on one line; one sentence
-Units   seconds since the following began; sequence numbers
-Source  docs/reference/cli.md
-"""
+"""An outcome for readers: in words, and as the last line of `--json`."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,7 +9,7 @@ from streamfold.fold import Anomaly, snapshot
 from streamfold.session import BatchOutcome, CancelResult, Outcome, OutcomeStatus, Proof, Repair
 
 __all__ = [
-    "RUNS_ON",
+    "STILL_RUNNING",
     "batch_document",
     "batch_words",
     "exit_code",
@@ -26,25 +20,25 @@ __all__ = [
 ]
 
 PROOFS: Mapping[Proof | None, str] = {
-    Proof.TERMINAL_EVENT: "proven by its terminal event",
-    Proof.RETRIEVED: "proven by a GET",
-    Proof.CANCEL_ANSWER: "proven by the answer to the cancel",
-    None: "not proven",
+    Proof.TERMINAL_EVENT: "confirmed by its terminal event",
+    Proof.RETRIEVED: "confirmed by a GET",
+    Proof.CANCEL_ANSWER: "confirmed by the answer to the cancel",
+    None: "not confirmed",
 }
-# What a cancel came to when nothing is proven: whether it takes effect or not, the response runs on.
-RUNS_ON = frozenset({CancelResult.UNCONFIRMED, CancelResult.NOT_ALLOWED})
 CANCELS: Mapping[CancelResult, str] = {
-    CancelResult.CANCEL_WON: "the cancel won",
-    CancelResult.COMPLETION_WON: "it ended by itself while the cancel was on its way",
-    CancelResult.ALREADY_TERMINAL: "it had ended before the cancel came",
-    CancelResult.UNCONFIRMED: "the gateway gave no proof of the cancel in time; it may still take effect",
-    CancelResult.NOT_ALLOWED: "the gateway did not allow the cancel: this key may not",
-    CancelResult.REFUSED: "the gateway cancels no foreground response; it was left",
+    CancelResult.CANCEL_WON: "the cancel took effect",
+    CancelResult.COMPLETION_WON: "it ended before the cancel took effect",
+    CancelResult.ALREADY_TERMINAL: "it had already ended",
+    CancelResult.UNCONFIRMED: "the gateway did not confirm the cancel in time; it may still take effect",
+    CancelResult.NOT_ALLOWED: "the gateway does not let this key cancel it",
+    CancelResult.REFUSED: "the gateway cannot cancel a foreground response",
 }
+# Results that leave the response running, whether or not the cancel takes effect later.
+STILL_RUNNING = frozenset({CancelResult.UNCONFIRMED, CancelResult.NOT_ALLOWED})
 
 
-class ToldRepair(Struct, frozen=True):
-    """A Repair in a document. seconds: since the following began."""
+class RepairDocument(Struct, frozen=True):
+    """One repair. `seconds` count from when following began."""
 
     kind: str
     reason: str
@@ -52,15 +46,15 @@ class ToldRepair(Struct, frozen=True):
     seconds: float
 
 
-class ToldOutcome(Struct, frozen=True):
-    """The fields of the outcome's document, in their order."""
+class OutcomeDocument(Struct, frozen=True):
+    """The outcome of a response, with its fields in order."""
 
     status: str
     response_id: str | None
     proof: str | None
     cancel: str | None
     cursor: int | None
-    repairs: tuple[ToldRepair, ...]
+    repairs: tuple[RepairDocument, ...]
     conflicts: tuple[str, ...]
     anomalies: tuple[Anomaly, ...]
     compacted: bool
@@ -69,8 +63,8 @@ class ToldOutcome(Struct, frozen=True):
     output_text: str
 
 
-class ToldBatch(Struct, frozen=True):
-    """The same for a batch."""
+class BatchDocument(Struct, frozen=True):
+    """The outcome of a batch, with its fields in order."""
 
     status: str
     batch_id: str
@@ -84,15 +78,23 @@ class ToldBatch(Struct, frozen=True):
 def outcome_document(
     outcome: Outcome, *, response_id: str | None, begun: float = 0.0, hide: Callable[[str], str] = str
 ) -> bytes:
-    """`{"outcome": {...}}` and a line end. begun: the session's time then. hide: takes secrets out of a reason."""
-    told = ToldOutcome(
+    """Return `{"outcome": {...}}` and a line end.
+
+    Args:
+        outcome: The outcome.
+        response_id: Its id, if it is known.
+        begun: The session's time when following began.
+        hide: Takes secrets out of a reason.
+    """
+    document = OutcomeDocument(
         status=outcome.status,
         response_id=response_id,
         proof=outcome.proof,
         cancel=outcome.cancel,
         cursor=outcome.state.cursor,
         repairs=tuple(
-            ToldRepair(each.kind, hide(each.reason), each.after, round(each.at - begun, 3)) for each in outcome.repairs
+            RepairDocument(each.kind, hide(each.reason), each.after, round(each.at - begun, 3))
+            for each in outcome.repairs
         ),
         conflicts=tuple(map(str, outcome.conflicts)),
         anomalies=outcome.anomalies,
@@ -101,12 +103,12 @@ def outcome_document(
         reason=hide(outcome.reason),
         output_text=outcome.state.output_text,
     )
-    return encode({"outcome": told}) + b"\n"
+    return encode({"outcome": document}) + b"\n"
 
 
 def batch_document(outcome: BatchOutcome, *, batch_id: str, hide: Callable[[str], str] = str) -> bytes:
-    """The same for a batch."""
-    told = ToldBatch(
+    """Return the same for a batch."""
+    document = BatchDocument(
         status=outcome.status,
         batch_id=batch_id,
         proof=outcome.proof,
@@ -115,41 +117,42 @@ def batch_document(outcome: BatchOutcome, *, batch_id: str, hide: Callable[[str]
         reason=hide(outcome.reason),
         batch=Raw(encode(outcome.batch)),
     )
-    return encode({"outcome": told}) + b"\n"
+    return encode({"outcome": document}) + b"\n"
 
 
 def outcome_words(outcome: Outcome) -> str:
-    """How it ended, how that is known, and what it took."""
-    parts = [f"{outcome.status}{_because(reason(outcome))}", PROOFS[outcome.proof]]
-    if outcome.cancel is not None:
-        parts.append(CANCELS[outcome.cancel])
+    """Say how it ended, how that is known, and what it took."""
+    parts = _ending(outcome, reason(outcome))
     if outcome.state.cursor is not None:
-        parts.append(f"cursor {outcome.state.cursor}")
+        parts.append(f"last event {outcome.state.cursor}")
     if outcome.repairs:
         parts.append(f"{len(outcome.repairs)} repair{'s' * (len(outcome.repairs) > 1)}")
     if outcome.is_compacted:
-        parts.append("part of the text came with the last Response alone")
+        parts.append("part of the text came only with the final Response")
     parts += [f"conflict: {each}" for each in outcome.conflicts]
     parts += [f"{each.count} × {each.kind}" for each in outcome.anomalies]
     return "; ".join(parts)
 
 
 def batch_words(outcome: BatchOutcome) -> str:
-    """The same for a batch."""
-    parts = [f"{outcome.status}{_because(outcome.reason)}", PROOFS[outcome.proof]]
-    if outcome.cancel is not None:
-        parts.append(CANCELS[outcome.cancel])
-    return "; ".join(parts)
+    """Say the same of a batch."""
+    return "; ".join(_ending(outcome, outcome.reason))
+
+
+def _ending(outcome: Outcome | BatchOutcome, reason: str) -> list[str]:
+    because = f" ({reason})" if reason else ""
+    parts = [f"{outcome.status}{because}, {PROOFS[outcome.proof]}"]
+    return parts if outcome.cancel is None else [*parts, CANCELS[outcome.cancel]]
 
 
 def repair_words(repair: Repair) -> str:
-    """One step of mending: what was done, after which event, and why."""
+    """Say what was done to repair the stream, where, and why."""
     place = "from the beginning" if repair.after is None else f"after event {repair.after}"
     return f"{repair.kind} {place}: {repair.reason}"
 
 
 def reason(outcome: Outcome) -> str:
-    """Why it did not complete, in the words of whoever knows; empty where nobody says."""
+    """Say why it did not complete; empty if the gateway gave no reason."""
     if outcome.reason or outcome.status is OutcomeStatus.COMPLETED:
         return outcome.reason
     response = snapshot(outcome.state)
@@ -160,9 +163,5 @@ def reason(outcome: Outcome) -> str:
 
 
 def exit_code(outcome: Outcome | BatchOutcome) -> int:
-    """0 for what completed, 1 for every other end."""
+    """Return 0 if it completed, else 1."""
     return 0 if outcome.status is OutcomeStatus.COMPLETED else 1
-
-
-def _because(words: str) -> str:
-    return f" ({words})" if words else ""

@@ -1,50 +1,60 @@
-"""A followed response on a terminal: the text as it grows, the cursor, each repair with its reason, the outcome.
+"""A followed response on a terminal: the text as it grows, the cursor, each repair and its reason, the outcome.
 
-In      Applied events, repairs, the Outcome
-Out     a picture drawn again and again in its place; at the end, instead of it, the whole text and how it ended
-Units   rows and columns of the terminal; seconds
-Source  docs/reference/cli.md
-
-rich draws from a thread of its own, so that the time that passes is seen too; a State cannot change under it.
+rich redraws the picture from a thread of its own, so that passing time shows too. That is safe because a State never
+changes.
 """
 
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
-from streamfold.cli.control import without_controls
-from streamfold.cli.output.drawing import item_rows, text_panel
-from streamfold.cli.output.lines import Hide, TextFlow
 from streamfold.cli.output.outcome import outcome_words, repair_words
-from streamfold.cli.terminal import Output
-from streamfold.fold import State, snapshot
-from streamfold.schema import OutputItemDone
-from streamfold.session import Applied, Outcome, OutcomeStatus, Repair
+from streamfold.cli.output.step import Step
+from streamfold.cli.output.view import End, Hide, View
+from streamfold.cli.terminal import Output, one_line, without_controls
+from streamfold.fold import State, TextGrowth, snapshot
+from streamfold.schema import OutputItemDone, Response
+from streamfold.session import OutcomeStatus, Repair
 
-__all__ = ["Screen", "line"]
+__all__ = ["Screen"]
 
 DRAWINGS_PER_SECOND = 12
 MIN_COLUMNS, MIN_ROWS = 40, 14
 MAX_NOTES = 4
-FOOT = "Ctrl-C leaves it running, and says how to go on"
-ROWS_BESIDE_TEXT = 5  # head, frame, foot, the line of the cursor
+FOOT = "Ctrl-C leaves it running and prints the command that resumes"
+ROWS_BESIDE_TEXT = 5  # header, frame, foot, the line with the cursor
 MIN_TEXT_ROWS = 3
+EXCERPT = 400  # characters of an item's text that can be visible
+BESIDE_EXCERPT = 34  # columns
 COLOURS = {OutcomeStatus.COMPLETED: "green", OutcomeStatus.CANCELLED: "yellow"}
 
 
-class Screen:
-    """One response on the terminal. max_notes: how many of the last repairs, and other notes, are seen."""
+class Screen(View):
+    """One response, drawn again and again in place; at the end, the whole text and the outcome instead.
+
+    Args:
+        output: Stdout.
+        hide: Takes secrets out of what is said.
+        starts_midway: Set this if text before the first event is not wanted.
+        max_notes: How many of the latest repairs and other notes are visible.
+        foot: The last line.
+        console: Where to draw.
+        clock: Seconds that only grow.
+    """
 
     def __init__(
         self,
         output: Output,
         *,
         hide: Hide = str,
-        began_in_the_middle: bool = False,
+        starts_midway: bool = False,
         max_notes: int = MAX_NOTES,
         foot: str = FOOT,
         console: Console | None = None,
@@ -55,11 +65,11 @@ class Screen:
         self._console = console or Console()
         self._clock = clock
         self._begun = clock()
-        self._flow = TextFlow(began_in_the_middle=began_in_the_middle)
+        self._growth = TextGrowth(starts_midway=starts_midway)
         self._state = State()
         self._closed: set[int] = set()
         self._last = "nothing yet"
-        self.notes: list[Text] = []
+        self._notes: list[Text] = []
         self._max_notes = max_notes
         self._foot = foot
         self._live = Live(
@@ -71,7 +81,7 @@ class Screen:
 
     @staticmethod
     def fits() -> bool:
-        """Whether this terminal can redraw, and has room for the picture."""
+        """Whether this terminal can redraw and has room for the picture."""
         console = Console()
         return not console.is_dumb_terminal and console.width >= MIN_COLUMNS and console.height >= MIN_ROWS
 
@@ -84,63 +94,90 @@ class Screen:
     ) -> None:
         self._live.stop()
 
-    def show(self, applied: Applied) -> None:
-        """One event was applied: the next drawing has it."""
-        self._flow.take(applied)
-        self._last = "".join(applied.event.wire_type.split())
-        if isinstance(applied.event, OutputItemDone):
-            self._closed.add(applied.event.output_index)
-        self._state = applied.state
+    def show(self, step: Step) -> None:
+        self._grow(step.after)
+        self._last = "".join(step.event.wire_type.split())
+        if isinstance(step.event, OutputItemDone):
+            self._closed.add(step.event.output_index)
+        self._state = step.after
 
     def repair(self, repair: Repair) -> None:
-        """The stream is being mended."""
-        self.note(self._told(repair))
+        self._notes.append(_line(("↻ ", "yellow"), one_line(self._hide(repair_words(repair)))))
 
-    def note(self, words: Text) -> None:
-        """A line below the text."""
-        self.notes.append(words)
+    def note(self, words: str) -> None:
+        self._notes.append(_line(("✗ ", "red"), (one_line(words), "dim")))
 
-    def finish(self, outcome: Outcome, *, response_id: str | None, begun: float) -> None:
-        """The whole text, each repair, and how it ended. The picture is gone by now."""
-        self._flow.catch_up(outcome.state)
-        response = snapshot(outcome.state)
-        if any(item.type != "message" for item in response.output):
-            self._console.print(item_rows(response, self._closed, self._console))
-        text = self._flow.shown
+    def finish(self, end: End) -> None:
+        """Print the whole text, the notes, and the outcome, in place of the picture."""
+        self._grow(end.state)
+        response = snapshot(end.state)
+        if any(item.wire_type != "message" for item in response.output):
+            self._console.print(_item_rows(response, self._closed, self._console))
+        text = self._growth.given
         self._output.write(f"{text}\n" if text and not text.endswith("\n") else text)
-        for repair in outcome.repairs:
-            self._console.print(self._told(repair))
-        if outcome.status is OutcomeStatus.ABANDONED:  # whoever left it says so
+        for note in self._notes:
+            self._console.print(Text.assemble(note))
+        outcome = end.outcome
+        if outcome is None or outcome.status is OutcomeStatus.ABANDONED:
             return
-        colour = COLOURS.get(outcome.status, "red")
         words = without_controls(self._hide(outcome_words(outcome)))
-        self._console.print(Text.assemble((f"{response_id or ''} ", "bold"), (words, colour)))
+        self._console.print(
+            Text.assemble((f"{end.response_id or ''} ", "bold"), (words, COLOURS.get(outcome.status, "red")))
+        )
+
+    def _grow(self, state: State) -> None:
+        self._growth.take(state)
+        if self._growth.has_changed:
+            self._growth.restart()
 
     def draw(self) -> RenderableType:
-        """The picture of this moment."""
+        """Return the picture as it is now."""
         state = self._state
         response = snapshot(state)
         room = self._console.height - ROWS_BESIDE_TEXT - len(response.output)
-        notes = self.notes[-max(1, min(self._max_notes, room - MIN_TEXT_ROWS)) :]
+        notes = self._notes[-max(1, min(self._max_notes, room - MIN_TEXT_ROWS)) :]
         rows = max(MIN_TEXT_ROWS, room - len(notes))
-        items = item_rows(response, self._closed, self._console)
-        panel = text_panel(state, self._console, rows=rows)
-        return Group(self._head(response.id), items, panel, *notes, line((self._foot, "dim")))
+        items = _item_rows(response, self._closed, self._console)
+        panel = _text_panel(state, self._console, rows=rows)
+        return Group(self._head(response.id), items, panel, *notes, _line((self._foot, "dim")))
 
     def _head(self, response_id: str | None) -> Text:
         status = self._state.status or "connecting"
-        return line(
+        return _line(
             (without_controls(response_id or "streamfold"), "bold"), "  ",
             (without_controls(status), "green" if self._state.is_terminal else "yellow"),
-            f"  cursor {self._state.cursor}  {self._clock() - self._begun:.0f} s  ",
+            f"  event {self._state.cursor}  {self._clock() - self._begun:.0f} s  ",
             (without_controls(self._last), "dim"),
         )  # fmt: skip
 
-    def _told(self, repair: Repair) -> Text:
-        words = without_controls(" ".join(self._hide(repair_words(repair)).split()))
-        return line(("↻ ", "yellow"), words)
 
-
-def line(*parts: str | tuple[str, str]) -> Text:
-    """One line of a picture, cut where the terminal ends. A part is a text, or a text and its style."""
+def _line(*parts: str | tuple[str, str]) -> Text:
+    """One line, cut where the terminal ends. A part is a text, or a text and its style."""
     return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def _item_rows(response: Response, closed: AbstractSet[int], console: Console) -> Table:
+    """One row per item: whether it is closed, its type, the end of what it holds."""
+    items = Table.grid(padding=(0, 1))
+    items.add_column(no_wrap=True)
+    items.add_column(no_wrap=True)
+    items.add_column(no_wrap=True, overflow="crop", ratio=1)
+    for index, item in enumerate(response.output):
+        mark = Text("● closed", "green") if index in closed else Text("○ open  ", "yellow")
+        items.add_row(mark, Text(without_controls(item.wire_type), "bold"), Text(_excerpt(item, console), "dim"))
+    return items
+
+
+def _excerpt(item: object, console: Console) -> str:
+    """The end of a summary or of arguments; a message's text is in the panel."""
+    summary = " ".join(getattr(part, "text", "") for part in getattr(item, "summary", None) or ())
+    words = one_line(f"{summary}{getattr(item, 'arguments', None) or ''}"[-EXCERPT:])
+    return words[-max(0, console.width - BESIDE_EXCERPT) :]
+
+
+def _text_panel(state: State, console: Console, *, rows: int) -> Panel:
+    """The last rows of the output text."""
+    inside = console.width - 4
+    tail = without_controls(state.output_text[-rows * inside :])
+    lines = Text(tail).wrap(console, inside)[-rows:]
+    return Panel(Text("\n").join(lines), title="output_text", title_align="left", height=rows + 2)

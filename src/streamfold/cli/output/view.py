@@ -1,60 +1,77 @@
-"""What `fold` shows: the Response as JSON, one document that says everything, or a line for each event.
+"""How a command shows a stream: as its Response, as documents and lines of JSON, as lines of events, or as text."""
 
-In      Steps as they come, and the Reading when it is over
-Out     stdout
-Source  docs/reference/cli.md
-"""
+import os
+import re
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import TextIO
 
-from typing import Protocol
+from msgspec import Raw, Struct, json
 
-from msgspec import Raw, Struct
-from msgspec.json import encode
+from streamfold.cli.output.outcome import outcome_document, outcome_words, repair_words
+from streamfold.cli.output.step import Step, describe_change
+from streamfold.cli.terminal import Output, say
+from streamfold.fold import Anomaly, State, TextGrowth, snapshot_json
+from streamfold.schema import OutputItemDone
+from streamfold.session import Outcome, OutcomeStatus, Repair
 
-from streamfold.cli.control import without_controls
-from streamfold.cli.fold.reading import Reading, Step
-from streamfold.cli.output.change import describe_change
-from streamfold.cli.output.pretty import write_pretty
-from streamfold.cli.terminal import Output
-from streamfold.fold import Anomaly, snapshot_json
+__all__ = ["DocumentView", "End", "EventsView", "Hide", "JsonLines", "ResponseView", "TextView", "View"]
 
-__all__ = ["DocumentView", "EventsView", "ResponseView", "View", "cut"]
+Hide = Callable[[str], str]  # takes secrets out of a sentence
 
-CUT = "…"
+MAX_COLOURED = 256 * 1024  # characters: the highlighter takes a second per megabyte
+CONTROLS_JSON_LEAVES = re.compile("[\x7f-\x9f]")
+QUIET = {OutcomeStatus.COMPLETED, OutcomeStatus.ABANDONED}
 
 
-class View(Protocol):
-    """What a way to show a stream promises."""
+class End(Struct, frozen=True):
+    """Where a stream ended. `outcome` and what follows it are known of a response that was followed."""
+
+    state: State
+    events: int = 0
+    outcome: Outcome | None = None
+    response_id: str | None = None
+    begun: float = 0.0
+
+
+class View:
+    """Shows one stream. Enter it before the first step, and call `finish` after leaving it."""
+
+    def __enter__(self) -> "View":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was opened."""
 
     def show(self, step: Step) -> None:
-        """One event was folded."""
-        ...
+        """Show one event."""
 
-    def finish(self, reading: Reading) -> None:
-        """No more events come, whatever the cause."""
-        ...
+    def repair(self, repair: Repair) -> None:
+        """Show that the stream is being repaired."""
+
+    def note(self, words: str) -> None:
+        """Show a line beside the stream."""
+
+    def finish(self, end: End) -> None:
+        """Show the end, however the stream ended."""
 
 
-class ResponseView:
-    """The Response as JSON: pretty on a terminal, the bytes of snapshot_json in a pipe."""
+class ResponseView(View):
+    """The Response as JSON: indented on a terminal, the bytes of `snapshot_json` in a pipe."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
 
-    def show(self, step: Step) -> None:
-        """Nothing: the Response is given at the end."""
-
-    def finish(self, reading: Reading) -> None:
-        """The Response; nothing if no event was read."""
-        if reading.events:
-            data = snapshot_json(reading.state)
-            if self._output.is_terminal:
-                write_pretty(data, self._output, has_colours=True)
-            else:
-                self._output.write_bytes(data)
+    def finish(self, end: End) -> None:
+        if end.events:
+            _write_json(self._output, snapshot_json(end.state), has_colours=True)
 
 
 class Document(Struct, frozen=True):
-    """The one document of `--json`, and the order of its fields."""
+    """The document of `--json`, with its fields in order."""
 
     cursor: int | None
     status: str | None
@@ -65,60 +82,142 @@ class Document(Struct, frozen=True):
     response: Raw
 
 
-class DocumentView:
-    """One JSON document that says everything, whatever happened."""
+class DocumentView(View):
+    """One JSON document that says everything, even of a stream without events."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
 
-    def show(self, step: Step) -> None:
-        """Nothing: the document is given at the end."""
-
-    def finish(self, reading: Reading) -> None:
-        """The document; for a stream without events too."""
-        state = reading.state
+    def finish(self, end: End) -> None:
+        state = end.state
         document = Document(
             cursor=state.cursor,
             status=state.status,
             terminal=state.is_terminal,
-            events=reading.events,
+            events=end.events,
             output_text=state.output_text,
             anomalies=state.anomalies,
             response=Raw(snapshot_json(state)),
         )
-        if self._output.is_terminal:
-            write_pretty(encode(document), self._output, has_colours=False)  # a program may sit at a terminal too
-        else:
-            self._output.write_bytes(encode(document) + b"\n")
+        _write_json(self._output, json.encode(document), tail=b"\n")
 
 
-class EventsView:
-    """A line for each event: its number, its type, what it changed."""
+def _write_json(output: Output, data: bytes, *, tail: bytes = b"", has_colours: bool = False) -> None:
+    """JSON escapes C0 controls by itself; the others are escaped here."""
+    if not output.is_terminal:
+        output.write_bytes(data + tail)
+        return
+    text = CONTROLS_JSON_LEAVES.sub(lambda control: f"\\u{ord(control[0]):04x}", json.format(data, indent=2).decode())
+    if has_colours and len(text) <= MAX_COLOURED:
+        from rich.console import Console
+        from rich.highlighter import JSONHighlighter
+
+        Console().print(JSONHighlighter()(text), soft_wrap=True)
+    else:
+        output.write(f"{text}\n")
+
+
+class EventsView(View):
+    """One line per event: its number, its type, what it changed. On a terminal, lines are cut to its width."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
 
     def show(self, step: Step) -> None:
-        """The event's line, cut to the width of a terminal."""
-        number = _number(step)
+        moved = step.after.cursor != step.before.cursor
+        number = step.after.cursor if moved else step.event.sequence_number
         kind = "".join(step.event.wire_type.split()) or "(no type)"
-        line = f"{'-' if number is None else number:>4}  {kind:<28}  {describe_change(step)}"
+        self._output.write_line(f"{'-' if number is None else number:>4}  {kind:<28}  {describe_change(step)}")
+
+
+class JsonLines(View):
+    """One line of JSON per event, and one for the outcome."""
+
+    def __init__(self, output: Output, *, hide: Hide) -> None:
+        self._output = output
+        self._hide = hide
+
+    def show(self, step: Step) -> None:
+        """The event's own bytes. A line end in them can only be white space of the JSON, and becomes a space."""
+        self._write(b" ".join(step.data.splitlines()) + b"\n")
+
+    def finish(self, end: End) -> None:
+        outcome, response_id = end.outcome, end.response_id
+        if outcome is not None:
+            self._write(outcome_document(outcome, response_id=response_id, begun=end.begun, hide=self._hide))
+            if outcome.status not in QUIET:
+                say(self._hide(f"{response_id or 'the response'}: {outcome_words(outcome)}"))
+
+    def _write(self, line: bytes) -> None:
         if self._output.is_terminal:
-            line = cut(line, self._output.columns)
-        self._output.write(f"{line}\n")
-
-    def finish(self, reading: Reading) -> None:
-        """Nothing: the lines are all there is."""
+            self._output.write(line.decode(errors="replace"))
+        else:
+            self._output.write_bytes(line)
 
 
-def _number(step: Step) -> int | None:
-    """The event's number, or its place by order of arrival; None where it has neither."""
-    return step.after.cursor if step.after.cursor != step.before.cursor else step.event.sequence_number
+class TextView(View):
+    """The output text on stdout as it grows. If an event rewrites it, the whole text follows on a new line.
+
+    Args:
+        output: Where the text goes.
+        hide: Takes secrets out of what is said.
+        say: Called with each milestone, each repair and the outcome, in a sentence; None for the text alone.
+        starts_midway: Set this if text before the first event is not wanted.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        *,
+        hide: Hide = str,
+        say: Callable[[str], None] | None = None,
+        starts_midway: bool = False,
+    ) -> None:
+        self._output = output
+        self._hide = hide
+        self._say = say
+        self._growth = TextGrowth(starts_midway=starts_midway)
+        self._is_line_open = False
+
+    def show(self, step: Step) -> None:
+        self._write(self._grow(step.after))
+        is_new_status = step.before.status != step.after.status and not step.after.is_terminal
+        if isinstance(step.event, OutputItemDone) or is_new_status:
+            self.note(f"event {step.after.cursor}: {describe_change(step)}")
+
+    def repair(self, repair: Repair) -> None:
+        self.note(self._hide(repair_words(repair)))
+
+    def note(self, words: str) -> None:
+        """Messages start a line of their own where they go to the same place as the text."""
+        if self._say is None:
+            return
+        if self._is_line_open and (self._say is not say or _is_same_file(sys.stdout, sys.stderr)):
+            self._write("\n")
+        self._say(words)
+
+    def finish(self, end: End) -> None:
+        """Write the rest of the text; a line end too, if the response is over or a terminal shows it."""
+        self._write(self._grow(end.state))
+        is_over = end.outcome is not None and end.outcome.status is not OutcomeStatus.ABANDONED
+        if self._is_line_open and (is_over or (end.outcome is None and self._output.is_terminal)):
+            self._write("\n")
+        if end.outcome is not None and is_over:
+            self.note(self._hide(f"{end.response_id or 'the response'}: {outcome_words(end.outcome)}"))
+
+    def _grow(self, state: State) -> str:
+        piece = self._growth.take(state)
+        return f"\n{self._growth.restart()}" if self._growth.has_changed else piece
+
+    def _write(self, text: str) -> None:
+        if text:
+            self._output.write(text)
+            self._is_line_open = not text.endswith("\n")
 
 
-def cut(line: str, columns: int) -> str:
-    """The line as a terminal shows it, with what goes beyond the columns left out. Wide characters take two."""
-    from rich.cells import cell_len, set_cell_size
-
-    line = without_controls(line)
-    return line if cell_len(line) <= columns else set_cell_size(line, columns - 1) + CUT
+def _is_same_file(one: TextIO | None, other: TextIO | None) -> bool:
+    """Whether both are the same terminal, pipe or file."""
+    try:
+        return one is not None and other is not None and os.path.sameopenfile(one.fileno(), other.fileno())
+    except (OSError, ValueError):
+        return False

@@ -1,23 +1,15 @@
-"""`streamfold batch get|cancel|follow ID`: a batch as it stands, cancelled, or followed to its end.
-
-In      an id
-Out     a line for each status, or the Batch as JSON; of cancel and follow the outcome last
-Units   requests
-Errors  none: each is one line
-Source  docs/reference/cli.md
-"""
+"""`streamfold batch get|cancel|follow ID`: show a batch, cancel it, or follow it to its end."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import App, Parameter
 from msgspec.json import encode
 
-from streamfold.cli.failure import ERROR, INTERRUPTED, say
-from streamfold.cli.output.outcome import RUNS_ON, batch_document, batch_words
-from streamfold.cli.response.gateway import look, visit
+from streamfold.cli.output.outcome import STILL_RUNNING, batch_document, batch_words
+from streamfold.cli.response.gateway import ask_once, visit
 from streamfold.cli.settings import Flags, Settings, read_settings
-from streamfold.cli.terminal import Output
+from streamfold.cli.terminal import ERROR, INTERRUPTED, Output, say, say_command
 from streamfold.schema import Batch
 from streamfold.session import BatchOutcome, CancelResult, OutcomeStatus
 
@@ -26,32 +18,34 @@ if TYPE_CHECKING:
 
 __all__ = ["batch_commands", "follow_batch", "in_words"]
 
-Identifier = Annotated[str, Parameter(help="The batch's id.", name="ID")]
-Json = Annotated[bool, Parameter(help="Each Batch as a line of JSON, the outcome last.", show_default=False)]
-Show = Callable[[Batch], None]
+BatchId: TypeAlias = Annotated[str, Parameter(name="ID", help="The batch's id.")]
+Json: TypeAlias = Annotated[
+    bool, Parameter(help="Print each Batch as a line of JSON, then the outcome.", show_default=False)
+]
+Show: TypeAlias = Callable[[Batch], None]
 
 
-def get(id: Identifier, /, *, json: Json = False, flags: Flags | None = None) -> int:
-    """Show a batch as it stands."""
+def get(id: BatchId, /, *, json: Json = False, flags: Flags | None = None) -> int:
+    """Show a batch as it is now."""
     settings = read_settings(flags)
     found = visit(settings, lambda gateway: gateway.batches.retrieve(id))
     _shower(Output(), json=json)(found)
     return 0
 
 
-def follow(id: Identifier, /, *, json: Json = False, flags: Flags | None = None) -> int:
+def follow(id: BatchId, /, *, json: Json = False, flags: Flags | None = None) -> int:
     """Follow a batch to its end."""
     return _follow(id, read_settings(flags), json=json, is_cancel=False)
 
 
-def cancel(id: Identifier, /, *, json: Json = False, flags: Flags | None = None) -> int:
-    """Cancel a batch, and wait until that is proven: a batch is `cancelling` for up to minutes."""
+def cancel(id: BatchId, /, *, json: Json = False, flags: Flags | None = None) -> int:
+    """Cancel a batch and wait until that is confirmed, which can take minutes."""
     return _follow(id, read_settings(flags), json=json, is_cancel=True)
 
 
 def batch_commands() -> App:
-    """The three, below `streamfold batch`."""
-    batch = App(name="batch", help="Look at a batch, cancel it, or follow it to its end.")
+    """Return the commands below `streamfold batch`."""
+    batch = App(name="batch", help="Show a batch, cancel it, or follow it to its end.")
     for command in (get, cancel, follow):
         batch.command(command)
     return batch
@@ -67,7 +61,8 @@ def _follow(batch_id: str, settings: Settings, *, json: bool, is_cancel: bool) -
     try:
         outcome = visit(settings, run)
     except KeyboardInterrupt:
-        say(f"left; {batch_id} goes on at the gateway: streamfold batch follow {batch_id}")
+        say(f"stopped; follow {batch_id} with:")
+        say_command("batch", "follow", batch_id, *settings.flags)
         return INTERRUPTED
     if json:
         output.write_bytes(batch_document(outcome, batch_id=batch_id, hide=settings.hide))
@@ -81,11 +76,11 @@ def _follow(batch_id: str, settings: Settings, *, json: bool, is_cancel: bool) -
 
 
 async def follow_batch(gateway: "Gateway", batch_id: str, show: Show, *, is_cancel: bool) -> BatchOutcome:
-    """Follow it to its end, or to the proof that it was cancelled. show: told of each Batch that came."""
+    """Follow it to its end, or until its cancel is confirmed. Calls `show` with each Batch that arrives."""
     followed = gateway.batches.follow(batch_id)
-    await look(gateway.batches.retrieve(batch_id))
+    await ask_once(gateway.batches.retrieve(batch_id))
     async with followed as one:
-        if is_cancel and (result := await _cancel(one, show)) in RUNS_ON:
+        if is_cancel and (result := await _cancel(one, show)) in STILL_RUNNING:
             return BatchOutcome(status=OutcomeStatus.ABANDONED, batch=one.batch, cancel=result)
         async for seen in one:
             show(seen)
@@ -93,7 +88,7 @@ async def follow_batch(gateway: "Gateway", batch_id: str, show: Show, *, is_canc
 
 
 async def _cancel(one: "FollowedBatch", show: Show) -> CancelResult:
-    """Cancel it, and show what comes meanwhile."""
+    """Cancel it, and show what arrives meanwhile."""
     import anyio
 
     async def watch() -> None:
@@ -105,12 +100,12 @@ async def _cancel(one: "FollowedBatch", show: Show) -> CancelResult:
             tasks.start_soon(watch)
             await one.cancel()
             tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:  # what one task met, as that nobody reads stdout any longer, ended the other
-        met, *others = group.exceptions
+    except BaseExceptionGroup as group:  # one task failed, for example because stdout is closed, and ended the other
+        failure, *others = group.exceptions
         if others:
             raise
-        raise met from group
-    return await one.cancel()  # known by now: the same once more
+        raise failure from group
+    return await one.cancel()  # known by now: returns the same result
 
 
 def _shower(output: Output, *, json: bool) -> Show:
@@ -120,7 +115,7 @@ def _shower(output: Output, *, json: bool) -> Show:
 
 
 def in_words(write: Callable[[str], None]) -> Show:
-    """Writes a line for each Batch that says something new."""
+    """Return what writes a line for each Batch that differs from the one before."""
     last = ""
 
     def show(seen: Batch) -> None:
@@ -135,7 +130,7 @@ def in_words(write: Callable[[str], None]) -> Show:
 def _words(seen: Batch) -> str:
     parts = [f"{seen.id}: {seen.status}"]
     if (counts := seen.request_counts) is not None and counts.total:
-        parts.append(f"{counts.completed or 0} of {counts.total} requests done, {counts.failed or 0} failed")
+        parts.append(f"{counts.completed or 0} of {counts.total} requests completed, {counts.failed or 0} failed")
     errors = seen.errors.data if seen.errors is not None and seen.errors.data else ()
     parts += [f"line {each.line}: {each.message}" for each in errors]
     return "; ".join(parts)

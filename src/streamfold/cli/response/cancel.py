@@ -1,21 +1,15 @@
-"""`streamfold cancel ID`: a response cancelled, and what that came to, proven.
-
-In      an id
-Out     one line, or the outcome as JSON
-Errors  none: each is one line
-Source  docs/reference/cli.md; the table of cancels in docs/explanation/cancel.md
-"""
+"""`streamfold cancel ID`: cancel a response, and wait until its end is confirmed."""
 
 from typing import TYPE_CHECKING, Annotated
 
-from attrs import evolve, frozen
+from attrs import evolve
 from cyclopts import Parameter
 
-from streamfold.cli.failure import ERROR, INTERRUPTED, say
-from streamfold.cli.output.outcome import RUNS_ON, outcome_document, outcome_words
-from streamfold.cli.response.gateway import look, visit
+from streamfold.cli.options import ResponseId
+from streamfold.cli.output.outcome import STILL_RUNNING, outcome_document, outcome_words
+from streamfold.cli.response.gateway import ask_once, visit
 from streamfold.cli.settings import Flags, read_settings
-from streamfold.cli.terminal import Output
+from streamfold.cli.terminal import ERROR, INTERRUPTED, Output, say, say_command
 from streamfold.schema import is_terminal_status
 from streamfold.session import CancelResult, Outcome, OutcomeStatus
 
@@ -25,36 +19,28 @@ if TYPE_CHECKING:
 __all__ = ["cancel"]
 
 
-@frozen
-class Cancelled:
-    """What a cancel came to. begun: the session's time when it was asked."""
-
-    outcome: Outcome
-    begun: float
-
-
 def cancel(
-    id: Annotated[str, Parameter(help="The response's id.", name="ID")],
+    id: ResponseId,
     /,
     *,
-    json: Annotated[bool, Parameter(help="The outcome as JSON.", show_default=False)] = False,
+    json: Annotated[bool, Parameter(help="Print the outcome as JSON.", show_default=False)] = False,
     flags: Flags | None = None,
 ) -> int:
-    """Cancel a response, and find out what became of it."""
+    """Cancel a response and report how it ended."""
     settings = read_settings(flags)
 
-    async def run(gateway: "Gateway") -> Cancelled:
+    async def run(gateway: "Gateway") -> tuple[Outcome, float]:
         return await _cancel(gateway, id)
 
     try:
-        done = visit(settings, run)
+        outcome, begun = visit(settings, run)
     except KeyboardInterrupt:
-        say(f"stopped; whether {id} is cancelled is not known: streamfold cancel {id} asks again")
+        say(f"stopped; {id} may or may not be cancelled. To cancel it again:")
+        say_command("cancel", id, *settings.flags)
         return INTERRUPTED
-    outcome = done.outcome
     output = Output()
     if json:
-        output.write_bytes(outcome_document(outcome, response_id=id, begun=done.begun, hide=settings.hide))
+        output.write_bytes(outcome_document(outcome, response_id=id, begun=begun, hide=settings.hide))
     if outcome.proof is None:
         say(settings.hide(f"{id}: {outcome_words(outcome)}"))
         return ERROR
@@ -63,24 +49,28 @@ def cancel(
     return 0
 
 
-async def _cancel(gateway: "Gateway", response_id: str) -> Cancelled:
-    """Cancel it, and follow it to what proves its end; where nothing does in time, it is left as it is."""
+async def _cancel(gateway: "Gateway", response_id: str) -> tuple[Outcome, float]:
+    """Cancel it and follow it until its end is confirmed, or stop if nothing confirms it in time.
+
+    Returns:
+        The outcome, and the session's time when the cancel was requested.
+    """
     import anyio
 
     followed = gateway.follow(response_id)
-    found = await look(gateway.retrieve(response_id))
+    found = await ask_once(gateway.retrieve(response_id))
     begun = anyio.current_time()
     async with followed as response:
-        if found is not None and is_terminal_status(found.status):  # a gateway may take a cancel of what is cancelled
-            return Cancelled(evolve(await response.outcome(), cancel=CancelResult.ALREADY_TERMINAL), begun)
+        if found is not None and is_terminal_status(found.status):  # gateways may accept a cancel of what is cancelled
+            return evolve(await response.outcome(), cancel=CancelResult.ALREADY_TERMINAL), begun
         result = await response.cancel()
-        if result not in RUNS_ON or response.state.is_terminal:
-            return Cancelled(await response.outcome(), begun)
-        unproven = Outcome(
+        if result not in STILL_RUNNING or response.state.is_terminal:
+            return await response.outcome(), begun
+        still_running = Outcome(
             status=OutcomeStatus.ABANDONED,
             state=response.state,
             cancel=result,
             repairs=response.repairs,
-            reason="it was left running",
+            reason="it is still running",
         )
-        return Cancelled(unproven, begun)
+        return still_running, begun

@@ -1,11 +1,4 @@
-"""`streamfold create`: a response made, and either waited for, left in the background, or followed.
-
-In      the model, the input, and any other parameter of the API
-Out     without --stream: the text, or the id of what runs in the background; with --json the Response on one line.
-        With --stream: as `streamfold follow`
-Errors  none: each is one line
-Source  docs/reference/cli.md
-"""
+"""`streamfold create`: create a response, and wait for it, leave it in the background, or follow it."""
 
 import sys
 from collections.abc import Sequence
@@ -15,61 +8,59 @@ from cyclopts import Group, Parameter
 from msgspec import DecodeError
 from msgspec.json import decode, encode
 
-from streamfold.cli.failure import ERROR, USAGE, Failure, say, say_command
-from streamfold.cli.log.place import NO_LOG, LogFlags
-from streamfold.cli.response.following import Following, choose_view, follow_to_the_end, next_command
+from streamfold.cli.log.place import NO_LOG, RecordFlags
+from streamfold.cli.options import STDIN, EventDocuments
+from streamfold.cli.response.follow import Following, choose_view, follow_to_the_end
 from streamfold.cli.response.gateway import visit
 from streamfold.cli.settings import Flags, Settings, read_settings
-from streamfold.cli.terminal import Output
+from streamfold.cli.terminal import ERROR, USAGE, Failure, Output, say, say_command
 from streamfold.schema import Response, is_terminal_status
 
 if TYPE_CHECKING:
     from streamfold.client import FollowedResponse, Gateway
     from streamfold.log import EventLog
 
-__all__ = ["create"]
+__all__ = ["create", "output_text"]
 
-ASKED = Group("What is asked", sort_key=1)
-STDIN = "-"
+REQUEST = Group("Request", sort_key=1)
 
 
 def create(
     *,
-    model: Annotated[str, Parameter(help="The model.", group=ASKED)],
+    model: Annotated[str, Parameter(help="The model.", group=REQUEST)],
     input: Annotated[
-        str | None, Parameter(help="The prompt; - for stdin.", group=ASKED, allow_leading_hyphen=True)
+        str | None, Parameter(help="The prompt; - reads stdin.", group=REQUEST, allow_leading_hyphen=True)
     ] = None,
     instructions: Annotated[
-        str | None, Parameter(help="What the model is told first.", group=ASKED, allow_leading_hyphen=True)
+        str | None, Parameter(help="The system message.", group=REQUEST, allow_leading_hyphen=True)
     ] = None,
     background: Annotated[
-        bool, Parameter(help="Let it run at the gateway, whoever listens.", group=ASKED, show_default=False)
+        bool,
+        Parameter(help="Run it at the gateway even if nobody is connected.", group=REQUEST, show_default=False),
     ] = False,
     parameter: Annotated[
         list[str] | None,
-        Parameter(help="Any other parameter of the API, as NAME=VALUE; VALUE is JSON, or a text.", group=ASKED),
+        Parameter(help="Any other API parameter, as NAME=VALUE. VALUE is JSON or plain text.", group=REQUEST),
     ] = None,
-    stream: Annotated[bool, Parameter(help="Follow it, as streamfold follow does.", show_default=False)] = False,
-    json: Annotated[
-        bool, Parameter(help="Each event as a line of JSON, the outcome last.", show_default=False)
-    ] = False,
-    into: LogFlags = NO_LOG,
+    stream: Annotated[bool, Parameter(help="Follow it, like streamfold follow.", show_default=False)] = False,
+    json: EventDocuments = False,
+    into: RecordFlags = NO_LOG,
     flags: Flags | None = None,
 ) -> int:
-    """Make a response."""
+    """Create a response."""
     parameters: dict[str, Any] = _parameters(parameter or ())
     parameters |= {"model": model} | ({"background": True} if background else {})
     parameters |= {} if input is None else {"input": sys.stdin.read() if input == STDIN and sys.stdin else input}
     parameters |= {} if instructions is None else {"instructions": instructions}
     if len(parameters) == 1 + background:
-        raise Failure("nothing is asked: give --input TEXT, or --input - for stdin", USAGE)
+        raise Failure("no prompt: pass --input TEXT, or --input - to read stdin", USAGE)
     settings = read_settings(flags)
     if stream:
         return _create_and_follow(settings, parameters, json=json, into=into)
     if into.log:
-        raise Failure("--log is for --stream: what is not streamed has no events to record", USAGE)
+        raise Failure("--log needs --stream: without it there are no events to record", USAGE)
     response = visit(settings, lambda gateway: gateway.create(**parameters))
-    return _tell(response, settings, json=json)
+    return _print(response, settings, json=json)
 
 
 def _parameters(given: Sequence[str]) -> dict[str, Any]:
@@ -85,8 +76,8 @@ def _parameters(given: Sequence[str]) -> dict[str, Any]:
     return parameters
 
 
-def _create_and_follow(settings: Settings, parameters: dict[str, Any], *, json: bool, into: LogFlags) -> int:
-    view = choose_view(Output(), settings, json=json, in_the_middle=False)
+def _create_and_follow(settings: Settings, parameters: dict[str, Any], *, json: bool, into: RecordFlags) -> int:
+    view = choose_view(Output(), settings, json=json)
 
     async def begin(gateway: "Gateway", log: "EventLog | None") -> "FollowedResponse":
         from streamfold.client import record
@@ -94,21 +85,22 @@ def _create_and_follow(settings: Settings, parameters: dict[str, Any], *, json: 
         response = gateway.stream(on_repair=view.repair, **parameters)
         return response if log is None else record(response, log, tenant=into.tenant)
 
-    return follow_to_the_end(settings, Following(view), begin, into=into, again=("--json",) if json else ())
+    return follow_to_the_end(settings, Following(view), begin, into=into, json=json)
 
 
-def _tell(response: Response, settings: Settings, *, json: bool) -> int:
+def _print(response: Response, settings: Settings, *, json: bool) -> int:
     output = Output()
+    is_over = is_terminal_status(response.status)
     if json:
         output.write_bytes(encode(response) + b"\n")
-    elif is_terminal_status(response.status):
+    elif is_over:
         text = output_text(response)
         output.write(text if text.endswith("\n") else f"{text}\n")
     else:
         output.write(f"{response.id}\n")
         say(f"{response.status}; follow it with:")
-        say_command(next_command(response.id or "", None, settings.again))
-    if not is_terminal_status(response.status) or response.status == "completed":
+        say_command("follow", response.id or "", *settings.flags)
+    if not is_over or response.status == "completed":
         return 0
     error, details = response.error, response.incomplete_details
     because = (error and error.message) or (details and details.reason) or "no reason given"
@@ -117,6 +109,6 @@ def _tell(response: Response, settings: Settings, *, json: bool) -> int:
 
 
 def output_text(response: Response) -> str:
-    """The text of all output_text parts."""
+    """Return the text of all output_text parts."""
     parts = (part for item in response.output for part in getattr(item, "content", None) or ())
     return "".join(part.text or "" for part in parts if part.type == "output_text")

@@ -1,66 +1,176 @@
-"""`streamfold follow ID`: a response followed to its end, over as many connections as it takes.
+"""`streamfold follow ID`, and how every command follows a response to its end or to Ctrl-C, showing it as it comes."""
 
-In      an id, and the sequence number to go on from
-Out     on a terminal a live picture; in a pipe the text; with --json each event, and the outcome last
-Units   sequence numbers
-Errors  none: each is one line
-Source  docs/reference/cli.md
-"""
-
+import signal
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-from cyclopts.validators import Number
-
-from streamfold.cli.log.place import NO_LOG, LogFlags
-from streamfold.cli.number import whole_number
-from streamfold.cli.response.following import Following, choose_view, follow_to_the_end
-from streamfold.cli.response.gateway import look
-from streamfold.cli.settings import Flags, read_settings
-from streamfold.cli.terminal import Output
+from streamfold.cli.log.place import NO_LOG, RecordFlags, log_flags, opened_for
+from streamfold.cli.options import EventDocuments, ResponseId, sequence_number
+from streamfold.cli.output.outcome import exit_code
+from streamfold.cli.output.step import Step
+from streamfold.cli.output.view import End, JsonLines, TextView, View
+from streamfold.cli.response.gateway import ask_once, visit
+from streamfold.cli.settings import Flags, Settings, read_settings
+from streamfold.cli.terminal import INTERRUPTED, Output, say, say_command
 from streamfold.fold import State
+from streamfold.session import Applied, Outcome, OutcomeStatus, Repair
 
 if TYPE_CHECKING:
     from streamfold.client import FollowedResponse, Gateway
     from streamfold.log import EventLog
 
-__all__ = ["follow"]
+__all__ = ["Following", "choose_view", "follow", "follow_to_the_end"]
+
+Open = Callable[["Gateway", "EventLog | None"], "Awaitable[FollowedResponse]"]
 
 
 def follow(
-    id: Annotated[str, Parameter(help="The response's id.", name="ID")],
+    id: ResponseId,
     /,
     *,
     starting_after: Annotated[
-        int | None,
-        Parameter(
-            help="The sequence number to go on from; without it the whole stream.",
-            converter=whole_number,
-            validator=Number(gte=0),
-        ),
+        int | None, sequence_number("Resume after this sequence number; by default from the start.")
     ] = None,
-    json: Annotated[
-        bool, Parameter(help="Each event as a line of JSON, the outcome last.", show_default=False)
-    ] = False,
-    into: LogFlags = NO_LOG,
+    json: EventDocuments = False,
+    into: RecordFlags = NO_LOG,
     flags: Flags | None = None,
 ) -> int:
     """Follow a response to its end. Ctrl-C leaves it running."""
     settings = read_settings(flags)
-    view = choose_view(Output(), settings, json=json, in_the_middle=starting_after is not None)
+    view = choose_view(Output(), settings, json=json, starts_midway=starting_after is not None)
 
     async def begin(gateway: "Gateway", log: "EventLog | None") -> "FollowedResponse":
         from streamfold.client import record
 
         if log is None:
             response = gateway.follow(id, starting_after=starting_after, on_repair=view.repair)
-            await look(gateway.retrieve(id))
+            await ask_once(gateway.retrieve(id))
             return response
-        nothing = State() if starting_after is None else None  # so that what the log has comes first
+        nothing = State() if starting_after is None else None  # so that what the log has is shown first
         response = gateway.follow(id, starting_after=starting_after, state=nothing, on_repair=view.repair)
         if await log.info(into.key(id)) is None:
-            await look(gateway.retrieve(id))
+            await ask_once(gateway.retrieve(id))
         return record(response, log, tenant=into.tenant)
 
     following = Following(view, starting_after=starting_after, response_id=id)
-    return follow_to_the_end(settings, following, begin, into=into, again=("--json",) if json else ())
+    return follow_to_the_end(settings, following, begin, into=into, json=json)
+
+
+class Following:
+    """What is known of a response while it is followed.
+
+    Attributes:
+        state: The state after the last event that was shown.
+        begun: The session's time when following began.
+    """
+
+    def __init__(self, view: View, *, starting_after: int | None = None, response_id: str | None = None) -> None:
+        self.view = view
+        self._id = response_id
+        self.state: State = State()
+        self.begun: float = 0.0
+        self._starting_after = starting_after
+        self._response: FollowedResponse | None = None
+
+    @property
+    def id(self) -> str | None:
+        """The response's id, once it is known."""
+        return self._id if self._response is None else self._response.id
+
+    @property
+    def cursor(self) -> int | None:
+        """Where to resume; None for the start, and if the gateway's events have no numbers of their own."""
+        return self.state.cursor if self.state.is_numbered else self._starting_after
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The repairs of the stream so far."""
+        return self._response.repairs if self._response is not None else ()
+
+    async def run(self, response: "FollowedResponse") -> Outcome:
+        """Follow it to its end."""
+        import anyio
+
+        self.begun = anyio.current_time()
+        async with response:
+            self._response = response
+            while applied := await response.next_applied():
+                for each in applied:
+                    self._show(each)
+            return await response.outcome()
+
+    def _show(self, applied: Applied) -> None:
+        self.view.show(Step(applied.event, applied.data, self.state, applied.state))
+        self.state = applied.state  # only now: an event that could not be written is shown again on resuming
+
+
+def follow_to_the_end(
+    settings: Settings, following: Following, open_: Open, *, into: RecordFlags, json: bool = False
+) -> int:
+    """Follow the response that `open_` returns, and show it. `into` says where to record it.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        Failure: The gateway or the log failed.
+    """
+
+    async def run(gateway: "Gateway") -> Outcome:
+        async with opened_for(into) as log:
+            return await following.run(await open_(gateway, log))
+
+    code = INTERRUPTED
+    try:
+        with _terminated_like_ctrl_c(), following.view:
+            outcome = visit(settings, run)
+        code = exit_code(outcome)
+    except KeyboardInterrupt:
+        outcome = Outcome(
+            status=OutcomeStatus.ABANDONED,
+            state=following.state,
+            repairs=following.repairs,
+            reason="stopped before its end",
+        )
+    following.view.finish(End(outcome.state, outcome=outcome, response_id=following.id, begun=following.begun))
+    if outcome.status in (OutcomeStatus.ABANDONED, OutcomeStatus.LOST):
+        same = ("--json",) if json else ()
+        _say_how_to_resume(following, (*same, *log_flags(into), *settings.flags))
+    return code
+
+
+@contextmanager
+def _terminated_like_ctrl_c() -> Generator[None]:
+    """Make SIGTERM do what Ctrl-C does. Outside of the main thread signals cannot be handled, and are not."""
+    try:
+        before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say_how_to_resume(following: Following, options: tuple[str, ...]) -> None:
+    if following.id is None:
+        say("stopped before the response's id arrived; it may be running at the gateway")
+        return
+    place = "before its first event" if following.cursor is None else f"after event {following.cursor}"
+    say(f"stopped {place}; resume {following.id} with:")
+    after = () if following.cursor is None else ("--starting-after", str(following.cursor))
+    say_command("follow", following.id, *after, *options)
+
+
+def choose_view(output: Output, settings: Settings, *, json: bool, starts_midway: bool = False) -> View:
+    """Return JSON if asked for, a live picture on a terminal that can show it, else the text."""
+    if json:
+        return JsonLines(output, hide=settings.hide)
+    if output.is_terminal:
+        from streamfold.cli.output.screen import Screen
+
+        if Screen.fits():
+            return Screen(output, hide=settings.hide, starts_midway=starts_midway)
+    return TextView(output, hide=settings.hide, say=say, starts_midway=starts_midway)

@@ -1,26 +1,20 @@
-"""A command's one visit to a gateway: an event loop, a Gateway, and every error as one line.
-
-In      Settings, and what to do with the Gateway
-Out     what that returns
-Errors  Failure: 2 for what was refused before anything was sent, 1 for what the gateway did; KeyboardInterrupt
-Source  docs/reference/cli.md
-"""
+"""One visit to a gateway: an event loop, a Gateway, and every error as one line."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from streamfold.cli.failure import ERROR, USAGE, Failure
 from streamfold.cli.settings import Settings
+from streamfold.cli.terminal import ERROR, USAGE, Failure
 from streamfold.errors import ConnectFailed, GatewayError, InvalidArgument, RequestRefused, StreamfoldError
 
 if TYPE_CHECKING:
     from streamfold.client import Gateway
 
-__all__ = ["look", "run", "visit"]
+__all__ = ["ask_once", "run", "visit"]
 
 T = TypeVar("T")
 
-# How the command line spells what the client names.
+# The client's argument names as the command line spells them.
 SPELLED = {
     "response_id": "ID",
     "batch_id": "ID",
@@ -35,9 +29,10 @@ MAY_PASS = frozenset({408, 425, 429})
 
 
 def run(main: Callable[[], Awaitable[T]]) -> T:
-    """Run it in an event loop of its own. Ctrl-C cancels it: what it opened is closed.
+    """Run it in an event loop. Ctrl-C cancels it, so whatever it opened is closed.
 
-    Raises: what it raises; KeyboardInterrupt.
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
     """
     from asyncio import CancelledError
 
@@ -45,14 +40,16 @@ def run(main: Callable[[], Awaitable[T]]) -> T:
 
     try:
         return anyio.run(main)
-    except CancelledError:  # Ctrl-C, where a scope that was just being left kept it from becoming one
+    except CancelledError:  # Ctrl-C while a scope was being left, which kept it from becoming a KeyboardInterrupt
         raise KeyboardInterrupt from None
 
 
 def visit(settings: Settings, do: "Callable[[Gateway], Awaitable[T]]") -> T:
-    """Open the gateway, do it, and close everything.
+    """Open the gateway, do something with it, and close it.
 
-    Raises: Failure; KeyboardInterrupt where Ctrl-C came, after everything was closed.
+    Raises:
+        Failure: Exit code 2 for what was refused before anything was sent, 1 for what the gateway did.
+        KeyboardInterrupt: Ctrl-C was pressed; everything is closed.
     """
     from streamfold.client import Gateway
     from streamfold.schema import DIALECTS
@@ -62,7 +59,7 @@ def visit(settings: Settings, do: "Callable[[Gateway], Awaitable[T]]") -> T:
             settings.base_url,
             api_key=settings.api_key,
             on_behalf_of=settings.on_behalf_of,
-            dialect=DIALECTS[settings.dialect],
+            dialect=DIALECTS[settings.dialect or "mka1"],
             http=settings.http,
         ) as gateway:
             return await do(gateway)
@@ -77,17 +74,16 @@ def visit(settings: Settings, do: "Callable[[Gateway], Awaitable[T]]") -> T:
         raise Failure(settings.hide(str(error)), code) from error
 
 
-async def look(ask: Awaitable[T]) -> T | None:
-    """Ask for it once, before it is followed: what no patience will mend is told at once.
+async def ask_once(request: Awaitable[T]) -> T | None:
+    """Send a request before following, so that a wrong key, id or address is reported at once and not retried.
 
-    Returns: what came; None where what went wrong may pass.
-    Raises: ConnectFailed where nobody is there; RequestRefused for a key, an id or a request that is not taken;
-    UnexpectedAnswer where this is no gateway.
+    Returns:
+        The answer; None if it failed in a way that may pass, such as a 503.
     """
     from streamfold.errors import UnexpectedAnswer
 
     try:
-        return await ask
+        return await request
     except (ConnectFailed, UnexpectedAnswer):
         raise
     except RequestRefused as refused:

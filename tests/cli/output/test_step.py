@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from streamfold.cli.fold.reading import Step
-from streamfold.cli.output.change import TEXTS, describe_change
+from streamfold.cli.output.step import TEXTS, Step, describe_change
 from streamfold.fold import State, fold, reduce
 from streamfold.schema import EVENT_TYPES, Event, decode_event
 from streamfold.schema import event as wire
@@ -143,18 +142,18 @@ CHANGES = [
 def test_a_change_is_told(before: list[dict[str, Any]], then: dict[str, Any], told: str) -> None:
     state = state_after(*before)
     it = event(then)
-    assert describe_change(Step(it, state, reduce(state, it))) == told
+    assert describe_change(Step(it, b"", state, reduce(state, it))) == told
 
 
 def test_a_duplicate_is_told_as_such() -> None:
     state = state_after(*opening())
     it = event(delta("x"), number=8)
-    assert describe_change(Step(it, state, reduce(state, it))) == "duplicate"
+    assert describe_change(Step(it, b"", state, reduce(state, it))) == "duplicate"
 
 
 def test_an_event_that_does_not_validate_tells_why() -> None:
     it = event({"type": "response.output_text.delta", "delta": 1})
-    told = describe_change(Step(it, State(), reduce(State(), it)))
+    told = describe_change(Step(it, b"", State(), reduce(State(), it)))
     assert re.fullmatch(r"unreadable: .+ ! malformed", told)
 
 
@@ -163,7 +162,7 @@ def test_the_path_is_the_one_that_the_schema_names(kind: type[wire.KnownEvent]) 
     field, _ = TEXTS[kind]
     indexes = {"output_index": 1, "content_index": 2, "summary_index": 3, "command_index": 4}
     it = event({"type": kind.__struct_config__.tag, **indexes, field: "x"})
-    told = describe_change(Step(it, State(), reduce(State(), it)))
+    told = describe_change(Step(it, b"", State(), reduce(State(), it)))
     named = re.search(r"`(output\[.*?)`", kind.__doc__ or "")
     assert named is not None
     expected = re.sub(r"\[(\w+)\]", lambda found: f"[{indexes[found[1]]}]", named[1])

@@ -1,9 +1,6 @@
-"""What one event changed, in a few words: `output[0].content[0].text += "Hel"`, `status: queued → in_progress`.
+"""One event with the states around it, and what it changed in a few words: `output[0].content[0].text += "Hel"`.
 
-In      a Step
-Out     one line of text; what was noted as an anomaly stands at its end behind `!`
-Units   characters
-Source  the fold operations of docs/reference/events.md, by the same paths
+The paths are those of the fold operations in docs/reference/events.md.
 """
 
 from collections.abc import Mapping
@@ -12,17 +9,17 @@ from typing import Any
 from msgspec import Raw, Struct
 from msgspec.json import Decoder, encode
 
-from streamfold.cli.fold.reading import Step
 from streamfold.fold import AnomalyKind, State, snapshot_json
+from streamfold.schema import Event
 from streamfold.schema import event as wire
 
-__all__ = ["describe_change"]
+__all__ = ["Step", "describe_change"]
 
-MAX_QUOTED = 40  # characters of a text that are shown
+MAX_QUOTED = 40  # characters of a text
 NOTHING = "nothing in the Response"
 NOT_APPLIED = {AnomalyKind.AFTER_TERMINAL, AnomalyKind.INDEX_REFUSED, AnomalyKind.MISFIT}
 
-# The field that an event adds to, or sets, and where it stands below the item or part of the event.
+# The field that an event carries, and the path it changes below its item or part.
 TEXTS: Mapping[type, tuple[str, str]] = {
     wire.OutputTextDelta: ("delta", "text"),
     wire.OutputTextDone: ("text", "text"),
@@ -51,6 +48,15 @@ TEXTS: Mapping[type, tuple[str, str]] = {
 OPENS = (wire.OutputItemAdded, wire.ContentPartAdded, wire.ReasoningPartAdded, wire.ReasoningSummaryPartAdded)
 
 
+class Step(Struct, frozen=True, gc=False):
+    """One event, the bytes it came from, and the states around it: the same object twice for a duplicate."""
+
+    event: Event
+    data: bytes
+    before: State
+    after: State
+
+
 class _Head(Struct):
     """What names an item or part. The server may have put anything here."""
 
@@ -67,22 +73,24 @@ _decode_output = Decoder(_Output).decode
 
 
 def describe_change(step: Step) -> str:
-    """What the event changed, or why it changed nothing."""
+    """Say what the event changed, or why it changed nothing. Anomalies it caused follow after `!`."""
     if step.after is step.before:
         return "duplicate"
-    noted = _newly_noted(step.before, step.after)
-    told = "not applied" if NOT_APPLIED & set(noted) else _told(step)
-    return f"{told} ! {', '.join(noted)}" if noted else told
+    noted = _new_anomalies(step.before, step.after)
+    change = "not applied" if NOT_APPLIED & set(noted) else _change(step)
+    return f"{change} ! {', '.join(noted)}" if noted else change
 
 
-def _newly_noted(before: State, after: State) -> list[AnomalyKind]:
+def _new_anomalies(before: State, after: State) -> list[AnomalyKind]:
     if after.anomalies is before.anomalies:
         return []
     counts = {each.kind: each.count for each in before.anomalies}
     return [each.kind for each in after.anomalies if each.count != counts.get(each.kind)]
 
 
-def _told(step: Step) -> str:
+def _change(step: Step) -> str:
+    if type(step.event) in TEXTS:
+        return _text(step.event)
     match step.event:
         case wire.UnknownEvent(error=error):
             return f"unreadable: {' '.join(error.split())}" if error else "unknown"
@@ -92,18 +100,22 @@ def _told(step: Step) -> str:
             return _error(step.after)
         case wire.ItemEvent(item=value) | wire.ContentPartEvent(part=value) | wire.SummaryPartEvent(part=value):
             return f"{_place(step.event)} {_opened_or_closed(step.event, value)}"
-        case wire.OutputTextAnnotationAdded(annotation_index=index, annotation=annotation):
-            return f"{_place(step.event)}.annotations[{index}] = {_name(annotation)}"
-        case wire.ShellCallOutputContentDelta() | wire.ShellCallOutputContentDone():
-            return (
-                f"{_place(step.event)} {'+=' if type(step.event).__name__.endswith('Delta') else '='} what it printed"
-            )
-        case event if type(event) in TEXTS:
-            return _text(event)
         case wire.InItem() as event:
-            return _item_status(event, step)
+            return _change_in_item(event, step)
         case _:
             return NOTHING
+
+
+def _change_in_item(event: wire.InItem, step: Step) -> str:
+    match event:
+        case wire.OutputTextAnnotationAdded(annotation_index=index, annotation=annotation):
+            return f"{_place(event)}.annotations[{index}] = {_name(annotation)}"
+        case wire.ShellCallOutputContentDelta():
+            return f"{_place(event)} += what it printed"
+        case wire.ShellCallOutputContentDone():
+            return f"{_place(event)} = what it printed"
+        case _:
+            return _item_status(event, step)
 
 
 def _status(before: str | None, after: str | None) -> str:
@@ -119,7 +131,7 @@ def _error(state: State) -> str:
 
 
 def _place(event: Any) -> str:
-    """The path of the item or part that the event speaks of."""
+    """The path of the item or part that the event belongs to."""
     item = f"output[{event.output_index}]"
     match event:
         case wire.InContent(content_index=index):
@@ -141,7 +153,7 @@ def _opened_or_closed(event: object, value: Raw) -> str:
 
 
 def _name(value: Raw) -> str:
-    """The type of an item, part or annotation, with its status where it has one."""
+    """The type of an item, part or annotation, and its status if it has one."""
     if value == wire.NULL:
         return "null"
     head = _decode_head(value)
@@ -151,18 +163,18 @@ def _name(value: Raw) -> str:
 def _text(event: Any) -> str:
     field, tail = TEXTS[type(event)]
     path = ".".join(each for each in (_place(event), tail) if each)
-    return f"{path} {'+=' if field == 'delta' else '='} {quoted(getattr(event, field))}"
+    return f"{path} {'+=' if field == 'delta' else '='} {_quoted(getattr(event, field))}"
 
 
-def quoted(text: str) -> str:
-    """The text as a JSON string; a long one is cut, and its length told."""
+def _quoted(text: str) -> str:
+    """The text as a JSON string; a long one is cut and its length given."""
     if len(text) <= MAX_QUOTED:
         return encode(text).decode()
     return f"{encode(text[:MAX_QUOTED] + '…').decode()} ({len(text):,} characters)"
 
 
 def _item_status(event: wire.InItem, step: Step) -> str:
-    """What an event about a tool call's progress did to the item's status: most items have none."""
+    """What the progress of a tool call did to the item's status, which most items do not have."""
     for before, after in zip(_statuses(step.before), _statuses(step.after), strict=False):
         if before != after:
             return f"{_place(event)}.status = {encode(after).decode()}"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfold.cli.failure import Failure
-from streamfold.cli.fold.gzip import MAX_OUTPUT, unpacked
+from streamfold.cli.fold.source import MAX_OUTPUT, unpacked
+from streamfold.cli.terminal import Failure
 
 TEXT = b"data: some words that repeat, some words that repeat\n\n" * 50
 NOISE = random.Random(0).randbytes(5000)
