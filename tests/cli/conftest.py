@@ -98,7 +98,7 @@ def gateways() -> Iterator[Gateways]:
 @pytest.fixture(autouse=True)
 def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the user who runs the tests comes in."""
-    for name in [each for each in os.environ if each.startswith("STREAMFOLD_")]:
+    for name in [each for each in os.environ if each.startswith(("STREAMFOLD_", "OPENAI_"))]:
         if name not in {"STREAMFOLD_CORPUS", "STREAMFOLD_REQUIRE_CORPUS", "STREAMFOLD_HYPOTHESIS"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

@@ -17,7 +17,7 @@ from tests.cli.conftest import Gateways, Run
 from tests.cli.made import said
 
 REPAIRS = (
-    "resume after event 39: ",
+    "resume after event ",
     "the stream was refused with 503",
     "an event is missing after ",
     "ReadTimeout",
@@ -50,7 +50,7 @@ def test_on_a_terminal_the_faults_and_the_repairs_stand_below_the_text(
     assert ran.code == 0
     assert "Each fault and each repair, as they happen" in shown
     assert "\n✗ connection 1: drop:after_events=40,how=rst\n" in shown
-    assert "\n↻ resume after event 39: " in shown
+    assert re.search(r"\n↻ resume after event \d+: ", shown)
 
 
 def test_a_claim_that_does_not_hold_is_exit_code_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

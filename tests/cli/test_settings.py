@@ -7,7 +7,6 @@ import pytest
 
 from streamfold.cli.settings import Flags, read_settings, user_folder
 from streamfold.cli.terminal import Failure
-from streamfold.schema import DIALECTS as KNOWN
 from tests.cli.conftest import KEY, Run
 
 FILE = 'base_url = "https://file"\napi_key = "file-key"\ndialect = "openai"\n'
@@ -102,11 +101,6 @@ MISSING = [
     pytest.param({}, "no base URL: pass --base-url, set STREAMFOLD_BASE_URL, or put base_url in", id="nothing"),
     pytest.param({"STREAMFOLD_BASE_URL": "https://x"}, "no API key: pass --api-key, set STREAMFOLD_API_KEY", id="key"),
     pytest.param(
-        {"STREAMFOLD_BASE_URL": "https://x", "STREAMFOLD_API_KEY": "k", "STREAMFOLD_DIALECT": "azure"},
-        "STREAMFOLD_DIALECT: 'azure' is none; use mka1 or openai or open_responses",
-        id="a dialect",
-    ),
-    pytest.param(
         {"STREAMFOLD_BASE_URL": "https://x", "STREAMFOLD_API_KEY": "k", "STREAMFOLD_HTTP": "curl"},
         "STREAMFOLD_HTTP: unknown HTTP client 'curl' (expected httpx or direct)",
         id="an HTTP client",
@@ -120,6 +114,31 @@ def test_what_is_missing_or_unknown_is_wrong_usage(variables: dict[str, str], re
         read_settings(None, environ=environ(**variables))
     assert failed.value.reason.startswith(reason)
     assert failed.value.exit_code == 2
+
+
+OPENAI = {"OPENAI_BASE_URL": "https://openai", "OPENAI_API_KEY": "openai-key"}
+
+
+def test_the_variables_of_the_openai_sdk_are_enough() -> None:
+    settings = read_settings(None, environ=environ(**OPENAI))
+    assert (settings.base_url, settings.api_key) == ("https://openai", "openai-key")
+
+
+def test_the_variables_of_the_openai_sdk_count_last(write: Callable[..., Path]) -> None:
+    settings = read_settings(None, environ=environ(write(FILE), **OPENAI))
+    assert (settings.base_url, settings.api_key) == ("https://file", "file-key")
+
+
+@pytest.mark.parametrize("flags", [Flags(base_url="https://other"), None], ids=["a flag", "a variable"])
+def test_the_key_of_openai_is_never_sent_to_another_address(flags: Flags | None) -> None:
+    variables = OPENAI | ({} if flags else {"STREAMFOLD_BASE_URL": "https://other"})
+    with pytest.raises(Failure, match="no API key: pass --api-key"):
+        read_settings(flags, environ=environ(**variables))
+
+
+def test_another_key_may_go_to_the_address_of_openai() -> None:
+    settings = read_settings(Flags(api_key="mine"), environ=environ(**OPENAI))
+    assert (settings.base_url, settings.api_key) == ("https://openai", "mine")
 
 
 def test_the_key_is_in_no_representation_and_in_no_command(write: Callable[..., Path]) -> None:
@@ -155,10 +174,6 @@ def test_the_folder_is_that_of_the_platform(platform: str, variables: dict[str, 
 def test_the_folder_may_be_set(tmp_path: Path) -> None:
     assert user_folder("config", {"XDG_CONFIG_HOME": str(tmp_path)}, platform="linux") == tmp_path / "streamfold"
     assert user_folder("config", {"APPDATA": str(tmp_path)}, platform="win32") == tmp_path / "streamfold"
-
-
-def test_every_dialect_may_be_chosen() -> None:
-    assert set(DIALECTS) == set(KNOWN)
 
 
 def test_without_any_setting_each_command_says_what_is_missing(run: Run) -> None:

@@ -64,7 +64,7 @@ def test_a_batch_that_failed_is_exit_code_1_and_a_line(make: Callable[..., str],
     batch_id = make("file_fail", batch_stage_seconds=0)
     ran = run("batch", "follow", batch_id)
     assert (ran.code, ran.err) == (1, f"streamfold: {batch_id}: failed, confirmed by a GET\n")
-    assert "line 1: This line is no JSON." in ran.out.decode()
+    assert "line 1: This line is not valid JSON." in ran.out.decode()
 
 
 def test_a_cancel_waits_until_it_is_proven(make: Callable[..., str], run: Run) -> None:

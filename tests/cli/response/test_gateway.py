@@ -110,7 +110,9 @@ WRONG = [
     pytest.param(["--api-key", ""], "--api-key: must be a text of printable ASCII characters", id="an empty key"),
     pytest.param(["--api-key", f"{KEY}\n{KEY}"], "--api-key: must be a text of printable", id="a key of two lines"),
     pytest.param(["--on-behalf-of", "Zoë"], "--on-behalf-of: must be a text of printable", id="a user beyond ASCII"),
-    pytest.param(["--dialect", "x"], "--dialect: 'x' is none", id="a dialect"),
+    pytest.param(
+        ["--dialect", "x"], "--dialect: unknown dialect 'x' (expected mka1, openai or open-responses)", id="a dialect"
+    ),
     pytest.param(["--http", "x"], "--http: unknown HTTP client 'x'", id="an HTTP client"),
     pytest.param(["--unknown"], "--unknown; see streamfold --help", id="an option"),
 ]

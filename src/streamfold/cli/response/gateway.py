@@ -52,14 +52,13 @@ def visit(settings: Settings, do: "Callable[[Gateway], Awaitable[T]]") -> T:
         KeyboardInterrupt: Ctrl-C was pressed; everything is closed.
     """
     from streamfold.client import Gateway
-    from streamfold.schema import DIALECTS
 
     async def main() -> T:
         async with Gateway(
             settings.base_url,
             api_key=settings.api_key,
             on_behalf_of=settings.on_behalf_of,
-            dialect=DIALECTS[settings.dialect or "mka1"],
+            dialect=settings.dialect,
             http=settings.http,
         ) as gateway:
             return await do(gateway)
