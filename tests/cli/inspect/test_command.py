@@ -139,9 +139,9 @@ async def test_a_log_that_cannot_be_written_is_read(path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
-        (["resp_2"], 1, "the log has no stream of resp_2; streamfold log ls lists what it has"),
+        (["resp_2"], 1, "the log has no stream resp_2; streamfold log ls lists its streams"),
         (["resp_1", "--at", "9"], 1, "no state at 9: the events end at 6"),
-        (["resp_1", "--at", "x"], 2, '"x" is no whole number'),
+        (["resp_1", "--at", "x"], 2, '"x" is not a whole number'),
     ],
     ids=["unknown id", "beyond the end", "no number"],
 )
@@ -178,7 +178,7 @@ def test_without_the_extra_one_line_says_how_to_install_it() -> None:
     done = subprocess.run([sys.executable, "-c", line], capture_output=True, check=False, timeout=SECONDS)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr == (
-        b"streamfold: inspect is an extra; install it with: python -m pip install 'streamfold[tui]'\n"
+        b"streamfold: inspect needs an extra; install it with: python -m pip install 'streamfold[tui]'\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""The bytes of a file or of stdin in chunks, unpacked if they are gzip; and what bytes that are no stream hold.
+"""The bytes of a file or of stdin in chunks, unpacked if they are gzip; and a description of bytes that hold no events.
 
 Never more than a chunk is in memory. A gzip file may have several members (RFC 1952); everything that unpacks before
 it breaks is given first.
@@ -24,7 +24,7 @@ __all__ = ["HEAD_BYTES", "AsyncSource", "Source", "describe", "open_async_source
 
 CHUNK_BYTES = 64 * 1024
 MIN_BAR_BYTES = 8 * 1024 * 1024  # a smaller file is read in a tenth of a second
-HEAD_BYTES = 1024 * 1024  # kept to describe what is no stream; a JSON body is read whole up to here
+HEAD_BYTES = 1024 * 1024  # kept to describe a file without events; a JSON body is read whole up to here
 REASONS: dict[type[OSError], str] = {
     FileNotFoundError: "no such file",
     IsADirectoryError: "a directory, not a file",
@@ -245,7 +245,7 @@ def _before_the_error(unpacker: Unpacker, chunk: bytes) -> Iterator[bytes]:
         yield data
 
 
-# What is no stream
+# Files without events
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_WORDS = 200  # characters of a server's own words

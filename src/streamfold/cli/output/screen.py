@@ -41,7 +41,7 @@ class Screen(View):
 
     Args:
         output: Stdout.
-        hide: Takes secrets out of what is said.
+        hide: Takes secrets out of a sentence.
         starts_midway: Set this if text before the first event is not wanted.
         max_notes: How many of the latest repairs and other notes are visible.
         foot: The last line.

@@ -160,7 +160,7 @@ class TextView(View):
 
     Args:
         output: Where the text goes.
-        hide: Takes secrets out of what is said.
+        hide: Takes secrets out of a sentence.
         say: Called with each milestone, each repair and the outcome, in a sentence; None for the text alone.
         starts_midway: Set this if text before the first event is not wanted.
     """
