@@ -20,7 +20,6 @@ from streamfold.cli.output.outcome import batch_words, outcome_words
 from streamfold.cli.output.step import Step
 from streamfold.cli.output.view import End, TextView, View
 from streamfold.cli.response.batch import follow_batch, in_words
-from streamfold.cli.response.create import output_text
 from streamfold.cli.response.follow import Following
 from streamfold.cli.response.gateway import run
 from streamfold.cli.terminal import ERROR, Output
@@ -208,7 +207,7 @@ async def compare(disturbed: Disturbed, gateway: "Gateway") -> list[Claim]:
         ),
         Claim(
             f"the text is what the gateway has: {len(text):,} characters, all of it from events",
-            text == output_text(truth) and len(text) > 0 and not outcome.is_compacted,
+            text == truth.output_text and len(text) > 0 and not outcome.is_compacted,
         ),
         Claim(
             f"the response {outcome_words(outcome)}",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from streamfold.client import FollowedResponse, Gateway
     from streamfold.log import EventLog
 
-__all__ = ["create", "output_text"]
+__all__ = ["create"]
 
 REQUEST = Group("Request", sort_key=1)
 
@@ -94,7 +94,7 @@ def _print(response: Response, settings: Settings, *, json: bool) -> int:
     if json:
         output.write_bytes(encode(response) + b"\n")
     elif is_over:
-        text = output_text(response)
+        text = response.output_text
         output.write(text if text.endswith("\n") else f"{text}\n")
     else:
         output.write(f"{response.id}\n")
@@ -106,9 +106,3 @@ def _print(response: Response, settings: Settings, *, json: bool) -> int:
     because = (error and error.message) or (details and details.reason) or "no reason given"
     say(settings.hide(f"{response.id}: {response.status}: {because}"))
     return ERROR
-
-
-def output_text(response: Response) -> str:
-    """Return the text of all output_text parts."""
-    parts = (part for item in response.output for part in getattr(item, "content", None) or ())
-    return "".join(part.text or "" for part in parts if part.type == "output_text")
