@@ -3,6 +3,8 @@
 It is checked by mypy --strict and pyright strict (tests/typing/test_narrowing.py), and it runs.
 """
 
+# pyright: strict
+
 from typing import assert_type
 
 from streamfold import Event, EventReader, Response, State, decode_response, reduce, snapshot
