@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streamfold.errors import MalformedBody
-from streamfold.fold.adopt import adopt
+from streamfold.fold.adopt import with_response
 from streamfold.fold.anomaly import AnomalyKind
 from streamfold.fold.reduce import reduce
 from streamfold.fold.replay import fold
@@ -27,7 +27,7 @@ def message(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize("status", ["completed", "incomplete", "failed", "cancelled"])
 def test_every_field_is_the_responses_and_the_cursor_stays(status: str) -> None:
     body = {"id": "resp_1", "status": status, "output": [message("whole")], "new_field": 1e3}
-    state = adopt(HELD, json.dumps(body).encode())
+    state = with_response(HELD, json.dumps(body).encode())
     assert (state.cursor, state.status, state.is_terminal, state.output_text) == (3, status, True, "whole")
     assert seen(state) == body
     assert state.anomalies == ()
@@ -35,47 +35,47 @@ def test_every_field_is_the_responses_and_the_cursor_stays(status: str) -> None:
 
 @pytest.mark.parametrize("output", [{}, {"output": []}, {"output": None}], ids=["absent", "empty", "null"])
 def test_folded_items_are_kept_where_the_response_has_none(output: dict[str, Any]) -> None:
-    state = adopt(HELD, response(status="cancelled", **output))
+    state = with_response(HELD, response(status="cancelled", **output))
     assert (state.status, state.output_text) == ("cancelled", "held text")
     assert tolerated(state) == [("output_kept", 1, 3)]
 
 
 def test_a_response_that_is_still_open_is_no_last_word() -> None:
-    state = adopt(HELD, response(status="in_progress", output=[]))
+    state = with_response(HELD, response(status="in_progress", output=[]))
     assert (state.is_terminal, state.output_text, state.anomalies) == (False, "held text", ())
     assert reduce(state, delta(4, " more")).output_text == "held text more"
 
 
 def test_once_it_is_over_later_events_change_nothing() -> None:
-    state = reduce(adopt(HELD, response(status="completed", output=[message("whole")])), delta(4, " more"))
+    state = reduce(with_response(HELD, response(status="completed", output=[message("whole")])), delta(4, " more"))
     assert (state.cursor, state.output_text) == (4, "whole")
     assert tolerated(state) == [("after_terminal", 1, 4)]
 
 
 def test_a_state_that_saw_nothing_becomes_the_response_and_has_no_cursor() -> None:
-    state = adopt(State(), response(status="completed", output=[message("whole")]))
+    state = with_response(State(), response(status="completed", output=[message("whole")]))
     assert (state.cursor, state.status, state.output_text) == (None, "completed", "whole")
 
 
 def test_a_second_last_word_is_noted() -> None:
     over = fold([completed(0, status="completed", output=[message("first")])])
-    state = adopt(over, response(status="cancelled", output=[message("second")]))
+    state = with_response(over, response(status="cancelled", output=[message("second")]))
     assert (state.status, state.output_text) == ("cancelled", "second")
     assert [anomaly.kind for anomaly in state.anomalies] == [AnomalyKind.TERMINAL_REPEATED]
 
 
 def test_what_was_tolerated_before_is_still_told() -> None:
     before = fold([keepalive(None)])
-    assert adopt(before, response(status="completed")).anomalies == before.anomalies
+    assert with_response(before, response(status="completed")).anomalies == before.anomalies
 
 
 def test_the_state_itself_stays_as_it_was() -> None:
-    adopt(HELD, response(status="completed", output=[message("whole")]))
+    with_response(HELD, response(status="completed", output=[message("whole")]))
     assert (HELD.status, HELD.output_text, HELD.cursor) == ("in_progress", "held text", 3)
 
 
 def test_characters_that_are_none_are_replaced() -> None:
-    state = adopt(State(), b'{"status":"completed","id":"\xff","user":"\\ud800"}')
+    state = with_response(State(), b'{"status":"completed","id":"\xff","user":"\\ud800"}')
     assert seen(state) == {"status": "completed", "id": "\ufffd", "user": "\ufffd"}
 
 
@@ -92,5 +92,5 @@ def test_characters_that_are_none_are_replaced() -> None:
 )
 def test_what_is_no_object_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedBody) as caught:
-        adopt(HELD, data)
+        with_response(HELD, data)
     assert caught.value.kind == "Response"

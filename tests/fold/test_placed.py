@@ -1,10 +1,10 @@
-"""reduce_at: the number of the record counts, whatever number the event has itself."""
+"""reduce_as: the number of the record counts, whatever number the event has itself."""
 
 import pytest
 from hypothesis import given
 
 from streamfold import Event, SequencePolicy, State, decode_event, fold, reduce, snapshot_json
-from streamfold.fold import place_at, reduce_at
+from streamfold.fold import reduce_as, with_cursor
 from tests.fold.made import created, delta, keepalive, tolerated
 from tests.fold.streams import Story, stories
 
@@ -14,7 +14,7 @@ TORN = decode_event(b'{"type":"resp')
 def placed(*events: tuple[int, Event]) -> State:
     state = State()
     for number, event in events:
-        state = reduce_at(state, event, number)
+        state = reduce_as(state, event, number)
     return state
 
 
@@ -25,7 +25,7 @@ def test_a_stream_with_good_numbers_folds_as_ever(story: Story) -> None:
 
 def test_a_number_that_is_known_changes_nothing() -> None:
     state = placed((0, created(0)), (1, delta(1)))
-    assert reduce_at(state, delta(1, "y"), 1) is state
+    assert reduce_as(state, delta(1, "y"), 1) is state
 
 
 def test_numbers_that_were_left_out_are_a_hole_that_was_believed() -> None:
@@ -63,25 +63,25 @@ def test_what_cannot_be_read_takes_its_place_and_is_noted(first: list[Event]) ->
     state = placed(*enumerate([*first, TORN]))
     assert state.cursor == at
     assert ("malformed", 1) in [(kind, count) for kind, count, _ in tolerated(state)]
-    assert reduce_at(state, keepalive(at + 1), at + 1).cursor == at + 1
+    assert reduce_as(state, keepalive(at + 1), at + 1).cursor == at + 1
 
 
 def test_a_number_that_the_server_never_gave_is_not_taken_for_its_own() -> None:
     state = placed((0, created(0)), (1, delta(1, "a")), (2, delta(None, "b")))
     assert (state.cursor, state.output_text, state.is_numbered) == (2, "ab", False)
-    assert reduce_at(state, delta(2, "c"), 3).output_text == "abc"
+    assert reduce_as(state, delta(2, "c"), 3).output_text == "abc"
 
 
 def test_a_state_is_placed_where_the_log_has_it() -> None:
     state = reduce(reduce(State(), created(0)), delta(1, "a"))
-    assert place_at(state, 1) is state
-    there = place_at(state, 5)
+    assert with_cursor(state, 1) is state
+    there = with_cursor(state, 5)
     assert (there.cursor, there.is_numbered, there.output_text) == (5, False, "a")
-    assert reduce_at(there, delta(2, "b"), 6).output_text == "ab"
+    assert reduce_as(there, delta(2, "b"), 6).output_text == "ab"
 
 
 def test_no_state_changes() -> None:
     state = reduce(State(), created(0))
     before = snapshot_json(state), state.focus.document.policy
-    reduce_at(state, delta(7), 5)
+    reduce_as(state, delta(7), 5)
     assert (snapshot_json(state), state.focus.document.policy) == before

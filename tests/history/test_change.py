@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
 from streamfold import State, fold, snapshot_json, states
-from streamfold.fold import adopt
+from streamfold.fold import with_response
 from streamfold.history import Change, diff
 from tests.conftest import Recording, on_every_recording
 from tests.fold.recorded import events_of, start
@@ -27,7 +27,7 @@ RESPONSES = st.dictionaries(KEYS, VALUES, max_size=5)
 
 
 def showing(response: object) -> State:
-    return adopt(State(), json.dumps(response).encode())
+    return with_response(State(), json.dumps(response).encode())
 
 
 def applied(document: Any, changes: tuple[Change, ...]) -> Any:
@@ -117,7 +117,7 @@ def test_a_change(one: object, other: object, change: Change) -> None:
 
 
 def test_a_text_that_is_only_spelled_otherwise_is_no_change() -> None:
-    assert diff(adopt(State(), b'{"x":"\\u0061"}'), adopt(State(), b'{"x":"a"}')) == ()
+    assert diff(with_response(State(), b'{"x":"\\u0061"}'), with_response(State(), b'{"x":"a"}')) == ()
 
 
 def test_text_of_a_stream_is_told_by_what_was_added() -> None:
@@ -132,7 +132,7 @@ def test_changes_come_in_the_order_of_the_document() -> None:
 
 
 def test_what_is_nested_deep_is_told_as_a_whole() -> None:
-    one, other = (adopt(State(), b'{"x":%b%d%b}' % (b"[" * 400, n, b"]" * 400)) for n in (1, 2))
+    one, other = (with_response(State(), b'{"x":%b%d%b}' % (b"[" * 400, n, b"]" * 400)) for n in (1, 2))
     (change,) = diff(one, other)
     assert change.pointer == "/x" + "/0" * 199
     assert isinstance(change.before, Raw)

@@ -18,7 +18,7 @@ from streamfold.errors import (
     MalformedBody,
     SequenceGap,
 )
-from streamfold.fold import adopt
+from streamfold.fold import with_response
 from streamfold.history import export, import_stream, is_filler, replay
 from streamfold.log import EventLog, MemoryLog, Record, SavedCheckpoint, SqliteLog, StreamKey
 from tests.fold.streams import Story, stories
@@ -267,7 +267,7 @@ async def test_a_last_word_that_is_there_already_stays() -> None:
     log = MemoryLog()
     lease = await begin(log, RECORDS, status="completed")
     known = await save(log, lease, DATA, at=5)
-    word = SavedCheckpoint(5, checkpoint(adopt(known, b'{"status":"completed","output":[],"usage":{}}')))
+    word = SavedCheckpoint(5, checkpoint(with_response(known, b'{"status":"completed","output":[],"usage":{}}')))
     await log.save_checkpoint(lease, word)
     await log.release(lease)
     await imported(log, DATA)

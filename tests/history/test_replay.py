@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streamfold import SequencePolicy, State, checkpoint, fold
 from streamfold.errors import LogUnusable, NumberNotReached, UnknownStream
-from streamfold.fold import adopt
+from streamfold.fold import with_response
 from streamfold.history import filler, replay
 from streamfold.log import EventLog, MemoryLog, Record, SavedCheckpoint, SqliteLog, StreamKey
 from tests.fold.streams import Story, stories
@@ -79,7 +79,7 @@ async def test_without_a_number_the_last_word_counts_and_with_one_the_events_do(
     async with log:
         data = said("a", is_over=False)
         lease = await begin(log, records_of(data))
-        fetched = adopt(fold(events_of(data)), b'{"status":"completed","output":[]}')
+        fetched = with_response(fold(events_of(data)), b'{"status":"completed","output":[]}')
         await log.save_checkpoint(lease, SavedCheckpoint(2, checkpoint(fetched)))
         await log.append(lease, [], status="completed")
         assert (await replay(log, KEY)).status == "completed"

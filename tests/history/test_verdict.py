@@ -9,7 +9,7 @@ import pytest
 
 from streamfold import checkpoint, fold
 from streamfold.errors import LogUnusable
-from streamfold.fold import adopt
+from streamfold.fold import with_response
 from streamfold.history import Verdict, filler, import_stream, verify
 from streamfold.log import Damage, EventLog, MemoryLog, Record, SavedCheckpoint, SqliteLog, StreamInfo, StreamKey
 from tests.conftest import Recording
@@ -74,7 +74,7 @@ async def test_a_last_word_may_know_more_than_the_events() -> None:
     log = MemoryLog()
     data = said("a", is_over=False)
     lease = await begin(log, records_of(data))
-    fetched = adopt(fold(events_of(data)), b'{"status":"completed","output":[]}')
+    fetched = with_response(fold(events_of(data)), b'{"status":"completed","output":[]}')
     await log.save_checkpoint(lease, SavedCheckpoint(2, checkpoint(fetched)))
     assert [verdict.is_whole for verdict in await verdicts(log)] == [False]  # while the stream is open it may not
     await log.append(lease, [], status="completed")

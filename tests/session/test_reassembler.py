@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfold.errors import FrameTooLarge
-from streamfold.fold import SequencePolicy, State, adopt, fold
+from streamfold.fold import SequencePolicy, State, fold, with_response
 from streamfold.session.patience import Patience
 from streamfold.session.reassembler import Applied, Reassembler
 from tests.fold import made as fold_made
@@ -454,7 +454,7 @@ def test_text_before_the_number_asked_for_is_no_compaction() -> None:
 def test_a_response_from_outside_the_stream_is_the_final_one_if_the_end_is_proven(is_proven: bool, text: str) -> None:
     one = reassembler()
     whole(one, created(0), added(1), delta(2, "Hel"))
-    one.adopt(adopt(one.state, json.dumps(body("completed", "Hello")).encode()))
+    one.adopt(with_response(one.state, json.dumps(body("completed", "Hello")).encode()))
     assert (one.is_compacted, one.compacted_after) == (True, 2)
     assert one.final_state(is_proven=is_proven).output_text == text
 
@@ -462,5 +462,5 @@ def test_a_response_from_outside_the_stream_is_the_final_one_if_the_end_is_prove
 def test_after_the_terminal_event_another_response_is_compared_with_nothing() -> None:
     one = reassembler()
     whole(one, created(0), added(1), ended(2))
-    one.adopt(adopt(one.state, json.dumps(body("completed", "Hello")).encode()))
+    one.adopt(with_response(one.state, json.dumps(body("completed", "Hello")).encode()))
     assert one.is_compacted is False

@@ -6,11 +6,11 @@ Units   sequence numbers
 Source  docs/explanation/state.md
 """
 
-from streamfold.fold.adopt import adopt
+from streamfold.fold.adopt import with_response
 from streamfold.fold.anomaly import Anomaly, AnomalyKind
 from streamfold.fold.checkpoint import checkpoint, restore
 from streamfold.fold.growth import TextGrowth
-from streamfold.fold.placed import place_at, reduce_at
+from streamfold.fold.placed import reduce_as, with_cursor
 from streamfold.fold.reduce import reduce, states
 from streamfold.fold.replay import fold, replay
 from streamfold.fold.sequence import SequencePolicy
@@ -24,15 +24,15 @@ __all__ = [
     "State",
     "StreamError",
     "TextGrowth",
-    "adopt",
     "checkpoint",
     "fold",
-    "place_at",
     "reduce",
-    "reduce_at",
+    "reduce_as",
     "replay",
     "restore",
     "snapshot",
     "snapshot_json",
     "states",
+    "with_cursor",
+    "with_response",
 ]

@@ -14,12 +14,12 @@ from streamfold.fold.state import Focus, State, settled
 from streamfold.fold.steps import take_snapshot, take_terminal
 from streamfold.schema import ResponseCompleted, is_terminal_status, well_formed
 
-__all__ = ["adopt"]
+__all__ = ["with_response"]
 
 _decode_object = Decoder(dict[str, Raw]).decode
 
 
-def adopt(state: State, response: bytes) -> State:
+def with_response(state: State, response: bytes) -> State:
     """The state with this Response for its own: every field is the Response's, the cursor stays.
 
     Folded items are kept where the Response has none, as after a cancel that is answered with an empty output. Once

@@ -17,10 +17,10 @@ from streamfold.fold.sequence import SequencePolicy
 from streamfold.fold.state import Focus, State
 from streamfold.schema import Event
 
-__all__ = ["place_at", "reduce_at"]
+__all__ = ["reduce_as", "with_cursor"]
 
 
-def place_at(state: State, number: int) -> State:
+def with_cursor(state: State, number: int) -> State:
     """The state with this number for its cursor. Where that was another one, it is the log's, and no longer the server's.
 
     So nobody asks the server for what comes behind a number that it never gave.
@@ -33,7 +33,7 @@ def place_at(state: State, number: int) -> State:
     return State(number, Focus(document), state.previous, state.fragment)
 
 
-def reduce_at(state: State, event: Event, number: int) -> State:
+def reduce_as(state: State, event: Event, number: int) -> State:
     """Apply one event as the one with this number, whatever number it has itself.
 
     Pure, and never raises. Numbers that were left out before it are noted as a hole.
@@ -41,7 +41,7 @@ def reduce_at(state: State, event: Event, number: int) -> State:
     """
     if state.cursor is not None and number <= state.cursor:
         return state
-    return place_at(reduce(_trusting(state, event.sequence_number, number), event), number)
+    return with_cursor(reduce(_trusting(state, event.sequence_number, number), event), number)
 
 
 def _trusting(state: State, own: int | None, number: int) -> State:

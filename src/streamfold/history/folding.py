@@ -11,7 +11,7 @@ A record that holds nothing stands for a number that the server never used: it i
 
 from collections.abc import Sequence
 
-from streamfold.fold import State, fold, reduce_at
+from streamfold.fold import State, fold, reduce_as
 from streamfold.log import Record
 from streamfold.schema import UNDECODABLE, Event, decode_event, decode_known_event
 
@@ -35,7 +35,7 @@ def fold_records(state: State, records: Sequence[Record]) -> State:
         return fold(events, state)
     for record in records:
         if not is_filler(record):
-            state = reduce_at(state, decode_event(record.data), record.sequence_number)
+            state = reduce_as(state, decode_event(record.data), record.sequence_number)
     return state
 
 

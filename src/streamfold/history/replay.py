@@ -10,7 +10,7 @@ It begins with the nearest checkpoint, so it costs the records behind that one, 
 """
 
 from streamfold.errors import LogUnusable, MalformedCheckpoint, NumberNotReached
-from streamfold.fold import State, place_at, restore
+from streamfold.fold import State, restore, with_cursor
 from streamfold.history.folding import fold_records, is_filler
 from streamfold.history.pages import Pages, existing, require_number
 from streamfold.log import EventLog, SavedCheckpoint, StreamInfo, StreamKey
@@ -55,7 +55,7 @@ async def _nearest_state(log: EventLog, info: StreamInfo, at: int | None) -> Sta
         saved = await nearest_checkpoint(log, info, at)
         while saved is not None:
             try:
-                return place_at(restore(saved.data), saved.cursor)
+                return with_cursor(restore(saved.data), saved.cursor)
             except MalformedCheckpoint:  # of another version: the records have it all
                 saved = await log.checkpoint(info.key, at=saved.cursor - 1)
     except LogUnusable:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from streamfold.fold import State, reduce_at
+from streamfold.fold import State, reduce_as
 from streamfold.history.folding import is_filler
 from streamfold.history.pages import Pages, existing, require_number
 from streamfold.history.replay import replay
@@ -58,7 +58,7 @@ class Steps:
         while is_filler(record):
             record = await anext(self._records)
         event, before = decode_event(record.data), self.state
-        self.state = reduce_at(before, event, record.sequence_number)
+        self.state = reduce_as(before, event, record.sequence_number)
         return Step(record, event, before, self.state)
 
 

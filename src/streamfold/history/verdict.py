@@ -12,7 +12,7 @@ from collections import deque
 from attrs import frozen
 
 from streamfold.errors import LogError, MalformedCheckpoint, UnknownStream
-from streamfold.fold import State, place_at, restore, snapshot_json
+from streamfold.fold import State, restore, snapshot_json, with_cursor
 from streamfold.history.step import Step, states
 from streamfold.log import EventLog, StreamInfo, StreamKey
 from streamfold.schema import UnknownEvent
@@ -155,7 +155,7 @@ class _Examination:
         """The checkpoint at the number that was just reached, with the state there."""
         saved = await self._log.checkpoint(self._info.key, at=cursor)
         try:
-            restored = State() if saved is None else place_at(restore(saved.data), cursor)
+            restored = State() if saved is None else with_cursor(restore(saved.data), cursor)
         except MalformedCheckpoint as error:
             self._problems.append(f"at {cursor}: {error}")
             return

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from streamfold.errors import MalformedBody
-from streamfold.fold import State, adopt
+from streamfold.fold import State, with_response
 from streamfold.schema import UNDECODABLE
 from streamfold.session.outcome import RepairKind
 from streamfold.session.policy import STREAMS
@@ -241,7 +241,7 @@ def read_retrieved(answer: Answer | CallFailure, state: State) -> Retrieved:
     if not answer.is_success:
         return _read_refusal("the Response", answer, RepairKind.RETRIEVE)
     try:
-        adopted = adopt(state, answer.body)
+        adopted = with_response(state, answer.body)
     except MalformedBody as error:
         return CallFailure(str(error))
     if adopted.is_terminal:

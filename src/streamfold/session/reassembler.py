@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from streamfold.errors import SequenceGap
-from streamfold.fold import SequencePolicy, State, adopt, reduce, states
+from streamfold.fold import SequencePolicy, State, reduce, states, with_response
 from streamfold.reader import EventReader
 from streamfold.schema import UNDECODABLE, Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent
 from streamfold.session.answer import read_background
@@ -137,7 +137,7 @@ class Reassembler:
 
     def adopted(self, event: ResponseEvent) -> State:
         """The state with this event's Response as its own."""
-        return adopt(self.state, bytes(event.response))
+        return with_response(self.state, bytes(event.response))
 
     def adopt(self, state: State) -> None:
         """Take the Response of this state, which came from outside the stream or from after a gap, as the final one."""

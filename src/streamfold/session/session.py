@@ -6,7 +6,7 @@ Pure: no I/O, no clock, no randomness of its own. `session/drive.py` draws its l
 from collections.abc import Callable
 
 from streamfold.errors import FrameTooLarge
-from streamfold.fold import State, adopt
+from streamfold.fold import State, with_response
 from streamfold.schema import ResponseEvent
 from streamfold.session.answer import Answer, CallFailure, StillOpen, read_no_stream, read_retrieved
 from streamfold.session.cancel import CancelTracker
@@ -357,7 +357,7 @@ class Session:
         match self._cancel.decide(can_ask=self._can_ask):
             case Conclude() as verdict:
                 if verdict.proof in {Proof.RETRIEVED, Proof.CANCEL_ANSWER}:
-                    self._reassembler.adopt(adopt(self._reassembler.state, self._cancel.body))
+                    self._reassembler.adopt(with_response(self._reassembler.state, self._cancel.body))
                 reason = "" if verdict.proof else FOREGROUND
                 self._conclude(verdict.status, verdict.proof, conflicts=verdict.conflicts, reason=reason)
             case AskGateway() if Timer.POLL not in self._timers:

@@ -29,7 +29,7 @@ from streamfold.chaos import (
 )
 from streamfold.schema import is_terminal_status
 from streamfold.session import Answer
-from streamfold.sim.response import CANCELLED, Feed, Transcript, Truth, with_response
+from streamfold.sim.response import CANCELLED, Feed, Transcript, Truth, response_event
 from streamfold.sim.scenario import NOTHING, GatewayBehaviour, Injection, Scenario
 
 __all__ = ["SYNCHRONOUS", "ModelGateway", "ModelStream", "Served", "StreamEnd"]
@@ -243,7 +243,7 @@ class ModelGateway:
         number = own
         if kind == "next" and own is not None:
             number = 0 if starting_after is None else starting_after + 1
-        data = with_response(f"response.{self.truth.status_at(now)}", number, self.truth.response_at(now))
+        data = response_event(f"response.{self.truth.status_at(now)}", number, self.truth.response_at(now))
         event = self.truth.transcript.event(data)
         self.invented.add(event.data)
         return Feed([event], [now], closed_at=now)

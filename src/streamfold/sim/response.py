@@ -16,11 +16,11 @@ from attrs import define, frozen
 
 from streamfold.chaos import FaultInjector, Send
 from streamfold.emulator import CANCEL_RULES, CancelRule, Ending
-from streamfold.fold import SequencePolicy, State, adopt, fold, snapshot_json
+from streamfold.fold import SequencePolicy, State, fold, snapshot_json, with_response
 from streamfold.schema import ResponseStatus, decode_event, is_terminal_status
 from streamfold.sim.scenario import GatewayBehaviour, Scenario
 
-__all__ = ["CANCELLED", "Feed", "ModelEvent", "Transcript", "TranscriptCache", "Truth", "with_number", "with_response"]
+__all__ = ["CANCELLED", "Feed", "ModelEvent", "Transcript", "TranscriptCache", "Truth", "response_event", "with_number"]
 
 # How an event's name and data become a frame for chaos. It is passed in, so that this package needs no `sse`.
 MakeFrame: TypeAlias = Callable[[bytes, bytes], Any]
@@ -125,7 +125,7 @@ def with_number(data: bytes, number: int | None) -> bytes:
     return NUMBER.sub(b"" if number is None else b'"sequence_number":%d,' % number, data, count=1).replace(b",}", b"}")
 
 
-def with_response(kind: str, number: int | None, response: bytes) -> bytes:
+def response_event(kind: str, number: int | None, response: bytes) -> bytes:
     """An event that holds a Response."""
     return with_number(b'{"type":"%s","sequence_number":0,"response":%s}' % (kind.encode(), response), number)
 
@@ -264,7 +264,7 @@ class Truth:
         feed.closed_at = effect
         if (kind := LAST_EVENT.get(self.rule.ending)) is not None:
             number = self.transcript.number_at(count)
-            feed.events.append(self.transcript.event(with_response(kind, number, self.cancelled)))
+            feed.events.append(self.transcript.event(response_event(kind, number, self.cancelled)))
             feed.times.append(effect)
 
     def _cancelled_response(self, count: int) -> bytes:
@@ -273,4 +273,4 @@ class Truth:
             return body
         self.events_in_cancelled = self.transcript.events[:count]
         events = [decode_event(each.data) for each in self.events_in_cancelled]
-        return snapshot_json(adopt(fold(events, State.under(self.policy)), body))
+        return snapshot_json(with_response(fold(events, State.under(self.policy)), body))

@@ -16,7 +16,7 @@ from streamfold.cli.inspect.pane import Pane
 from streamfold.cli.inspect.program import Inspector
 from streamfold.cli.inspect.render import Facet
 from streamfold.cli.inspect.scrubber import Scrubber
-from streamfold.fold import State, adopt, checkpoint
+from streamfold.fold import State, checkpoint, with_response
 from streamfold.history import filler
 from streamfold.log import EventLog, MemoryLog, SavedCheckpoint, SqliteLog
 from tests.cli.inspect.made import CANCEL, OUTCOME, RECORDS, RESUME, damage, program, put, until
@@ -259,7 +259,7 @@ async def test_a_damaged_record_is_told_and_the_rest_is_read(tmp_path: Path) -> 
 async def test_the_end_has_what_was_fetched_there() -> None:
     log = MemoryLog()
     lease = await put(log, RECORDS[:4])
-    last = adopt(State(), b'{"id":"resp_1","status":"completed","output":[]}')
+    last = with_response(State(), b'{"id":"resp_1","status":"completed","output":[]}')
     await log.save_checkpoint(lease, SavedCheckpoint(3, checkpoint(last)))
     await log.append(lease, [], status="completed")
     async with program(log, at=3) as (app, pilot):
