@@ -21,6 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 RECORDED_STREAMS = 212
 FAILURES = (Exception, pytest.fail.Exception)
 
+# For an async test that takes long and differs little from one event loop to the other.
+trio_is_thorough = pytest.mark.parametrize(
+    "anyio_backend", ["asyncio", pytest.param("trio", marks=pytest.mark.thorough)]
+)
+
 # quick   for `make test`: a few new examples in every run (in CI, the same ones)
 # dev     for `make test-all`: new examples in every run, found failures kept in .hypothesis/
 # ci      for `make test-all` in CI: the same examples in every run, so that a failure is repeatable on any machine

@@ -12,12 +12,6 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-# For tests that take long and differ little from loop to loop.
-trio_is_thorough = pytest.mark.parametrize(
-    "anyio_backend", ["asyncio", pytest.param("trio", marks=pytest.mark.thorough)]
-)
-
-
 @dataclass(frozen=True)
 class Certificates:
     """A server's context for 127.0.0.1, and a client's that trusts it."""

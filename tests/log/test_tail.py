@@ -29,14 +29,16 @@ pytestmark = pytest.mark.anyio
 KEY = StreamKey("tenant", "resp_1")
 
 
-async def test_a_tail_has_no_hole_and_no_repeat_in_any_order() -> None:
+@pytest.mark.parametrize("stories", [300, pytest.param(2_000, marks=pytest.mark.thorough)])
+async def test_a_tail_has_no_hole_and_no_repeat_in_any_order(stories: int) -> None:
     """A part of what `python -m tests.log.handover` does."""
-    assert await run(2_000, seed=1) == []
+    assert await run(stories, seed=1) == []
 
 
-async def test_a_tail_of_a_file_has_no_hole_and_no_repeat_in_any_order() -> None:
+@pytest.mark.parametrize("stories", [15, pytest.param(60, marks=pytest.mark.thorough)])
+async def test_a_tail_of_a_file_has_no_hole_and_no_repeat_in_any_order(stories: int) -> None:
     """A part of what `python -m tests.log.handover --engine sqlite` does: two logs of a file, in one process and in two."""
-    assert await run_sqlite(60, seed=1) == []
+    assert await run_sqlite(stories, seed=1) == []
 
 
 async def test_a_tail_that_trusts_its_wakes_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,9 @@ def done(begin: int) -> tuple[Summary, dict[int, str]]:
     return run.batch(range(begin, begin + 250))
 
 
-@pytest.mark.parametrize("begin", range(0, RUNS, 250))
+@pytest.mark.parametrize(
+    "begin", [0, *(pytest.param(each, marks=pytest.mark.thorough) for each in range(250, RUNS, 250))]
+)
 def test_no_run_loses_an_event_or_tells_a_wrong_outcome(begin: int) -> None:
     summary, failures = done(begin)
     assert failures == {}
@@ -88,6 +90,7 @@ def test_what_once_failed_holds(text: str) -> None:
     assert run.failure(read_scenario(text)) == ""
 
 
+@pytest.mark.thorough
 def test_the_runs_meet_every_fault_and_every_end() -> None:
     summary = Summary()
     for begin in range(0, RUNS, 250):

@@ -10,8 +10,9 @@ from streamfold.client.conformance import CHECKS, Wire, check, chunk, head, serv
 from streamfold.client.transport.direct import DirectTransport
 from streamfold.client.transport.transport import Request
 from streamfold.errors import ConnectFailed, Disconnected, InvalidArgument, ProtocolViolation, UsageError
-from tests.client.conftest import Certificates, trio_is_thorough
+from tests.client.conftest import Certificates
 from tests.client.leaving import how_many, must_leave_nothing
+from tests.conftest import trio_is_thorough
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,9 @@ from streamfold.client.conformance import CHECKS, Wire, check, chunk, head, serv
 from streamfold.client.transport.httpx import HttpxReply, HttpxTransport, innermost
 from streamfold.client.transport.transport import Request
 from streamfold.errors import Disconnected, UsageError
-from tests.client.conftest import Certificates, trio_is_thorough
+from tests.client.conftest import Certificates
 from tests.client.leaving import how_many, must_leave_nothing
+from tests.conftest import trio_is_thorough
 
 pytestmark = pytest.mark.anyio
 libraries = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])

@@ -10,10 +10,11 @@ from streamfold.log.sqlite import health, queries, row
 from tests.log.flips import SOUND, Wrong, build, draw, outcome, run
 
 
-def test_every_hurt_of_the_file_is_detected_or_harmless() -> None:
-    counted, complaints = run(150, seed=7)
+@pytest.mark.parametrize("flips", [50, pytest.param(150, marks=pytest.mark.thorough)])
+def test_every_damage_to_the_file_is_detected_or_harmless(flips: int) -> None:
+    counted, complaints = run(flips, seed=7)
     assert complaints == []
-    assert counted.total() == 150
+    assert counted.total() == flips
     assert {"at open", "on read", "harmless", "shorter"} <= counted.keys() <= set(SOUND)
 
 

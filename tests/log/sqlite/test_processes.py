@@ -12,6 +12,7 @@ import pytest
 
 from streamfold.log import Record, SqliteLog, StreamKey, tail
 from streamfold.log.sqlite.notify import folder_of
+from tests.conftest import trio_is_thorough
 from tests.log.crash import Tally, run
 from tests.log.race import race
 from tests.log.sqlite.test_engine import numbers, some
@@ -35,6 +36,7 @@ anyio.run(main, sys.argv[1])
 """
 
 
+@trio_is_thorough
 async def test_a_tail_is_woken_by_another_process(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     async with SqliteLog(path) as log:
@@ -49,6 +51,7 @@ async def test_a_tail_is_woken_by_another_process(tmp_path: Path) -> None:
     assert not folder_of(path).exists()
 
 
+@trio_is_thorough
 async def test_a_log_that_is_opened_twice_keeps_its_hold_on_the_file(tmp_path: Path) -> None:
     """Else a process that closes its own would take itself for the last, and remove what this one still writes to."""
     path = tmp_path / "log.db"
@@ -63,15 +66,18 @@ async def test_a_log_that_is_opened_twice_keeps_its_hold_on_the_file(tmp_path: P
     assert await numbers(path) == [0, 1, 2]
 
 
-def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.thorough)])
+def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path, kills: int) -> None:
     """A few of the kills that `make crash` does."""
-    tally = run(tmp_path / "log.db", kills=12, seed=1, tally=Tally())
-    assert (tally.kills, tally.lost, tally.damaged) == (12, 0, 0)
-    assert tally.there >= tally.acknowledged > 100
+    tally = run(tmp_path / "log.db", kills=kills, seed=1, tally=Tally())
+    assert (tally.kills, tally.lost, tally.damaged) == (kills, 0, 0)
+    assert tally.there >= tally.acknowledged > 8 * kills
 
 
-async def test_no_number_is_won_twice_by_processes_that_race_for_it(tmp_path: Path) -> None:
-    won, fenced = race(f"sqlite:{tmp_path}/log.db", processes=8, numbers=100)
+@trio_is_thorough
+@pytest.mark.parametrize("processes", [3, pytest.param(8, marks=pytest.mark.thorough)])
+async def test_no_number_is_won_twice_by_processes_that_race_for_it(tmp_path: Path, processes: int) -> None:
+    won, fenced = race(f"sqlite:{tmp_path}/log.db", processes=processes, numbers=100)
     async with SqliteLog(tmp_path / "log.db") as log:
         there = {each.sequence_number: each.name for each in await log.read(KEY)}
     assert {number: name for name, numbers in won.items() for number in numbers} == there
@@ -119,6 +125,7 @@ anyio.run(main, sys.argv[1])
 """
 
 
+@trio_is_thorough
 async def test_a_paused_writer_that_wakes_is_refused(tmp_path: Path) -> None:
     """It was stopped between two appends; meanwhile its lease ended, and this process took the stream over."""
     path = tmp_path / "log.db"
