@@ -40,6 +40,18 @@ END: Any = object()
 CANCEL_SECONDS = 15.0  # a cancelled call may still send a cancel, and settle it for ten seconds
 
 
+# One thread for the loop, and any number of threads that call. Every method hands one coroutine to the loop and waits for
+# its result on a `concurrent.futures.Future`; nothing of the async client is touched from outside the loop but its
+# read-only properties.
+#
+# Ctrl-C. Python raises KeyboardInterrupt in the main thread, which waits, and not in the loop, which works. So the waiting
+# side cancels the task and waits until it has unwound: the socket is closed before the exception leaves the call. A read
+# that was interrupted loses no event, because a followed response resumes after its cursor.
+#
+# A context manager is entered, held open and left by one task (`Held`), because anyio's cancel scopes and task groups may
+# not be left by another task than the one that entered them. The `with` block only signals that task to leave.
+
+
 class EventLoop:
     """An event loop in a thread of its own, started when it is first needed."""
 

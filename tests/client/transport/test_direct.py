@@ -92,7 +92,7 @@ async def test_a_head_without_end_is_refused() -> None:
             await wire.send(b"x-more: " + b"x" * 60_000 + b"\r\n")
 
     async with serve(talk) as server:
-        with pytest.raises(ProtocolViolation, match="bytes came that are no body"):
+        with pytest.raises(ProtocolViolation, match="bytes arrived outside of a body"):
             await get(server.url)
 
 

@@ -49,7 +49,7 @@ def decode_page(data: bytes) -> Page:
     """The page in a body.
 
     Raises:
-        MalformedBody: It is no list of the API.
+        MalformedBody: The body is not a list of the API.
     """
     try:
         return _decode_page(data)
@@ -61,7 +61,7 @@ def decode_deleted(data: bytes) -> Deleted:
     """The deletion in a body.
 
     Raises:
-        MalformedBody: It is no deletion of the API.
+        MalformedBody: The body is not a deletion of the API.
     """
     try:
         return _decode_deleted(data)

@@ -38,6 +38,11 @@ DIALECT_NAMES = "mka1, openai or open-responses"
 OPENAI_HOST = "api.openai.com"
 
 
+# Each check takes what the caller gave, whatever its type, and returns it in the form that a request needs. A check runs
+# when the argument is given, not when the request is sent: `follow("..")` fails in the line that says it, and not later
+# inside `async with`. The types in the signatures say the same to a type checker; these checks are for everyone else.
+
+
 # Ids and numbers
 
 
@@ -45,7 +50,7 @@ def check_response_id(value: object) -> str:
     """The id: any printable characters, as it is sent as one percent-encoded path segment.
 
     Raises:
-        InvalidArgument: It is no text of printable characters, or a segment that a URL would resolve away.
+        InvalidArgument: It holds other characters, or is a segment that a URL would resolve away.
     """
     return _checked_id("response_id", value)
 
@@ -174,6 +179,8 @@ def _mapping(name: str, given: object) -> Mapping[str, Any]:
 
 def resolve_dialect(value: Dialect | str | None, *, base_url: str) -> Dialect:
     """The dialect that was given, by itself or by its name; else the one that the URL looks like, else MKA1's."""
+    # A guess can only be wrong about the few things that dialects disagree on (ranges of parameters, the spelling of
+    # `include`), never about what is on the wire: the reader takes every dialect's events.
     if isinstance(value, Dialect):
         return value
     if value is None:
@@ -196,6 +203,8 @@ def resolve_base_url(value: str, *, dialect: Dialect) -> str:
 
     A trailing slash means exactly this root. Otherwise the dialect's path is added, unless the URL ends in it already.
     """
+    # "https://host" is what people copy from a dashboard, "https://host/v1" what they copy from an SDK: both work. A proxy
+    # that mounts the API at its root needs a way to say so, and "https://host/" is it.
     parts = _split(value)
     path = parts.path
     if path.endswith("/"):

@@ -16,7 +16,7 @@ from streamfold.client.transport.timing import current_clock
 from streamfold.client.transport.transport import Transport
 from streamfold.errors import TransportError, UsageError
 from streamfold.schema import Batch, decode_batch
-from streamfold.session import BatchOutcome, BatchSession, Call, Cancel, CancelResult, Patience, Retrieve, Wait
+from streamfold.session import BatchOutcome, BatchSession, Cancel, CancelResult, Patience, Retrieve, Wait, drive
 
 __all__ = ["BatchParams", "Batches", "FollowedBatch"]
 
@@ -97,10 +97,18 @@ class Batches:
         return self._calls.with_options(options, default_timeout=self._default_timeout)
 
 
+# What drives a followed batch. It has no task of its own: each task that awaits `outcome()`, `cancel()` or the next Batch
+# takes steps of `drive`. While one takes a step, the others wait for it to end and then look again; when the first is
+# cancelled, another one takes over. So a batch that nobody awaits costs nothing, and leaving it needs no care.
+#
+# A step that is cancelled loses nothing. A call that was under way is reported as failed, so the session makes it again.
+# A wait is yielded again, because the generator looks at the session anew before each step.
+
+
 class FollowedBatch:
     """One batch, followed to its end, inside `async with`. Iterate it for the Batch each time that it was fetched.
 
-    Leaving the block changes nothing at the gateway.
+    Leaving the block does not change the batch.
     """
 
     def __init__(
@@ -125,6 +133,7 @@ class FollowedBatch:
     async def __aenter__(self) -> "FollowedBatch":
         self._clock = current_clock()
         self._begun = BatchSession(random=self._random, now=self._clock(), patience=self._patience)
+        self._steps = drive(self._begun)
         return self
 
     async def __aexit__(
@@ -150,24 +159,24 @@ class FollowedBatch:
         return self._session.batch
 
     async def outcome(self) -> BatchOutcome:
-        """Follow it to the end."""
+        """Follow it to the end, and return how it ended."""
         while self._session.outcome is None:
             await self._advance()
         return self._session.outcome
 
     async def cancel(self) -> CancelResult:
-        """Cancel the batch, and find out what that came to: a batch is `cancelling` for up to minutes first."""
+        """Cancel the batch, and wait for the result: a batch is `cancelling` for up to minutes first."""
         session = self._session
         session.receive_cancel(now=self._clock())
-        self._tell_change()
+        self._notify()
         while session.cancel_result is None and session.outcome is None:
             await self._advance()
         return session.cancel_result or CancelResult.UNCONFIRMED
 
     def notice(self) -> None:
-        """Tell it that a verified webhook spoke of this batch: the next GET is made at once."""
+        """Report that a verified webhook named this batch: the next GET is made at once."""
         self._session.receive_notice(now=self._clock())
-        self._tell_change()
+        self._notify()
 
     @property
     def _session(self) -> BatchSession:
@@ -176,32 +185,27 @@ class FollowedBatch:
         return self._begun
 
     async def _advance(self) -> None:
-        """Do what the session asks for next; where another task does, wait until something changed."""
-        changed = self._changed
+        """Take one step; if another task is taking one, wait until something changed."""
+        changed = self._changed  # taken first: what changes while we look is not missed
         if self._is_driven:
             await changed.wait()
             return
         self._is_driven = True
         try:
-            has_called = False
-            actions = self._session.actions()
-            if not actions:
-                await changed.wait()
-            for action in actions:
-                if isinstance(action, Retrieve | Cancel):
-                    await self._perform(action)
-                    has_called = True
-                elif isinstance(action, Wait):
-                    if not has_called:  # else it was said before the answer came
-                        with anyio.move_on_after(action.seconds):
-                            await changed.wait()
-                        self._session.receive_time(now=self._clock())
-                    break
+            match next(self._steps, None):
+                case Retrieve() | Cancel() as call:
+                    await self._perform(call)
+                case Wait(seconds):
+                    with anyio.move_on_after(seconds):
+                        await changed.wait()
+                    self._session.receive_time(now=self._clock())
+                case _:
+                    pass
         finally:
             self._is_driven = False
-            self._tell_change()
+            self._notify()
 
-    async def _perform(self, call: Call) -> None:
+    async def _perform(self, call: Retrieve | Cancel) -> None:
         session = self._session
         is_cancel = isinstance(call, Cancel)
         request = self._calls.cancel_batch(self.id) if is_cancel else self._calls.retrieve_batch(self.id)
@@ -210,12 +214,12 @@ class FollowedBatch:
                 answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
         except TransportError as failure:
             session.receive_failure(call, failure.reason, now=self._clock())
-        except BaseException:  # whoever reads next makes the call again
-            session.receive_failure(call, "it was left", now=self._clock())
+        except BaseException:
+            session.receive_failure(call, "it was cancelled", now=self._clock())
             raise
         else:
             session.receive_answer(call, answer, now=self._clock())
 
-    def _tell_change(self) -> None:
+    def _notify(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()

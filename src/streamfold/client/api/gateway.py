@@ -34,6 +34,18 @@ from streamfold.session import Patience, Repair
 
 __all__ = ["Gateway"]
 
+# How a call goes. `Gateway` checks the arguments and makes a `Request` of them (`Calls`, pure). A plain call hands it to
+# the `Sender`, which bounds, retries and decodes it. A followed response gets the same `Calls`, with the options that
+# belong to every request for this response, and a transport that retries creations; from then on it makes its own
+# requests, and the session decides which.
+#
+#     create, retrieve, ...   arguments -> Calls -> Request -> Sender.ask -> typed body, or one GatewayError
+#     stream, follow          arguments -> Calls -> FollowRequest -> FollowedResponse -> events, states, text, outcome
+#
+# What of the options goes where, for a stream: `extra_body` and the Idempotency-Key belong to the one creation, so they
+# are in the POST alone. `extra_headers`, `extra_query` and `timeout` belong to the response, so they are in the POST, in
+# every resume, in every retrieve and in the cancel: a header that routes or authorizes must not be lost on a repair.
+
 OnRepair: TypeAlias = Callable[[Repair], None]
 DEFAULT_TIMEOUT_SECONDS = 600.0  # as openai's SDK has it: a long answer that is not streamed may take minutes
 
@@ -260,7 +272,7 @@ class Gateway:
         Raises:
             InvalidArgument: A parameter is unknown, or breaks its rule. Nothing was sent.
             RequestRefused: The gateway answered with an error status.
-            UnexpectedAnswer: The answer is no Response.
+            UnexpectedAnswer: The answer is not a Response.
             TransportError: There is no whole answer. Unless it is ConnectFailed, the response may have been created:
                 call again with the same `idempotency_key`.
         """

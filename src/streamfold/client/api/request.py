@@ -52,6 +52,15 @@ class CallOptions(TypedDict, total=False):
     timeout: float | None
 
 
+# Options are merged last, so that a caller can always override what we send: a header or query of the same name replaces
+# ours, and a field of the body too. That is what openai's SDK does, and what makes a new parameter usable on the day it
+# appears. Parameters of `extra_body` are not checked, for the same reason.
+#
+# The one field with two meanings is the timeout, because a Request has two of them. A stream has no bound as a whole, so
+# its `timeout` is how long connecting and each silence may last. A plain call is one answer after one wait, so its
+# `timeout` is the silence that is allowed, and `Sender.ask` bounds the whole call, retries included, by the same number.
+
+
 @frozen(kw_only=True)
 class Calls:
     """The calls of one gateway, for one key, each as a Request.
@@ -98,6 +107,7 @@ class Calls:
             headers=check_headers("headers", headers),
         )
 
+    # One object for a call with options instead of one more argument on each of the methods below.
     def with_options(self, options: CallOptions, *, default_timeout: float | None = None) -> "Calls":
         """The same calls, with what one of them takes besides."""
         check_known(options, CallOptions.__annotations__)

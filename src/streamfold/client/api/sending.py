@@ -1,10 +1,4 @@
-"""Sends requests: a creation again while the gateway has not taken it, and every error with the call that failed.
-
-A creation is sent again only where nothing can have come of it: no connection was made, or the gateway answered 429 or
-503. After any other failure the gateway may hold the response already, so the error is the caller's to decide on. Every
-attempt carries the same Idempotency-Key, so that a gateway that knows the header makes one response even where a
-proxy's 503 came after the request had passed it.
-"""
+"""Sends requests: a creation again while the gateway has not taken it, and every error with the call that failed."""
 
 import logging
 import random
@@ -28,6 +22,23 @@ Body = TypeVar("Body")
 
 NOT_TAKEN = frozenset({429, 503})
 LONGEST_WAIT_SECONDS = 60.0  # a gateway that asks for more is not waited for, as in openai's SDK
+
+# When a creation is sent again. The rule is that a retry must never make a second response, because the first one is paid
+# for, and may have acted through its tools.
+#
+#     what happened                          can a response exist?          sent again
+#     ConnectFailed                          no: nothing was sent           yes
+#     429, 503                               no: the gateway says so        yes, after Retry-After or a back-off
+#     ... with x-should-retry: false         no                             no: the gateway says so too
+#     ... with Retry-After over a minute     no                             no: raised, so that the caller decides
+#     Disconnected, IdleTimeout              yes                            no: raised, with the key to ask again with
+#     400, 401, 404, 500 ...                 perhaps                        no: the same request has the same answer
+#
+# Every attempt carries the same Idempotency-Key. A gateway that knows the header then makes one response even where a
+# proxy answered 503 for a request that it had passed on; one that does not know it ignores it.
+#
+# Nothing else is retried here. A retrieve or a list can simply be called again, and what is followed is repaired by its
+# session, which knows what it still needs.
 
 _log = logging.getLogger("streamfold.client")
 
@@ -61,7 +72,9 @@ class RetryingTransport:
 
     @asynccontextmanager
     async def _open(self, request: Request, *, retries: int, key: str | None) -> AsyncGenerator[Reply, None]:
-        is_given = False  # from then on, what is raised in here may be the reader's own
+        # Once the reply is given, an exception that arrives here was raised by the reader's block, or by its reading. It is
+        # not ours to answer with another request.
+        is_given = False
         for attempt in range(retries + 1):
             try:
                 async with self._transport.open(request) as reply:

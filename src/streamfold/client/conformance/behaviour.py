@@ -1,4 +1,4 @@
-"""How a transport lets go, waits, and leaves alone what is not its own: rules 3 to 8 of `Transport`."""
+"""How a transport closes, waits and treats what the caller passed in: rules 3 to 8 of `Transport`."""
 
 import zlib
 from collections.abc import Callable

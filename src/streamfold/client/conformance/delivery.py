@@ -102,7 +102,7 @@ for _ending, (_story, _allowed) in ENDINGS.items():
         )
 
 
-@DELIVERY.enter("1: a body shorter than its content-length is told")
+@DELIVERY.enter("1: a body shorter than its content-length is an error")
 async def short_length(site: Site) -> None:
     async def story(wire: Wire) -> None:
         await wire.send(head(transfer_encoding="", content_length="1000") + EVENTS[0])
@@ -141,7 +141,9 @@ async def garbage(wire: Wire) -> None:
 
 DELIVERY.enter("2: a FIN before the head is Disconnected, and nothing is sent again")(no_head_check(fin, Disconnected))
 DELIVERY.enter("2: an RST before the head is Disconnected, and nothing is sent again")(no_head_check(rst, Disconnected))
-DELIVERY.enter("2: what is no HTTP is ProtocolViolation")(no_head_check(garbage, ProtocolViolation, Disconnected))
+DELIVERY.enter("2: bytes that are not HTTP are a ProtocolViolation")(
+    no_head_check(garbage, ProtocolViolation, Disconnected)
+)
 DELIVERY.enter("2: a head that never comes is IdleTimeout")(no_head_check(gone, IdleTimeout))
 
 
@@ -206,7 +208,7 @@ WHOLE: dict[str, Check[Site]] = {
     "early hints, a byte a write, are skipped": whole_reply_check(
         one_byte_a_write(HINTS + SMALL), EVENTS[0] + EVENTS[1]
     ),
-    "trailers are no body": whole_reply_check(
+    "trailers are not part of the body": whole_reply_check(
         [head(trailer="x-sum") + chunk(EVENTS[0]) + b"0\r\nx-sum: 1\r\n\r\n"], EVENTS[0]
     ),
     "a body in gzip": whole_reply_check(

@@ -1,3 +1,3 @@
-"""How bytes travel: one Transport per HTTP library, and what they share."""
+"""Transports: one for each HTTP library, and what they share."""
 
 __all__ = ()

@@ -1,13 +1,7 @@
-"""Follow what an ASGI application of this process answers: no sockets, the same promises.
+"""A transport into an ASGI application of the same process: no sockets, and the same promises as over a network.
 
-In      Requests; an application
-Out     Replies
-Units   seconds, bytes
-Errors  IdleTimeout, Disconnected, ProtocolViolation; InvalidArgument for a URL that is none
-Source  ASGI 3.0, HTTP 2.4
-
-The application runs as a task of its own. It is held back until the reader has taken what it sent, it is told when
-the reader leaves, and what it raises ends the reply as a broken connection would.
+The application runs as a task of its own. It cannot send faster than the reader reads, it gets `http.disconnect` when the
+reader leaves, and an exception in it ends the reply as a broken connection would.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
@@ -33,10 +27,12 @@ SENT_AFTER_LEAVING = "the client has gone"
 
 
 class AsgiTransport:
-    """A Transport into an application. Its lifespan is its owner's: start it before, and end it after.
+    """A Transport into an ASGI application. It does not run the application's lifespan.
 
-    app: the ASGI application. grace_seconds: how long it may go on once its reader has left and it was told so;
-    then its task is cancelled.
+    Args:
+        app: The ASGI application.
+        grace_seconds: How long the application may continue after its reader left and it got `http.disconnect`. Then
+            its task is cancelled.
     """
 
     def __init__(self, app: App, *, grace_seconds: float = 5.0) -> None:
@@ -46,7 +42,7 @@ class AsgiTransport:
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncGenerator[Reply, None]:
-        """Call the application; inside the context its reply."""
+        """Call the application; the context gives its reply."""
         exchange = Exchange(self._app, request)
         self._running.add(exchange)
 
@@ -74,14 +70,24 @@ class AsgiTransport:
             await exchange.finished.wait()
 
 
+# Two tasks and a channel. The reader's task opens the reply and reads; the application's task, which `spawn` starts outside
+# of any task group, runs the app. A task group would tie both to the block that opened the reply, and a reader that is a
+# generator may leave that block in another task. What ends the application's task is `leave`, in three ways:
+#
+#     the reader read everything     the app returns by itself; the grace time never strikes
+#     the reader left early          `receive` gives http.disconnect, `send` raises OSError, and after `grace_seconds`
+#                                    the task is cancelled
+#     the transport is closed        the same with no grace, and `aclose` waits until the task has ended
+
+
 class Exchange:
-    """One call of the application, seen from its side."""
+    """One call of the application, from the application's side."""
 
     def __init__(self, app: App, request: Request) -> None:
         self._app = app
         self._scope = scope_of(request)
         self._body: bytes | None = request.body or b""
-        # No room in between: the application goes on when the reader has taken what it sent.
+        # A buffer of 0: `send` returns only when the reader has taken the bytes, so a slow reader holds the sender back.
         self.parts: MemoryObjectReceiveStream[bytes]
         self._sender, self.parts = anyio.create_memory_object_stream[bytes](0)
         self._task = anyio.CancelScope()
@@ -94,7 +100,7 @@ class Exchange:
         self.failure: Exception | None = None
 
     async def run(self) -> None:
-        """Never raises: what the application raises is told to the reader."""
+        """Run it to its end. What it raises is kept for the reader."""
         try:
             with self._task:
                 await self._app(self._scope, self._receive, self._send)
@@ -106,7 +112,7 @@ class Exchange:
             self.finished.set()
 
     def leave(self, *, grace_seconds: float) -> None:
-        """The reader has gone."""
+        """The reader has left: the application gets `http.disconnect`, and then the grace time."""
         self._left.set()
         self.parts.close()
         self._task.deadline = anyio.current_time() + grace_seconds
@@ -179,7 +185,7 @@ class AsgiReply:
                 yield await self._guard.wait(self._exchange.parts.receive)
         except anyio.EndOfStream:
             pass
-        except anyio.ClosedResourceError as error:  # let go of, before the scope of the wait was seen
+        except anyio.ClosedResourceError as error:  # closed by a leave that came before this wait had its scope
             raise Disconnected(ABORTED) from error
         if not self._exchange.is_whole:
             await self._exchange.finished.wait()
@@ -193,9 +199,10 @@ class AsgiReply:
 
 
 def scope_of(request: Request) -> Message:
-    """What the application is told of a request.
+    """The ASGI scope of a request.
 
-    Raises: InvalidArgument for a URL without a scheme and a host.
+    Raises:
+        InvalidArgument: The URL has no scheme or no host.
     """
     parts = urlsplit(request.url)
     if not parts.scheme or not parts.hostname:

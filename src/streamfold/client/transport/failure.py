@@ -1,19 +1,14 @@
-"""What went wrong in an HTTP client, in our words.
+"""What an exception of an HTTP client means: one of the four errors of a transport.
 
-In      an exception of httpx, httpx2, anyio, httptools or the standard library
-Out     the TransportError that it means, or None for one that is no failure of the connection
-Errors  none
-Source  the clients' exception classes; docs/how-to/your-own-http-client.md
-
-The class is known by its name, and by the names of the classes that it is made from, so that no client is imported
-for its exceptions, and a client that is a port of another is understood.
+A class is known by its name and by the names of its bases. So no client is imported for its exceptions, and a client that
+is a port of another is understood.
 """
 
 from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, ProtocolViolation, TransportError
 
 __all__ = ["disconnected", "sentence", "transport_error"]
 
-# The most particular class that is listed counts: ConnectTimeout before TimeoutException.
+# The nearest class that is listed counts: ConnectTimeout before TimeoutException.
 MEANING: dict[str, type[TransportError]] = {
     # httpx and httpx2
     "ConnectError": ConnectFailed,
@@ -41,12 +36,13 @@ MEANING: dict[str, type[TransportError]] = {
     "OSError": Disconnected,
 }
 
-# h11, below httpx, has one class for "closed too early" and for "no HTTP"; h2 one for a stream that was reset.
+# h11, below httpx, has one class for "closed too early" and for "not HTTP", and h2 has one for a stream that was reset.
+# Only their messages show which it is.
 CLOSED_EARLY = ("closed connection", "disconnected", "ConnectionTerminated", "StreamReset")
 
 
 def transport_error(error: BaseException) -> TransportError | None:
-    """The TransportError that an exception means; the exception itself if it is one already; else None."""
+    """The TransportError that an exception means; the exception itself if it is one; None for a mistake of the caller."""
     if isinstance(error, TransportError):
         return error
     for kind in type(error).__mro__:
@@ -59,12 +55,12 @@ def transport_error(error: BaseException) -> TransportError | None:
 
 
 def disconnected(error: BaseException) -> TransportError:
-    """The same, where whatever else went wrong means that no more bytes come."""
+    """The same, where any other exception too means that no more bytes come."""
     return transport_error(error) or Disconnected(sentence(error))
 
 
 def sentence(error: BaseException) -> str:
-    """What an exception says, or its kind where it says nothing, as a timeout and a reset often do."""
+    """The kind of an exception and its message. A timeout or a reset often has none; then its cause's message."""
     said = str(error).strip().rstrip(".")
     if not said and error.__cause__ is not None:
         said = str(error.__cause__).strip()

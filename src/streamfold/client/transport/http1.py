@@ -1,11 +1,4 @@
-"""HTTP/1.1, without the sockets: a request as bytes, and bytes as a reply.
-
-In      a Request; the bytes that came, cut anywhere
-Out     the request's bytes; the reply's status, headers and the parts of its body
-Units   bytes
-Errors  InvalidArgument for a request that cannot be written; a reply's fault is a value, `failure`, told at the end
-Source  RFC 9112; httptools, which is Node's llhttp
-"""
+"""HTTP/1.1 without sockets: a request as bytes, and bytes as a reply (RFC 9112; httptools is Node's llhttp)."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +14,7 @@ from streamfold.errors import Disconnected, InvalidArgument, ProtocolViolation, 
 
 __all__ = ["ReplyParser", "Target", "request_bytes", "target_of"]
 
-# What is no body (heads, trailers, the bytes of a chunk's own head) is bounded between two parts of the body.
+# Bounds what comes between two parts of a body: heads, trailers, the head of a chunk. A server could send them for ever.
 MAX_OVERHEAD_BYTES = 1024 * 1024
 PORTS = {"http": 80, "https": 443}
 VISIBLE = re.compile(r"[!-~]+")
@@ -31,7 +24,7 @@ LINE_BREAKING = re.compile(r"[\r\n\0]")
 
 @frozen
 class Target:
-    """Where a request goes: the connection's end, and what the request line and `host` say."""
+    """Where a request goes: host and port, and what the request line and the `host` header say."""
 
     host: str
     port: int
@@ -41,9 +34,10 @@ class Target:
 
 
 def target_of(url: str) -> Target:
-    """Read a URL.
+    """Take a URL apart.
 
-    Raises: InvalidArgument for one that is not absolute, http or https, or that holds a user's name.
+    Raises:
+        InvalidArgument: It is not an absolute http or https URL, or it holds a user name.
     """
     try:
         parts = urlsplit(url)
@@ -61,9 +55,10 @@ def target_of(url: str) -> Target:
 
 
 def request_bytes(request: Request, target: Target) -> bytes:
-    """The whole request. It asks for a connection of its own, and for bytes as they are.
+    """The request as bytes. It asks for a connection of its own, and for a body without encoding.
 
-    Raises: InvalidArgument for a method or header that would break the lines.
+    Raises:
+        InvalidArgument: The method or a header would break the lines.
     """
     fields = [("host", target.authority), *request.headers]
     given = {name.lower() for name, _ in request.headers}
@@ -73,18 +68,18 @@ def request_bytes(request: Request, target: Target) -> bytes:
         fields.append(("content-length", str(len(request.body))))
     for name, value in fields:
         if not TOKEN.fullmatch(name) or LINE_BREAKING.search(value):
-            raise InvalidArgument("headers", f"{name!r} is no header that can be sent")
+            raise InvalidArgument("headers", f"{name!r} cannot be sent as a header")
     if not TOKEN.fullmatch(request.method):
-        raise InvalidArgument("method", f"{request.method!r} is no HTTP method")
+        raise InvalidArgument("method", f"{request.method!r} is not an HTTP method")
     lines = [f"{request.method} {target.path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
     return "\r\n".join(lines).encode() + (request.body or b"")
 
 
 class ReplyParser:
-    """Feed it what came; it fills `bodies`, which the caller empties.
+    """Feed it what arrived; it fills `bodies`, which the caller empties.
 
-    status, headers: once `has_head`. is_over: nothing more is to be fed: the reply is whole, or `failure` says why
-    not. What was decoded before a fault is in `bodies` all the same.
+    `status` and `headers` are set once `has_head`. When `is_over`, feed nothing more: the reply is whole, or `failure`
+    says why not. What was decoded before a fault is in `bodies` all the same.
     """
 
     def __init__(self, *, method: str = "GET") -> None:
@@ -101,7 +96,7 @@ class ReplyParser:
         self._parser = HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
-        """Never raises for what the peer sent."""
+        """Take in bytes. What the peer did wrong is not raised here: it is the `failure`, after the bodies before it."""
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as error:
@@ -113,26 +108,26 @@ class ReplyParser:
         else:
             self._overhead += len(data)
             if self._overhead > MAX_OVERHEAD_BYTES:
-                self.fail(ProtocolViolation(f"{self._overhead:,} bytes came that are no body"), None)
+                self.fail(ProtocolViolation(f"{self._overhead:,} bytes arrived outside of a body"), None)
 
     def feed_end(self) -> None:
-        """The connection ended. That is the end of a body without a length; for any other it came too early."""
+        """The connection ended. That ends a body without a length; any other was cut off."""
         if not self.is_over and not (self.has_head and self._ends_with_connection()):
             where = "inside the reply" if self.has_head else "before the reply's head was whole"
             self.fail(Disconnected(f"the connection ended {where}"), None)
         self.is_over = True
 
     def close(self) -> None:
-        """Break the circle of this object and its parser, so that both go at once."""
+        """Break the reference cycle with the parser, so that both are freed at once."""
         del self._parser, self.on_body
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by httptools; for a trailer too, which nobody asked for."""
+        """Called by httptools, for a trailer too: those are dropped."""
         if not self.has_head:
             join_header(self.headers, name, value)
 
     def on_headers_complete(self) -> None:
-        """Called by httptools, for 1xx too: those are no answer yet."""
+        """Called by httptools, for 1xx too: the answer itself is still to come."""
         status = self._parser.get_status_code()
         if status < 200:
             self.headers = {}
@@ -147,7 +142,7 @@ class ReplyParser:
         return "content-length" not in self.headers and "chunked" not in self.headers.get("transfer-encoding", "")
 
     def fail(self, failure: TransportError, cause: Exception | None) -> None:
-        """End the reply with a failure; not one that is whole already."""
-        if not self.is_over:  # what comes behind a whole reply is not its own
+        """End the reply with a failure, unless it is whole already."""
+        if not self.is_over:  # what follows a whole reply is not part of it
             failure.__cause__ = cause
             self.failure, self.is_over = failure, True

@@ -1,12 +1,7 @@
-"""Follow with httpx or httpx2: proxies, pools and everything else that a client of them is set to.
+"""A transport on httpx or httpx2: proxies, pools, certificates and whatever else a client of them is configured for.
 
-In      Requests; an AsyncClient of either library, or none
-Out     Replies
-Units   seconds, bytes
-Errors  ConnectFailed, IdleTimeout, Disconnected, ProtocolViolation
-Source  docs/explanation/transports.md has the measurements
-
-Both libraries are known by their shape alone, so that either may be missing.
+Both libraries are known by their shape alone, so that either may be missing. docs/explanation/transports.md has the
+measurements.
 """
 
 import socket
@@ -31,8 +26,9 @@ from streamfold.errors import Disconnected, UsageError
 __all__ = ["Client", "HttpxReply", "HttpxTransport", "Response"]
 
 EVENT_STREAM = "text/event-stream"
-# What httpx, httpx2 and the httpcore of each put round the body: each gives what is in it, chunk by chunk, and is
-# closed with the response. One that is not known by its name is left where it is.
+# What httpx, httpx2 and their httpcores wrap around the body. Each passes the chunks of the stream inside it on, and is
+# closed with the response, so iterating the innermost one saves five generators for each chunk. A wrapper that is not
+# known by its name is iterated itself: then it costs more, and is still correct.
 AROUND_THE_BODY = {
     "BoundAsyncStream": "_stream",
     "AsyncResponseStream": "_httpcore_stream",
@@ -75,11 +71,15 @@ class Client(Protocol):
 class HttpxTransport:
     """A Transport on an `AsyncClient` of httpx or httpx2.
 
-    client: used as it is set, and left open; without one, a client is made of httpx2 where it is installed, else of
-    httpx, with as many connections as there are streams. Redirects are never followed, and its own timeouts never
-    count: those of the Request do.
-    ssl_context: for the client that is made; without one, the context that this process shares.
-    Raises: UsageError for both together.
+    Redirects are never followed. The client's own timeouts do not count: those of the Request do.
+
+    Args:
+        client: Used as it is configured, and left open. None for a new client of httpx2, or of httpx where that is not
+            installed, with no limit on its connections.
+        ssl_context: For a new client; None for the one that this process shares.
+
+    Raises:
+        UsageError: Both were given.
     """
 
     def __init__(self, client: Client | None = None, *, ssl_context: ssl.SSLContext | None = None) -> None:
@@ -92,7 +92,7 @@ class HttpxTransport:
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncGenerator[Reply, None]:
-        """Send a request; inside the context its reply."""
+        """Send a request; the context gives its reply."""
         connection = self._connect(request)
         try:
             connected = await connection.__aenter__()
@@ -107,7 +107,7 @@ class HttpxTransport:
             try:
                 await reply.aclose()
             finally:
-                with suppress(Exception):  # a socket that fails to close is closed
+                with suppress(Exception):  # a socket that fails to close is closed all the same
                     await connection.__aexit__(None, None, None)
 
     async def aclose(self) -> None:
@@ -133,7 +133,7 @@ class HttpxTransport:
             ),
         }
         if EVENT_STREAM in headers.get("accept", ""):
-            # It sets Accept and Cache-Control inside the headers that it is given: these are our copy.
+            # httpx-sse sets Accept and Cache-Control in the headers that it is given: these are our copy.
             connect: Connect = partial(self._sse.aconnect_sse, self._client)
         else:
             connect = self._client.stream
@@ -163,13 +163,17 @@ class HttpxReply:
         """End a read that is pending in another task."""
         self._guard.end()
         if self._socket is not None:
-            # Not closed under the library: the read may just have come to the body's end, and a pool asks a connection
-            # that it keeps whether there is anything to read, which a closed socket of trio cannot say.
+            # Shut down, not closed: the read may just have reached the end of the body, and then the pool keeps the
+            # connection and asks its socket whether there is anything to read. A closed socket of trio cannot answer.
             try:
-                with suppress(OSError):  # the other side was faster: a read that is pending has its end
+                with suppress(OSError):  # the peer closed it first, so the pending read has ended
                     self._socket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-            except (AttributeError, NotImplementedError, TypeError):  # uvloop's cannot be, and a backend may have none
-                with suppress(Exception):  # a socket that fails to close is closed
+            except (
+                AttributeError,
+                NotImplementedError,
+                TypeError,
+            ):  # uvloop has no shutdown, and a backend may have no socket
+                with suppress(Exception):  # a socket that fails to close is closed all the same
                     await self._socket.aclose()
 
     async def aclose(self) -> None:
@@ -212,9 +216,9 @@ class HttpxReply:
 
 
 class Guarded:
-    """The same chunks, but a pending read can be ended, where there is no socket to end it with.
+    """The same chunks, but a pending read can be ended where there is no socket to end it with.
 
-    A class: a generator would have to be closed, and trio warns of one that is not.
+    A class, because a generator would have to be closed: trio warns about one that is not.
     """
 
     def __init__(self, source: AsyncIterator[bytes], guard: IdleGuard) -> None:
@@ -236,18 +240,18 @@ def innermost(stream: Any) -> Any:
 
 
 def socket_of(response: Response) -> Any:
-    """What closes this response's connection and nothing else; None for a connection of many streams, or none."""
+    """The network stream of this response alone; None if others share it, or there is no such stream."""
     version: bytes = response.extensions.get("http_version", b"")
     return response.extensions.get("network_stream") if version.startswith(b"HTTP/1") else None
 
 
 def library() -> ModuleType:
-    """httpx2 where it is installed: it opens busy streams at a fifth of the cost. Else httpx."""
+    """httpx2 where it is installed, because it opens many streams at a fifth of the cost; else httpx."""
     return import_module("httpx2" if find_spec("httpx2") else "httpx")
 
 
 def make_client(ssl_context: ssl.SSLContext) -> Client:
-    """A client for streams: as many connections as there are streams, and no redirects."""
+    """A client for streams: no limit on its connections, and no redirects."""
     http = library()
     limits = http.Limits(max_connections=None, max_keepalive_connections=20)
     client: Client = http.AsyncClient(limits=limits, verify=ssl_context, follow_redirects=False)

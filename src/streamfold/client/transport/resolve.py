@@ -26,7 +26,7 @@ def resolve_transport(http: Http) -> tuple[Transport, bool]:
     """The Transport that carries the requests, and whether it is ours to close.
 
     Raises:
-        InvalidArgument: `http` is none of the above.
+        InvalidArgument: `http` cannot carry requests.
         UsageError: A library that it needs is not installed.
     """
     if http is None or http == "httpx":

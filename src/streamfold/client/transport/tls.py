@@ -1,9 +1,6 @@
-"""The one TLS context of this process.
+"""The one TLS context of this process: loading the certificates takes 40 ms, so it is done once.
 
-In      the machine's certificates, or those that SSL_CERT_FILE and SSL_CERT_DIR name
-Out     an SSLContext for HTTP/1.1 clients, made once: loading certificates takes 40 ms each time
-Errors  OSError, ssl.SSLError where the certificates cannot be read
-Source  the `ssl` module; certifi comes with httpx
+The certificates are the machine's, or those that SSL_CERT_FILE and SSL_CERT_DIR name; certifi's where OpenSSL finds none.
 """
 
 import ssl
@@ -16,7 +13,7 @@ __all__ = ["shared_context"]
 
 @cache
 def shared_context() -> ssl.SSLContext:
-    """The context that every transport of this process uses unless it is given its own. Not to be changed."""
+    """The TLS context of every transport that is not given its own. Do not change it: it is shared."""
     context = ssl.create_default_context()
     if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
         context.load_verify_locations(certifi.where())  # a Python whose OpenSSL knows no folder of this machine
