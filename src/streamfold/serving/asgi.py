@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import anyio
 from anyio.lowlevel import checkpoint
 
-from streamfold.serving.reply import BodyReply, PendingReply, Problem, ServerReply
+from streamfold.serving.reply import BodyReply, PendingReply, Problem, ServerReply, StreamReply
 from streamfold.serving.writer import HEARTBEAT, StreamWriter, Turn, encode_frames, head_of
 from streamfold.sse import Frame
 
@@ -35,6 +35,9 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 SendMessage: TypeAlias = Callable[[Message], Awaitable[None]]
 
 MAX_BODY_BYTES = 64 * 2**20
+# A server's `send` returns without yielding while its buffer has room. A checkpoint costs 4 us, twice as much as the rest
+# of an event (decision 0019), and one per 16 writes still lets a cancel or a disconnect in within 0.1 ms.
+WRITES_PER_CHECKPOINT = 16
 
 
 class Clock(Protocol):
@@ -118,16 +121,23 @@ async def deliver(
     if isinstance(reply, BodyReply):
         await writer.write(reply.body)
     else:
-        stream = StreamWriter(reply, heartbeat_seconds=heartbeat_seconds)
-        while (turn := stream.next(clock.now(), last_write=writer.last_write)) is not Turn.END:
-            if turn is Turn.BEAT:
-                await writer.write(HEARTBEAT)
-            elif isinstance(turn, float):
-                await reply.events.wait(turn)
-            else:
-                await writer.write_frames(turn)
-                await checkpoint()  # a server's send may not yield: let a cancel or a disconnect in
+        await _write_events(reply, writer, clock, heartbeat_seconds)
     await writer.finish()
+
+
+async def _write_events(reply: StreamReply, writer: AsgiWriter, clock: Clock, heartbeat_seconds: float) -> None:
+    stream = StreamWriter(reply, heartbeat_seconds=heartbeat_seconds)
+    writes = 0
+    while (turn := stream.next(clock.now(), last_write=writer.last_write)) is not Turn.END:
+        if turn is Turn.BEAT:
+            await writer.write(HEARTBEAT)
+        elif isinstance(turn, float):
+            await reply.events.wait(turn)
+        else:
+            await writer.write_frames(turn)
+            writes += 1
+            if writes % WRITES_PER_CHECKPOINT == 0:
+                await checkpoint()
 
 
 async def _until_ready(reply: PendingReply, clock: Clock) -> BodyReply:

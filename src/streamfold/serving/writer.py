@@ -54,6 +54,9 @@ class StreamWriter:
 
 def encode_frames(frames: Sequence[Frame | bytes]) -> bytes:
     """The frames as the bytes of one write."""
+    if len(frames) == 1:  # live, nearly every write
+        frame = frames[0]
+        return frame if isinstance(frame, bytes) else encode_frame(frame)
     return b"".join([frame if isinstance(frame, bytes) else encode_frame(frame) for frame in frames])
 
 
