@@ -1,5 +1,7 @@
 """The benchmark of time travel runs, tiny, and gives its rows. Run, never judged by speed."""
 
+from importlib import import_module
+
 import pytest
 
 from benchmarks.log.travel import FOLD, REPLAY, SAVE, Travel, measure_travel
@@ -8,7 +10,7 @@ TINY = Travel(deltas=60, replays=4, folds=2, rounds=2)
 
 
 def test_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfold.history.pace.CHECKPOINT_EVERY", 10_000)
+    monkeypatch.setattr(import_module("streamfold.history.replay"), "CHECKPOINT_EVERY", 10_000)
     any_number, slowest, saving = measure_travel(TINY)
     assert (any_number.subject, any_number.reference, any_number.unit) == (REPLAY, FOLD, "ms")
     assert any_number.ours.count == 4

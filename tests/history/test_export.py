@@ -1,5 +1,7 @@
 """export: the data of each event byte for byte, as any reader of server-sent events reads it."""
 
+from importlib import import_module
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +66,7 @@ async def test_a_stream_that_is_not_there() -> None:
 
 
 async def test_a_stream_of_many_pages_comes_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfold.history.pages.READ_AT_ONCE", 2)
+    monkeypatch.setattr(import_module("streamfold.log.tail"), "READ_AT_ONCE", 2)
     log = MemoryLog()
     await begin(log, records_of(DATA))
     assert [chunk async for chunk in export(log, KEY)] == [body(DATA[:2]), body(DATA[2:4]), body(DATA[4:])]

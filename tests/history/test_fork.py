@@ -1,5 +1,7 @@
 """fork: the beginning of a stream as another stream."""
 
+from importlib import import_module
+
 import pytest
 
 from streamfold.errors import InvalidArgument, LeaseHeld, LogConflict, NumberNotReached, UnknownStream
@@ -50,7 +52,7 @@ async def test_a_fork_at_the_end_of_a_finished_stream_is_finished() -> None:
 
 
 async def test_a_fork_of_many_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfold.history.pages.READ_AT_ONCE", 2)
+    monkeypatch.setattr(import_module("streamfold.log.tail"), "READ_AT_ONCE", 2)
     log = await stored()
     await fork(log, KEY, at=LAST, to=NEW)
     assert await all_records(log, NEW) == RECORDS
@@ -74,10 +76,10 @@ async def test_to_fork_once_more_changes_nothing_and_goes_on_where_it_was_broken
 
 async def test_what_is_there_already_is_never_changed() -> None:
     log = await stored()
-    with pytest.raises(InvalidArgument, match="to: resp_1 is there already; give another id, or drop it first"):
+    with pytest.raises(InvalidArgument, match="to: resp_1 exists already; pass another id, or drop that stream first"):
         await fork(log, KEY, at=3, to=KEY)
     await fork(log, KEY, at=3, to=NEW)
-    with pytest.raises(InvalidArgument, match="resp_2 is there already"):
+    with pytest.raises(InvalidArgument, match="resp_2 exists already"):
         await fork(log, KEY, at=2, to=NEW)
     other = StreamKey("one", "resp_3")
     await log.release(await begin(log, records_of(said("X")[:3]), key=other))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ async def test_what_was_broken_off_is_gone_on_with() -> None:
 
 @pytest.mark.parametrize("begin_at", [3, 5])
 async def test_the_rest_of_a_stream_goes_on_where_it_was_left(begin_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfold.history.pace.CHECKPOINT_EVERY", 1)
+    monkeypatch.setattr(import_module("streamfold.history.replay"), "CHECKPOINT_EVERY", 1)
     log = MemoryLog()
     await imported(log, DATA[:5])
     await imported(log, DATA[begin_at:], response_id="resp_1")
@@ -219,7 +220,7 @@ async def test_a_last_block_without_its_blank_line_counts() -> None:
 
 async def test_a_last_block_that_is_torn_is_told_and_what_came_before_is_kept() -> None:
     log = MemoryLog()
-    with pytest.raises(MalformedBody, match="not a whole stream: it ends inside a frame, after event 4"):
+    with pytest.raises(MalformedBody, match="not a whole stream: it ends inside an event, after event 4"):
         await import_stream(log, TENANT, [body(DATA)[:-30]])
     assert await all_records(log) == RECORDS[:5]
 
@@ -236,8 +237,8 @@ async def test_a_block_beyond_the_limit_is_told_and_what_came_before_is_kept() -
     [
         pytest.param(b"", MalformedBody, "not a Responses stream: it holds no event", id="nothing"),
         pytest.param(b"<html>", MalformedBody, "it holds no event", id="a page"),
-        pytest.param(body(DATA[2:4]), InvalidArgument, "response_id: no Response in the stream tells it", id="no id"),
-        pytest.param(b"data: {\n", MalformedBody, "it ends inside a frame, before the first event", id="torn"),
+        pytest.param(body(DATA[2:4]), InvalidArgument, "response_id: no Response in the stream has an id", id="no id"),
+        pytest.param(b"data: {\n", MalformedBody, "it ends inside an event, before the first event", id="torn"),
     ],
 )
 async def test_what_is_no_stream(data: bytes, error: type[Exception], words: str) -> None:
@@ -249,8 +250,8 @@ async def test_what_is_no_stream(data: bytes, error: type[Exception], words: str
 
 async def test_checkpoints_are_saved_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamfold.history.importing.GROUP_RECORDS", 1)
-    monkeypatch.setattr("streamfold.history.pace.CHECKPOINT_EVERY", 600)
-    monkeypatch.setattr("streamfold.history.pace.WORK_FOR_A_BYTE", 0)
+    monkeypatch.setattr(import_module("streamfold.history.replay"), "CHECKPOINT_EVERY", 600)
+    monkeypatch.setattr(import_module("streamfold.history.replay"), "WORK_PER_BYTE", 0)
     log = MemoryLog()
     await imported(log, DATA)
     found: list[int] = []

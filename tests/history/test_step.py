@@ -1,5 +1,7 @@
 """states and live: each event once, with the states around it; and on as a stream grows."""
 
+from importlib import import_module
+
 import anyio
 import pytest
 
@@ -45,7 +47,7 @@ async def test_a_part_of_a_stream(after: int | None, to: int | None, numbers: li
 
 
 async def test_a_stream_of_many_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfold.history.pages.READ_AT_ONCE", 2)
+    monkeypatch.setattr(import_module("streamfold.log.tail"), "READ_AT_ONCE", 2)
     log = MemoryLog()
     await begin(log, RECORDS)
     assert [step.record async for step in stored_states(log, KEY)] == RECORDS

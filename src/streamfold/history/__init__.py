@@ -1,31 +1,32 @@
-"""The door of time travel: what a log knows as records, seen as events and states, at any number.
-
-In      a log, a key, a sequence number
-Out     states, steps, changes between states; streams copied, exported, imported and verified
-Units   sequence numbers; bytes
-Errors  UnknownStream, NumberNotReached, LogError and its kinds
-Source  docs/reference/history.md
-"""
+"""Time travel: what a log holds as records, seen as events and states at any number."""
 
 from streamfold.history.change import Change, diff
 from streamfold.history.export import Exported, export
-from streamfold.history.folding import filler, fold_records, is_filler
 from streamfold.history.fork import fork
-from streamfold.history.importing import import_stream
-from streamfold.history.pace import CHECKPOINT_EVERY, CheckpointPolicy, is_due
-from streamfold.history.replay import replay
+from streamfold.history.importing import MAX_HOLE, Numbering, import_stream
+from streamfold.history.replay import (
+    CHECKPOINT_EVERY,
+    CheckpointPolicy,
+    filler,
+    fold_records,
+    is_due,
+    is_filler,
+    replay,
+)
 from streamfold.history.step import Step, Steps, live, states
-from streamfold.history.verdict import Verdict, Verdicts, verify
+from streamfold.history.verify import StreamReport, StreamReports, verify
 
 __all__ = [
     "CHECKPOINT_EVERY",
+    "MAX_HOLE",
     "Change",
     "CheckpointPolicy",
     "Exported",
+    "Numbering",
     "Step",
     "Steps",
-    "Verdict",
-    "Verdicts",
+    "StreamReport",
+    "StreamReports",
     "diff",
     "export",
     "filler",

@@ -1,13 +1,7 @@
-"""What differs between two states of one response, as their snapshots show them.
+"""The difference between two states of one response, as their snapshots show it.
 
-In      two States
-Out     Changes, in the order of the document; made one after the other, they turn the one snapshot into the other
-Units   characters of text; JSON pointers (RFC 6901)
-Errors  none
-Source  docs/reference/history.md
-
-Values are compared as the bytes that they are, and are opened only where these differ: so a number keeps its spelling,
-and what did not change costs nothing.
+Values are compared as bytes, and opened only if the bytes differ: numbers keep their spelling, and unchanged parts of a
+snapshot cost nothing.
 """
 
 from collections.abc import Iterator
@@ -21,7 +15,7 @@ from streamfold.schema import UNDECODABLE
 
 __all__ = ["Change", "diff"]
 
-# Values that lie deeper are told as wholes: Python's stack has an end, and a server may send anything.
+# Deeper values are reported as replaced as a whole: Python's stack is limited, and a server may send anything.
 MAX_DEPTH = 200
 
 Container: TypeAlias = dict[str, Raw] | list[Raw]
@@ -31,10 +25,13 @@ _decode_text = Decoder(str)
 
 
 class Change(Struct, frozen=True, gc=False, omit_defaults=True):
-    """One place where the two differ. pointer: where, as `/output/0/content/0/text`.
+    """One difference between two snapshots.
 
-    before, after: the values as JSON; unset where there was none, or is none. added: for a text that only grew, what
-    was added to it; before and after are unset then.
+    Attributes:
+        pointer: Where, as a JSON pointer (RFC 6901), for example `/output/0/content/0/text`.
+        before: The old value as JSON; unset if it was added.
+        after: The new value as JSON; unset if it was removed.
+        added: What was appended to a text that only grew; `before` and `after` are unset then.
     """
 
     pointer: str
@@ -44,9 +41,10 @@ class Change(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 def diff(before: State, after: State) -> tuple[Change, ...]:
-    """What differs between two snapshots. Pure.
+    """The differences between two snapshots, in the order of the document.
 
-    Elements that went from the end of an array are told last first.
+    Applied one after another, they turn the first snapshot into the second. Elements removed from the end of an array
+    come last first.
     """
     return tuple(_changes(Raw(snapshot_json(before)), Raw(snapshot_json(after)), "", 0))
 
@@ -87,7 +85,7 @@ def _of_values(before: Raw, after: Raw, pointer: str) -> Iterator[Change]:
     one, other = _text(before), _text(after)
     if one is None or other is None or not other.startswith(one):
         yield Change(pointer, before=before, after=after)
-    elif one != other:  # else the same text is only spelled otherwise
+    elif one != other:  # else it is the same text with other escapes
         yield Change(pointer, added=other[len(one) :])
 
 

@@ -1,23 +1,15 @@
-"""A stream of the log as a stream of server-sent events, which any reader of such reads.
-
-In      a log, a key, and how far
-Out     chunks of an `.sse` file: each event's data byte for byte as it came
-Units   bytes; sequence numbers
-Errors  UsageError for a record that such a stream cannot carry; UnknownStream, NumberNotReached, LogUnusable
-Source  docs/reference/history.md
-"""
+"""A stream of the log as a file of server-sent events, which every SSE reader can read."""
 
 from streamfold.errors import UsageError
-from streamfold.history.folding import is_filler
-from streamfold.history.pages import Pages, existing, require_number
-from streamfold.log import EventLog, Record, StreamKey
+from streamfold.history.replay import is_filler
+from streamfold.log import EventLog, Pages, Record, StreamKey, pages
 from streamfold.sse import Frame, encode_frame
 
 __all__ = ["Exported", "export"]
 
 
 class Exported:
-    """Iterate it for the chunks."""
+    """Iterate it for the chunks. `export` makes one."""
 
     def __init__(self, log: EventLog, key: StreamKey, *, at: int | None) -> None:
         self._log = log
@@ -30,20 +22,26 @@ class Exported:
 
     async def __anext__(self) -> bytes:
         if self._pages is None:
-            info = await existing(self._log, self._key)
-            if self._at is not None:
-                require_number(info, self._at)
-            self._pages = Pages(self._log, info, to=self._at)
+            self._pages = pages(self._log, await self._log.require(self._key), to=self._at)
         page = await anext(self._pages)
         return b"".join(_frame(record) for record in page if not is_filler(record))
 
 
 def export(log: EventLog, key: StreamKey, *, at: int | None = None) -> Exported:
-    """Iterate it for the chunks of an `.sse` file that holds the stream up to this number, or to its end.
+    """The chunks of an `.sse` file of the stream: `async for chunk in export(log, key)`.
 
-    A number that the server never used is left out.
-    Raises, when iterated: UnknownStream; NumberNotReached; UsageError for data that such a file cannot carry, as with a
-    carriage return in it; LogUnusable.
+    The data of each event is the bytes that arrived. Numbers that the server never used are left out.
+
+    Args:
+        log: The log.
+        key: The stream.
+        at: The number of the last record to export; None exports the whole stream.
+
+    Raises:
+        UnknownStream: While iterating: the log has no such stream.
+        NumberNotReached: While iterating: the stream has no record `at`.
+        UsageError: While iterating: a record cannot be written as SSE, for example because of a carriage return.
+        LogUnusable: While iterating: a record is missing or damaged.
     """
     return Exported(log, key, at=at)
 

@@ -1,18 +1,10 @@
-"""A stream up to one of its numbers, as the beginning of another stream.
-
-In      a log and a key, a number, and the log and key of the new one
-Out     the new stream, with how many records it holds
-Units   sequence numbers; records
-Errors  UnknownStream, NumberNotReached; InvalidArgument, LogConflict, LeaseHeld for a stream that is there already
-Source  docs/reference/history.md
-"""
+"""A copy of a stream up to one of its numbers, as the beginning of another stream."""
 
 from anyio import CancelScope
 
 from streamfold.errors import InvalidArgument, LogConflict
-from streamfold.history.pages import Pages, existing, require_number
 from streamfold.history.replay import nearest_checkpoint
-from streamfold.log import EventLog, StreamKey
+from streamfold.log import EventLog, StreamKey, pages
 
 __all__ = ["LEASE_SECONDS", "fork"]
 
@@ -22,27 +14,42 @@ LEASE_SECONDS = 30.0
 async def fork(
     log: EventLog, key: StreamKey, *, at: int, to: StreamKey, to_log: EventLog | None = None, owner: str = "fork"
 ) -> int:
-    """Copy the records up to this number to another stream, of the same log or of `to_log`, with a checkpoint.
+    """Copy a stream's records up to a number, with a checkpoint, to another stream.
 
-    The new stream is open, so that it may go on otherwise; at the end of a finished one it is finished too. Notes are
-    not copied. What was begun and broken off is gone on with.
-    Returns: how many records the new stream holds.
-    Raises: UnknownStream; NumberNotReached; InvalidArgument for a stream of that name that goes on further;
-    LogConflict where one holds other records; LeaseHeld where somebody writes it; LogUnusable.
+    The new stream is open, so that it can continue differently. If `at` is the last record of a finished stream, the
+    new one is finished too. Notes are not copied. An interrupted fork is resumed by running it again.
+
+    Args:
+        log: The log to read.
+        key: The stream to copy.
+        at: The number of the last record to copy.
+        to: The new stream.
+        to_log: The log to write; None writes to `log`.
+        owner: The name of the writer, for the lease.
+
+    Returns:
+        How many records the new stream holds.
+
+    Raises:
+        UnknownStream: The log has no stream `key`.
+        NumberNotReached: The stream has no record `at`.
+        InvalidArgument: A stream `to` exists and goes further than `at`.
+        LogConflict: A stream `to` exists and holds other records.
+        LeaseHeld: Another process writes the stream `to`.
     """
     target = to_log or log
-    info = await existing(log, key)
-    require_number(info, at)
-    there = await target.info(to)
-    if (target is log and to == key) or (there is not None and there.next_number > at + 1):
-        raise InvalidArgument("to", f"{to.response_id} is there already; give another id, or drop it first")
-    if there is not None and there.first_number != info.first_number:
+    info = await log.require(key)
+    copied = pages(log, info, to=at)
+    existing = await target.info(to)
+    if (target is log and to == key) or (existing is not None and existing.next_number > at + 1):
+        raise InvalidArgument("to", f"{to.response_id} exists already; pass another id, or drop that stream first")
+    if existing is not None and existing.first_number != info.first_number:
         raise LogConflict(info.first_number)
     is_end = info.is_finished and at == info.next_number - 1
     saved = await nearest_checkpoint(log, info, None if is_end else at)
     lease = await target.acquire(to, owner=owner, seconds=LEASE_SECONDS, first_number=info.first_number)
     try:
-        async for page in Pages(log, info, to=at):
+        async for page in copied:
             await target.append(lease, page)
             lease = await target.renew(lease, seconds=LEASE_SECONDS)
         if saved is not None:

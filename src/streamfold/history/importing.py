@@ -1,13 +1,7 @@
-"""A stream of server-sent events put into a log: each event a record, its data byte for byte.
+"""A stream of server-sent events imported into a log: each event a record, its data byte for byte.
 
-In      chunks of a Responses stream, cut anywhere
-Out     the stream in the log, with checkpoints; finished where its last Response is terminal
-Units   bytes; sequence numbers
-Errors  MalformedBody, FrameTooLarge, SequenceGap for what the chunks hold; InvalidArgument without an id; LogError
-Source  docs/reference/history.md
-
-Records are appended in groups, each of them wholly or not at all. So what was broken off is gone on with by importing
-again: what is there must say the same, and is passed over.
+Records are appended in groups, each of them as a whole or not at all. An interrupted import is resumed by running it
+again: records that are stored already must say the same, and are skipped.
 """
 
 from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
@@ -18,17 +12,16 @@ from msgspec.json import Decoder
 
 from streamfold.errors import FrameTooLarge, InvalidArgument, MalformedBody, SequenceGap
 from streamfold.fold import SequencePolicy, State, checkpoint
-from streamfold.history.folding import filler, fold_records
 from streamfold.history.fork import LEASE_SECONDS
-from streamfold.history.numbering import Numbering
-from streamfold.history.pace import CheckpointPolicy
-from streamfold.history.pages import existing
-from streamfold.history.replay import state_up_to
+from streamfold.history.replay import CheckpointPolicy, filler, fold_records, state_up_to
 from streamfold.log import EventLog, Lease, Record, SavedCheckpoint, StreamKey
 from streamfold.reader import EventReader
 from streamfold.schema import UNDECODABLE, Event, ResponseEvent, UnknownEvent
 
-__all__ = ["import_stream"]
+__all__ = ["MAX_HOLE", "Numbering", "import_stream"]
+
+MAX_HOLE = 1_000
+"""How many numbers in a row a gateway may leave out. More are a mistake, and each would become a record."""
 
 GROUP_RECORDS = 500
 GROUP_BYTES = 1024 * 1024
@@ -54,36 +47,86 @@ async def import_stream(
     max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES,
     owner: str = "import",
 ) -> str:
-    """Put a recorded stream into the log. To do it again changes nothing.
+    """Import a recorded stream into the log. Importing it again changes nothing.
 
-    response_id: the stream's name in the log; without it the id of the first Response in the stream, and until that came
-    events are held in memory. policy: how far the events' own numbers are trusted; where there are none they are
-    counted from 0. Left open where no terminal Response came.
-    Returns: the id under which it is stored.
-    Raises: MalformedBody where there is no event, or the last one is torn; InvalidArgument where no Response tells an
-    id; SequenceGap for a hole that the policy does not believe in; FrameTooLarge; LogConflict where the log holds
-    another event of the same number; LogGap, LogClosed, LeaseHeld, LogUnusable. What came before it is in the log.
+    The stream is finished if its last Response is terminal, and left open otherwise.
+
+    Args:
+        log: The log.
+        tenant: The tenant that the stream belongs to.
+        chunks: The bytes of the stream, cut anywhere.
+        response_id: The id under which to store it. None takes the id of the first Response in the stream; events
+            before it are held in memory.
+        policy: How far to trust the events' own numbers. Events without numbers are counted from 0.
+        max_frame_bytes: The greatest size of one event.
+        owner: The name of the writer, for the lease.
+
+    Returns:
+        The id under which the stream is stored.
+
+    Raises:
+        MalformedBody: There is no event, or the stream ends inside one.
+        InvalidArgument: No Response in the stream has an id; pass `response_id`.
+        SequenceGap: Numbers are missing, and the policy does not allow it.
+        FrameTooLarge: An event is larger than `max_frame_bytes`.
+        LogConflict: The log holds a different event with the same number.
+        LogClosed: The log holds a finished stream, which this one would extend.
+        LogGap: The log holds a stream that ends before this one starts.
+        LeaseHeld: Another process writes the stream.
     """
     reader = EventReader(max_frame_bytes=max_frame_bytes, tolerant=True)
-    entry = _Entry(log, tenant, response_id, policy=policy, owner=owner)
+    importer = _Importer(log, tenant, response_id, policy=policy, owner=owner)
     try:
         try:
             if isinstance(chunks, AsyncIterable):
                 async for chunk in chunks:
-                    await entry.take(reader.feed(chunk), reader.payloads)
+                    await importer.take(reader.feed(chunk), reader.payloads)
             else:
                 for chunk in chunks:
-                    await entry.take(reader.feed(chunk), reader.payloads)
-            await entry.take_last(reader.close(), reader.payloads)
+                    await importer.take(reader.feed(chunk), reader.payloads)
+            await importer.take_last(reader.close(), reader.payloads)
         except (SequenceGap, FrameTooLarge, MalformedBody):
-            await entry.write()
+            await importer.write()
             raise
-        return await entry.finish()
+        return await importer.finish()
     finally:
-        await entry.release()
+        await importer.release()
 
 
-class _Entry:
+class Numbering:
+    """Assigns record numbers to the events of a stream, in order.
+
+    Args:
+        policy: How far to trust the events' own numbers.
+
+    Attributes:
+        next_number: The number of the next event if it has none; None before the first event.
+    """
+
+    def __init__(self, policy: SequencePolicy) -> None:
+        self._policy = policy
+        self.next_number: int | None = None
+
+    def number(self, event: Event) -> int:
+        """The number of the event's record.
+
+        Returns:
+            A number below `next_number` for a duplicate, above it if the server left numbers out and the policy allows
+            that.
+
+        Raises:
+            SequenceGap: The event is ahead, and the policy does not allow it.
+        """
+        own, expected = event.sequence_number, self.next_number
+        number = (expected or 0) if own is None or self._policy is SequencePolicy.ARRIVAL else own
+        allowed = MAX_HOLE if self._policy is SequencePolicy.RENUMBER else 0
+        if expected is not None and number - expected > allowed:
+            raise SequenceGap(expected, number)
+        self.next_number = number + 1 if expected is None else max(expected, number + 1)
+        return number
+
+
+class _Importer:
     """One stream on its way into the log."""
 
     def __init__(
@@ -97,22 +140,19 @@ class _Entry:
         self._pace = CheckpointPolicy()
         self._state = State()
         self._lease: Lease | None = None
-        self._waiting: list[Record] = []  # for the next group
+        self._waiting: list[Record] = []  # to be appended next
         self._waiting_bytes = 0
 
     async def take(self, events: Sequence[Event], payloads: Sequence[bytes]) -> None:
-        """Events with their data, in order. A frame without data says nothing, and is none."""
+        """Take events with their data. A frame without data is not an event."""
         for event, data in zip(events, payloads, strict=True):
             if data:
                 await self._take(event, data)
 
     async def take_last(self, events: Sequence[Event], payloads: Sequence[bytes]) -> None:
-        """What stood in a last block that no blank line ended.
-
-        Raises: MalformedBody if it is torn.
-        """
+        """Take what a last block held that no blank line ended. Raises MalformedBody if it is cut short."""
         if any(isinstance(event, UnknownEvent) and event.error and not event.wire_type for event in events):
-            raise MalformedBody("whole stream", f"it ends inside a frame, {self._place}")
+            raise MalformedBody("whole stream", f"it ends inside an event, {self._place}")
         await self.take(events, payloads)
 
     async def _take(self, event: Event, data: bytes) -> None:
@@ -133,7 +173,7 @@ class _Entry:
         self._waiting_bytes += len(record.data)
 
     async def write(self) -> None:
-        """Append what waits, if it is known under which id."""
+        """Append what is waiting, once the id is known."""
         if self._response_id is None:
             return
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
@@ -148,7 +188,7 @@ class _Entry:
             await self._save(self._lease)
 
     async def _save(self, lease: Lease) -> None:
-        # A state that is over is left to whoever followed the response: it may know more than the events.
+        # Not a terminal state: the one who followed the response may save a better one, with the fetched final Response.
         if self._pace.is_due and self._state.cursor is not None and not self._state.is_terminal:
             saved = SavedCheckpoint(self._state.cursor, checkpoint(self._state))
             await self._log.save_checkpoint(lease, saved)
@@ -156,27 +196,24 @@ class _Entry:
 
     async def _begin(self, key: StreamKey, first: int) -> Lease:
         lease = await self._log.acquire(key, owner=self._owner, seconds=LEASE_SECONDS, first_number=first)
-        info = await existing(self._log, key)
-        if info.first_number < first <= info.next_number:  # it goes on with what is there
+        info = await self._log.require(key)
+        if info.first_number < first <= info.next_number:  # it continues what is stored
             self._state = await state_up_to(self._log, info, first - 1)
         return lease
 
     async def finish(self) -> str:
-        """Write the rest. Returns: the id.
-
-        Raises: MalformedBody without an event; InvalidArgument without an id.
-        """
+        """Write the rest and return the id. Raises MalformedBody without an event, InvalidArgument without an id."""
         if self._numbering.next_number is None:
             raise MalformedBody("Responses stream", "it holds no event")
         if self._response_id is None:
-            raise InvalidArgument("response_id", "no Response in the stream tells it; give it")
+            raise InvalidArgument("response_id", "no Response in the stream has an id; pass one")
         await self.write()
         if self._lease is not None and self._state.is_terminal:
             await self._log.append(self._lease, [], status=self._state.status)
         return self._response_id
 
     async def release(self) -> None:
-        """Let the next writer have the stream."""
+        """Give the lease up."""
         if self._lease is not None:
             with CancelScope(shield=True):
                 await self._log.release(self._lease)
@@ -188,7 +225,7 @@ class _Entry:
 
 
 def _groups(records: Sequence[Record]) -> Iterator[list[Record]]:
-    """The records in groups of a size, each of which follow one another."""
+    """The records in groups of consecutive numbers, none of them too large."""
     group: list[Record] = []
     for record in records:
         if group and (len(group) >= GROUP_RECORDS or record.sequence_number != group[-1].sequence_number + 1):

@@ -1,11 +1,4 @@
-"""The events of a stream one after the other, each with the state before and after it.
-
-In      a log, a key, and the numbers between which to go
-Out     Steps, to be iterated once
-Units   sequence numbers
-Errors  UnknownStream, NumberNotReached, LogUnusable, when iterated
-Source  docs/reference/history.md
-"""
+"""The events of a stream one by one, each with the state before and after it: as stored, or live."""
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -14,17 +7,22 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from streamfold.fold import State, reduce_as
-from streamfold.history.folding import is_filler
-from streamfold.history.pages import Pages, existing, require_number
-from streamfold.history.replay import replay
-from streamfold.log import EventLog, Record, StreamKey, tail
+from streamfold.history.replay import is_filler, replay
+from streamfold.log import EventLog, Pages, Record, StreamKey, pages, tail
 from streamfold.schema import Event, decode_event
 
 __all__ = ["Step", "Steps", "live", "states"]
 
 
 class Step(Struct, frozen=True, gc=False):
-    """One event: its record, with its number, name and data; what it decodes to; the states around it."""
+    """One event of a stream.
+
+    Attributes:
+        record: The record, with the event's number, name and data.
+        event: The decoded event.
+        before: The state before it.
+        after: The state after it.
+    """
 
     record: Record
     event: Event
@@ -33,9 +31,10 @@ class Step(Struct, frozen=True, gc=False):
 
 
 class Steps:
-    """Iterate it for a Step of each event. state: after the last one that was given; before the first, where it begins.
+    """Iterate it for a Step per event. `states` and `live` make one.
 
-    A class: a generator that is left in the middle must be closed by its loop, and trio warns of it.
+    Attributes:
+        state: The state after the last step that was returned.
     """
 
     def __init__(self, log: EventLog, key: StreamKey, *, after: int | None, records: AsyncIterator[Record]) -> None:
@@ -63,23 +62,47 @@ class Steps:
 
 
 def states(log: EventLog, key: StreamKey, *, after: int | None = None, to: int | None = None) -> Steps:
-    """Iterate it for each event that the log holds now, with the states around it.
+    """The events that the log holds now, each with the states around it: `async for step in states(log, key)`.
 
-    after: the number of the event behind which to begin; None for all. to: the last number; None for all there are.
-    Raises, when iterated: UnknownStream; NumberNotReached; LogUnusable.
+    Args:
+        log: The log.
+        key: The stream.
+        after: Start with the event that follows this number; None starts at the first.
+        to: The number of the last record; None means the last one that is stored now.
+
+    Raises:
+        UnknownStream: While iterating: the log has no such stream.
+        NumberNotReached: While iterating: the stream has no event `after`, or no record `to`.
+        LogUnusable: While iterating: a record is missing or damaged.
     """
     return Steps(log, key, after=after, records=_Stored(log, key, after=after, to=to))
 
 
 @asynccontextmanager
 async def live(log: EventLog, key: StreamKey, *, after: int | None = None) -> AsyncGenerator[Steps, None]:
-    """The same, and on as events come, until the stream is finished: `async with live(log, key) as steps`, and iterate."""
+    """The events of a stream, then each one as it is appended, until the stream is finished.
+
+    Any number of tasks and processes may read one stream this way while another one records it.
+
+        async with live(log, key) as steps:
+            async for step in steps: ...
+
+    Args:
+        log: The log.
+        key: The stream.
+        after: Start with the event that follows this number; None starts at the first.
+
+    Raises:
+        UnknownStream: While iterating: the log has no such stream, or it was dropped.
+        NumberNotReached: While iterating: the stream has no event `after`.
+        LogUnusable: While iterating: a record is missing or damaged.
+    """
     async with tail(log, key, after=after) as records:
         yield Steps(log, key, after=after, records=records)
 
 
 class _Stored:
-    """The records between two numbers, one by one."""
+    """The stored records between two numbers, one by one."""
 
     def __init__(self, log: EventLog, key: StreamKey, *, after: int | None, to: int | None) -> None:
         self._log = log
@@ -94,10 +117,8 @@ class _Stored:
 
     async def __anext__(self) -> Record:
         if self._pages is None:
-            info = await existing(self._log, self._key)
-            if self._to is not None:
-                require_number(info, self._to)
-            self._pages = Pages(self._log, info, after=self._after, to=self._to)
+            info = await self._log.require(self._key)
+            self._pages = pages(self._log, info, after=self._after, to=self._to)
         while not self._ready:
             self._ready.extend(await anext(self._pages))
         return self._ready.popleft()

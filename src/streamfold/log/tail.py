@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-from streamfold.errors import LogUnusable
+from streamfold.errors import LogUnusable, NumberNotReached
 from streamfold.log.log import READ_AT_ONCE, EventLog
 from streamfold.log.record import Record, StreamInfo, StreamKey
 from streamfold.log.watch import Watch
@@ -76,9 +76,14 @@ def pages(log: EventLog, info: StreamInfo, *, after: int | None = None, to: int 
         to: The number of the last record; None means the last one that `info` knows.
 
     Raises:
+        NumberNotReached: The stream has no record `to`.
         LogUnusable: While iterating: a record is missing or damaged.
         UnknownStream: While iterating: the stream was dropped.
     """
+    if to is not None and to < info.first_number < info.next_number:
+        raise NumberNotReached(to, info.first_number)
+    if to is not None and to >= info.next_number:
+        raise NumberNotReached(to, info.next_number - 1 if info.next_number > info.first_number else None)
     return Pages(log, info, after=after, to=to)
 
 

@@ -17,7 +17,7 @@ from streamfold.cli.options import Document, ResponseId, sequence_number
 from streamfold.cli.terminal import ERROR, Failure, Output
 
 if TYPE_CHECKING:
-    from streamfold.history import Verdict
+    from streamfold.history import StreamReport
     from streamfold.log import Diagnosis, EventLog, StreamInfo
 
 __all__ = ["doctor", "drop", "expire", "fork", "verify"]
@@ -131,11 +131,11 @@ def verify(*, json: Document = False, flags: LogFlags | None = None) -> int:
     return ERROR if damaged else 0
 
 
-async def _check(log: "EventLog", output: Output | None) -> "tuple[int, list[Verdict]]":
+async def _check(log: "EventLog", output: Output | None) -> "tuple[int, list[StreamReport]]":
     """Count the intact streams and collect the others, each printed as it is found."""
     from streamfold.history import verify as verdicts
 
-    whole, damaged = 0, list["Verdict"]()
+    whole, damaged = 0, list["StreamReport"]()
     found = verdicts(log)
     with _progress() as advance:
         async for verdict in found:
@@ -149,14 +149,14 @@ async def _check(log: "EventLog", output: Output | None) -> "tuple[int, list[Ver
     return whole, damaged
 
 
-def _name(verdict: "Verdict") -> str:
+def _name(verdict: "StreamReport") -> str:
     if verdict.key is None:
         return "the log"
     tenant = f" of tenant {verdict.key.tenant}" if verdict.key.tenant else ""
     return f"{verdict.key.response_id}{tenant}"
 
 
-def _report(verdict: "Verdict") -> _StreamReport:
+def _report(verdict: "StreamReport") -> _StreamReport:
     key = verdict.key
     return _StreamReport(
         response_id=key.response_id if key else None,

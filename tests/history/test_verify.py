@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from streamfold import checkpoint, fold
 from streamfold.errors import LogUnusable
 from streamfold.fold import with_response
-from streamfold.history import Verdict, filler, import_stream, verify
+from streamfold.history import StreamReport, filler, import_stream, verify
 from streamfold.log import Damage, EventLog, MemoryLog, Record, SavedCheckpoint, SqliteLog, StreamInfo, StreamKey
 from tests.conftest import Recording
 from tests.history.made import KEY, begin, body, events_of, imported, records_of, said, save
@@ -23,7 +24,7 @@ RECORDS = records_of(DATA)
 LAST = len(DATA) - 1
 
 
-async def verdicts(log: EventLog) -> list[Verdict]:
+async def verdicts(log: EventLog) -> list[StreamReport]:
     return [verdict async for verdict in verify(log)]
 
 
@@ -37,9 +38,9 @@ async def test_whole_streams_of_all_tenants() -> None:
     await import_stream(log, "two", [body(DATA)])
     steps = verify(log)
     assert [verdict async for verdict in steps] == [
-        Verdict(KEY, 6, "completed"),
-        Verdict(open_one, 3, None),
-        Verdict(others, 6, "completed"),
+        StreamReport(KEY, 6, "completed"),
+        StreamReport(open_one, 3, None),
+        StreamReport(others, 6, "completed"),
     ]
     assert steps.streams == 3
 
@@ -58,7 +59,7 @@ async def test_an_empty_log() -> None:
 
 
 async def test_every_recording_is_whole(recordings: list[Recording], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfold.history.pace.CHECKPOINT_EVERY", 20_000)
+    monkeypatch.setattr(import_module("streamfold.history.replay"), "CHECKPOINT_EVERY", 20_000)
     monkeypatch.setattr("streamfold.history.importing.GROUP_RECORDS", 20)
     log = MemoryLog()
     for recording in recordings:
@@ -78,7 +79,7 @@ async def test_a_last_word_may_know_more_than_the_events() -> None:
     await log.save_checkpoint(lease, SavedCheckpoint(2, checkpoint(fetched)))
     assert [verdict.is_whole for verdict in await verdicts(log)] == [False]  # while the stream is open it may not
     await log.append(lease, [], status="completed")
-    assert await verdicts(log) == [Verdict(KEY, 3, "completed")]
+    assert await verdicts(log) == [StreamReport(KEY, 3, "completed")]
 
 
 async def torn(log: MemoryLog) -> None:
@@ -107,9 +108,9 @@ async def stray_checkpoint(log: MemoryLog) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (torn, "record 3 is no event: Input data was truncated"),
-        (without_an_end, "it is finished as completed, and its state is in_progress"),
-        (false_checkpoint, "the checkpoint at 3 is not what the records before it fold to"),
+        (torn, "record 3 is not an event: Input data was truncated"),
+        (without_an_end, "the stream is finished as completed, but its state is in_progress"),
+        (false_checkpoint, "the checkpoint at 3 differs from the fold of the records before it"),
         (no_checkpoint, "at 2: not a checkpoint: Object missing required field `version`; fold again from the events"),
         (stray_checkpoint, "the checkpoint at 3 belongs to no event"),
     ],
@@ -173,9 +174,9 @@ async def test_what_the_store_says_itself_is_told_with_its_stream_or_at_the_end(
     log = Broken()
     await begin(log, RECORDS)
     assert await verdicts(log) == [
-        Verdict(KEY, 6, None, ("a row is lost",)),
-        Verdict(None, problems=("a page is lost",)),
-        Verdict(StreamKey("two", "x"), problems=("it is gone",)),
+        StreamReport(KEY, 6, None, ("a row is lost",)),
+        StreamReport(None, problems=("a page is lost",)),
+        StreamReport(StreamKey("two", "x"), problems=("it is gone",)),
     ]
 
 
@@ -192,8 +193,8 @@ class Emptied(MemoryLog):
         return None if self._at_once else info
 
 
-@pytest.mark.parametrize(("at_once", "found"), [(True, []), (False, [Verdict(KEY)])])
-async def test_a_stream_that_is_dropped_meanwhile_is_no_damage(at_once: bool, found: list[Verdict]) -> None:
+@pytest.mark.parametrize(("at_once", "found"), [(True, []), (False, [StreamReport(KEY)])])
+async def test_a_stream_that_is_dropped_meanwhile_is_no_damage(at_once: bool, found: list[StreamReport]) -> None:
     log = Emptied(at_once=at_once)
     await begin(log, RECORDS)
     assert await verdicts(log) == found

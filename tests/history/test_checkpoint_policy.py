@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfold.history import CHECKPOINT_EVERY, CheckpointPolicy, is_due
-from streamfold.history.pace import RECORD_BYTES, WORK_FOR_A_BYTE
+from streamfold.history.replay import RECORD_BYTES, WORK_PER_BYTE
 from streamfold.log import Record
 
 RECORD = Record(0, "response.output_text.delta", b"x" * 240)
@@ -16,8 +16,8 @@ def test_the_first_is_due_after_the_least_work() -> None:
 
 
 def test_a_large_one_is_followed_by_a_long_way() -> None:
-    assert not is_due(WORK_FOR_A_BYTE * 10**6 - 1, saved_bytes=10**6)
-    assert is_due(WORK_FOR_A_BYTE * 10**6, saved_bytes=10**6)
+    assert not is_due(WORK_PER_BYTE * 10**6 - 1, saved_bytes=10**6)
+    assert is_due(WORK_PER_BYTE * 10**6, saved_bytes=10**6)
 
 
 def test_what_was_saved_begins_the_way_anew() -> None:
@@ -52,4 +52,4 @@ def test_all_checkpoints_take_a_part_of_the_records(scale: int, shape: list[tupl
         if pace.is_due:
             pace.saved(b"x" * held)
             saved, newest = saved + held, held
-    assert (saved - newest) * WORK_FOR_A_BYTE <= work
+    assert (saved - newest) * WORK_PER_BYTE <= work

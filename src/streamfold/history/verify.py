@@ -1,11 +1,4 @@
-"""Is each stream of a log whole? And if not, why.
-
-In      a log
-Out     a Verdict for each stream of each tenant, as they are looked at
-Units   events; sequence numbers
-Errors  none for what is damaged: that is in the verdicts
-Source  docs/reference/history.md
-"""
+"""Verification: whether each stream of a log is intact, and if not, why."""
 
 from collections import deque
 
@@ -17,14 +10,18 @@ from streamfold.history.step import Step, states
 from streamfold.log import EventLog, StreamInfo, StreamKey
 from streamfold.schema import UnknownEvent
 
-__all__ = ["Verdict", "Verdicts", "verify"]
+__all__ = ["StreamReport", "StreamReports", "verify"]
 
 
 @frozen
-class Verdict:
-    """What is wrong with one stream, if anything. key: None for the store itself. events: how many could be read.
+class StreamReport:
+    """What is wrong with one stream.
 
-    status: how the stream ended; None while it is open.
+    Attributes:
+        key: The stream; None for the store itself.
+        events: How many events could be read.
+        status: The final status of the response; None while the stream is open.
+        problems: What is wrong; empty if the stream is intact.
     """
 
     key: StreamKey | None
@@ -34,14 +31,15 @@ class Verdict:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the stream is intact."""
         return not self.problems
 
 
-class Verdicts:
-    """Iterate it for the verdicts: those of the streams, then those of whatever else in the store is damaged.
+class StreamReports:
+    """Iterate it for the reports. `verify` makes one.
 
-    streams: how many there are, once the first verdict was given.
+    Attributes:
+        streams: How many streams there are, once the first report was returned.
     """
 
     def __init__(self, log: EventLog) -> None:
@@ -51,19 +49,19 @@ class Verdicts:
         self._damages: dict[StreamKey | None, list[str]] = {}
         self.streams: int = 0
 
-    def __aiter__(self) -> "Verdicts":
+    def __aiter__(self) -> "StreamReports":
         return self
 
-    async def __anext__(self) -> Verdict:
+    async def __anext__(self) -> StreamReport:
         if not self._has_begun:
             self._has_begun = True
             await self._begin()
         while self._keys:
             info = await self._info(self._keys.popleft())
             if info is not None:
-                return await _Examination(self._log, info).verdict(self._damages.pop(info.key, []))
+                return await _Examination(self._log, info).report(self._damages.pop(info.key, []))
         for key in list(self._damages):
-            return Verdict(key, problems=tuple(self._damages.pop(key)))
+            return StreamReport(key, problems=tuple(self._damages.pop(key)))
         raise StopAsyncIteration
 
     async def _begin(self) -> None:
@@ -88,7 +86,7 @@ class Verdicts:
                     response_id = infos[-1].key.response_id
 
     async def _info(self, key: StreamKey) -> StreamInfo | None:
-        """Where the stream stands; None where it was dropped meanwhile, or cannot be read."""
+        """The head of a stream; None if it was dropped meanwhile or cannot be read."""
         try:
             return await self._log.info(key)
         except LogError as error:
@@ -96,49 +94,51 @@ class Verdicts:
             return None
 
     def _note(self, key: StreamKey | None, error: LogError) -> None:
-        told = self._damages.setdefault(key, [])
-        if str(error) not in told:
-            told.append(str(error))
+        reasons = self._damages.setdefault(key, [])
+        if str(error) not in reasons:
+            reasons.append(str(error))
 
 
-def verify(log: EventLog) -> Verdicts:
-    """Iterate it for a Verdict on each stream, of all tenants. It reads the whole log, and changes nothing.
+def verify(log: EventLog) -> StreamReports:
+    """Verify a log: a report per stream of every tenant, then one for anything else in the store that is damaged.
 
-    A stream is whole where no record is missing or damaged, each can be read as an event, each checkpoint is what the
-    records before it fold to, and where it is finished its state is terminal. At the end of a finished stream the
-    checkpoint may know more: the final Response may have been fetched.
+    A stream is intact if no record is missing or damaged, every record decodes as an event, every checkpoint equals the
+    fold of the records before it, and a finished stream ends in a terminal state. The checkpoint at the end of a
+    finished stream may know more than its events: the final Response may have been fetched.
+
+    This reads the whole log and changes nothing. Damage is reported, not raised.
     """
-    return Verdicts(log)
+    return StreamReports(log)
 
 
 class _Examination:
-    """One stream, read from its beginning to its end."""
+    """One stream, read from beginning to end."""
 
     def __init__(self, log: EventLog, info: StreamInfo) -> None:
         self._log = log
         self._info = info
         self._problems: list[str] = []
-        self._checkpoints: deque[int] = deque()  # their cursors, those that were not met yet
+        self._checkpoints: deque[int] = deque()  # the cursors of those that are still ahead
         self._state = State()
 
-    async def verdict(self, damages: list[str]) -> Verdict:
-        """What is wrong. damages: what the store itself says of the stream."""
+    async def report(self, damages: list[str]) -> StreamReport:
+        """The report on the stream. `damages` is what the store itself reports about it."""
         events = 0
         try:
             await self._find_checkpoints()
             async for step in states(self._log, self._info.key):
                 events += 1
                 self._state = step.after
-                self._look_at(step)
+                self._check_event(step)
                 if self._checkpoints and self._checkpoints[0] == step.record.sequence_number:
                     await self._compare(self._checkpoints.popleft())
-            self._look_at_end()
-        except UnknownStream:  # it was dropped meanwhile
-            return Verdict(self._info.key)
+            self._check_end()
+        except UnknownStream:  # dropped meanwhile
+            return StreamReport(self._info.key)
         except LogError as error:
-            damages = damages or [str(error)]  # what the store says is the same, and may be more
+            damages = damages or [str(error)]  # the store reports the same, and may report more
         problems = (*self._problems, *damages)
-        return Verdict(self._info.key, events, self._info.status, problems)
+        return StreamReport(self._info.key, events, self._info.status, problems)
 
     async def _find_checkpoints(self) -> None:
         saved = await self._log.checkpoint(self._info.key)
@@ -146,13 +146,13 @@ class _Examination:
             self._checkpoints.appendleft(saved.cursor)
             saved = await self._log.checkpoint(self._info.key, at=saved.cursor - 1)
 
-    def _look_at(self, step: Step) -> None:
+    def _check_event(self, step: Step) -> None:
         event = step.event
         if isinstance(event, UnknownEvent) and event.error and not event.wire_type:
-            self._problems.append(f"record {step.record.sequence_number} is no event: {event.error}")
+            self._problems.append(f"record {step.record.sequence_number} is not an event: {event.error}")
 
     async def _compare(self, cursor: int) -> None:
-        """The checkpoint at the number that was just reached, with the state there."""
+        """Compare the checkpoint at the number that was just reached with the state there."""
         saved = await self._log.checkpoint(self._info.key, at=cursor)
         try:
             restored = State() if saved is None else with_cursor(restore(saved.data), cursor)
@@ -160,17 +160,19 @@ class _Examination:
             self._problems.append(f"at {cursor}: {error}")
             return
         if self._info.is_finished and cursor == self._info.next_number - 1:
-            self._state = restored  # the last word, which may know more than the events
+            self._state = restored  # it may know more than the events
         elif _facts(restored) != _facts(self._state):
-            self._problems.append(f"the checkpoint at {cursor} is not what the records before it fold to")
+            self._problems.append(f"the checkpoint at {cursor} differs from the fold of the records before it")
 
-    def _look_at_end(self) -> None:
+    def _check_end(self) -> None:
         for cursor in self._checkpoints:
             self._problems.append(f"the checkpoint at {cursor} belongs to no event")
         if self._info.is_finished and not self._state.is_terminal:
-            self._problems.append(f"it is finished as {self._info.status}, and its state is {self._state.status}")
+            self._problems.append(
+                f"the stream is finished as {self._info.status}, but its state is {self._state.status}"
+            )
 
 
 def _facts(state: State) -> tuple[object, ...]:
-    """What a state tells: how its numbers are read is no part of that."""
+    """What a state says about the response; how its numbers are read is left out."""
     return state.cursor, state.status, state.anomalies, state.error, snapshot_json(state)
