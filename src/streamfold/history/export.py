@@ -2,7 +2,7 @@
 
 from streamfold.errors import UsageError
 from streamfold.history.replay import is_filler
-from streamfold.log import EventLog, Pages, Record, StreamKey, pages
+from streamfold.log import EventLog, Record, StreamKey, StreamPages, pages
 from streamfold.sse import Frame, encode_frame
 
 __all__ = ["Exported", "export"]
@@ -15,7 +15,7 @@ class Exported:
         self._log = log
         self._key = key
         self._at = at
-        self._pages: Pages | None = None
+        self._pages: StreamPages | None = None
 
     def __aiter__(self) -> "Exported":
         return self

@@ -4,7 +4,7 @@ from anyio import CancelScope
 
 from streamfold.errors import InvalidArgument, LogConflict
 from streamfold.history.replay import nearest_checkpoint
-from streamfold.log import EventLog, StreamKey, pages
+from streamfold.log import EventLog, StreamInfo, StreamKey, pages
 
 __all__ = ["LEASE_SECONDS", "fork"]
 
@@ -40,11 +40,9 @@ async def fork(
     target = to_log or log
     info = await log.require(key)
     copied = pages(log, info, to=at)
-    existing = await target.info(to)
-    if (target is log and to == key) or (existing is not None and existing.next_number > at + 1):
-        raise InvalidArgument("to", f"{to.response_id} exists already; pass another id, or drop that stream first")
-    if existing is not None and existing.first_number != info.first_number:
-        raise LogConflict(info.first_number)
+    existing = info if target is log and to == key else await target.info(to)
+    if existing is not None:
+        _require_beginning(existing, info, at=at)
     is_end = info.is_finished and at == info.next_number - 1
     saved = await nearest_checkpoint(log, info, None if is_end else at)
     lease = await target.acquire(to, owner=owner, seconds=LEASE_SECONDS, first_number=info.first_number)
@@ -60,3 +58,12 @@ async def fork(
         with CancelScope(shield=True):
             await target.release(lease)
     return at + 1 - info.first_number
+
+
+def _require_beginning(existing: StreamInfo, source: StreamInfo, *, at: int) -> None:
+    """Check that a stream of the new name can be the beginning of the fork, left by one that was interrupted."""
+    if existing.key == source.key or existing.next_number > at + 1:
+        to = existing.key.response_id
+        raise InvalidArgument("to", f"{to} exists already; pass another id, or drop that stream first")
+    if existing.first_number != source.first_number:
+        raise LogConflict(source.first_number)

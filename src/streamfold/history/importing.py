@@ -29,11 +29,11 @@ LINE_ENDS = frozenset("\r\n")
 DEFAULT_MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 
-class _Known(Struct):
+class _Identified(Struct):
     id: Raw = Raw(b"null")
 
 
-_decode_known = Decoder(_Known).decode
+_decode_identified = Decoder(_Identified).decode
 _decode_text = Decoder(str).decode
 
 
@@ -238,6 +238,6 @@ def _groups(records: Sequence[Record]) -> Iterator[list[Record]]:
 
 def _identifier(event: ResponseEvent) -> str | None:
     try:
-        return _decode_text(_decode_known(event.response).id) or None
+        return _decode_text(_decode_identified(event.response).id) or None
     except UNDECODABLE:
         return None

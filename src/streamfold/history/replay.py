@@ -52,7 +52,7 @@ def fold_records(state: State, records: Sequence[Record]) -> State:
     Returns:
         The state after them. Its cursor is the number of the last event.
     """
-    events = _plain_events(state, records)
+    events = _plain_events(state, records) if records else []
     if events:
         return fold(events, state)
     for record in records:
@@ -63,15 +63,15 @@ def fold_records(state: State, records: Sequence[Record]) -> State:
 
 def _plain_events(state: State, records: Sequence[Record]) -> list[Event]:
     """The events, if each has a known type and the number of its record: then a plain fold gives the same, faster."""
-    if not records or (state.cursor is not None and records[0].sequence_number != state.cursor + 1):
+    is_next = state.cursor is None or (state.is_numbered and records[0].sequence_number == state.cursor + 1)
+    if not is_next:
         return []
     try:
         events = [decode_known_event(record.data) for record in records]
     except UNDECODABLE:
         return []
-    numbers = [event.sequence_number for event in events]
-    is_plain = numbers == [record.sequence_number for record in records]
-    return events if is_plain and (state.cursor is None or state.is_numbered) else []
+    is_plain = all(event.sequence_number == each.sequence_number for event, each in zip(events, records, strict=True))
+    return events if is_plain else []
 
 
 # States

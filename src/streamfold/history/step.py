@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from streamfold.fold import State, reduce_as
 from streamfold.history.replay import is_filler, replay
-from streamfold.log import EventLog, Pages, Record, StreamKey, pages, tail
+from streamfold.log import EventLog, Record, StreamKey, StreamPages, pages, tail
 from streamfold.schema import Event, decode_event
 
 __all__ = ["Step", "Steps", "live", "states"]
@@ -109,7 +109,7 @@ class _Stored:
         self._key = key
         self._after = after
         self._to = to
-        self._pages: Pages | None = None
+        self._pages: StreamPages | None = None
         self._ready: deque[Record] = deque()
 
     def __aiter__(self) -> "_Stored":

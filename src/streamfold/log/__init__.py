@@ -24,7 +24,7 @@ from streamfold.log.record import (
     fitting,
 )
 from streamfold.log.sqlite import SqliteLog
-from streamfold.log.tail import Pages, Tail, pages, tail, wait_for_cancel
+from streamfold.log.tail import StreamPages, Tail, pages, tail, wait_for_cancel
 from streamfold.log.watch import Subscriptions, Watch
 
 __all__ = [
@@ -37,12 +37,12 @@ __all__ = [
     "Lease",
     "MemoryLog",
     "Note",
-    "Pages",
     "Record",
     "SavedCheckpoint",
     "SqliteLog",
     "StreamInfo",
     "StreamKey",
+    "StreamPages",
     "Subscriptions",
     "Tail",
     "Watch",

@@ -128,7 +128,7 @@ class EventLog(ABC):
     async def read(
         self, key: StreamKey, *, after: int | None = None, limit: int = READ_AT_ONCE, max_bytes: int | None = None
     ) -> list[Record]:
-        """One page of a stream's records, in order. Empty if there are none, or no stream.
+        """One page of a stream's records, in order. Empty if nothing follows, or the stream does not exist.
 
         Args:
             key: The stream.
@@ -183,7 +183,7 @@ class EventLog(ABC):
 
     @abstractmethod
     async def checkpoint(self, key: StreamKey, *, at: int | None = None) -> SavedCheckpoint | None:
-        """The newest checkpoint whose cursor is at most `at`; None if there is none."""
+        """The newest checkpoint whose cursor is at most `at`, or None."""
 
     @abstractmethod
     async def note(self, lease: Lease, note: Note) -> None:

@@ -10,7 +10,7 @@ from streamfold.log.log import READ_AT_ONCE, EventLog
 from streamfold.log.record import Record, StreamInfo, StreamKey
 from streamfold.log.watch import Watch
 
-__all__ = ["Pages", "Tail", "pages", "tail", "wait_for_cancel"]
+__all__ = ["StreamPages", "Tail", "pages", "tail", "wait_for_cancel"]
 
 # Theory of operation: why a tail has no gap and no repeat. A tail never trusts a notification. It starts watching before
 # it reads for the first time, and then repeats three steps:
@@ -33,7 +33,7 @@ MAX_BYTES = 1024 * 1024
 Tailed: TypeAlias = AsyncGenerator["Tail", None]
 
 
-class Pages:
+class StreamPages:
     """Iterate it for the pages. `pages` makes one.
 
     A class, as Tail is: an async generator that is left early must be closed by its loop, and trio warns about it.
@@ -45,7 +45,7 @@ class Pages:
         self._next = info.first_number if after is None else max(info.first_number, after + 1)
         self._end = info.next_number if to is None else to + 1
 
-    def __aiter__(self) -> "Pages":
+    def __aiter__(self) -> "StreamPages":
         return self
 
     async def __anext__(self) -> list[Record]:
@@ -66,7 +66,7 @@ class Pages:
         return LogUnusable(self._key.response_id, f"record {number} is missing; restore the log from a copy")
 
 
-def pages(log: EventLog, info: StreamInfo, *, after: int | None = None, to: int | None = None) -> Pages:
+def pages(log: EventLog, info: StreamInfo, *, after: int | None = None, to: int | None = None) -> StreamPages:
     """The records of a stream in pages of at most 500, checked to be complete: `async for page in pages(log, info)`.
 
     Args:
@@ -84,7 +84,7 @@ def pages(log: EventLog, info: StreamInfo, *, after: int | None = None, to: int 
         raise NumberNotReached(to, info.first_number)
     if to is not None and to >= info.next_number:
         raise NumberNotReached(to, info.next_number - 1 if info.next_number > info.first_number else None)
-    return Pages(log, info, after=after, to=to)
+    return StreamPages(log, info, after=after, to=to)
 
 
 class Tail:

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Connection
 
 from streamfold.errors import LogUnusable
-from streamfold.log.valkey.pipeline import AT_ONCE, Answered, Pipeline
+from streamfold.log.valkey.pipeline import AT_ONCE, Pipeline, PipelineAnswer
 from streamfold.log.valkey.script import Command
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
@@ -76,11 +76,11 @@ async def grouped(*, wait_command: Command | None = None) -> AsyncIterator[tuple
             await left.wait()
 
 
-def asked(pipeline: Pipeline, *words: str) -> list[asyncio.Task[Answered]]:
+def asked(pipeline: Pipeline, *words: str) -> list[asyncio.Task[PipelineAnswer]]:
     return [asyncio.create_task(pipeline.execute((word,))) for word in words]
 
 
-async def answers(tasks: list[asyncio.Task[Answered]]) -> list[object]:
+async def answers(tasks: list[asyncio.Task[PipelineAnswer]]) -> list[object]:
     with anyio.fail_after(5):
         return [each.answer for each in await asyncio.gather(*tasks)]
 

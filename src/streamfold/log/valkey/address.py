@@ -8,7 +8,7 @@ An Address never shows its password.
 from collections.abc import Callable, Mapping
 from enum import StrEnum, auto
 from typing import TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from attrs import field, frozen
 
@@ -53,31 +53,36 @@ class Address:
     @staticmethod
     def parse(url: str) -> "Address":
         """Parse a URL. Raises InvalidArgument, without the password in its message."""
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:  # its text may contain the password
-            raise _wrong("its host or port is not valid") from None
-        if parts.scheme not in SCHEMES:
-            raise _wrong("it must begin with valkey:// or valkeys://")
-        if not host:
-            raise _wrong("it has no host")
-        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+        parts = _split(url)
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
         address = Address(
-            host,
-            PORT if port is None else port,
+            parts.hostname or "",
+            PORT if parts.port is None else parts.port,
             _read("database", parts.path.removeprefix("/") or "0", _number),
             None if not parts.username else unquote(parts.username),
             None if parts.password is None else unquote(parts.password),
             SCHEMES[parts.scheme],
-            _read("cluster", asked.pop("cluster", "false"), _truth),
-            _read("level", asked.pop("level", Level.PRIMARY), Level),
+            _read("cluster", options.pop("cluster", "false"), _truth),
+            _read("level", options.pop("level", Level.PRIMARY), Level),
         )
-        if asked:
-            raise _wrong(f"the options are level and cluster, got {', '.join(sorted(asked))}")
+        if options:
+            raise _wrong(f"the options are level and cluster, got {', '.join(sorted(options))}")
         if address.is_cluster and address.database:
             raise _wrong("a cluster has only database 0")
         return address
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port  # both are parsed here, and may be refused
+    except ValueError:  # its text may contain the password
+        raise _wrong("its host or port is not valid") from None
+    if parts.scheme not in SCHEMES:
+        raise _wrong("it must begin with valkey:// or valkeys://")
+    if not parts.hostname:
+        raise _wrong("it has no host")
+    return parts
 
 
 def _wrong(reason: str) -> InvalidArgument:

@@ -12,9 +12,9 @@ from streamfold.log.valkey.servers import Servers
 __all__ = ["Index", "Look"]
 
 # Theory of operation. An index is on another server than the streams that it names, so no step can change both at once.
-# A stream is written to its index before it is created and after; and what an index names is looked up before it is
-# reported, and removed if it is gone. Removing races with creating: so after the removal we look once more, and whoever
-# creates the stream writes the index again afterwards. In every order, a stream that exists ends up in its index.
+# A stream is written to its index before it is created and once more after. What an index names is looked up before it
+# is reported, and removed if it is gone. Removing races with creating: so the remover looks once more after the removal,
+# and the creator's second write comes after the creation. In every order, a stream that exists ends up in its index.
 #
 # All members of a listing have the score 0, so that the server orders them by their bytes.
 

@@ -153,7 +153,7 @@ class _Subscriber:
             self._receive(said)
 
     def _receive(self, said: Any) -> None:
-        """Take one message of the server in. An answer to PING is none of these, and shows that the server is alive."""
+        """Take one message of the server in. An answer to PING matches nothing here: it only shows that the server is alive."""
         match said:
             case [b"smessage", name, payload]:
                 channel = self.channels.get(name.decode())

@@ -13,7 +13,7 @@ from streamfold.errors import LogUnusable
 from streamfold.log.log import CLOSED
 from streamfold.log.valkey.script import Answer, Command
 
-__all__ = ["ANSWER_SECONDS", "Answered", "Connect", "Pipeline"]
+__all__ = ["ANSWER_SECONDS", "Connect", "Pipeline", "PipelineAnswer"]
 
 # Theory of operation. Two tasks share the connection: `_send` writes what is waiting, `_read` reads answers in order and
 # gives each to its caller. Commands that arrive while others are being sent are the next pipeline.
@@ -39,14 +39,14 @@ Connect = Callable[[], Any]  # returns a Connection of redis-py that is not conn
 
 
 @frozen
-class Answered:
+class PipelineAnswer:
     """The answer to a command, an exception if it failed; and the answer to the wait command that followed it."""
 
     answer: Answer
     waited: Answer = None
 
 
-Asked: TypeAlias = tuple[Command, bool, asyncio.Future[Answered]]  # the flag: whether ASKING precedes the command
+Asked: TypeAlias = tuple[Command, bool, asyncio.Future[PipelineAnswer]]  # the flag: whether ASKING precedes the command
 
 
 class Pipeline:
@@ -66,7 +66,7 @@ class Pipeline:
         self._reading: asyncio.Task[None] | None = None  # runs as long as answers are outstanding
         self._is_closed = False
 
-    async def execute(self, command: Command, *, is_asking: bool = False) -> Answered:
+    async def execute(self, command: Command, *, is_asking: bool = False) -> PipelineAnswer:
         """Send a command and wait for its answer. Cancelling the waiter does not stop the command.
 
         Args:
@@ -74,8 +74,8 @@ class Pipeline:
             is_asking: Send ASKING first, so that a server which is just importing the key's slot accepts it.
         """
         if self._is_closed:
-            return Answered(LogUnusable("the server", CLOSED))
-        done: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+            return PipelineAnswer(LogUnusable("the server", CLOSED))
+        done: asyncio.Future[PipelineAnswer] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, is_asking, done))
         if self._sending is None:
             self._sending = asyncio.create_task(self._send())
@@ -163,7 +163,7 @@ class Pipeline:
 def _answer(asked: Iterable[Asked], answer: Answer, waited: Answer = None) -> None:
     for _, _, done in asked:
         if not done.done():  # else it is answered already, or its caller was cancelled
-            done.set_result(Answered(answer, waited))
+            done.set_result(PipelineAnswer(answer, waited))
 
 
 async def _response(connection: Any) -> Answer:

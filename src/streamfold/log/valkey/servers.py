@@ -26,7 +26,7 @@ from redis.exceptions import (
 
 from streamfold.errors import LogUnusable
 from streamfold.log.valkey.address import Address, Level
-from streamfold.log.valkey.pipeline import Answered, Pipeline
+from streamfold.log.valkey.pipeline import Pipeline, PipelineAnswer
 from streamfold.log.valkey.script import Answer, Command, with_source
 
 __all__ = ["Server", "Servers", "explain"]
@@ -169,7 +169,7 @@ class Servers:
             )
         return answered.answer
 
-    async def _execute(self, key: str, command: Command, *, is_write: bool) -> Answered:
+    async def _execute(self, key: str, command: Command, *, is_write: bool) -> PipelineAnswer:
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._patience_seconds
         server, is_asking, tries = self.having(key), False, 0
