@@ -1,41 +1,26 @@
-"""Tails, cancels, checkpoints, notes, lists, and the end of a stream's life.
-
-In      a Site
-Out     READING: the checks by what they say
-Errors  AssertionError
-Source  docs/reference/log.md
-"""
+"""Tails, cancels, checkpoints, notes, lists, and the end of a stream; and the contract as a whole."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 
-from streamfold.errors import LogGap, LogUnusable, UnknownStream, WriterFenced
-from streamfold.log.contract.site import (
-    KEY,
-    OTHER,
-    Check,
-    Site,
-    begin,
-    enter,
-    must_be,
-    must_refuse,
-    numbers,
-    refusal,
-    some,
-)
+from streamfold.check import Suite, failure_of, must_be
+from streamfold.errors import LogGap, LogUnusable, StreamfoldError, UnknownStream, WriterFenced
+from streamfold.log.contract.site import KEY, MAX_SECONDS, OTHER, Site, Sleep, begin, must_refuse, numbers, some
+from streamfold.log.contract.writing import WRITING
+from streamfold.log.log import EventLog
 from streamfold.log.record import Note, Record, SavedCheckpoint, StreamKey
 from streamfold.log.tail import tail, wait_for_cancel
 
-__all__ = ["READING"]
+__all__ = ["CHECKS", "check"]
 
-READING: dict[str, Check] = {}
+CHECKS: Suite[Site] = Suite(WRITING, max_seconds=MAX_SECONDS)
 SOON_SECONDS = 10.0  # longer than any check should take
 
 # Tails and cancels
 
 
-@enter(READING, "a tail yields every record once and ends with the stream")
+@CHECKS.enter("a tail yields every record once and ends with the stream")
 async def tails(site: Site) -> None:
     lease = await begin(site, some(0, 600))
     got: dict[int, list[Record]] = {}
@@ -55,7 +40,7 @@ async def tails(site: Site) -> None:
         must_be(records, some(after + 1, 700 - after), f"what came after {after}")
 
 
-@enter(READING, "a tail of a dropped stream raises UnknownStream")
+@CHECKS.enter("a tail of a dropped stream raises UnknownStream")
 async def dropped_tails(site: Site) -> None:
     await begin(site, some(0, 1))
     with anyio.fail_after(SOON_SECONDS):
@@ -65,7 +50,7 @@ async def dropped_tails(site: Site) -> None:
             await must_refuse(anext(records), UnknownStream(KEY.tenant, KEY.response_id))
 
 
-@enter(READING, "a cancel request wakes those who wait for it")
+@CHECKS.enter("a cancel request wakes those who wait for it")
 async def cancels(site: Site) -> None:
     lease = await begin(site)
     heard: list[bool] = []
@@ -90,7 +75,7 @@ async def cancels(site: Site) -> None:
 # Checkpoints, notes, lists and the end
 
 
-@enter(READING, "the newest checkpoint up to a number is found")
+@CHECKS.enter("the newest checkpoint up to a number is found")
 async def checkpoints(site: Site) -> None:
     lease = await begin(site, some(0, 10))
     for cursor, data in ((2, b"two"), (7, b"seven"), (5, b"five"), (7, b"seven again")):
@@ -104,7 +89,7 @@ async def checkpoints(site: Site) -> None:
     must_be(await site.log.checkpoint(KEY), None, "the checkpoint of a stream that was dropped")
 
 
-@enter(READING, "notes keep their order and are dropped with their stream")
+@CHECKS.enter("notes keep their order and are dropped with their stream")
 async def notes(site: Site) -> None:
     old = await begin(site, some(0, 3))
     lease = await begin(site)
@@ -120,7 +105,7 @@ async def notes(site: Site) -> None:
     must_be(list(await site.log.notes(KEY)), [], "the notes of a stream that was dropped")
 
 
-@enter(READING, "tenants are listed page by page, each once")
+@CHECKS.enter("tenants are listed page by page, each once")
 async def who(site: Site) -> None:
     for number in range(8):
         await begin(site, key=StreamKey(f"tenant {number % 5}", f"resp_{number}"))
@@ -130,7 +115,7 @@ async def who(site: Site) -> None:
     must_be(list(await site.log.tenants(after="tenant 3")), [], "those after one whose last stream was dropped")
 
 
-@enter(READING, "an intact log reports no damage, and its settings")
+@CHECKS.enter("an intact log reports no damage, and its settings")
 async def diagnosis(site: Site) -> None:
     await begin(site, some(0, 3))
     must_be(list(await site.log.damages()), [], "the damages")
@@ -138,7 +123,7 @@ async def diagnosis(site: Site) -> None:
     must_be((told.durability, bool(told.engine)), (site.log.durability, True), "the state of the stream")
 
 
-@enter(READING, "a tenant's streams are listed page by page")
+@CHECKS.enter("a tenant's streams are listed page by page")
 async def pages(site: Site) -> None:
     for number in range(7):
         await begin(site, key=StreamKey("tenant", f"resp_{number}"))
@@ -151,7 +136,7 @@ async def pages(site: Site) -> None:
     must_be(found, [f"resp_{number}" for number in range(7)], "the ids")
 
 
-@enter(READING, "expire drops what is due and nothing else")
+@CHECKS.enter("expire drops what is due and nothing else")
 async def retention(site: Site) -> None:
     info = None
     for key in (KEY, OTHER):
@@ -169,7 +154,7 @@ async def retention(site: Site) -> None:
     must_be(await site.log.expire(), 0, "how many were dropped that never expire")
 
 
-@enter(READING, "a closed log raises LogUnusable")
+@CHECKS.enter("a closed log raises LogUnusable")
 async def closed(site: Site) -> None:
     lease = await begin(site)
     await site.log.aclose()
@@ -188,4 +173,18 @@ async def closed(site: Site) -> None:
         "acquire": lambda: site.log.acquire(KEY, owner="two", seconds=1),
     }
     for name, call in calls.items():
-        must_be(type(await refusal(call())), LogUnusable, f"what {name} raises")
+        must_be(type(await failure_of(call(), StreamfoldError)), LogUnusable, f"what {name} raises")
+
+
+async def check(log: EventLog, name: str, *, sleep: Sleep = anyio.sleep) -> None:
+    """Run one of CHECKS.
+
+    Args:
+        log: An empty log.
+        name: The name of the check.
+        sleep: Lets seconds of the log's clock pass.
+
+    Raises:
+        AssertionError: The engine breaks the promise; the message says how.
+    """
+    await CHECKS.run(name, Site(log, sleep))

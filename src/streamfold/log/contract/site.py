@@ -1,81 +1,36 @@
-"""What the contract's checks share: a log, its clock, and how they say what was broken.
-
-In      an EventLog
-Out     helpers; AssertionError
-Units   seconds
-Errors  AssertionError
-Source  docs/reference/log.md
-"""
+"""What the checks share: an empty log, a way to let its clock pass, and a few records."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from attrs import frozen
 
+from streamfold.check import failure_of
 from streamfold.errors import StreamfoldError
 from streamfold.log.log import EventLog
 from streamfold.log.record import Lease, Record, StreamKey
 
-__all__ = [
-    "KEY",
-    "LEASE_SECONDS",
-    "OTHER",
-    "Check",
-    "Site",
-    "Sleep",
-    "begin",
-    "enter",
-    "must_be",
-    "must_refuse",
-    "numbers",
-    "refusal",
-    "some",
-]
+__all__ = ["KEY", "LEASE_SECONDS", "MAX_SECONDS", "OTHER", "Site", "Sleep", "begin", "must_refuse", "numbers", "some"]
 
 KEY = StreamKey("tenant", "resp_1")
 OTHER = StreamKey("tenant", "resp_2")
 LEASE_SECONDS = 30.0
+MAX_SECONDS = 60.0  # for one check
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 
 @frozen
 class Site:
-    """What a check is given."""
+    """What a check gets: an empty log, and `sleep`, which lets seconds of that log's clock pass."""
 
     log: EventLog
     sleep: Sleep
 
 
-Check: TypeAlias = Callable[[Site], Awaitable[None]]
-
-
-def enter(checks: dict[str, Check], name: str) -> Callable[[Check], Check]:
-    """Put a check into a table, under what it says."""
-
-    def enter_check(run: Check) -> Check:
-        checks[name] = run
-        return run
-
-    return enter_check
-
-
-def must_be(got: object, expected: object, what: str) -> None:
-    if got != expected:
-        raise AssertionError(f"{what}: expected {expected!r}, got {got!r}")
-
-
-async def refusal(call: Awaitable[object]) -> StreamfoldError | None:
-    try:
-        await call
-    except StreamfoldError as error:
-        return error
-    return None
-
-
 async def must_refuse(call: Awaitable[object], expected: StreamfoldError) -> None:
-    """The call must raise an error of this kind with these facts."""
-    got = await refusal(call)
+    """Fail unless the call raises an error of this type with these facts."""
+    got = await failure_of(call, StreamfoldError)
     if got is None or type(got) is not type(expected) or got.args != expected.args:
         raise AssertionError(f"expected {expected!r}, got {got!r}")
 

@@ -1,41 +1,32 @@
-"""What is appended, by whom, and what is refused.
-
-In      a Site
-Out     WRITING: the checks by what they say
-Errors  AssertionError
-Source  docs/reference/log.md
-"""
+"""What is appended, by whom, and what is refused."""
 
 from contextlib import suppress
 
 import anyio
 
-from streamfold.errors import InvalidArgument, LeaseHeld, LogClosed, LogConflict, LogGap, UnknownStream, WriterFenced
-from streamfold.log.contract.site import (
-    KEY,
-    LEASE_SECONDS,
-    OTHER,
-    Check,
-    Site,
-    begin,
-    enter,
-    must_be,
-    must_refuse,
-    numbers,
-    refusal,
-    some,
+from streamfold.check import Suite, failure_of, must_be
+from streamfold.errors import (
+    InvalidArgument,
+    LeaseHeld,
+    LogClosed,
+    LogConflict,
+    LogGap,
+    StreamfoldError,
+    UnknownStream,
+    WriterFenced,
 )
+from streamfold.log.contract.site import KEY, LEASE_SECONDS, MAX_SECONDS, OTHER, Site, begin, must_refuse, numbers, some
 from streamfold.log.record import Lease, Record, SavedCheckpoint, StreamKey
 
 __all__ = ["WRITING"]
 
-WRITING: dict[str, Check] = {}
+WRITING: Suite[Site] = Suite(max_seconds=MAX_SECONDS)
 RACED = 20  # numbers
 
 # Appending and reading
 
 
-@enter(WRITING, "a stream does not exist before it is acquired")
+@WRITING.enter("a stream does not exist before it is acquired")
 async def no_stream(site: Site) -> None:
     log = site.log
     must_be(await log.info(KEY), None, "its head")
@@ -54,7 +45,7 @@ async def no_stream(site: Site) -> None:
         await must_refuse(call(), unknown)
 
 
-@enter(WRITING, "records are read back as they were appended, from any number on")
+@WRITING.enter("records are read back as they were appended, from any number on")
 async def round_trip(site: Site) -> None:
     strange = [Record(0, "", b""), Record(1, "a b", b"\x00\xff\r\n"), Record(2, "€", b"x" * 1_000_000)]
     records = [*strange, *some(3, 4)]
@@ -66,7 +57,7 @@ async def round_trip(site: Site) -> None:
     must_be(list(await site.log.read(KEY, after=1, limit=3)), records[2:5], "three after 1")
 
 
-@enter(WRITING, "a page stops before max_bytes, but has at least one record")
+@WRITING.enter("a page stops before max_bytes, but has at least one record")
 async def pages_in_bytes(site: Site) -> None:
     records = [Record(number, "delta", b"x" * 1_000) for number in range(100)]
     await begin(site, [*records, Record(100, "delta", b"x" * 5_000)])
@@ -77,7 +68,7 @@ async def pages_in_bytes(site: Site) -> None:
     must_be(len(await site.log.read(KEY, after=99, max_bytes=3_000)), 1, "the large record alone")
 
 
-@enter(WRITING, "appending a record again does not store it twice")
+@WRITING.enter("appending a record again does not store it twice")
 async def duplicates(site: Site) -> None:
     lease = await begin(site, some(0, 5))
     for first, count in ((0, 5), (4, 1), (0, 1), (3, 4), (0, 7)):
@@ -85,7 +76,7 @@ async def duplicates(site: Site) -> None:
     must_be(await numbers(site.log), list(range(7)), "the numbers")
 
 
-@enter(WRITING, "the same event with different padding is the same record")
+@WRITING.enter("the same event with different padding is the same record")
 async def padding(site: Site) -> None:
     lease = await begin(site, [Record(0, "delta", b'{"delta":"a","obfuscation":"xyz","n":1.0}')])
     await site.log.append(lease, [Record(0, "delta", b'{"delta":"a","obfuscation":"q","n":1.0}')])
@@ -93,7 +84,7 @@ async def padding(site: Site) -> None:
     must_be((await site.log.read(KEY))[0].data, b'{"delta":"a","obfuscation":"xyz","n":1.0}', "the stored record")
 
 
-@enter(WRITING, "a record that conflicts with a stored one is refused, with all that came with it")
+@WRITING.enter("a record that conflicts with a stored one is refused, with all that came with it")
 async def conflicts(site: Site) -> None:
     lease = await begin(site, some(0, 3))
     await must_refuse(site.log.append(lease, [*some(1, 1), *some(2, 2, text="other")]), LogConflict(2))
@@ -101,7 +92,7 @@ async def conflicts(site: Site) -> None:
     must_be(list(await site.log.read(KEY)), some(0, 3), "the records")
 
 
-@enter(WRITING, "a gap is refused, and the error names the record that is needed")
+@WRITING.enter("a gap is refused, and the error names the record that is needed")
 async def gaps(site: Site) -> None:
     lease = await begin(site)
     await must_refuse(site.log.append(lease, some(1, 2)), LogGap(0, 1))
@@ -114,7 +105,7 @@ async def gaps(site: Site) -> None:
     must_be(await numbers(site.log), [0, 1, 2], "the numbers")
 
 
-@enter(WRITING, "a stream may start at any number")
+@WRITING.enter("a stream may start at any number")
 async def beginnings(site: Site) -> None:
     wrong = site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS, first_number=-1)
     await must_refuse(wrong, InvalidArgument("first_number", "must be 0 or more, got -1"))
@@ -129,7 +120,7 @@ async def beginnings(site: Site) -> None:
     must_be(again.next_number, 43, "the number needed next, for a writer that continues")
 
 
-@enter(WRITING, "no record follows the end")
+@WRITING.enter("no record follows the end")
 async def ends(site: Site) -> None:
     lease = await begin(site, some(0, 2))
     await site.log.append(lease, some(2, 1), status="completed")
@@ -141,7 +132,7 @@ async def ends(site: Site) -> None:
     )
 
 
-@enter(WRITING, "a stream may be finished without another record")
+@WRITING.enter("a stream may be finished without another record")
 async def bare_ends(site: Site) -> None:
     lease = await begin(site, some(0, 2))
     await site.log.append(lease, [], status="cancelled")
@@ -149,7 +140,7 @@ async def bare_ends(site: Site) -> None:
     must_be(info and (info.status, info.next_number), ("cancelled", 2), "the state of the stream")
 
 
-@enter(WRITING, "streams and tenants do not see each other")
+@WRITING.enter("streams and tenants do not see each other")
 async def tenants(site: Site) -> None:
     keys = [KEY, OTHER, StreamKey("another", KEY.response_id)]
     for count, key in enumerate(keys, 1):
@@ -163,10 +154,10 @@ async def tenants(site: Site) -> None:
 # Writers
 
 
-@enter(WRITING, "a stream has one writer until its lease expires")
+@WRITING.enter("a stream has one writer until its lease expires")
 async def leases(site: Site) -> None:
     first = await begin(site, some(0, 1))
-    held = await refusal(site.log.acquire(KEY, owner="two", seconds=LEASE_SECONDS))
+    held = await failure_of(site.log.acquire(KEY, owner="two", seconds=LEASE_SECONDS), StreamfoldError)
     if not isinstance(held, LeaseHeld) or held.owner != "one" or not 0 < held.seconds <= LEASE_SECONDS:
         raise AssertionError(f"expected that `one` holds the lease, got {held!r}")
     await site.log.renew(first, seconds=0.05)
@@ -184,14 +175,14 @@ async def leases(site: Site) -> None:
     must_be(await numbers(site.log), [0, 1, 2], "the numbers")
 
 
-@enter(WRITING, "acquiring again fences the earlier lease of the same owner")
+@WRITING.enter("acquiring again fences the earlier lease of the same owner")
 async def again(site: Site) -> None:
     first = await begin(site)
     second = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS)
     await must_refuse(site.log.append(first, some(0, 1)), WriterFenced(first.epoch, second.epoch))
 
 
-@enter(WRITING, "a released stream can be acquired at once")
+@WRITING.enter("a released stream can be acquired at once")
 async def released(site: Site) -> None:
     first = await begin(site)
     await site.log.release(first)
@@ -199,7 +190,7 @@ async def released(site: Site) -> None:
     must_be(second.epoch > first.epoch, True, "whether the epoch rose")
 
 
-@enter(WRITING, "the epoch rises across a drop of the stream")
+@WRITING.enter("the epoch rises across a drop of the stream")
 async def epochs(site: Site) -> None:
     first = await begin(site)
     await site.log.drop(KEY)
@@ -208,7 +199,7 @@ async def epochs(site: Site) -> None:
     await must_refuse(site.log.append(first, some(1, 1)), WriterFenced(first.epoch, second.epoch))
 
 
-@enter(WRITING, "an append is refused for the first of four reasons")
+@WRITING.enter("an append is refused for the first of four reasons")
 async def order_of_refusals(site: Site) -> None:
     old = await begin(site, some(0, 2))
     lease = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS)
@@ -219,7 +210,7 @@ async def order_of_refusals(site: Site) -> None:
     await must_refuse(site.log.append(lease, some(1, 2)), LogClosed(2, 2))
 
 
-@enter(WRITING, "of several writers that race for a number, one wins")
+@WRITING.enter("of several writers that race for a number, one wins")
 async def races(site: Site) -> None:
     won: list[str] = []
 
