@@ -139,11 +139,12 @@ class Tempo(NamedTuple):
 
 
 class TimelineEntry:
-    """One event that has happened. number: its sequence number; None in a recording without numbers."""
+    """One event that has happened. at: when. number: its sequence number; None in a recording without numbers."""
 
-    __slots__ = ("_data", "fields", "number", "recorded")
+    __slots__ = ("_data", "at", "fields", "number", "recorded")
 
-    def __init__(self, fields: Fields, number: int | None, recorded: bytes | None) -> None:
+    def __init__(self, fields: Fields, number: int | None, recorded: bytes | None, at: float) -> None:
+        self.at: float = at
         self.fields: Fields = fields
         self.number: int | None = number
         self.recorded: bytes | None = recorded
@@ -287,7 +288,7 @@ class Timeline:
 
     def _happen(self, step: ScriptStep) -> None:
         if self._has_deltas or not step.fields["type"].endswith(".delta"):
-            self.entries.append(TimelineEntry(step.fields, self._number_of(step), step.data))
+            self.entries.append(TimelineEntry(step.fields, self._number_of(step), step.data, self._due))
         self._step()
 
     def _number_of(self, step: ScriptStep) -> int | None:

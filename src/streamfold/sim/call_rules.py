@@ -10,7 +10,6 @@ from typing import TypeAlias
 from streamfold.emulator import Ending
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, RepairKind
 from streamfold.sim.driver import Fact, Run
-from streamfold.sim.gateway import SYNCHRONOUS
 from streamfold.sim.response import CANCELLED
 from streamfold.sim.summary import Kind, Violation
 
@@ -218,7 +217,7 @@ def _a_foreground_response_is_left(run: Run, outcome: Outcome) -> str | None:
     behaviour = run.scenario.behaviour
     if behaviour.background or behaviour.retrieve != "always" or run.left_at is not None:
         return None
-    refused = [fact for fact in run.facts_of("cancel") if SYNCHRONOUS.encode() in fact.body]
+    refused = [fact for fact in run.facts_of("cancel") if b"synchronous" in fact.body]
     is_left = outcome.cancel is CancelResult.REFUSED or outcome.status is OutcomeStatus.LOST
     if not refused or is_left or not _knew_foreground(run, refused[0].at):
         return None

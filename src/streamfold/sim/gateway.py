@@ -1,7 +1,7 @@
 """A gateway that serves one response in virtual time: what it answers to each call, and when.
 
 A call is served when it is made (a cancel, when it arrives). Its answer comes later, and may be out of date by then.
-The words of refusals are those of real servers (protocol reference 5, 6, 9 and 13).
+The emulator decides what is refused, and in which words.
 """
 
 import zlib
@@ -27,20 +27,19 @@ from streamfold.chaos import (
     Where,
     parse_faults,
 )
-from streamfold.schema import is_terminal_status
+from streamfold.emulator import stream_refusal
+from streamfold.schema import OPENAI, is_terminal_status
 from streamfold.session import Answer
-from streamfold.sim.response import CANCELLED, Feed, Transcript, Truth, response_event
+from streamfold.sim.response import Feed, Transcript, Truth, response_event
 from streamfold.sim.scenario import NOTHING, GatewayBehaviour, Injection, Scenario
 
-__all__ = ["SYNCHRONOUS", "ModelGateway", "ModelStream", "Served", "StreamEnd"]
+__all__ = ["ModelGateway", "ModelStream", "Served", "StreamEnd"]
 
 COMMENT = b":\n\n"
 GZIP_WINDOW = 31
 JSON: Mapping[str, str] = {"content-type": "application/json"}
 HTML = Answer(200, {"content-type": "text/html; charset=utf-8"}, b"<html><body>Please sign in.</body></html>")
-SYNCHRONOUS = "Cannot cancel a synchronous response."
-TOO_OLD = "This response can no longer be streamed because it is more than 5 minutes old."
-NOT_BACKGROUND = "This response cannot be streamed because it was not created with background=true."
+WINDOW_SECONDS = 300.0
 CURSOR = "starting_after is not supported for this response."
 
 
@@ -86,15 +85,15 @@ class ModelStream:
     @property
     def _next_at(self) -> float:
         """When the next event comes, or the end."""
-        feed = self._feed
-        at = feed.times[self._place] if self._place < len(feed.times) else feed.closed_at
-        return min(at, feed.hung_up_at) if self._opened_at < feed.hung_up_at else at
+        at, hung_up_at = self._feed.next_at(self._place), self._feed.hung_up_at
+        return min(at, hung_up_at) if self._opened_at < hung_up_at else at
 
     def take(self, now: float) -> bytes | StreamEnd:
         """What comes now. No bytes: a delay begins."""
+        self._feed.advance(now)
         if not self._acts and not self._is_closing:
             if self._next_at > now:
-                return self._send(COMMENT, now)
+                return self._send(COMMENT, now) if now >= self._sent_at + self._heartbeat else b""
             if (joined := self._advance(now)) is not None:
                 return self._send(joined, now)
         if self._acts:
@@ -215,26 +214,28 @@ class ModelGateway:
         if injection.answer == "json":
             return Answer(200, JSON, truth.response_at(now))
         if injection.answer == "too_old":
-            return _refused(400, TOO_OLD)
+            return _unstreamable(age_seconds=WINDOW_SECONDS, window_seconds=WINDOW_SECONDS)
         if injection.answer == "cursor" or (behaviour.cursor == "refused" and starting_after is not None):
             return _refused(400, CURSOR, param="starting_after") if starting_after is not None else None
-        if not behaviour.is_streamable:
-            return _refused(400, NOT_BACKGROUND)
-        is_old = behaviour.window_seconds is not None and now - truth.began > behaviour.window_seconds
-        return _refused(400, TOO_OLD) if is_old else None
+        window = inf if behaviour.window_seconds is None else behaviour.window_seconds
+        age = now - truth.began
+        return _unstreamable(is_streamable=behaviour.is_streamable, age_seconds=age, window_seconds=window)
 
     def _stream(
         self, injection: Injection, faults: tuple[Fault, ...], starting_after: int | None, now: float, at: float
     ) -> ModelStream:
         """The stream that is requested now, and begins at a time."""
         behaviour, feed = self._behaviour, self.truth.feed
+        feed.advance(now)
         kind = injection.answer or (behaviour.finished if now >= feed.closed_at else "all")
         if kind in {"next", "own"} and now >= self.truth.ends_at:
             feed = self._terminal_alone(kind, starting_after, now)
             return ModelStream(feed, behaviour, faults, first=0, now=at)
         if injection.answer == "all" or behaviour.cursor == "ignored" or starting_after is None:
             return ModelStream(feed, behaviour, faults, first=0, now=at)
-        first = sum(event.number is not None and event.number <= starting_after for event in feed.events)
+        first = sum(
+            event.number is not None and event.number <= starting_after for event in self.truth.transcript.events
+        )
         return ModelStream(feed, behaviour, faults, first=first, now=at)
 
     def _terminal_alone(self, kind: str, starting_after: int | None, now: float) -> Feed:
@@ -246,21 +247,19 @@ class ModelGateway:
         data = response_event(f"response.{self.truth.status_at(now)}", number, self.truth.response_at(now))
         event = self.truth.transcript.event(data)
         self.invented.add(event.data)
-        return Feed([event], [now], closed_at=now)
+        return self.truth.feed_of(event, now)
 
     def _cancelled(self, now: float) -> Answer:
         """Carry out the cancel that arrives now, in the way of the dialect."""
         behaviour, truth = self._behaviour, self.truth
         status = truth.status_at(now)
+        # vLLM uses the same words for every response that it cannot cancel.
+        says_background = behaviour.background and not (behaviour.cancel == "vllm" and is_terminal_status(status))
+        if (problem := truth.rule.refusal(status, is_background=says_background)) is not None:
+            return _refused(problem.status, problem.message)
         if not is_terminal_status(status):
-            if not behaviour.background:
-                return _refused(400, SYNCHRONOUS)
             truth.cancel(at=now)
-            return Answer(200, JSON, truth.response_at(now))
-        refused = truth.rule.again_status if status == CANCELLED else truth.rule.finished_status
-        if refused == 200:
-            return Answer(200, JSON, truth.response_at(now))
-        return _refused(refused, SYNCHRONOUS if behaviour.cancel == "vllm" else f"Cannot cancel a {status} response.")
+        return Answer(200, JSON, truth.response_at(now))
 
 
 @lru_cache(maxsize=4096)
@@ -290,6 +289,17 @@ def _in_place_of_any(injection: Injection, faults: tuple[Fault, ...]) -> Answer 
             case _:
                 pass
     return INSTEAD.get(injection.answer)
+
+
+def _unstreamable(*, is_streamable: bool = True, age_seconds: float, window_seconds: float) -> Answer | None:
+    problem = stream_refusal(
+        OPENAI,
+        is_background=is_streamable,
+        is_streamed=True,
+        age_seconds=age_seconds,
+        window_seconds=window_seconds,
+    )
+    return None if problem is None else _refused(problem.status, problem.message)
 
 
 def _refused(status: int, message: str, *, param: str = "") -> Answer:

@@ -7,17 +7,18 @@ uses the fold that the simulation checks.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from math import inf
 from typing import Any, TypeAlias
 
-from attrs import define, frozen
+from attrs import frozen
 
 from streamfold.chaos import FaultInjector, Send
-from streamfold.emulator import CANCEL_RULES, CancelRule, Ending
+from streamfold.emulator import CANCEL_RULES, CancelRule, Ending, Script, Step, Tempo, Timeline, TimelineEntry
 from streamfold.fold import SequencePolicy, State, fold, snapshot_json, with_response
-from streamfold.schema import ResponseStatus, decode_event, is_terminal_status
+from streamfold.schema import OPENAI, ResponseStatus, decode_event, is_terminal_status
 from streamfold.sim.scenario import GatewayBehaviour, Scenario
 
 __all__ = ["CANCELLED", "Feed", "ModelEvent", "Transcript", "TranscriptCache", "Truth", "response_event", "with_number"]
@@ -42,6 +43,7 @@ class ModelEvent:
 
     Attributes:
         adds: Whether it adds text, or an item, to the output.
+        fields: Its type and number, for the timeline.
         frame: What chaos disturbs.
         wire: The undisturbed bytes.
     """
@@ -49,6 +51,7 @@ class ModelEvent:
     data: bytes
     number: int | None
     adds: bool
+    fields: dict[str, Any]
     frame: Any
     wire: bytes
 
@@ -164,7 +167,8 @@ def _event(data: bytes, make_frame: MakeFrame) -> ModelEvent:
     frame = make_frame(name, data)
     acts = FaultInjector().frame(frame)
     wire = b"".join(act.data for act in acts if isinstance(act, Send))
-    return ModelEvent(data, number, name.endswith((b".delta", b"output_item.added")), frame, wire)
+    fields = {"type": name.decode(), "sequence_number": number}
+    return ModelEvent(data, number, name.endswith((b".delta", b"output_item.added")), fields, frame, wire)
 
 
 # The truth about one run
@@ -176,22 +180,49 @@ RULES: Mapping[str, CancelRule] = {
     **CANCEL_RULES,
     "vllm": CancelRule(ending=Ending.CANCELLED_EVENT, again_status=400),
 }
-LAST_EVENT = {Ending.CANCELLED_EVENT: "response.cancelled", Ending.FAILED_EVENT: "response.failed"}
 
 
-@define
 class Feed:
-    """Events, each of which exists from its own time on.
+    """The events of a timeline, each encoded once for all runs.
+
+    Only what happened up to the time of the last `advance`, or of a cancel, is in it.
 
     Attributes:
-        closed_at: When the stream ends; inf for never.
-        hung_up_at: When the connections that are open then end.
+        times: When each event happened.
+        closed_at: When the stream ended; inf while it has not.
+        hung_up_at: When a cancel ended the connections that were open then.
     """
 
-    events: list[ModelEvent]
-    times: list[float]
-    closed_at: float
-    hung_up_at: float = inf
+    def __init__(self, timeline: Timeline, encode: Callable[[int, TimelineEntry], ModelEvent]) -> None:
+        self.events: list[ModelEvent] = []
+        self.times: list[float] = []
+        self.closed_at: float = inf
+        self.hung_up_at: float = inf
+        self._timeline = timeline
+        self._encode = encode
+
+    def advance(self, now: float) -> None:
+        """Let everything happen that is due by now."""
+        self._timeline.advance(now)
+        for entry in self._timeline.entries[len(self.events) :]:
+            self.events.append(self._encode(len(self.events), entry))
+            self.times.append(entry.at)
+        if self._timeline.is_over and self.closed_at == inf:
+            self.closed_at = self.times[-1]
+
+    def next_at(self, place: int) -> float:
+        """When the event at this place exists, or the stream ends before it."""
+        return self.times[place] if place < len(self.times) else min(self.closed_at, self._timeline.next_due)
+
+    def cancel(self, ending: Ending, at: float) -> None:
+        """Cancel the response, now or at a time to come."""
+        hang_ups = self._timeline.hang_ups
+        self._timeline.cancel(ending, at)
+        if self._timeline.is_over:
+            self.closed_at = at
+        if self._timeline.hang_ups > hang_ups:
+            self.hung_up_at = at
+        self.advance(at)
 
 
 class Truth:
@@ -212,15 +243,34 @@ class Truth:
         self.transcript: Transcript = transcript
         self.rule: CancelRule = RULES[behaviour.cancel]
         self._behaviour = behaviour
-        count, pause = len(transcript.events), behaviour.pause_seconds
-        times = [behaviour.pace_seconds * place + pause * (2 * place > count) for place in range(count)]
-        self.began: float = -max(head_start_seconds, times[seen - 1] if seen else 0.0)
-        times = [self.began + time for time in times]
-        self.natural_end: float = inf if behaviour.ending == "never" else times[-1]
+        waits = self._waits()
+        self.began: float = -max(head_start_seconds, sum(waits[:seen]))
+        # Added up as the timeline does it, to the last bit: `sum` rounds otherwise.
+        *_, last = accumulate(waits, initial=self.began)
+        self.natural_end: float = inf if behaviour.ending == "never" else last
         self.cancelled_at: float = inf
-        self.feed: Feed = Feed(list(transcript.events), times, self.natural_end)
         self.cancelled: bytes = b""
         self.events_in_cancelled: tuple[ModelEvent, ...] = ()
+        steps = [Step(wait, event.fields, event.data) for wait, event in zip(waits, transcript.events, strict=True)]
+        if behaviour.ending == "never":
+            steps.append(Step(inf, {}, b""))
+        self.feed: Feed = Feed(_timeline(steps, self.began), self._encode)
+
+    def _waits(self) -> list[float]:
+        """The seconds from one event to the next."""
+        count, behaviour = len(self.transcript.events), self._behaviour
+        waits = [0.0] + [behaviour.pace_seconds] * (count - 1)
+        waits[count // 2 + 1] += behaviour.pause_seconds
+        return waits
+
+    def _encode(self, place: int, entry: TimelineEntry) -> ModelEvent:
+        if entry.recorded is not None:
+            return self.transcript.events[place]
+        return self.transcript.event(response_event(entry.type, self.transcript.number_at(place), self.cancelled))
+
+    def feed_of(self, event: ModelEvent, at: float) -> Feed:
+        """A stream of one event."""
+        return Feed(_timeline([Step(0.0, event.fields, event.data)], at), lambda _, __: event)
 
     @property
     def policy(self) -> SequencePolicy:
@@ -251,21 +301,9 @@ class Truth:
         if self.cancelled_at < inf or effect >= self.natural_end:
             return
         self.cancelled_at = effect
-        count = sum(time <= effect for time in self.feed.times)
-        self.cancelled = self._cancelled_response(count)
-        if self.rule.ending is Ending.HANG_UP:
-            self.feed.hung_up_at = effect
-        elif self.rule.ending is not Ending.GOES_ON:
-            self._end_after(count, effect)
-
-    def _end_after(self, count: int, effect: float) -> None:
-        feed = self.feed
-        del feed.events[count:], feed.times[count:]
-        feed.closed_at = effect
-        if (kind := LAST_EVENT.get(self.rule.ending)) is not None:
-            number = self.transcript.number_at(count)
-            feed.events.append(self.transcript.event(response_event(kind, number, self.cancelled)))
-            feed.times.append(effect)
+        self.feed.advance(effect)
+        self.cancelled = self._cancelled_response(len(self.feed.events))
+        self.feed.cancel(self.rule.ending, effect)
 
     def _cancelled_response(self, count: int) -> bytes:
         body = self.transcript.running.replace(b'"status":"in_progress"', b'"status":"cancelled"', 1)
@@ -274,3 +312,9 @@ class Truth:
         self.events_in_cancelled = self.transcript.events[:count]
         events = [decode_event(each.data) for each in self.events_in_cancelled]
         return snapshot_json(with_response(fold(events, State.under(self.policy)), body))
+
+
+def _timeline(steps: Iterable[Step], began: float) -> Timeline:
+    """The emulator's timeline, with waits in seconds."""
+    script = Script(begun={}, steps=iter(steps), ending=dict, is_recorded=True)
+    return Timeline(script, Tempo(began, tokens_per_second=1.0), OPENAI)
