@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from streamfold.chaos import FaultInjector, Send
-from streamfold.emulator import CANCEL_RULES, CancelRule, Ending, Script, Step, Tempo, Timeline, TimelineEntry
+from streamfold.emulator import CANCEL_RULES, CancelRule, Ending, Script, ScriptStep, Tempo, Timeline, TimelineEntry
 from streamfold.fold import SequencePolicy, State, fold, snapshot_json, with_response
 from streamfold.schema import OPENAI, ResponseStatus, decode_event, is_terminal_status
 from streamfold.sim.scenario import GatewayBehaviour, Scenario
@@ -251,9 +251,11 @@ class Truth:
         self.cancelled_at: float = inf
         self.cancelled: bytes = b""
         self.events_in_cancelled: tuple[ModelEvent, ...] = ()
-        steps = [Step(wait, event.fields, event.data) for wait, event in zip(waits, transcript.events, strict=True)]
+        steps = [
+            ScriptStep(wait, event.fields, event.data) for wait, event in zip(waits, transcript.events, strict=True)
+        ]
         if behaviour.ending == "never":
-            steps.append(Step(inf, {}, b""))
+            steps.append(ScriptStep(inf, {}, b""))
         self.feed: Feed = Feed(_timeline(steps, self.began), self._encode)
 
     def _waits(self) -> list[float]:
@@ -270,7 +272,7 @@ class Truth:
 
     def feed_of(self, event: ModelEvent, at: float) -> Feed:
         """A stream of one event."""
-        return Feed(_timeline([Step(0.0, event.fields, event.data)], at), lambda _, __: event)
+        return Feed(_timeline([ScriptStep(0.0, event.fields, event.data)], at), lambda _, __: event)
 
     @property
     def policy(self) -> SequencePolicy:
@@ -314,7 +316,7 @@ class Truth:
         return snapshot_json(with_response(fold(events, State.under(self.policy)), body))
 
 
-def _timeline(steps: Iterable[Step], began: float) -> Timeline:
+def _timeline(steps: Iterable[ScriptStep], began: float) -> Timeline:
     """The emulator's timeline, with waits in seconds."""
     script = Script(begun={}, steps=iter(steps), ending=dict, is_recorded=True)
     return Timeline(script, Tempo(began, tokens_per_second=1.0), OPENAI)
