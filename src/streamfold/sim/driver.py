@@ -1,7 +1,7 @@
 """Drive a session against a model gateway in virtual time.
 
-The driver is as adversarial as the session's contract allows: it reads an old stream until the next Connect, lets calls
-overtake each other, and reports facts after the end. Nothing sleeps: the next fact is whatever is due first.
+It carries out the steps of `drive`, as adversarially as the contract allows: it reads an old stream until the next Connect,
+lets calls overtake each other, and reports facts after the end. Nothing sleeps: the next fact is whatever is due first.
 """
 
 import re
@@ -20,12 +20,12 @@ from streamfold.session import (
     Call,
     Cancel,
     Connect,
-    Finish,
     Outcome,
     Patience,
     Retrieve,
     Session,
     Wait,
+    drive,
 )
 from streamfold.sim.gateway import ModelGateway, ModelStream, StreamEnd
 from streamfold.sim.response import CANCELLED, ModelEvent, TranscriptCache, Truth
@@ -226,60 +226,53 @@ class _Driver:
         self._called_at: dict[str, float] = {}
         self._actions = sorted(scenario.actions, key=lambda action: action.at)
         self._deadline = inf
-        self._repairs = 0
+        self._is_needed = self._session.needs_driver
         self._new: list[Applied] = []
         self._cursor = after if start.cursor is None else start.cursor
 
     def run_to_end(self) -> None:
-        run = self.run
-        self._carry_out()
-        while self._session.outcome is None:
-            run.steps += 1
-            self._repairs = len(self._session.repairs)
-            if self._step():
-                self._take_in()
-            if run.trouble or self._now > MAX_SECONDS or run.steps > MAX_STEPS:
-                run.trouble = run.trouble or f"it did not end in {self._now:g} s and {run.steps} steps"
-                return
-        run.applied += self._new
-        run.at, run.outcome = self._now, self._session.outcome
+        session, run = self._session, self.run
+        for step in drive(session):
+            if isinstance(step, Wait):
+                self._report_next_fact(step.seconds)
+                if run.trouble:
+                    return
+            elif isinstance(step, Connect | Retrieve | Cancel):
+                self._ask(step)
+            # A Close is ignored: the old stream is read until the next Connect.
+        run.at, run.outcome = self._now, session.outcome
         self._report_late_facts()
 
-    def _take_in(self) -> None:
-        """Take what the session made of the last fact."""
-        if self.run.scenario.is_restless:
+    def _report_next_fact(self, wait_seconds: float) -> None:
+        """Report what is due first. The session may have a step after it even if it says that it needs no driver."""
+        run, deadline = self.run, self._now + wait_seconds
+        if not self._is_needed and not isclose(deadline, self._deadline, abs_tol=1e-6):
+            run.trouble = f"it needed no driver, and then waits until {deadline:g}"
+        self._deadline = deadline
+        repairs, is_reported = len(self._session.repairs), False
+        while not is_reported and not run.trouble:
+            run.steps += 1
+            is_reported = self._step()
+            if self._now > MAX_SECONDS or run.steps > MAX_STEPS:
+                run.trouble = f"it did not end in {self._now:g} s and {run.steps} steps"
+        if run.scenario.is_restless:
             self._session.receive_time(now=self._now)
         if applied := self._new:
             self._new = []
-            self.run.applied += applied
+            run.applied += applied
+            run.applied_at += [self._now] * len(applied)
+            run.progress_at = self._now
+            run.progressed.add(repairs)
             self._cursor = applied[-1].event.sequence_number
-            self.run.applied_at += [self._now] * len(applied)
-            self.run.progress_at = self._now
-            self.run.progressed.add(self._repairs)
-        self._carry_out()
+        self._is_needed = self._session.needs_driver
 
-    # Actions
-
-    def _carry_out(self) -> None:
-        """Carry out the session's actions. What follows a Wait is only informative."""
-        needed, before = self._session.needs_driver, self._deadline
-        self._deadline = inf
-        for action in self._session.actions():
-            if isinstance(action, Wait):
-                self._deadline = self._now + action.seconds
-                break
-            if not needed:
-                self.run.trouble = f"it said that nothing is to be done, and then {action}"
-            if isinstance(action, Finish):
-                self._stream = None
-            else:
-                self._ask(action)
-        if not needed and not isclose(self._deadline, before, abs_tol=1e-6):
-            self.run.trouble = f"it said that nothing is to be done, and waits until {self._deadline:g}"
+    # Calls
 
     def _ask(self, call: Call) -> None:
         """Make a call. The session gets its answer when it is due."""
         run, name = self.run, _name(call)
+        if not self._is_needed:
+            run.trouble = f"it needed no driver, and then asks for {call}"
         after = call.starting_after if isinstance(call, Connect) else None
         run.calls.append(CallMade(self._now, name, after, self._cursor))
         self._called_at[name] = self._now
@@ -379,6 +372,7 @@ class _Driver:
     def _report_late_facts(self) -> None:
         """Facts after the end must change nothing and cause no action."""
         session, late = self._session, self._now + 1
+        session.actions()  # which is to finish
         session.receive_connected(now=late)
         applied = [each for event in self.run.events[-2:] for each in session.receive_chunk(event.wire, now=late)]
         session.receive_eof(now=late)
