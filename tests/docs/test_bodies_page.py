@@ -8,8 +8,8 @@ from typing import get_args
 
 from msgspec.structs import fields
 
-from streamfold.schema.batch import Batch, BatchStatus
 from streamfold.schema.item import Annotation, Item, Part
+from streamfold.schema.response import Batch, BatchStatus
 from tests.docs.pages import DOCS
 
 PAGE = DOCS / "reference" / "bodies.md"

@@ -9,10 +9,9 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from streamfold.schema.batch import Batch
 from streamfold.schema.body import decode_annotation, decode_batch, decode_item, decode_part, decode_response
 from streamfold.schema.item import KnownAnnotation, KnownItem, KnownPart, UnknownItem
-from streamfold.schema.response import Response, is_terminal_status
+from streamfold.schema.response import Batch, Response, is_terminal_status
 
 Fields = dict[str, Raw]
 

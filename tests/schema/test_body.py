@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 from msgspec import Raw, Struct, inspect
 
 from streamfold.errors import MalformedBody
-from streamfold.schema.batch import Batch, RequestCounts
-from streamfold.schema.body import decode_annotation, decode_batch, decode_item, decode_part, decode_response
+from streamfold.schema.body import (
+    Head,
+    decode_annotation,
+    decode_batch,
+    decode_item,
+    decode_part,
+    decode_response,
+    read_head,
+)
 from streamfold.schema.item import (
     CodeInterpreterCall,
     FilePath,
@@ -28,7 +35,7 @@ from streamfold.schema.item import (
     UnknownItem,
     UnknownPart,
 )
-from streamfold.schema.response import Response, Usage
+from streamfold.schema.response import Batch, RequestCounts, Response, Usage
 
 Decode = Callable[[bytes], Any]
 
@@ -332,3 +339,43 @@ def test_any_bytes_are_a_body_or_a_malformed_body(decode: Decode, kind: str, dat
 def test_any_bytes_are_an_item_a_part_and_an_annotation(data: bytes) -> None:
     for decode in (decode_item, decode_part, decode_annotation):
         assert isinstance(decode(data), Struct)
+
+
+# The head of a Response
+
+
+@pytest.mark.parametrize(
+    ("response", "head"),
+    [
+        pytest.param({}, Head(), id="nothing"),
+        pytest.param(
+            {"id": "r", "status": "queued", "background": True}, Head("r", "queued", True), id="all but output"
+        ),
+        pytest.param({"output": [], "new": 1}, Head(output=[]), id="an output with nothing in it"),
+        pytest.param({"id": None, "status": None, "background": None, "output": None}, Head(), id="nulls"),
+        pytest.param({"id": 5, "status": "completed"}, Head(status="completed"), id="an id that is a number"),
+        pytest.param({"id": "r", "status": []}, Head("r"), id="a status that is a list"),
+        pytest.param({"id": "r", "background": "yes"}, Head("r"), id="background as text"),
+        pytest.param(
+            {"background": False, "output": {"a": 1}}, Head(background=False), id="an output that is an object"
+        ),
+        pytest.param({"background": True, "output": "words"}, Head(background=True), id="an output that is text"),
+    ],
+)
+def test_each_field_of_the_head_is_read_if_it_is_of_its_type(response: dict[str, Any], head: Head) -> None:
+    assert read_head(msgspec.json.encode(response)) == head
+
+
+def test_the_items_of_the_head_stay_bytes_even_beside_a_field_of_a_wrong_type() -> None:
+    head = read_head(b'{"id":5,"output":[{"a":1.50},null]}')
+    assert head is not None
+    assert head.output == [Raw(b'{"a":1.50}'), Raw(b"null")]
+
+
+def test_the_rest_of_a_response_is_not_read() -> None:
+    assert read_head(b'{"status":"queued","size":1E400}') == Head(status="queued")
+
+
+@pytest.mark.parametrize("data", [b"[]", b'"words"', b"null", b'{"status":', b"", b'{"id":1'])
+def test_what_is_not_an_object_has_no_head(data: bytes) -> None:
+    assert read_head(data) is None

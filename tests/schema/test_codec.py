@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.json import encode
 
-from streamfold.schema.codec import END_MARKER, UNDECODABLE, decode_event, decode_known_event, well_formed
+from streamfold.schema.codec import (
+    END_MARKER,
+    UNDECODABLE,
+    decode_event,
+    decode_known_event,
+    read_text,
+    well_formed,
+)
 from streamfold.schema.event import (
     EVENT_TYPES,
     Keepalive,
@@ -104,7 +111,7 @@ def test_an_unknown_type_is_kept_with_its_name_and_number(data: bytes, name: str
 )
 def test_a_number_that_is_none_is_told(number: bytes) -> None:
     unknown = changed(UNKNOWN, b"7", number)
-    assert an_unknown(unknown) == UnknownEvent("new", None, unknown, "sequence_number is no whole number")
+    assert an_unknown(unknown) == UnknownEvent("new", None, unknown, "sequence_number is not a whole number")
     known = an_unknown(with_number(number))
     assert (known.wire_type, known.sequence_number) == (NAME, None)
     assert known.error.endswith("- at `$.sequence_number`")
@@ -463,3 +470,12 @@ def test_a_torn_escape_is_no_character_but_torn() -> None:
 def test_well_formed_gives_whole_escapes_back_as_they_are() -> None:
     data = b'"\\u0041\\ud83d\\ude00"'
     assert well_formed(data) is data
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(b'"words"', "words"), (b'""', ""), (b"null", None), (b"5", None), (b"[", None), (b'"\xff"', None), (None, None)],
+    ids=["a string", "an empty one", "null", "a number", "no JSON", "no UTF-8", "nothing"],
+)
+def test_a_text_is_read_only_from_a_json_string(value: bytes | None, text: str | None) -> None:
+    assert read_text(value) == text

@@ -3,10 +3,9 @@
 Whatever fits no type becomes its `Unknown…` class, which keeps the bytes.
 """
 
-from streamfold.schema import event
-from streamfold.schema.batch import Batch, BatchStatus, is_terminal_batch_status
-from streamfold.schema.body import decode_annotation, decode_batch, decode_item, decode_part, decode_response
-from streamfold.schema.codec import UNDECODABLE, decode_event, decode_known_event, is_end_marker, well_formed
+from streamfold.schema import body, codec, event
+from streamfold.schema.body import *
+from streamfold.schema.codec import *
 from streamfold.schema.create_params import CreateParams
 from streamfold.schema.dialect import (
     DIALECTS,
@@ -20,14 +19,20 @@ from streamfold.schema.dialect import (
 )
 from streamfold.schema.event import *
 from streamfold.schema.parameter import Complaint, check_batch, check_create, check_names
-from streamfold.schema.response import Response, ResponseStatus, is_terminal_status
+from streamfold.schema.response import (
+    Batch,
+    BatchStatus,
+    Response,
+    ResponseStatus,
+    is_terminal_batch_status,
+    is_terminal_status,
+)
 
 __all__ = [
     "DIALECTS",
     "MKA1",
     "OPENAI",
     "OPEN_RESPONSES",
-    "UNDECODABLE",
     "Batch",
     "BatchStatus",
     "Complaint",
@@ -41,17 +46,10 @@ __all__ = [
     "check_batch",
     "check_create",
     "check_names",
-    "decode_annotation",
-    "decode_batch",
-    "decode_event",
-    "decode_item",
-    "decode_known_event",
-    "decode_part",
-    "decode_response",
     "event",
-    "is_end_marker",
     "is_terminal_batch_status",
     "is_terminal_status",
-    "well_formed",
 ]
+__all__ += body.__all__
+__all__ += codec.__all__
 __all__ += event.__all__

@@ -1,13 +1,7 @@
-"""Bodies, items, parts and annotations from their bytes: the decoders, built once, when first needed.
+"""JSON to bodies, items, parts and annotations, and the head of a Response.
 
-In      the bytes of one JSON value
-Out     a typed value. What does not fit is kept beside it: a bad item, part or annotation as its Unknown type with
-        its bytes, a bad field by its name in `rejected`
-Errors  MalformedBody, from decode_response and decode_batch alone, when the bytes are no JSON object
-Source  docs/reference/bodies.md
-
-One typed decode of the whole comes first and nearly always does. Only where it fails is the value taken apart,
-one level at a time, so that what is wrong costs no more than the smallest piece that holds it.
+One typed decode of the whole value comes first and nearly always succeeds. Only if it fails is the value taken apart,
+one level at a time, so that a mistake costs no more than the smallest piece that holds it.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,48 +14,97 @@ from msgspec.json import Decoder, encode
 from msgspec.structs import fields, replace
 
 from streamfold.errors import MalformedBody
-from streamfold.schema.batch import Batch
-from streamfold.schema.codec import UNDECODABLE
+from streamfold.schema.codec import UNDECODABLE, read_text
+from streamfold.schema.event import NULL
 from streamfold.schema.item import Annotation, Item, Part, UnknownAnnotation, UnknownItem, UnknownPart
-from streamfold.schema.response import Response
+from streamfold.schema.response import Batch, Response
 
-__all__ = ["decode_annotation", "decode_batch", "decode_item", "decode_part", "decode_response"]
+__all__ = [
+    "Head",
+    "decode_annotation",
+    "decode_batch",
+    "decode_item",
+    "decode_part",
+    "decode_response",
+    "read_head",
+]
 
 Data: TypeAlias = bytes | Raw
 Known = TypeVar("Known", bound=Struct)
 Unknown = TypeVar("Unknown")
 Body = TypeVar("Body", bound=Struct)
 
+_decode_text = Decoder(str).decode
 _decode_raw_fields = Decoder(dict[str, Raw]).decode
 _decode_raw_list = Decoder(list[Raw]).decode
-_decode_text = Decoder(str).decode
 
 
-@cache  # built when first needed: to build them all would be a tenth of `import streamfold`
-def _decoder(kind: Any) -> Callable[[Data], Any]:
-    return Decoder[Any](kind).decode
+# The head of a Response
+
+
+class Head(Struct, frozen=True, gc=False):
+    """The fields of a Response that decide what to do with it. Each is None if it is missing or of a wrong type."""
+
+    id: str | None = None
+    status: str | None = None
+    background: bool | None = None
+    output: list[Raw] | None = None
+
+
+class _RawHead(Struct):
+    id: Raw = NULL
+    status: Raw = NULL
+    background: Raw = NULL
+    output: Raw = NULL
+
+
+_decode_head = Decoder(Head).decode
+_decode_raw_head = Decoder(_RawHead).decode
+
+
+def read_head(response: Data) -> Head | None:
+    """Return the head of a Response without reading the rest; None if the bytes are not a JSON object."""
+    try:
+        return _decode_head(response)
+    except UNDECODABLE:
+        pass
+    try:
+        raw = _decode_raw_head(response)
+    except UNDECODABLE:
+        return None
+    try:
+        output = _decode_raw_list(raw.output)
+    except UNDECODABLE:
+        output = None
+    background = {b"true": True, b"false": False}.get(bytes(raw.background))
+    return Head(read_text(raw.id), read_text(raw.status), background, output)
 
 
 # Values in a tagged union: never an exception
 
 
+@cache  # built when first needed: building them all would take a tenth of `import streamfold`
+def _decoder(kind: Any) -> Callable[[Data], Any]:
+    return Decoder[Any](kind).decode
+
+
 def decode_annotation(data: Data) -> Annotation | UnknownAnnotation:
-    """The annotation that these bytes hold, or an UnknownAnnotation with the bytes. Never raises."""
+    """Return the annotation in these bytes, or an UnknownAnnotation with the bytes. Never raises."""
     return _decode_or_salvage(data, Annotation, UnknownAnnotation, lists={})
 
 
 def decode_part(data: Data) -> Part | UnknownPart:
-    """The content part that these bytes hold, or an UnknownPart with the bytes. Never raises.
+    """Return the content part in these bytes, or an UnknownPart with the bytes. Never raises.
 
-    One annotation that does not decode leaves the part typed, with an UnknownAnnotation in it.
+    If one annotation does not decode, the part stays typed and holds an UnknownAnnotation.
     """
     return _decode_or_salvage(data, Part, UnknownPart, lists=LISTS_IN_PARTS)
 
 
 def decode_item(data: Data) -> Item | UnknownItem:
-    """The output item that these bytes hold, or an UnknownItem with the bytes. Never raises.
+    """Return the output item in these bytes, or an UnknownItem with the bytes. Never raises.
 
-    One part that does not decode leaves the item typed, with an UnknownPart in it.
+    If one part does not decode, the item stays typed and holds an UnknownPart.
     """
     return _decode_or_salvage(data, Item, UnknownItem, lists=LISTS_IN_ITEMS)
 
@@ -92,7 +135,7 @@ def _salvage(
     *,
     lists: Lists,
 ) -> Known | Unknown:
-    """The value without its lists, then the lists one by one; unknown if even so it does not decode."""
+    """The value without its lists, then the lists one by one; unknown if it does not decode even so."""
     name = ""
     try:
         parts = _decode_raw_fields(data)
@@ -114,24 +157,26 @@ def _decode_each(data: Data, decode: Callable[[Raw], object]) -> tuple[object, .
 
 
 def decode_response(data: Data) -> Response:
-    """The Response that these bytes hold; a field that does not validate is named in its `rejected`.
+    """Return the Response in these bytes. The names of fields that do not validate are in its `rejected`.
 
-    Raises: MalformedBody if the bytes are no JSON object.
+    Raises:
+        MalformedBody: The bytes are not a JSON object.
     """
     return _decode_body(Response, data)
 
 
 def decode_batch(data: Data) -> Batch:
-    """The Batch that these bytes hold; a field that does not validate is named in its `rejected`.
+    """Return the Batch in these bytes. The names of fields that do not validate are in its `rejected`.
 
-    Raises: MalformedBody if the bytes are no JSON object.
+    Raises:
+        MalformedBody: The bytes are not a JSON object.
     """
     return _decode_body(Batch, data)
 
 
 def _decode_body(body: type[Body], data: Data) -> Body:
     try:
-        bytes(data).decode()  # msgspec passes over fields that no type has unread, so what is no UTF-8 there too
+        bytes(data).decode()  # msgspec skips fields that no type has unread, and invalid UTF-8 in them too
         decoded: Body = _decoder(body)(data)
     except UnicodeDecodeError as error:
         raise MalformedBody(body.__name__, str(error)) from error

@@ -1,14 +1,13 @@
-"""An event's bytes as its type: the decoder, built once, and what becomes of data that does not decode.
+"""JSON to events: the decoder, built once, and what becomes an UnknownEvent.
 
-In      the `data` of one frame: one JSON object in UTF-8
-Out     an Event; never an exception, and never nothing
-Units   one call, one event
-Source  docs/reference/events.md; what each kind of bad data becomes stands in docs/reference/wire.md
+Bad data has one of three results:
 
-Bad data has one of three answers. Where only characters are broken (invalid UTF-8, half of a surrogate pair), each
-becomes U+FFFD, as in a browser, and the event decodes. Where the JSON is whole but the event is not one we know, or
-not as we know it, an UnknownEvent keeps its type, number and bytes. Where not even the JSON can be read, the number
-stays None: an event that was torn on the way is then a gap, which a resume can fill, and not a loss.
+- Only characters are broken (invalid UTF-8, half of a surrogate pair): each becomes U+FFFD, as in a browser, and the
+  event decodes.
+- The JSON is whole, but not an event that we know, or not as we know it: an UnknownEvent keeps its name, number and
+  bytes.
+- Not even the JSON can be read: the number stays None. An event that was torn on its way is then a gap, which a
+  resume can fill, and not a loss.
 """
 
 import re
@@ -21,21 +20,35 @@ from msgspec.json import Decoder
 
 from streamfold.schema.event import EVENT_TYPES, NULL, Event, UnknownEvent
 
-__all__ = ["UNDECODABLE", "decode_event", "decode_known_event", "is_end_marker", "well_formed"]
+__all__ = ["UNDECODABLE", "decode_event", "decode_known_event", "is_end_marker", "read_text", "well_formed"]
+
+UNDECODABLE = (MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a bare decoder raises for bytes that are not what was asked for; RecursionError for JSON nested too deeply."""
 
 END_MARKER = b"[DONE]"
+DEEP = 500  # openings; Python 3.11 gives up at about twice as many levels, less what the caller's stack has taken
+
+_decode_text = Decoder(str).decode
+
+
+def read_text(value: bytes | Raw | None) -> str | None:
+    """Return the text of a JSON string; None if there is no value, or if it is not a string."""
+    try:
+        return None if value is None else _decode_text(value)
+    except UNDECODABLE:
+        return None
+
+
+# Events
 
 
 def _either(one: Any, other: Any) -> Any:
     return one | other
 
 
-# The bare decoder, for the fast path of EventReader: raises where decode_event answers.
+# The bare decoder, for the fast path of EventReader: raises where decode_event returns an UnknownEvent.
 _any_known: Any = reduce(_either, EVENT_TYPES.values())
 decode_known_event: Callable[[bytes], Event] = Decoder[Event](_any_known).decode
-
-# What msgspec raises for bytes that are not what was asked; RecursionError for JSON nested too deep.
-UNDECODABLE = (MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Envelope(Struct):
@@ -43,54 +56,51 @@ class _Envelope(Struct):
     sequence_number: Raw = NULL
 
 
-DEEP = 500  # openings; Python 3.11 gives up at about twice as many levels, less what the caller's stack has taken
-
 _decode_envelope = Decoder(_Envelope).decode
-_decode_text = Decoder(str).decode
 _decode_number = Decoder(int | None).decode
 
 
 def decode_event(data: bytes) -> Event:
-    """The event that one frame's data holds: of its own type, or an UnknownEvent with the bytes.
+    """Return the event in the data of one frame: of its own class, or an UnknownEvent with the bytes.
 
-    Never raises. `[DONE]` gives an UnknownEvent of type `[DONE]`, which changes no state.
+    Never raises. `[DONE]` gives an UnknownEvent with `wire_type` `[DONE]`, which changes no state.
     """
     try:
         return decode_known_event(data)
     except UNDECODABLE as error:
-        return _salvage(data, error)
+        return _salvage_event(data, error)
 
 
 def is_end_marker(data: bytes) -> bool:
-    """Whether this is the data of the frame that ends a stream on some servers: no event, and no error."""
+    """Whether this is `[DONE]`, the data of the frame that ends a stream on some servers."""
     return data.strip() == END_MARKER
 
 
 def well_formed(data: bytes) -> bytes:
-    """The same JSON with each character that no text can hold replaced by U+FFFD; the same object if there is none."""
+    """Return the same JSON with U+FFFD for each character that no text can hold; the same object if there is none."""
     try:
         data.decode()
     except UnicodeDecodeError:
         data = data.decode(errors="replace").encode()
-    mended = _ESCAPE.sub(_replace_lone_surrogate, data) if b"\\u" in data else data
-    return data if mended == data else mended
+    repaired = _ESCAPE.sub(_replace_lone_surrogate, data) if b"\\u" in data else data
+    return data if repaired == data else repaired
 
 
-def _salvage(data: bytes, error: Exception) -> Event:
+def _salvage_event(data: bytes, error: Exception) -> Event:
     if is_end_marker(data):
         return UnknownEvent(END_MARKER.decode(), None, data)
-    mended = well_formed(data)
-    if mended != data:
+    repaired = well_formed(data)
+    if repaired != data:
         try:
-            return decode_known_event(mended)
+            return decode_known_event(repaired)
         except UNDECODABLE as still:
             error = still
-    return _unknown(data, mended, error)
+    return _unknown_event(data, repaired, error)
 
 
-def _unknown(data: bytes, mended: bytes, error: Exception) -> UnknownEvent:
+def _unknown_event(data: bytes, repaired: bytes, error: Exception) -> UnknownEvent:
     try:
-        envelope = _decode_envelope(mended)
+        envelope = _decode_envelope(repaired)
         name = _decode_text(envelope.type)
     except UNDECODABLE as unreadable:
         return UnknownEvent("", None, data, _reason(data, unreadable))
@@ -98,11 +108,11 @@ def _unknown(data: bytes, mended: bytes, error: Exception) -> UnknownEvent:
     try:
         return UnknownEvent(name, _decode_number(envelope.sequence_number), data, reason)
     except ValidationError:
-        return UnknownEvent(name, None, data, reason or "sequence_number is no whole number")
+        return UnknownEvent(name, None, data, reason or "sequence_number is not a whole number")
 
 
 def _reason(data: bytes, error: Exception) -> str:
-    """Why the data did not decode. How deep the decoder can go depends on the stack it is called from: the words do not."""
+    """Why the data did not decode; the same words for deep nesting, whose limit depends on the caller's stack."""
     is_deep = data.count(b"[") + data.count(b"{") > DEEP
     return "nested too deeply" if is_deep or isinstance(error, RecursionError) else str(error)
 

@@ -1,9 +1,6 @@
-"""The Response object, its usage, and which statuses are terminal.
+"""The two objects that the API returns, Response and Batch, and which of their statuses are terminal.
 
-In      a Response's JSON, decoded by `streamfold.schema.body.decode_response`
-Out     a frozen Response; a field is None where it was null or not sent, for a half-seen stream has few
-Units   times are Unix seconds; tokens are counts
-Source  docs/reference/bodies.md
+A field is None if it was null or not sent: a stream that has only begun has sent few. Times are Unix seconds.
 """
 
 from enum import StrEnum
@@ -14,23 +11,30 @@ from msgspec import Meta, Struct
 from streamfold.schema.item import JSON, Item, Number, UnknownItem
 
 __all__ = [
+    "TERMINAL_BATCH_STATUSES",
     "TERMINAL_RESPONSE_STATUSES",
+    "Batch",
+    "BatchError",
+    "BatchErrors",
+    "BatchStatus",
     "IncompleteDetails",
     "InputTokensDetails",
     "NamesOfFields",
     "OutputTokensDetails",
     "ReasoningConfig",
+    "RequestCounts",
     "Response",
     "ResponseError",
     "ResponseStatus",
     "TextConfig",
     "Usage",
+    "is_terminal_batch_status",
     "is_terminal_status",
 ]
 
 
 class ResponseStatus(StrEnum):
-    """The six statuses of a Response. The wire may hold others: `Response.status` is any string."""
+    """The six statuses of a Response. A server may send others: `Response.status` is any string."""
 
     QUEUED = "queued"
     IN_PROGRESS = "in_progress"
@@ -43,29 +47,29 @@ class ResponseStatus(StrEnum):
 TERMINAL_RESPONSE_STATUSES = frozenset(
     {ResponseStatus.COMPLETED, ResponseStatus.FAILED, ResponseStatus.INCOMPLETE, ResponseStatus.CANCELLED}
 )
-"""The statuses after which nothing more comes, save for servers that break this rule."""
+"""The statuses after which nothing changes, except on servers that break this rule."""
 
 
 def is_terminal_status(status: str | None) -> bool:
-    """Whether a Response of this status is over. An unknown status, or none, is not."""
+    """Whether a Response of this status is over. False for a status that is not known, and for None."""
     return status in TERMINAL_RESPONSE_STATUSES
 
 
 class InputTokensDetails(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """Input tokens that were read from, or written to, the prompt cache."""
+    """Input tokens read from, or written to, the prompt cache."""
 
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
 
 
 class OutputTokensDetails(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """Output tokens that were spent on reasoning."""
+    """Output tokens spent on reasoning."""
 
     reasoning_tokens: int | None = None
 
 
 class Usage(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """Tokens that were used. MKA1 always sends it; OpenAI sends null until the terminal event."""
+    """The tokens used. MKA1 always sends it; OpenAI sends null until the terminal event."""
 
     input_tokens: int | None = None
     input_tokens_details: InputTokensDetails | None = None
@@ -92,7 +96,7 @@ class IncompleteDetails(Struct, frozen=True, gc=False, kw_only=True, omit_defaul
 
 
 class ReasoningConfig(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """How much the model was asked to think, and to tell of it."""
+    """How much the model was asked to think, and to show of it."""
 
     effort: str | None = None
     summary: str | None = None
@@ -102,21 +106,23 @@ class ReasoningConfig(Struct, frozen=True, gc=False, kw_only=True, omit_defaults
 
 
 class TextConfig(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """The format and length that was asked for: `format` is `{type: text | json_object | json_schema, ...}`."""
+    """The format and length asked for: `format` is `{type: text | json_object | json_schema, ...}`."""
 
     format: JSON = None
     verbosity: str | None = None
 
 
-# A constraint binds decoding alone: no server's bytes can fill this field, only our decoder.
+# msgspec checks a constraint only when it decodes: our own code can fill this field, a server cannot.
 NamesOfFields: TypeAlias = Annotated[tuple[str, ...], Meta(max_length=0)]
 
 
 class Response(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One Response as the server shows it, at any moment of its life.
 
-    rejected: names of fields that were sent with a value that does not validate; here they have their default.
-    It is no field of the wire. Fields that no schema names are dropped here; the bytes have them.
+    Fields that no schema names are left out; `snapshot_json` and the bytes keep them.
+
+    Attributes:
+        rejected: The names of fields whose value does not validate; they have their default here. Not on the wire.
     """
 
     id: str | None = None
@@ -177,3 +183,89 @@ class Response(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
         """The text of all output_text parts of all messages, joined; the same on every dialect."""
         messages = (item for item in self.output if item.type == "message")
         return "".join(part.text for message in messages for part in message.content if part.type == "output_text")
+
+
+class BatchStatus(StrEnum):
+    """The eight statuses of a Batch. A server may send others: `Batch.status` is any string."""
+
+    VALIDATING = "validating"
+    IN_PROGRESS = "in_progress"
+    FINALIZING = "finalizing"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+TERMINAL_BATCH_STATUSES = frozenset(
+    {BatchStatus.COMPLETED, BatchStatus.FAILED, BatchStatus.EXPIRED, BatchStatus.CANCELLED}
+)
+"""The statuses after which a batch no longer changes. `cancelling`, which may take minutes, is not one."""
+
+
+def is_terminal_batch_status(status: str | None) -> bool:
+    """Whether a Batch of this status is over. False for a status that is not known, and for None."""
+    return status in TERMINAL_BATCH_STATUSES
+
+
+class RequestCounts(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """How many requests there are, and how many completed or failed."""
+
+    total: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+
+
+class BatchError(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What is wrong with the input file, and on which line."""
+
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+    line: int | None = None
+
+
+class BatchErrors(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """The list of a Batch's errors."""
+
+    object: str | None = None
+    data: tuple[BatchError, ...] | None = None
+
+
+class Batch(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """One batch of requests as the server shows it.
+
+    Use `status` to find out whether it is over, never the times: a batch that is still `cancelling` may already have
+    a completed_at, an output file and no request left to run.
+
+    Attributes:
+        rejected: The names of fields whose value does not validate; they have their default here. Not on the wire.
+    """
+
+    id: str | None = None
+    object: str | None = None
+    endpoint: str | None = None
+    input_file_id: str | None = None
+    completion_window: str | None = None
+    status: str | None = None
+    created_at: Number | None = None
+    request_counts: RequestCounts | None = None
+    max_concurrency: int | None = None  # MKA1 only, and not in all of its versions
+    errors: BatchErrors | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    in_progress_at: Number | None = None
+    expires_at: Number | None = None
+    finalizing_at: Number | None = None
+    completed_at: Number | None = None
+    failed_at: Number | None = None
+    expired_at: Number | None = None
+    cancelling_at: Number | None = None
+    cancelled_at: Number | None = None
+    metadata: dict[str, JSON] | None = None
+    # OpenAI only
+    model: str | None = None
+    usage: Usage | None = None
+
+    rejected: NamesOfFields = ()
