@@ -10,6 +10,7 @@ import threading
 import time
 
 import anyio
+import httpx
 import pytest
 from anyio.lowlevel import checkpoint
 
@@ -163,6 +164,16 @@ async def test_the_loggers_of_uvicorn_stay_as_they_were() -> None:
     async with emulate() as url:
         await ask(url, "GET", PATH)
     assert [(each.handlers, each.level, each.propagate) for each in loggers] == before
+
+
+def test_it_runs_in_a_plain_with_block_too() -> None:
+    emulator = Emulator(Options(tokens_per_second=None))
+    with emulate(emulator) as url, httpx.Client(base_url=url, headers={"authorization": "Bearer any"}) as client:
+        answer = client.post("/v1/responses", json={"model": "toy", "input": "echo: hello"})
+    assert answer.json()["output"][0]["content"][0]["text"] == "hello"
+    assert "streamfold-emulator" not in [thread.name for thread in threading.enumerate()]
+    with emulate(emulator) as url, httpx.Client(base_url=url, headers={"authorization": "Bearer any"}) as client:
+        assert client.get(f"/v1/responses/{answer.json()['id']}").status_code == 200
 
 
 # A parent that ignores SIGINT, such as `nohup make test &`, hands that on: the child takes its own handler back.

@@ -11,8 +11,8 @@ import signal
 import socket
 import struct
 import threading
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -38,33 +38,44 @@ LOGGER.addHandler(logging.NullHandler())
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: closing sends RST
 
 
-@asynccontextmanager
-async def emulate(emulator: Emulator | Options | None = None, *, port: int = 0) -> AsyncGenerator[str]:
-    """A running emulator: `async with emulate() as url`.
+class emulate:
+    """A running emulator: `with emulate() as url`, or `async with` on asyncio and trio.
 
-    When the block ends, its thread, its socket and every connection are gone.
+    The URL ends before `/api/v1/llm` and `/v1`, such as `http://127.0.0.1:43211`. The server runs in a thread of its own;
+    when the block ends, the thread, the socket and every connection are gone.
 
     Args:
         emulator: How it behaves; or an Emulator, if you want to read its journal. The same one may be served again
             later and still has its Responses.
         port: 0 for any free port.
 
-    Returns:
-        The URL before `/api/v1/llm` and `/v1`, such as `http://127.0.0.1:43211`.
-
     Raises:
-        OSError: The port is taken.
+        OSError: On entry: the port is taken.
     """
-    app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
-    with _listen(LOCAL, port) as listener:
-        server = _EmulatorServer(app, listener)
+
+    def __init__(self, emulator: Emulator | Options | None = None, *, port: int = 0) -> None:
+        self._app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
+        self._port = port
+        self._stack = ExitStack()
+        _connection_class()  # a missing uvicorn is reported here, before a socket is open
+
+    def __enter__(self) -> str:
+        listener = self._stack.enter_context(_listen(LOCAL, self._port))
+        server = _EmulatorServer(self._app, listener)
         thread = threading.Thread(target=server.run, name="streamfold-emulator", daemon=True)
         thread.start()
-        try:
-            yield _url(listener)
-        finally:
-            server.stop()
-            thread.join()
+        self._stack.callback(thread.join)
+        self._stack.callback(server.stop)
+        return _url(listener)
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    async def __aenter__(self) -> str:
+        return self.__enter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stack.close()
 
 
 def serve(
