@@ -18,6 +18,8 @@ CASES = [
 ]
 
 
+# Each starts a Python that measures coverage, twice.
+@pytest.mark.thorough
 @pytest.mark.parametrize(("test", "fault"), CASES)
 def test_the_gate(test: str, fault: str, tmp_path: Path) -> None:
     (tmp_path / "pace.py").write_text(MODULE)
@@ -26,6 +28,7 @@ def test_the_gate(test: str, fault: str, tmp_path: Path) -> None:
     assert judge_pair(tmp_path / "pace.py", tmp_path / "test_pace.py", tmp_path).fault == fault
 
 
+@pytest.mark.thorough
 def test_a_module_that_is_never_imported_is_caught(tmp_path: Path) -> None:
     (tmp_path / "pace.py").write_text(MODULE)
     (tmp_path / "test_pace.py").write_text("def test_it(): pass\n")

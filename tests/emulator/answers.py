@@ -81,7 +81,19 @@ ALL_KINDS = [
     *(pytest.param(body, OPENAI, id=f"{name}, openai") for name, body in {**KINDS, **OF_OPENAI}.items()),
 ]
 KINDS_OF_MKA1 = [pytest.param(body, id=name) for name, body in {**KINDS, **OF_MKA1}.items()]
+# Over a real connection an SDK reads these in `make test`, and all of them in `make test-all`.
+SAMPLE = ("text", "refusal", "an error event", "web search", "code", "an image", "mcp", "an agent", "a patch")
 KINDS_OF_OPENAI = [pytest.param(body, id=name) for name, body in {**KINDS, **OF_OPENAI}.items()]
+
+
+def sampled(kinds: Iterable[Any]) -> list[Any]:
+    """The same parameters, those outside the sample marked as thorough."""
+    return [
+        each if each.id in SAMPLE else pytest.param(*each.values, id=each.id, marks=pytest.mark.thorough)
+        for each in kinds
+    ]
+
+
 NOT_COMPLETED = ("cut", "fail", "an error", "the content filter")
 COMPLETED_KINDS_OF_OPENAI = [
     pytest.param(body, id=name) for name, body in {**KINDS, **OF_OPENAI}.items() if not name.startswith(NOT_COMPLETED)

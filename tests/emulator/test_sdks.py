@@ -110,8 +110,20 @@ PROMPTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("asked", PROMPTS.values(), ids=PROMPTS)
-@pytest.mark.parametrize("background", [False, True], ids=["foreground", "background"])
+@pytest.mark.parametrize(
+    ("asked", "background"),
+    [
+        # Every prompt in one of the two ways, the other one in `make test-all`.
+        pytest.param(
+            asked,
+            background,
+            id=f"{name}, {'background' if background else 'foreground'}",
+            marks=() if place % 2 == background else pytest.mark.thorough,
+        )
+        for place, (name, asked) in enumerate(PROMPTS.items())
+        for background in (False, True)
+    ],
+)
 async def test_every_event_decodes_typed_in_mka1s_sdk(mka1: Mka1, asked: Mapping[str, Any], background: bool) -> None:
     events = await mka1.events("create", model="toy", background=background, **asked)
     assert [each.sequence_number for each in events] == list(range(len(events)))

@@ -17,7 +17,7 @@ from streamfold.client import Gateway
 from streamfold.emulator import Options, emulate
 from streamfold.schema import CreateParams
 from streamfold.session import Outcome
-from tests.emulator.answers import KINDS_OF_MKA1, unknown_paths
+from tests.emulator.answers import KINDS_OF_MKA1, sampled, unknown_paths
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ async def follow(url: str, response_id: str, **given: Any) -> tuple[list[dict[st
         return events, await response.outcome()
 
 
-@pytest.mark.parametrize("asked", KINDS_OF_MKA1)
+@pytest.mark.parametrize("asked", sampled(KINDS_OF_MKA1))
 async def test_every_event_is_typed_and_both_have_the_same_end(url: str, asked: dict[str, Any]) -> None:
     async with Mka1(url) as llm:
         stream = await llm.responses.create_async(model="toy", stream=True, background=True, **asked)

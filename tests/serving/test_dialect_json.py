@@ -41,7 +41,7 @@ from tests.emulator.answers import (
 def test_every_event_decodes_typed_in_the_mka1_sdk(body: Fields) -> None:
     events, _ = answered(body, MKA1)
     read = read_with_mka1(body_of(events, MKA1))
-    assert [event.wire_type for event in read] == [event["type"] for event in events]
+    assert [event.type for event in read] == [event["type"] for event in events]
     assert [path for event in read for path in unknown_paths(event.model_dump())] == []
 
 
@@ -51,7 +51,7 @@ def test_the_mka1_sdk_finds_each_item_as_its_own_type(body: Fields) -> None:
     from meetkai_mka1.models import ResponseObject
 
     read = ResponseObject.model_validate(ended)
-    assert [item.wire_type for item in read.output] == [item["type"] for item in ended["output"]]
+    assert [item.type for item in read.output] == [item["type"] for item in ended["output"]]
     assert read.status == ended["status"]
 
 
@@ -105,7 +105,7 @@ def test_the_openai_sdks_accumulator_takes_the_stream(body: Fields) -> None:
     ):
         final = stream.get_final_response()
     assert final.id == RESPONSE_ID
-    assert [item.wire_type for item in final.output] == [item["type"] for item in ended["output"]]
+    assert [item.type for item in final.output] == [item["type"] for item in ended["output"]]
 
 
 def test_the_openai_sdk_raises_on_the_nested_error_event() -> None:

@@ -120,8 +120,17 @@ def test_no_case_is_left_out_and_each_form_in_them_is_understood(cases: list[Cas
     assert any("data_sha256" in event for case in cases for event in case["events"])
 
 
-@pytest.mark.parametrize("tolerant", [pytest.param(False, id="as the standard"), pytest.param(True, id="tolerant")])
-@pytest.mark.parametrize("recut", [as_given, as_one, byte_by_byte, cut_at_random])
+@pytest.mark.parametrize(
+    ("recut", "tolerant"),
+    [
+        pytest.param(
+            recut, tolerant, id=f"{recut.__name__}, {'tolerant' if tolerant else 'as the standard'}", marks=marks
+        )
+        for recut in (as_given, as_one, byte_by_byte, cut_at_random)
+        for tolerant in (False, True)
+        for marks in [pytest.mark.thorough if recut is byte_by_byte and tolerant else ()]
+    ],
+)
 def test_every_case_gives_its_frames_however_it_is_cut(cases: list[Case], recut: Recut, tolerant: bool) -> None:
     tried, failed = 0, []
     for case in cases:
