@@ -57,11 +57,11 @@ bench: $(VENV)/.has-bench
 
 MINUTES ?= 10
 fuzz: $(VENV)/.has-test
-	@$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
+	@$(BIN)/python -m tests.fuzz.run --minutes $(MINUTES)
 
 RUNS ?= 100000
 sim: $(VENV)/.has-test
-	@$(BIN)/python tests/sim/run.py --runs $(RUNS) $(ARGS)
+	@$(BIN)/python -m tests.sim.run --runs $(RUNS) $(ARGS)
 
 crash: KILLS ?= 1000
 crash: $(VENV)/.has-test

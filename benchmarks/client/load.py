@@ -31,7 +31,7 @@ from itertools import count
 from random import Random
 from time import monotonic, sleep
 
-from streamfold.bench import Shape, cut, make_stream
+from benchmarks.stream.workload import Shape, cut, make_stream
 
 __all__ = ["BEGINNING", "PACE_SECONDS", "ROUND_TRIP_SECONDS", "Server", "event_count", "raise_file_limit", "serving"]
 

@@ -14,8 +14,9 @@ from time import process_time
 import anyio
 from attrs import frozen
 
+from benchmarks.stream.workload import Shape, make_stream, payloads
 from streamfold import State, checkpoint
-from streamfold.bench import Goal, Row, Shape, Spread, Variant, make_stream, measure, payloads
+from streamfold.bench import Goal, Row, Spread, Variant, measure
 from streamfold.history import CheckpointPolicy, fold_records, import_stream, replay
 from streamfold.log import Record, SqliteLog, StreamKey
 from streamfold.schema import decode_event

@@ -8,7 +8,8 @@ import tracemalloc
 from collections.abc import Iterator, Sequence
 
 from benchmarks.stream.reading import CHUNK_BYTES
-from streamfold.bench import Goal, Row, Shape, Spread, Timings, cut, make_stream
+from benchmarks.stream.workload import Shape, cut, make_stream
+from streamfold.bench import Goal, Row, Spread, Timings
 from streamfold.fold import states
 from streamfold.reader import EventReader
 from streamfold.schema import Event

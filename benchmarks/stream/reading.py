@@ -11,7 +11,8 @@ from attrs import frozen
 from msgspec import Struct
 from msgspec.json import Decoder
 
-from streamfold.bench import Goal, Row, Shape, cut, make_stream, payloads
+from benchmarks.stream.workload import Shape, cut, make_stream, payloads
+from streamfold.bench import Goal, Row
 from streamfold.bench.measure import Timings, Variant
 from streamfold.fold import SequencePolicy, State, fold, reduce, states
 from streamfold.reader import EventReader

@@ -12,7 +12,8 @@ from pathlib import Path
 from attrs import frozen
 
 from benchmarks.stream.reading import EVENTS, STATES, Peer, decode_all, ratio_row, read_events, read_states
-from streamfold.bench import Row, Spread, Timings, Variant, cut, measure
+from benchmarks.stream.workload import cut
+from streamfold.bench import Row, Spread, Timings, Variant, measure
 from streamfold.errors import SequenceGap
 from streamfold.fold import SequencePolicy
 from streamfold.schema import UNDECODABLE, decode_event, decode_known_event, is_end_marker

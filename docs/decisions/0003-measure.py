@@ -1,7 +1,7 @@
 """Decision 0003, measured: what an event that carries an object costs, as bytes, as dicts and as types.
 
-In      `python docs/decisions/0003-measure.py`, from the root of the tree, with streamfold installed
-Out     two tables on stdout: all events of a made stream, and its terminal event alone
+In      `PYTHONPATH=. python docs/decisions/0003-measure.py`, from the root of the tree, with streamfold installed
+Out     two tables on stdout: all events of a generated stream, and its terminal event alone
 Units   microseconds of CPU time
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from streamfold.bench import Shape, make_stream, payloads
+from benchmarks.stream.workload import Shape, make_stream, payloads
 from streamfold.bench.measure import Variant, measure
 from streamfold.schema import decode_event, decode_known_event, decode_response
 

@@ -10,7 +10,7 @@ from benchmarks.stream import peers
 from benchmarks.stream.reading import STATES, Peer, read_states
 from benchmarks.stream.recordings import measure_recordings
 from benchmarks.stream.suite import Scale
-from streamfold.bench import Shape, cut, make_stream
+from benchmarks.stream.workload import Shape, cut, make_stream
 
 TINY = Scale(
     sizes=(40,),

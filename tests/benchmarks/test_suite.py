@@ -7,7 +7,8 @@ from attrs import evolve
 
 from benchmarks.stream.reading import STATES, DifferentWork, Peer, read_states
 from benchmarks.stream.suite import BENCHMARKS, Scale, run
-from streamfold.bench import Goal, Row, Shape, Timings, Variant, make_stream
+from benchmarks.stream.workload import Shape, make_stream
+from streamfold.bench import Goal, Row, Timings, Variant
 
 TINY = Scale(
     sizes=(20, 60),

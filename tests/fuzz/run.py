@@ -1,6 +1,6 @@
 """Feed rubbish to the core until the time is up, and say how much it took.
 
-    python tests/fuzz/run.py --minutes 10 [--inputs N] [--seed S]
+    python -m tests.fuzz.run --minutes 10 [--inputs N] [--seed S]
 
 In      a seed; the inputs grow from made streams by cutting, repeating, flipping, splicing and inventing
 Out     a line a minute and a last one with the figures; exit 1 and the input, in base64, at the first failure
@@ -17,6 +17,7 @@ import random
 import sys
 import time
 
+from benchmarks.stream.workload import Shape, make_stream
 from streamfold import (
     EventReader,
     FrameDecoder,
@@ -31,7 +32,6 @@ from streamfold import (
     snapshot,
     snapshot_json,
 )
-from streamfold.bench import Shape, make_stream
 
 MAX_BYTES = 1 << 16
 # One input may take this long, and as much again for each byte: ten times what the slowest took when this was written.

@@ -1,14 +1,11 @@
-"""Try the session against a model of a gateway, over and over, and say what came of it.
+"""Simulate sessions against a model of a gateway, and report what happened.
 
-    python tests/sim/run.py --runs 100000 --seed 1 [--jobs N]
-    python tests/sim/run.py --scenario '{"seed":7,...}'        one run again, as a failure printed it
+    python -m tests.sim.run --runs 100000 --seed 1 [--jobs N]
+    python -m tests.sim.run --scenario '{"seed":7,...}'        repeat one run, as a failure printed it
 
-In      a seed: run n is drawn from seed + n
-Out     progress on a terminal, and one closing line; exit 1 at a failure, with its seed and a scenario made smaller
-Units   runs
-
-What must hold is what `streamfold.sim.audit` says: nothing lost, nothing applied twice, no wrong outcome, every run
-ended.
+Run n is generated from seed + n. On a terminal it shows progress. It ends with one line of counts. At the first failure it
+exits with status 1 and prints the seed and the smallest scenario that fails in the same way. `streamfold.sim.audit`
+says what must be true of every run.
 """
 
 import argparse
@@ -22,7 +19,7 @@ from collections.abc import Iterator
 from functools import cache
 from multiprocessing import get_context
 
-from streamfold.bench import Shape, make_stream, payloads
+from benchmarks.stream.workload import Shape, make_stream, payloads
 from streamfold.errors import InvalidArgument
 from streamfold.sim import (
     Scenario,
@@ -57,7 +54,7 @@ def generate(seed: int) -> Scenario:
 
 
 def failure(scenario: Scenario, summary: Summary | None = None) -> str:
-    """What is wrong with the scenario's run, its kind first; empty if nothing is."""
+    """What is wrong with the run of a scenario, its kind first; empty if nothing is."""
     try:
         run = simulate(scenario, transcripts())
         violations = audit(run)
@@ -71,7 +68,7 @@ def failure(scenario: Scenario, summary: Summary | None = None) -> str:
 
 
 def batch(seeds: range) -> tuple[Summary, dict[int, str]]:
-    """Do these runs. Returns: the counts, and what failed by its seed."""
+    """Carry out these runs. Returns the counts, and what failed by its seed."""
     summary, failures = Summary(), dict[int, str]()
     for seed in seeds:
         if found := failure(generate(seed), summary):
@@ -80,7 +77,7 @@ def batch(seeds: range) -> tuple[Summary, dict[int, str]]:
 
 
 def signature(found: str) -> str:
-    """In which way a run failed: its first line, without the numbers and ids."""
+    """The way in which a run failed: its first line without numbers and ids."""
     return re.sub(r"[0-9a-f]*\d[0-9a-f]*", "", found.partition("\n")[0])[:80]
 
 
@@ -96,7 +93,7 @@ def batches(runs: int, seed: int) -> list[range]:
 
 
 def results(work: list[range], jobs: int) -> Iterator[tuple[Summary, dict[int, str]]]:
-    """The batches done, in their order whatever the number of processes."""
+    """The results of the batches, in order whatever the number of processes."""
     if jobs == 1:
         yield from map(batch, work)
         return
@@ -105,7 +102,7 @@ def results(work: list[range], jobs: int) -> Iterator[tuple[Summary, dict[int, s
 
 
 def run(*, runs: int, seed: int, jobs: int = 1) -> int:
-    """Do the runs, up to the first batch that fails. Returns: the exit code."""
+    """Carry out the runs, up to the first batch that fails. Returns the exit status."""
     total, began = Summary(), time.monotonic()
     for summary, failures in results(batches(runs, seed), jobs):
         total.join(summary)
@@ -123,7 +120,7 @@ def run(*, runs: int, seed: int, jobs: int = 1) -> int:
 
 
 def run_scenario(text: str) -> int:
-    """Do one run again, and tell what happened. Returns: the exit code."""
+    """Repeat one run and print what happened. Returns the exit status."""
     try:
         scenario = read_scenario(text)
     except InvalidArgument as error:
@@ -152,10 +149,12 @@ def _outcome_text(outcome: object) -> str:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=100_000, help="how many")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30), help="to run it again")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes share the work")
-    parser.add_argument("--scenario", help="do this one run")
+    parser.add_argument("--runs", type=int, default=100_000, help="how many runs")
+    parser.add_argument(
+        "--seed", type=int, default=random.SystemRandom().randrange(1 << 30), help="to repeat the same runs"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes")
+    parser.add_argument("--scenario", help="repeat this one run")
     given = parser.parse_args()
     return run_scenario(given.scenario) if given.scenario else run(runs=given.runs, seed=given.seed, jobs=given.jobs)
 

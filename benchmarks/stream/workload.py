@@ -1,13 +1,9 @@
-"""Streams of a chosen shape and size, as a server like OpenAI's would send them.
+"""Generate streams of a chosen shape and size, as a server like OpenAI's sends them.
 
-In      a Shape
-Out     the SSE frames of one whole, valid response, each as bytes; the same for the same Shape, always
-Units   deltas, bytes
-Source  the look of real streams: key order, ids, padding, which events come, where the usage stands; wire.md
-
-Pure: no I/O and no clock; the words, ids and padding come from `random.Random(seed)`. The mix of events is the same
-at every size (one reasoning delta for ten of text, one of arguments for twenty, an annotation for 500), so that the
-cost of an event can be compared between sizes.
+The same Shape always gives the same bytes: words, ids and padding come from `random.Random(seed)`. Key order, ids, padding,
+the events and the place of the usage follow recorded streams. The mix of events is the same at every size (one reasoning
+delta for ten of text, one of arguments for twenty, one annotation for 500), so that the cost of an event can be compared
+between sizes.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -28,7 +24,7 @@ CREATED_AT = 1_765_552_659
 DELTAS_PER_REASONING_PART = 20
 DELTAS_PER_ARGUMENT_DELTA = 20
 DELTAS_PER_ANNOTATION = 500
-PADDING_BLOCK = 16  # a delta and its padding fill whole blocks, so that their length tells nothing about the text
+PADDING_BLOCK = 16  # a delta and its padding fill whole blocks, so that their length reveals nothing about the text
 HEX = "0123456789abcdef"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -47,9 +43,9 @@ MARKS = (",", ",", ".", ".", ".", ":", ";", "\n", "\n\n", "\n- ", " –", "?", "
 
 @frozen
 class Shape:
-    """What a made stream is like.
+    """What a stream is like.
 
-    deltas: how many output_text deltas it has. seed: another seed, other words and ids. reasoning: whether a
+    deltas: how many output_text deltas it has. seed: chooses the words and ids. reasoning: whether a
     reasoning item with summary parts comes first. tools: whether a function call comes before the message.
     annotations: whether the text has citations. obfuscation: whether deltas are padded, as they are by default.
     logprobs: whether each text delta carries its token's. event_lines: whether frames name their event before the
@@ -96,8 +92,8 @@ def _frame(name: bytes, data: bytes, shape: Shape) -> bytes:
     return shape.line_end.join([*lines, b"data: " + data, b"", b""])
 
 
-# Events: the name of each, and its fields behind `type` and `sequence_number`. What each item's events return is
-# the item as it ends.
+# Events: the name of each, and the fields that follow `type` and `sequence_number`. Each generator returns its item as it
+# ends.
 
 
 def _events(shape: Shape) -> Events[None]:
@@ -282,7 +278,7 @@ def _identifier(random: Random, prefix: str) -> str:
 
 
 def _words(random: Random) -> Iterator[str]:
-    """Words without end, as a model's tokens: each with the space before it, sentences with their marks."""
+    """Endless words, as a model's tokens: each with the space before it, sentences with their marks."""
     mark = "\n"  # what stands before the word, if no word does
     while True:
         word = random.choice(RARE) if random.random() < 0.02 else random.choice(WORDS)

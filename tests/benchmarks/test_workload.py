@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from streamfold.bench import Shape, cut, make_stream, payloads
+from benchmarks.stream.workload import Shape, cut, make_stream, payloads
 from streamfold.fold import SequencePolicy, State, fold, snapshot_json
 from streamfold.reader import EventReader
 from streamfold.schema import Event, UnknownEvent, decode_event
