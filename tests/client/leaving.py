@@ -8,7 +8,7 @@ import random
 import anyio
 import pytest
 
-from streamfold.client.conformance import Server, Wire, chunk, head, serve
+from streamfold.client.conformance import FaultyServer, Wire, chunk, head, serve
 from streamfold.client.transport.transport import Request, Transport
 
 AT_ONCE = 20
@@ -31,7 +31,7 @@ async def read_for_ever(transport: Transport, url: str) -> None:
             pass
 
 
-async def cancel_at_random(transport: Transport, *, server: Server, readers: int, seed: int = 7) -> None:
+async def cancel_at_random(transport: Transport, *, server: FaultyServer, readers: int, seed: int = 7) -> None:
     """Start readers, AT_ONCE at a time, and cancel each after some turns of the loop."""
     draw = random.Random(seed)
 

@@ -9,7 +9,7 @@ import pytest
 
 from streamfold.check import Suite
 from streamfold.client.conformance import CHECKS, check
-from streamfold.client.conformance.site import Site
+from streamfold.client.conformance.site import Setup
 from streamfold.client.transport.direct import DirectTransport
 from streamfold.client.transport.transport import Reply, Request
 from streamfold.errors import TransportError
@@ -152,7 +152,7 @@ async def test_a_transport_that_passes_everything_on_passes() -> None:
 
 async def test_without_a_name_every_check_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     run: list[str] = []
-    few: Suite[Site] = Suite(max_seconds=1.0)
+    few: Suite[Setup] = Suite(max_seconds=1.0)
     for name in ("one", "two"):
 
         async def note(site: object, name: str = name) -> None:

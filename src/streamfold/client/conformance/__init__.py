@@ -6,7 +6,7 @@ async def test_my_transport(name):
         await check(transport, name)
 """
 
-from streamfold.client.conformance.site import Server, Story, Wire, chunk, head, serve
+from streamfold.client.conformance.site import FaultyServer, Story, Wire, chunk, head, serve
 from streamfold.client.conformance.suite import CHECKS, check
 
-__all__ = ["CHECKS", "Server", "Story", "Wire", "check", "chunk", "head", "serve"]
+__all__ = ["CHECKS", "FaultyServer", "Story", "Wire", "check", "chunk", "head", "serve"]

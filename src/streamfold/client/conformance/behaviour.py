@@ -12,8 +12,8 @@ from streamfold.client.conformance.site import (
     LAST_CHUNK,
     MAX_SECONDS,
     SHORT_SECONDS,
-    Server,
-    Site,
+    FaultyServer,
+    Setup,
     Wire,
     chunk,
     error_of,
@@ -29,7 +29,7 @@ from streamfold.errors import Disconnected
 
 __all__ = ["BEHAVIOUR"]
 
-BEHAVIOUR: Suite[Site] = Suite(max_seconds=MAX_SECONDS)
+BEHAVIOUR: Suite[Setup] = Suite(max_seconds=MAX_SECONDS)
 
 
 async def first_event_then_silence(wire: Wire) -> None:
@@ -38,42 +38,42 @@ async def first_event_then_silence(wire: Wire) -> None:
 
 
 @BEHAVIOUR.enter("3: leaving without reading closes the socket")
-async def leave_unread(site: Site) -> None:
-    async with site.serve(first_event_then_silence) as server:
-        await open_and_leave(site, server)
+async def leave_unread(setup: Setup) -> None:
+    async with setup.serve(first_event_then_silence) as server:
+        await open_and_leave(setup, server)
         await must_let_go(server)
 
 
 @BEHAVIOUR.enter("3: leaving after a break closes the socket")
-async def leave_after_break(site: Site) -> None:
-    async with site.serve(first_event_then_silence) as server:
-        async with site.open(server) as reply:
+async def leave_after_break(setup: Setup) -> None:
+    async with setup.serve(first_event_then_silence) as server:
+        async with setup.open(server) as reply:
             async for _ in reply.chunks():
                 break
         await must_let_go(server)
 
 
 @BEHAVIOUR.enter("3: leaving by an exception closes the socket, and the exception is the reader's own")
-async def leave_by_exception(site: Site) -> None:
+async def leave_by_exception(setup: Setup) -> None:
     class Mine(Exception):
         pass
 
-    async def attempt(server: Server) -> None:
-        async with site.open(server) as reply:
+    async def attempt(server: FaultyServer) -> None:
+        async with setup.open(server) as reply:
             async for _ in reply.chunks():
                 raise Mine
 
-    async with site.serve(first_event_then_silence) as server:
+    async with setup.serve(first_event_then_silence) as server:
         error = await error_of(attempt(server))
         assert type(error) is Mine, f"the reader's own exception must come through, not {error!r}"
         await must_let_go(server)
 
 
 @BEHAVIOUR.enter("3: a cancellation while reading closes the socket")
-async def cancel_reading(site: Site) -> None:
-    async with site.serve(first_event_then_silence) as server:
+async def cancel_reading(setup: Setup) -> None:
+    async with setup.serve(first_event_then_silence) as server:
         with anyio.CancelScope() as scope:
-            async with site.open(server) as reply:
+            async with setup.open(server) as reply:
                 async for _ in reply.chunks():
                     scope.cancel()
         assert scope.cancelled_caught, "a cancellation must not be swallowed"
@@ -81,16 +81,16 @@ async def cancel_reading(site: Site) -> None:
 
 
 @BEHAVIOUR.enter("3: a cancellation while waiting for the head closes the socket")
-async def cancel_waiting(site: Site) -> None:
+async def cancel_waiting(setup: Setup) -> None:
     asked = anyio.Event()
 
     async def story(wire: Wire) -> None:
         asked.set()
         await wire.gone()
 
-    async with site.serve(story) as server:
+    async with setup.serve(story) as server:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(open_and_leave, site, server)
+            tasks.start_soon(open_and_leave, setup, server)
             await asked.wait()
             tasks.cancel_scope.cancel()
         await must_let_go(server)
@@ -99,10 +99,10 @@ async def cancel_waiting(site: Site) -> None:
 # -- rule 4, 5 and 6 -----------------------------------------------------------------------------------------------
 
 
-def no_buffering_check(encoded: Callable[[], Callable[[bytes], bytes]], **fields: str) -> Check[Site]:
+def no_buffering_check(encoded: Callable[[], Callable[[bytes], bytes]], **fields: str) -> Check[Setup]:
     """Each event is sent only after the one before it was read."""
 
-    async def run(site: Site) -> None:
+    async def run(setup: Setup) -> None:
         may_send = [anyio.Event() for _ in range(4)]
 
         async def story(wire: Wire) -> None:
@@ -116,7 +116,7 @@ def no_buffering_check(encoded: Callable[[], Callable[[bytes], bytes]], **fields
 
         may_send[0].set()
         got = bytearray()
-        async with site.serve(story) as server, site.open(server) as reply:
+        async with setup.serve(story) as server, setup.open(server) as reply:
             async for piece in reply.chunks():
                 got += piece
                 if (done := got.count(b"\n\n")) < len(may_send):
@@ -144,20 +144,20 @@ BEHAVIOUR.enter("4: a flushed event in deflate is decoded at once")(
 
 
 @BEHAVIOUR.enter("5: a redirect is a reply, and is not followed")
-async def redirect(site: Site) -> None:
+async def redirect(setup: Setup) -> None:
     async def story(wire: Wire) -> None:
         await wire.send(head("307 Temporary Redirect", location="/elsewhere", transfer_encoding="", content_length="0"))
         await wire.gone()
 
-    async with site.serve(story) as server:
-        async with site.open(server, method="POST", body=b"{}") as reply:
+    async with setup.serve(story) as server:
+        async with setup.open(server, method="POST", body=b"{}") as reply:
             await read(reply, bytearray())
         assert reply.status == 307, f"the status is 307, not {reply.status}"
         assert len(server.wires) == 1, "a redirect must not be followed"
 
 
 @BEHAVIOUR.enter("6: a reply may last longer than any silence allowed")
-async def long_reply(site: Site) -> None:
+async def long_reply(setup: Setup) -> None:
     async def story(wire: Wire) -> None:
         await wire.send(head())
         for event in EVENTS[:10]:
@@ -167,7 +167,7 @@ async def long_reply(site: Site) -> None:
         await wire.gone()
 
     got = bytearray()
-    async with site.serve(story) as server, site.open(server, idle=SHORT_SECONDS) as reply:
+    async with setup.serve(story) as server, setup.open(server, idle=SHORT_SECONDS) as reply:
         await read(reply, got)
     assert bytes(got) == b"".join(EVENTS[:10]), "a living reply must be read to its end"
 
@@ -176,16 +176,16 @@ async def long_reply(site: Site) -> None:
 
 
 @BEHAVIOUR.enter("7: headers are sent as they were given, and stay as they were")
-async def headers_untouched(site: Site) -> None:
+async def headers_untouched(setup: Setup) -> None:
     async def story(wire: Wire) -> None:
         await wire.send(head(transfer_encoding="", content_length="0"))
         await wire.gone()
 
     given = [("accept", "text/event-stream"), ("Authorization", "Bearer key"), ("x-one", "1"), ("x-one", "2")]
     request = Request(method="POST", url="", headers=tuple(given), body=b'{"model":"m"}')
-    async with site.serve(story) as server:
+    async with setup.serve(story) as server:
         request = evolve(request, url=server.url)
-        async with site.transport.open(request) as reply:
+        async with setup.transport.open(request) as reply:
             await read(reply, bytearray())
     wire = server.wires[0]
     assert list(request.headers) == given, "the caller's headers must not be changed"
@@ -198,7 +198,7 @@ async def headers_untouched(site: Site) -> None:
 
 
 @BEHAVIOUR.enter("8: abort ends a pending read")
-async def abort_pending(site: Site) -> None:
+async def abort_pending(setup: Setup) -> None:
     is_reading = anyio.Event()
     errors: list[Exception | None] = []
 
@@ -209,8 +209,8 @@ async def abort_pending(site: Site) -> None:
     async def run(reply: Reply) -> None:
         errors.append(await error_of(attempt(reply)))
 
-    async with site.serve(first_event_then_silence) as server:
-        async with site.open(server) as reply, anyio.create_task_group() as tasks:
+    async with setup.serve(first_event_then_silence) as server:
+        async with setup.open(server) as reply, anyio.create_task_group() as tasks:
             tasks.start_soon(run, reply)
             await is_reading.wait()
             await settle()  # the reader waits for more
@@ -222,8 +222,8 @@ async def abort_pending(site: Site) -> None:
 
 
 @BEHAVIOUR.enter("8: a read after an abort ends too")
-async def abort_before(site: Site) -> None:
-    async with site.serve(first_event_then_silence) as server, site.open(server) as reply:
+async def abort_before(setup: Setup) -> None:
+    async with setup.serve(first_event_then_silence) as server, setup.open(server) as reply:
         await reply.abort()
         error = await error_of(read(reply, bytearray()))
     if error is not None:

@@ -12,7 +12,7 @@ from streamfold.client.conformance.site import (
     LAST_CHUNK,
     MAX_SECONDS,
     SHORT_SECONDS,
-    Site,
+    Setup,
     Story,
     Wire,
     chunk,
@@ -29,7 +29,7 @@ from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, Protocol
 
 __all__ = ["DELIVERY"]
 
-DELIVERY: Suite[Site] = Suite(max_seconds=MAX_SECONDS)
+DELIVERY: Suite[Setup] = Suite(max_seconds=MAX_SECONDS)
 
 
 async def fin(wire: Wire) -> None:
@@ -62,10 +62,10 @@ ENDINGS: dict[str, tuple[Story, tuple[type[TransportError], ...]]] = {
 }
 
 
-def delivery_check(ending: Story, allowed: tuple[type[TransportError], ...], *, is_slow: bool) -> Check[Site]:
+def delivery_check(ending: Story, allowed: tuple[type[TransportError], ...], *, is_slow: bool) -> Check[Setup]:
     """300 events, a write each, then the ending. A slow reader looks away while all of it arrives."""
 
-    async def run(site: Site) -> None:
+    async def run(setup: Setup) -> None:
         told = anyio.Event()
 
         async def story(wire: Wire) -> None:
@@ -86,7 +86,7 @@ def delivery_check(ending: Story, allowed: tuple[type[TransportError], ...], *, 
                     await told.wait()
                     await settle()
 
-        async with site.serve(story) as server, site.open(server, idle=SHORT_SECONDS) as reply:
+        async with setup.serve(story) as server, setup.open(server, idle=SHORT_SECONDS) as reply:
             error = await error_of(read_slowly(reply))
         assert bytes(got) == BODY, f"{got.count(b'event:')} of {len(EVENTS)} events came before the failure"
         must_be_one_of(error, *allowed)
@@ -103,31 +103,31 @@ for _ending, (_story, _allowed) in ENDINGS.items():
 
 
 @DELIVERY.enter("1: a body shorter than its content-length is an error")
-async def short_length(site: Site) -> None:
+async def short_length(setup: Setup) -> None:
     async def story(wire: Wire) -> None:
         await wire.send(head(transfer_encoding="", content_length="1000") + EVENTS[0])
 
     got = bytearray()
-    async with site.serve(story) as server, site.open(server) as reply:
+    async with setup.serve(story) as server, setup.open(server) as reply:
         error = await error_of(read(reply, got))
     assert bytes(got) == EVENTS[0], "what came before the end must be handed over"
     must_be_one_of(error, Disconnected)
 
 
 @DELIVERY.enter("2: a refused connection is ConnectFailed")
-async def refused(site: Site) -> None:
-    async with site.serve(silence) as server:
+async def refused(setup: Setup) -> None:
+    async with setup.serve(silence) as server:
         pass
-    must_be_one_of(await error_of(open_and_leave(site, server)), ConnectFailed)
+    must_be_one_of(await error_of(open_and_leave(setup, server)), ConnectFailed)
 
 
-def no_head_check(story: Story, *allowed: type[TransportError]) -> Check[Site]:
+def no_head_check(story: Story, *allowed: type[TransportError]) -> Check[Setup]:
     """Nothing that is a head comes: a typed failure, and one request, whatever the method."""
 
-    async def run(site: Site) -> None:
+    async def run(setup: Setup) -> None:
         for method, body in (("GET", None), ("POST", b"{}")):
-            async with site.serve(story) as server:
-                error = await error_of(open_and_leave(site, server, idle=SHORT_SECONDS, method=method, body=body))
+            async with setup.serve(story) as server:
+                error = await error_of(open_and_leave(setup, server, idle=SHORT_SECONDS, method=method, body=body))
             must_be_one_of(error, *allowed)
             assert len(server.wires) == 1, f"a {method} was sent {len(server.wires)} times"
 
@@ -148,14 +148,14 @@ DELIVERY.enter("2: a head that never comes is IdleTimeout")(no_head_check(gone, 
 
 
 @DELIVERY.enter("2: an error status is a reply with a body")
-async def error_status(site: Site) -> None:
+async def error_status(setup: Setup) -> None:
     async def story(wire: Wire) -> None:
         fields = {"content_type": "application/json", "transfer_encoding": "", "content_length": "2"}
         await wire.send(head("429 Too Many Requests", retry_after="7", **fields) + b"{}")
         await wire.gone()
 
     got = bytearray()
-    async with site.serve(story) as server, site.open(server) as reply:
+    async with setup.serve(story) as server, setup.open(server) as reply:
         await read(reply, got)
     assert reply.status == 429, f"the status is 429, not {reply.status}"
     assert reply.headers.get("retry-after") == "7", "headers must be there, by their names in lower case"
@@ -168,10 +168,10 @@ COMPRESSED = gzip.compress(BODY)
 MANY = 16 * 1024 * 1024  # zeros, of which a thousand are one byte in gzip
 
 
-def whole_reply_check(reply: list[bytes], body: bytes, *, hangs_up: bool = False) -> Check[Site]:
+def whole_reply_check(reply: list[bytes], body: bytes, *, hangs_up: bool = False) -> Check[Setup]:
     """The server sends these writes; the body must be read to its end, which the server's silence must not delay."""
 
-    async def run(site: Site) -> None:
+    async def run(setup: Setup) -> None:
         async def story(wire: Wire) -> None:
             for part in reply:
                 await wire.send(part)
@@ -179,7 +179,7 @@ def whole_reply_check(reply: list[bytes], body: bytes, *, hangs_up: bool = False
                 await wire.gone()
 
         got = bytearray()
-        async with site.serve(story) as server, site.open(server) as answer:
+        async with setup.serve(story) as server, setup.open(server) as answer:
             status = answer.status
             await read(answer, got)
         assert status == 200, f"the status is 200, not {status}"
@@ -196,7 +196,7 @@ LENGTH = head(transfer_encoding="", content_length=str(len(BODY)))
 HINTS = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n"
 SMALL = head() + chunk(EVENTS[0]) + chunk(EVENTS[1]) + LAST_CHUNK
 
-WHOLE: dict[str, Check[Site]] = {
+WHOLE: dict[str, Check[Setup]] = {
     "a chunked body, many chunks a write": whole_reply_check([head() + CHUNKS + LAST_CHUNK], BODY),
     "a chunked body, one chunk a write": whole_reply_check([head(), *map(chunk, EVENTS), LAST_CHUNK], BODY),
     "a chunked body, one byte a write": whole_reply_check(one_byte_a_write(SMALL), EVENTS[0] + EVENTS[1]),

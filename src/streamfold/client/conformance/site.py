@@ -26,8 +26,8 @@ __all__ = [
     "MAX_SECONDS",
     "PATIENCE_SECONDS",
     "SHORT_SECONDS",
-    "Server",
-    "Site",
+    "FaultyServer",
+    "Setup",
     "Story",
     "Wire",
     "chunk",
@@ -90,7 +90,7 @@ class Wire:
 Story = Callable[[Wire], Awaitable[None]]
 
 
-class Server:
+class FaultyServer:
     """url: where it listens. wires: a connection each, as they came."""
 
     def __init__(self, url: str, story: Story) -> None:
@@ -112,14 +112,14 @@ class Server:
 
 
 @asynccontextmanager
-async def serve(story: Story, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Server, None]:
+async def serve(story: Story, *, tls: ssl.SSLContext | None = None) -> AsyncGenerator[FaultyServer, None]:
     """A server on a free port of 127.0.0.1, until the context is left; every connection lives the same story.
 
     tls: the server's certificate, for https.
     """
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     port: int = listener.extra(SocketAttribute.local_port)
-    server = Server(f"{'https' if tls else 'http'}://127.0.0.1:{port}/", story)
+    server = FaultyServer(f"{'https' if tls else 'http'}://127.0.0.1:{port}/", story)
 
     async def accept(stream: ByteStream) -> None:
         try:
@@ -167,17 +167,17 @@ LAST_CHUNK = chunk(b"")
 
 
 @frozen
-class Site:
+class Setup:
     """Where a check is made: the transport, and whether its servers speak TLS."""
 
     transport: Transport
     tls: ssl.SSLContext | None
 
-    def serve(self, story: Story) -> AbstractAsyncContextManager[Server]:
+    def serve(self, story: Story) -> AbstractAsyncContextManager[FaultyServer]:
         return serve(story, tls=self.tls)
 
     def open(
-        self, server: Server, *, idle: float = 30.0, method: str = "GET", body: bytes | None = None
+        self, server: FaultyServer, *, idle: float = 30.0, method: str = "GET", body: bytes | None = None
     ) -> AbstractAsyncContextManager[Reply]:
         headers = (("accept", "text/event-stream"),)
         request = Request(method=method, url=server.url, headers=headers, body=body, idle_timeout_seconds=idle)
@@ -206,16 +206,16 @@ async def settle() -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def must_let_go(server: Server) -> None:
+async def must_let_go(server: FaultyServer) -> None:
     with anyio.move_on_after(PATIENCE_SECONDS) as scope:
         await server.wires[-1].closed.wait()
     assert not scope.cancelled_caught, "the socket must be closed when the context is left"
 
 
 async def open_and_leave(
-    site: Site, server: Server, *, idle: float = 30.0, method: str = "GET", body: bytes | None = None
+    setup: Setup, server: FaultyServer, *, idle: float = 30.0, method: str = "GET", body: bytes | None = None
 ) -> None:
-    async with site.open(server, idle=idle, method=method, body=body):
+    async with setup.open(server, idle=idle, method=method, body=body):
         pass
 
 

@@ -5,12 +5,12 @@ import ssl
 from streamfold.check import Suite
 from streamfold.client.conformance.behaviour import BEHAVIOUR
 from streamfold.client.conformance.delivery import DELIVERY
-from streamfold.client.conformance.site import MAX_SECONDS, Site
+from streamfold.client.conformance.site import MAX_SECONDS, Setup
 from streamfold.client.transport.transport import Transport
 
 __all__ = ["CHECKS", "check"]
 
-CHECKS: Suite[Site] = Suite(DELIVERY, BEHAVIOUR, max_seconds=MAX_SECONDS)
+CHECKS: Suite[Setup] = Suite(DELIVERY, BEHAVIOUR, max_seconds=MAX_SECONDS)
 """The checks by name: the number of the rule, and what must hold."""
 
 
@@ -27,4 +27,4 @@ async def check(transport: Transport, name: str | None = None, *, tls: ssl.SSLCo
         KeyError: There is no check of this name.
     """
     for each in CHECKS if name is None else (name,):
-        await CHECKS.run(each, Site(transport, tls))
+        await CHECKS.run(each, Setup(transport, tls))

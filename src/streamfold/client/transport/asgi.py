@@ -38,22 +38,22 @@ class AsgiTransport:
     def __init__(self, app: App, *, grace_seconds: float = 5.0) -> None:
         self._app = app
         self._grace_seconds = grace_seconds
-        self._running: set[Exchange] = set()
+        self._running: set[AppCall] = set()
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncGenerator[Reply, None]:
         """Call the application; the context gives its reply."""
-        exchange = Exchange(self._app, request)
-        self._running.add(exchange)
+        call = AppCall(self._app, request)
+        self._running.add(call)
 
         async def run() -> None:
             try:
-                await exchange.run()
+                await call.run()
             finally:
-                self._running.discard(exchange)
+                self._running.discard(call)
 
         spawn(run)
-        reply = AsgiReply(exchange, idle_seconds=request.idle_timeout_seconds)
+        reply = AsgiReply(call, idle_seconds=request.idle_timeout_seconds)
         try:
             await reply.begin()
             yield reply
@@ -61,13 +61,13 @@ class AsgiTransport:
             try:
                 await reply.aclose()
             finally:
-                exchange.leave(grace_seconds=self._grace_seconds)
+                call.leave(grace_seconds=self._grace_seconds)
 
     async def aclose(self) -> None:
         """Cancel every call that is still running, and wait until it is over."""
-        for exchange in list(self._running):
-            exchange.leave(grace_seconds=0)
-            await exchange.finished.wait()
+        for call in list(self._running):
+            call.leave(grace_seconds=0)
+            await call.finished.wait()
 
 
 # Two tasks and a channel. The reader's task opens the reply and reads; the application's task, which `spawn` starts outside
@@ -80,7 +80,7 @@ class AsgiTransport:
 #     the transport is closed        the same with no grace, and `aclose` waits until the task has ended
 
 
-class Exchange:
+class AppCall:
     """One call of the application, from the application's side."""
 
     def __init__(self, app: App, request: Request) -> None:
@@ -148,22 +148,22 @@ class Exchange:
 class AsgiReply:
     """What an application answers, as a Reply."""
 
-    def __init__(self, exchange: Exchange, *, idle_seconds: float) -> None:
-        self._exchange = exchange
+    def __init__(self, call: AppCall, *, idle_seconds: float) -> None:
+        self._call = call
         self._guard = IdleGuard(idle_seconds=idle_seconds)
         self._body = ReplyBody(self._read)
 
     @property
     def status(self) -> int:
-        return self._exchange.status
+        return self._call.status
 
     @property
     def headers(self) -> dict[str, str]:
-        return self._exchange.headers
+        return self._call.headers
 
     async def begin(self) -> None:
         """Wait for the head of the reply, which comes before any of the body."""
-        await self._guard.wait(self._exchange.head.wait)
+        await self._guard.wait(self._call.head.wait)
         if not self.status:
             raise self._cut_short("before it answered")
 
@@ -182,17 +182,17 @@ class AsgiReply:
     async def _read(self) -> AsyncGenerator[bytes, None]:
         try:
             while True:
-                yield await self._guard.wait(self._exchange.parts.receive)
+                yield await self._guard.wait(self._call.parts.receive)
         except anyio.EndOfStream:
             pass
         except anyio.ClosedResourceError as error:  # closed by a leave that came before this wait had its scope
             raise Disconnected(ABORTED) from error
-        if not self._exchange.is_whole:
-            await self._exchange.finished.wait()
+        if not self._call.is_whole:
+            await self._call.finished.wait()
             raise self._cut_short("in the middle of its answer")
 
     def _cut_short(self, where: str) -> Disconnected:
-        error = self._exchange.failure
+        error = self._call.failure
         failure = Disconnected(f"the application ended {where}" + (f": {sentence(error)}" if error else ""))
         failure.__cause__ = error
         return failure

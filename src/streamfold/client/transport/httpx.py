@@ -23,7 +23,7 @@ from streamfold.client.transport.tls import shared_context
 from streamfold.client.transport.transport import Reply, Request
 from streamfold.errors import Disconnected, UsageError
 
-__all__ = ["Client", "HttpxReply", "HttpxTransport", "Response"]
+__all__ = ["Client", "HttpxReply", "HttpxResponse", "HttpxTransport"]
 
 EVENT_STREAM = "text/event-stream"
 # What httpx, httpx2 and their httpcores wrap around the body. Each passes the chunks of the stream inside it on, and is
@@ -37,7 +37,7 @@ AROUND_THE_BODY = {
 Connect = Callable[..., AbstractAsyncContextManager[Any]]
 
 
-class Response(Protocol):
+class HttpxResponse(Protocol):
     """What is used of a response of either library."""
 
     @property
@@ -143,7 +143,7 @@ class HttpxTransport:
 class HttpxReply:
     """The Reply that a response of either library is."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: HttpxResponse) -> None:
         self._response = response
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = dict(response.headers.items())
@@ -239,7 +239,7 @@ def innermost(stream: Any) -> Any:
     return stream
 
 
-def socket_of(response: Response) -> Any:
+def socket_of(response: HttpxResponse) -> Any:
     """The network stream of this response alone; None if others share it, or there is no such stream."""
     version: bytes = response.extensions.get("http_version", b"")
     return response.extensions.get("network_stream") if version.startswith(b"HTTP/1") else None

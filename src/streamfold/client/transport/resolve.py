@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 from streamfold.client.transport.body import ReplyBody
 from streamfold.client.transport.failure import disconnected
-from streamfold.client.transport.httpx import HttpxReply, HttpxTransport, Response
+from streamfold.client.transport.httpx import HttpxReply, HttpxResponse, HttpxTransport
 from streamfold.client.transport.timing import IdleGuard
 from streamfold.client.transport.transport import Reply, Transport
 from streamfold.errors import InvalidArgument, UsageError
@@ -51,7 +51,7 @@ class HasResponse(Protocol):
     """What is used of an `httpx_sse.EventSource`, and of one of httpx2."""
 
     @property
-    def response(self) -> Response: ...
+    def response(self) -> HttpxResponse: ...
 
 
 @asynccontextmanager
