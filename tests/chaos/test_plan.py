@@ -82,6 +82,8 @@ def test_reading_what_was_written_gives_the_same_plan() -> None:
         pytest.param(lambda: Plan(rate=1.5), "plan.rate", id="more than every answer"),
         pytest.param(lambda: Plan(kinds=("explode",)), "plan.kinds", id="no such kind"),
         pytest.param(lambda: Plan(kinds=()), "plan.kinds", id="no kind at all"),
+        pytest.param(lambda: Plan(kinds="drop"), "plan.kinds", id="text for a tuple"),  # pyright: ignore
+        pytest.param(lambda: Plan(rate="often"), "plan.rate", id="text for a number"),  # pyright: ignore
         pytest.param(lambda: Plan(max_events=-1), "plan.max_events", id="events below zero"),
         pytest.param(lambda: Plan(max_seconds=-1), "plan.max_seconds", id="time below zero"),
         pytest.param(lambda: parse_plan("speed=3"), "plan.speed", id="no such field"),

@@ -7,6 +7,7 @@ bytes count within one answer, from its beginning. As text, fields stand between
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from math import inf
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -68,10 +69,13 @@ class Where(StrEnum):
     HEAD = "head"  # before the status line
 
 
-def _check_number(lowest: float) -> Callable[[Any, "Attribute[Any]", Any], None]:
-    def check(fault: "Fault", attribute: "Attribute[Any]", value: Any) -> None:
-        if value is not None and not (isinstance(value, int | float) and value >= lowest):
-            raise InvalidArgument(f"{fault.name}.{attribute.name}", f"must be {lowest:g} or more, not {value!r}")
+def check_number(lowest: float, highest: float = inf) -> Callable[[Any, "Attribute[Any]", Any], None]:
+    """An attrs validator for a number in this range, or None. Its message names the object's `name` and the field."""
+    expected = f"{lowest:g} or more" if highest == inf else f"from {lowest:g} to {highest:g}"
+
+    def check(owner: Any, attribute: "Attribute[Any]", value: Any) -> None:
+        if value is not None and not (isinstance(value, int | float) and lowest <= value <= highest):
+            raise InvalidArgument(f"{owner.name}.{attribute.name}", f"must be {expected}, not {value!r}")
 
     return check
 
@@ -84,8 +88,8 @@ def _check_word(kind: type[StrEnum]) -> Callable[[Any, "Attribute[Any]", Any], N
     return check
 
 
-_COUNT = _check_number(0)
-_POSITIVE = _check_number(1)
+_COUNT = check_number(0)
+_POSITIVE = check_number(1)
 _TARGET = _check_word(FaultTarget)
 
 
@@ -176,7 +180,7 @@ class Renumber(Fault):
     name: ClassVar[str] = "renumber"
 
     after_events: int = field(default=0, validator=_COUNT)
-    by: int = field(default=1, validator=_check_number(-(2**53)))
+    by: int = field(default=1, validator=check_number(-(2**53)))
 
 
 @frozen(kw_only=True)
@@ -237,7 +241,7 @@ class Html(Fault):
 
     name: ClassVar[str] = "html"
 
-    status: int = field(default=200, validator=_check_number(200))
+    status: int = field(default=200, validator=check_number(200))
 
 
 @frozen(kw_only=True)
@@ -247,7 +251,7 @@ class Refuse(Fault):
     name: ClassVar[str] = "refuse"
 
     on: FaultTarget = field(default=FaultTarget.ALL, validator=_TARGET)
-    status: int = field(default=500, validator=_check_number(400))
+    status: int = field(default=500, validator=check_number(400))
     retry_after: float | None = field(default=None, validator=_COUNT)
 
 
@@ -283,8 +287,14 @@ FAULTS: Mapping[str, type[Fault]] = MappingProxyType(
 )
 """The kinds of fault by name."""
 
-# How a field of each type is read; an enum reads its own words.
-READERS: Mapping[Any, Any] = {int: int, int | None: int, float: float, float | None: float}
+# How a field of each type is read from text; an enum reads its own words.
+READERS: Mapping[Any, Any] = {
+    int: int,
+    int | None: int,
+    float: float,
+    float | None: float,
+    tuple[str, ...]: lambda text: tuple(text.split("+")),
+}
 
 
 def parse_faults(text: str) -> tuple[Fault, ...]:
@@ -301,21 +311,21 @@ def _parse_fault(text: str) -> Fault:
     kind = FAULTS.get(name)
     if kind is None:
         raise InvalidArgument("fault", f"there is no {name!r}; expected {', '.join(FAULTS)}")
-    known = fields_dict(kind)
+    return kind(**read_fields(name, rest, fields_dict(kind)))
+
+
+def read_fields(name: str, text: str, known: Mapping[str, "Attribute[Any]"]) -> dict[str, Any]:
+    """The fields in a text such as `after_events=3,how=rst`. name: whose fields they are, for the message."""
     given: dict[str, Any] = {}
-    for pair in rest.split(",") if rest else ():
+    for pair in text.split(",") if text else ():
         key, is_pair, value = (each.strip() for each in pair.partition("="))
         if key not in known or not is_pair:
-            raise InvalidArgument(
-                f"{name}.{key}", f"there is no such field; expected {', '.join(f'{each}=' for each in known)}"
-            )
-        given[key] = _read(name, key, value, READERS.get(known[key].type, known[key].type))
-    return kind(**given)
-
-
-def _read(name: str, key: str, value: str, kind: Any) -> Any:
-    try:
-        return kind(value)
-    except ValueError:
-        words = " or ".join(kind) if kind not in (int, float) else "a number"
-        raise InvalidArgument(f"{name}.{key}", f"must be {words}, not {value!r}") from None
+            expected = ", ".join(f"{each}=" for each in known)
+            raise InvalidArgument(f"{name}.{key}", f"there is no such field; expected {expected}")
+        read = READERS.get(known[key].type, known[key].type)
+        try:
+            given[key] = read(value)
+        except ValueError:
+            words = " or ".join(read) if read not in (int, float) else "a number"
+            raise InvalidArgument(f"{name}.{key}", f"must be {words}, not {value!r}") from None
+    return given

@@ -4,11 +4,11 @@ The same random numbers give the same faults, so a failing run can be repeated f
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from attrs import Attribute, field, fields_dict, frozen
 
-from streamfold.chaos.fault import FAULTS, Fault, FaultTarget, How, Where
+from streamfold.chaos.fault import FAULTS, Fault, FaultTarget, How, Where, check_number, read_fields
 from streamfold.errors import InvalidArgument
 
 __all__ = ["Plan", "choose_faults", "parse_plan"]
@@ -20,25 +20,11 @@ SURVIVABLE = ("drop", "stall", "drip", "duplicate", "reorder", "gap", "corrupt",
 STATUSES = (429, 500, 502, 503)
 
 
-def _check_share(_: object, __: "Attribute[float]", value: float) -> None:
-    if not 0 <= value <= 1:
-        raise InvalidArgument("plan.rate", f"must be from 0 to 1, not {value!r}")
-
-
-def _check_kinds(_: object, __: "Attribute[Any]", value: tuple[str, ...]) -> None:
+def _check_kinds(_: object, __: "Attribute[Any]", value: object) -> None:
+    if not value or not isinstance(value, tuple | list):
+        raise InvalidArgument("plan.kinds", f"must be a tuple of at least one fault's name, not {value!r}")
     if unknown := [each for each in value if each not in FAULTS]:
         raise InvalidArgument("plan.kinds", f"there is no fault {unknown[0]!r}; expected {', '.join(FAULTS)}")
-    if not value:
-        raise InvalidArgument("plan.kinds", "must name at least one fault")
-
-
-def _check_positive(_: object, attribute: "Attribute[Any]", value: float) -> None:
-    if not value >= 0:
-        raise InvalidArgument(f"plan.{attribute.name}", f"must be 0 or more, not {value!r}")
-
-
-def _read_kinds(text: str) -> tuple[str, ...]:
-    return tuple(text.split("+"))
 
 
 @frozen(kw_only=True)
@@ -56,11 +42,13 @@ class Plan:
         InvalidArgument: A field is out of its range, or a kind is unknown.
     """
 
-    seed: int = field(default=0, metadata={"read": int})
-    rate: float = field(default=0.3, validator=_check_share, metadata={"read": float})
-    kinds: tuple[str, ...] = field(default=SURVIVABLE, validator=_check_kinds, metadata={"read": _read_kinds})
-    max_events: int = field(default=20, validator=_check_positive, metadata={"read": int})
-    max_seconds: float = field(default=0.05, validator=_check_positive, metadata={"read": float})
+    name: ClassVar[str] = "plan"
+
+    seed: int = 0
+    rate: float = field(default=0.3, validator=check_number(0, 1))
+    kinds: tuple[str, ...] = field(default=SURVIVABLE, validator=_check_kinds)
+    max_events: int = field(default=20, validator=check_number(0))
+    max_seconds: float = field(default=0.05, validator=check_number(0))
 
     def __str__(self) -> str:
         """The plan as text, which `parse_plan` reads."""
@@ -75,19 +63,7 @@ def parse_plan(text: str) -> Plan:
     Raises:
         InvalidArgument: There is no such field, or its value is not valid.
     """
-    known = fields_dict(Plan)
-    given: dict[str, Any] = {}
-    for pair in text.split(",") if text else ():
-        key, _, value = (each.strip() for each in pair.partition("="))
-        if key not in known:
-            raise InvalidArgument(
-                f"plan.{key}", f"there is no such field; expected {', '.join(f'{each}=' for each in known)}"
-            )
-        try:
-            given[key] = known[key].metadata["read"](value)
-        except ValueError:
-            raise InvalidArgument(f"plan.{key}", f"must be a number, not {value!r}") from None
-    return Plan(**given)
+    return Plan(**read_fields("plan", text, fields_dict(Plan)))
 
 
 def choose_faults(plan: Plan, random: Callable[[], float]) -> tuple[Fault, ...]:

@@ -14,10 +14,8 @@ from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal
 from streamfold.emulator.store import IdSource, TenantStore, page
 from streamfold.emulator.timeline import Ending, cancel_rule
-from streamfold.schema import Dialect
 from streamfold.serving import (
     ApiCall,
-    BatchRequest,
     BodyReply,
     Fields,
     Problem,
@@ -43,7 +41,7 @@ class EmulatedBatch:
 
     id: str
     tenant: str
-    request: BatchRequest
+    request: Fields
     created_at: float
     stages: list[tuple[str, float]]
     works: tuple[float, float]
@@ -60,19 +58,16 @@ class EmulatedBatch:
         self.stages = [*past, ("cancelling", now), (last, now + seconds)]
         self.stopped_at = now
 
-    def fields(self, now: float, dialect: Dialect) -> Fields:
+    def fields(self, now: float) -> Fields:
         """The Batch as it stands."""
         begun = {name: int(begins) for name, begins in self.stages if begins <= now}
         status = self.status(now)
         done = self._done(now)
-        request = self.request
-        fields: Fields = {
+        return {
             "id": self.id,
             "object": "batch",
-            "endpoint": request.endpoint,
+            **self.request,
             "errors": _errors() if status == "failed" else None,
-            "input_file_id": request.input_file_id,
-            "completion_window": request.completion_window,
             "status": status,
             "output_file_id": f"file_{self.id.removeprefix('batch_')}" if done and status in OVER else None,
             "error_file_id": None,
@@ -80,11 +75,7 @@ class EmulatedBatch:
             "expires_at": int(self.created_at) + DAY_SECONDS,
             **{f"{name}_at": begun.get(name) for name in TIMES},
             "request_counts": {"total": self.total, "completed": done, "failed": 0},
-            "metadata": None if request.metadata is None else dict(request.metadata),
         }
-        if dialect.requires_max_concurrency:
-            fields["max_concurrency"] = request.max_concurrency
-        return fields
 
     def _done(self, now: float) -> int:
         """How many requests are done: they complete evenly over the time in progress, none after a cancel."""
@@ -109,7 +100,7 @@ class BatchEndpoints:
         request = read_batch_create(call.body, call.dialect)
         if isinstance(request, Problem):
             return request
-        stages = _stages(request.input_file_id, call.now, self._options.batch_stage_seconds)
+        stages = _stages(request["input_file_id"], call.now, self._options.batch_stage_seconds)
         begins = dict(stages)
         start = begins.get("in_progress", math.inf)
         batch = EmulatedBatch(
@@ -122,19 +113,19 @@ class BatchEndpoints:
             total=self._options.batch_requests,
         )
         self._store.put(batch)
-        return BodyReply.of(batch.fields(call.now, call.dialect))
+        return BodyReply.of(batch.fields(call.now))
 
     def retrieve_batch(self, call: ApiCall) -> ServerReply | Problem:
         """The batch as it stands."""
         batch = self._find(call)
-        return batch if isinstance(batch, Problem) else BodyReply.of(batch.fields(call.now, call.dialect))
+        return batch if isinstance(batch, Problem) else BodyReply.of(batch.fields(call.now))
 
     def list_batches(self, call: ApiCall) -> ServerReply | Problem:
         """A page of the tenant's batches."""
         query = read_page_query(call.query, call.dialect)
         if isinstance(query, Problem):
             return query
-        return BodyReply.of(page((each.fields(call.now, call.dialect) for each in self._store.of(call.tenant)), query))
+        return BodyReply.of(page((each.fields(call.now) for each in self._store.of(call.tenant)), query))
 
     def cancel_batch(self, call: ApiCall) -> ServerReply | Problem:
         """Cancel the batch. A second cancel changes nothing; one of a batch that is over is refused."""
@@ -149,7 +140,7 @@ class BatchEndpoints:
         if status not in (*OVER, "cancelling"):
             last = "completed" if rule.ending is Ending.GOES_ON else "cancelled"
             batch.cancel(call.now, last, self._options.batch_cancel_seconds)
-        return BodyReply.of(batch.fields(call.now, call.dialect))
+        return BodyReply.of(batch.fields(call.now))
 
     def _find(self, call: ApiCall) -> EmulatedBatch | Problem:
         batch = self._store.find(call.tenant, call.id)

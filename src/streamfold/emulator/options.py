@@ -45,33 +45,23 @@ def _read_playback(value: str | Path | bytes | None) -> Path | bytes | None:
     return value
 
 
-def _is_seed(_: Any, attribute: "Attribute[Any]", value: object) -> None:
-    if not isinstance(value, int | str):
-        raise InvalidArgument(attribute.name, f"must be a whole number or text, not {value!r}")
-
-
-def _number(lowest: float, *, kind: type = float, is_optional: bool = False) -> Check:
-    """A number of at least `lowest`. kind: int for whole numbers only. is_optional: whether None is accepted too."""
-
-    def check(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
-        if value is None and is_optional:
-            return
-        is_number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-        if not is_number or not value >= lowest:
-            noun = "a whole number" if kind is int else "a number"
-            raise InvalidArgument(attribute.name, f"must be {noun} of {lowest:g} or more, not {value!r}")
+def _must_be(expected: str, is_valid: Callable[[Any], bool]) -> Check:
+    def check(_: Any, attribute: "Attribute[Any]", value: object) -> None:
+        if not is_valid(value):
+            raise InvalidArgument(attribute.name, f"must be {expected}, not {value!r}")
 
     return check
 
 
-def _is_flag(_: Any, attribute: "Attribute[Any]", value: object) -> None:
-    if value is not None and not isinstance(value, bool):
-        raise InvalidArgument(attribute.name, f"must be True or False, not {value!r}")
+def _number(lowest: float, *, kind: Any = (int, float), is_optional: bool = False) -> Check:
+    """A number of at least `lowest`. kind: int for whole numbers only. is_optional: whether None is accepted too."""
 
+    def is_valid(value: Any) -> bool:
+        if value is None:
+            return is_optional
+        return isinstance(value, kind) and not isinstance(value, bool) and value >= lowest
 
-def _above_zero(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, int | float) or not value > 0:
-        raise InvalidArgument(attribute.name, f"must be a number greater than 0, not {value!r}")
+    return _must_be(f"{'a whole number' if kind is int else 'a number'} of {lowest:g} or more", is_valid)
 
 
 def _known_cancel(_: Any, __: "Attribute[Any]", value: str | None) -> None:
@@ -84,11 +74,7 @@ def _is_key(_: Any, attribute: "Attribute[Any]", value: object) -> None:
         raise InvalidArgument(attribute.name, "must be text that is not empty")  # never shows the value
 
 
-def _is_for_invalid(_: Any, attribute: "Attribute[Any]", value: int) -> None:
-    if value not in (400, 422):
-        raise InvalidArgument(attribute.name, f"must be 400 or 422, not {value!r}")
-
-
+_IS_FLAG = _must_be("True or False", lambda value: value in (True, False))
 _SECONDS = _number(0)
 
 
@@ -125,20 +111,27 @@ class Options:
     """
 
     tokens_per_second: float | None = field(default=50.0, validator=_number(0, is_optional=True))
-    seed: int | str = field(default=0, validator=_is_seed)
+    seed: int | str = field(
+        default=0, validator=_must_be("a whole number or text", lambda value: isinstance(value, int | str))
+    )
     playback: Path | bytes | None = field(default=None, converter=_read_playback, repr=False)
     queue_seconds: float = field(default=0.0, validator=_SECONDS)
     hold_after_events: int | None = field(default=None, validator=_number(0, kind=int, is_optional=True))
     key: str | None = field(default=None, repr=False, validator=_is_key)
-    keepalive_seconds: float = field(default=2.0, validator=_above_zero)
+    keepalive_seconds: float = field(
+        default=2.0,
+        validator=_must_be("a number greater than 0", lambda value: isinstance(value, int | float) and value > 0),
+    )
     resume_window_seconds: float | None = field(default=None, validator=_number(0, is_optional=True))
-    numbers_finished_next: bool = field(default=False, validator=_is_flag)
-    cancels_on_disconnect: bool | None = field(default=None, validator=_is_flag)
+    numbers_finished_next: bool = field(default=False, validator=_IS_FLAG)
+    cancels_on_disconnect: bool | None = field(
+        default=None, validator=_must_be("True, False or None", lambda value: value in (True, False, None))
+    )
     cancel: str | None = field(default=None, validator=_known_cancel)
     batch_stage_seconds: float = field(default=1.0, validator=_SECONDS)
     batch_cancel_seconds: float = field(default=1.0, validator=_SECONDS)
     batch_requests: int = field(default=3, validator=_number(0, kind=int))
-    invalid_status: int = field(default=400, validator=_is_for_invalid)
+    invalid_status: int = field(default=400, validator=_must_be("400 or 422", lambda value: value in (400, 422)))
     retry_after_seconds: float = field(default=1.0, validator=_SECONDS)
     webhook_attempts: int = field(default=5, validator=_number(1, kind=int))
     webhook_backoff_seconds: float = field(default=0.5, validator=_SECONDS)

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.json import decode, encode
 
 from streamfold.schema import UNDECODABLE, Dialect
-from streamfold.serving.create import Fields, is_object
+from streamfold.serving.request import Fields, is_object
 
 __all__ = ["event_data", "shape_event", "shape_response", "translate_event", "translate_response", "usage_of"]
 

@@ -1,0 +1,247 @@
+"""What the body or the query of a request asks for, or the problem that refuses it. Bad input is a value: nothing raises.
+
+In a query, `include` and `include[]` mean the same: one SDK repeats the one, the other SDK the other. If any other
+parameter is given twice, the last one counts. Unknown parameters are ignored.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, TypeGuard
+from urllib.parse import parse_qsl
+
+from attrs import field, frozen
+from msgspec.json import decode
+
+from streamfold.schema import UNDECODABLE, Complaint, Dialect, check_batch, check_create
+from streamfold.serving.reply import MISSING, Problem, invalid
+
+__all__ = [
+    "CreateRequest",
+    "Fields",
+    "PageQuery",
+    "RetrieveQuery",
+    "is_list",
+    "is_obfuscated",
+    "is_object",
+    "read_batch_create",
+    "read_create",
+    "read_metadata_update",
+    "read_page_query",
+    "read_retrieve_query",
+]
+
+Fields: TypeAlias = dict[str, Any]
+Order: TypeAlias = Literal["asc", "desc"]
+MAX_LIMIT = 100
+MAX_CURSOR = 2**53 - 1  # the largest whole number that every JSON reader keeps exactly
+
+
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether a value decoded from JSON is an object; unlike isinstance, typed down to its keys."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Whether a value decoded from JSON is a list."""
+    return isinstance(value, list)
+
+
+@frozen(kw_only=True)
+class CreateRequest:
+    """A valid create, with the dialect's defaults filled in.
+
+    fields: the whole body as it was sent, unknown fields too. include_obfuscation: what `stream_options` ask for; None
+    if they do not say.
+    """
+
+    fields: Mapping[str, Any] = field(repr=False)
+    model: str
+    input: str | list[Any] | None = field(default=None, repr=False)
+    stream: bool = False
+    background: bool = False
+    store: bool = True
+    stream_events: bool = False
+    include_obfuscation: bool | None = None
+    webhook_url: str | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
+    previous_response_id: str | None = None
+    max_output_tokens: int | None = None
+
+
+DEFAULT_MAX_CONCURRENCY = 10  # no source states MKA1's; its SDK requires the field in every batch
+
+
+def read_create(body: bytes, dialect: Dialect) -> CreateRequest | Problem:
+    """The create that a body asks for, or the first thing that is wrong with it.
+
+    Unknown fields are kept. A null is the same as a field that was not sent.
+    """
+    fields = read_object(body)
+    if isinstance(fields, Problem):
+        return fields
+    if complaint := check_create(fields, dialect):
+        return invalid(*complaint)
+    given = {name: value for name, value in fields.items() if value is not None}
+    return CreateRequest(
+        fields=fields,
+        model=given["model"],
+        input=given.get("input"),
+        stream=given.get("stream", False),
+        background=given.get("background", False),
+        store=given.get("store", True),
+        stream_events=given.get("stream_events", False),
+        include_obfuscation=given.get("stream_options", {}).get("include_obfuscation"),
+        webhook_url=given.get("webhook_url"),
+        webhook_secret=given.get("webhook_secret"),
+        previous_response_id=given.get("previous_response_id"),
+        max_output_tokens=given.get("max_output_tokens"),
+    )
+
+
+def read_batch_create(body: bytes, dialect: Dialect) -> Fields | Problem:
+    """The batch that a body asks for, with the dialect's defaults filled in, or the first thing that is wrong with it."""
+    fields = read_object(body)
+    if isinstance(fields, Problem):
+        return fields
+    if complaint := check_batch(fields, dialect):
+        return invalid(*complaint)
+    known = {name: fields.get(name) for name in ("input_file_id", "endpoint", "completion_window", "metadata")}
+    known["completion_window"] = known["completion_window"] or "24h"
+    if dialect.requires_max_concurrency:
+        known["max_concurrency"] = fields.get("max_concurrency") or DEFAULT_MAX_CONCURRENCY
+    return known
+
+
+def read_metadata_update(body: bytes, dialect: Dialect) -> dict[str, str] | Problem:
+    """The metadata with which an update replaces the old, or what is wrong with it."""
+    fields = read_object(body)
+    if isinstance(fields, Problem):
+        return fields
+    if fields.get("metadata") is None:
+        return invalid("metadata", MISSING)
+    if complaint := check_parameter("metadata", fields["metadata"], dialect):
+        return invalid(*complaint)
+    pairs: dict[str, str] = fields["metadata"]
+    return pairs
+
+
+def read_object(body: bytes) -> Fields | Problem:
+    """The JSON object that a body holds."""
+    try:
+        fields: Any = decode(body)
+    except UNDECODABLE as error:
+        return Problem(400, f"The body is not valid JSON: {error}.", code="invalid_json")
+    if not is_object(fields):
+        return Problem(400, "The body must be a JSON object.", code="invalid_json")
+    return fields
+
+
+def check_parameter(name: str, value: Any, dialect: Dialect) -> Complaint | None:
+    """What is wrong with one parameter of a create that is sent in another call."""
+    return check_create({"model": "any", name: value}, dialect)
+
+
+def is_obfuscated(request: CreateRequest, asked: bool | None, dialect: Dialect) -> bool:
+    """Whether deltas carry padding: as the call asks, else as the create did, else as the dialect does.
+
+    OpenAI's background streams were recorded without any.
+    """
+    for wish in (asked, request.include_obfuscation):
+        if wish is not None:
+            return wish
+    return bool(dialect.obfuscates_by_default) and not request.background
+
+
+@frozen(kw_only=True)
+class RetrieveQuery:
+    """How a Response is asked for. starting_after: the cursor, exclusive; None for all events."""
+
+    stream: bool = False
+    starting_after: int | None = None
+    include: tuple[str, ...] = ()
+    include_obfuscation: bool | None = None
+
+
+@frozen(kw_only=True)
+class PageQuery:
+    """Which page of a list is asked for. after, before: ids of the objects next to it, which are not in it."""
+
+    after: str | None = None
+    before: str | None = None
+    limit: int = 20
+    order: Order = "desc"
+    include: tuple[str, ...] = ()
+
+
+def read_retrieve_query(query: bytes, dialect: Dialect) -> RetrieveQuery | Problem:
+    """What GET .../responses/{id} asks for. Without `stream`, a valid `starting_after` has no effect."""
+    given, include = _parse(query)
+    cursor = _read_cursor(given.get("starting_after", ""), dialect)
+    stream, obfuscation = _read_boolean(given, "stream"), _read_boolean(given, "include_obfuscation")
+    for each in (_check_include(include, dialect), cursor, stream, obfuscation):
+        if isinstance(each, Problem):
+            return each
+    return RetrieveQuery(
+        stream=stream is True,
+        starting_after=cursor if isinstance(cursor, int) else None,
+        include=include,
+        include_obfuscation=obfuscation if isinstance(obfuscation, bool) else None,
+    )
+
+
+def read_page_query(query: bytes, dialect: Dialect) -> PageQuery | Problem:
+    """What a GET of a list, or of input_items, asks for."""
+    given, include = _parse(query)
+    if problem := _check_include(include, dialect):
+        return problem
+    set_ones = {name: value for name, value in given.items() if value}
+    limit = _whole_number("limit", set_ones.get("limit", "20"), 1, MAX_LIMIT)
+    if isinstance(limit, Problem):
+        return limit
+    order = set_ones.get("order", "desc")
+    if order not in ("asc", "desc"):
+        return invalid("order", "must be asc or desc")
+    return PageQuery(
+        after=set_ones.get("after"),
+        before=set_ones.get("before"),
+        limit=limit,
+        order="asc" if order == "asc" else "desc",
+        include=include,
+    )
+
+
+def _parse(query: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
+    pairs = parse_qsl(query.decode("utf-8", "replace"), keep_blank_values=True)
+    include = tuple(value for name, value in pairs if name in ("include", "include[]"))
+    return dict(pairs), include
+
+
+def _check_include(include: tuple[str, ...], dialect: Dialect) -> Problem | None:
+    complaint = check_parameter("include", list(include), dialect)
+    return invalid(*complaint) if complaint else None
+
+
+def _read_cursor(text: str, dialect: Dialect) -> int | Problem | None:
+    """The cursor, from the dialect's lowest on; None if there is no text."""
+    if not text:
+        return None
+    return _whole_number("starting_after", text, dialect.lowest_starting_after or 0, MAX_CURSOR)
+
+
+def _whole_number(name: str, text: str, low: int, high: int) -> int | Problem:
+    digits = text.removeprefix("-")
+    is_whole = digits.isascii() and digits.isdigit() and len(digits) <= len(str(MAX_CURSOR))
+    if is_whole and low <= int(text) <= high:
+        return int(text)
+    return invalid(name, f"must be a whole number from {low} to {high}")
+
+
+def _read_boolean(given: dict[str, str], name: str) -> bool | Problem | None:
+    match given.get(name, "").lower():
+        case "":
+            return None
+        case "true" | "1":
+            return True
+        case "false" | "0":
+            return False
+        case _:
+            return invalid(name, "must be true or false")
