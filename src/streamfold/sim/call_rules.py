@@ -80,15 +80,18 @@ def _refused_for_good(fact: Fact) -> set[str]:
 
 
 def _resumes_first_after_progress(run: Run, _: Outcome) -> str | None:
-    was_refused = any(fact.status in UNAUTHORIZED for fact in run.facts) or any(
-        is_refusal(fact.status) or fact.is_json_success for fact in run.facts_of("connect")
-    )
-    if was_refused or not run.scenario.is_numbered or run.truth.cancelled_at < run.at:
+    if _was_stream_refused(run) or not run.scenario.is_numbered or run.truth.cancelled_at < run.at:
         return None
     for place, repair in enumerate(run.session.repairs):
         if place in run.progressed and repair.kind is not RepairKind.RESUME:
             return f"{repair.kind} after progress, though resuming was never refused"
     return None
+
+
+def _was_stream_refused(run: Run) -> bool:
+    connects = run.facts_of("connect")
+    is_refused = any(is_refusal(fact.status) or fact.is_json_success for fact in connects)
+    return is_refused or any(fact.status in UNAUTHORIZED for fact in run.facts)
 
 
 # No call comes too early

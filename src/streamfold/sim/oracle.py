@@ -272,15 +272,18 @@ def _compaction(run: Run, outcome: Outcome) -> Iterator[Violation]:
         return
     place = run.begins_at + len(run.applied) + _left_out(run)
     place -= bool(run.applied) and _is_invented(run, place - 1)
-    unseen = _has_unseen_text(run, outcome, place)
-    if run.scenario.start == "after" and not _can_judge_text(run, outcome, place):
-        unseen = outcome.is_compacted
+    is_judged = run.scenario.start != "after" or _can_judge_text(run, outcome, place)
+    unseen = _has_unseen_text(run, outcome, place) if is_judged else outcome.is_compacted
     if outcome.is_compacted != unseen:
         yield Violation(Kind.WRONG, f"is_compacted is {outcome.is_compacted}, and {place} events were seen")
     elif unseen and run.scenario.is_numbered:
-        after = run.truth.transcript.events[place - 1].number if place else None
-        if outcome.compacted_after != after:
-            yield Violation(Kind.WRONG, f"compacted after {outcome.compacted_after}, not {after}")
+        yield from _compacted_after(run, outcome, place)
+
+
+def _compacted_after(run: Run, outcome: Outcome, place: int) -> Iterator[Violation]:
+    after = run.truth.transcript.events[place - 1].number if place else None
+    if outcome.compacted_after != after:
+        yield Violation(Kind.WRONG, f"compacted after {outcome.compacted_after}, not {after}")
 
 
 def _has_unseen_text(run: Run, outcome: Outcome, place: int) -> bool:

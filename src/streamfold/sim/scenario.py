@@ -240,24 +240,21 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
     if scenario.behaviour != GatewayBehaviour():
         yield replace(scenario, behaviour=GatewayBehaviour())
     for name in LISTS:
-        each = getattr(scenario, name)
-        for place in reversed(range(len(each))):
-            yield replace(scenario, **{name: each[:place] + each[place + 1 :]})
-    for name in INJECTED:
-        yield from _less_injected(scenario, name)
+        yield from _shorter(scenario, name)
     yield from (replace(scenario, behaviour=behaviour) for behaviour in _reset(scenario.behaviour))
     yield from _reset(scenario)
-    if scenario.stream:
-        yield replace(scenario, stream=scenario.stream // 2)
-    if scenario.after:
-        yield from (replace(scenario, after=after) for after in (scenario.after // 2, scenario.after - 1))
+    for name, numbers in (("stream", (scenario.stream // 2,)), ("after", (scenario.after // 2, scenario.after - 1))):
+        yield from (replace(scenario, **{name: number}) for number in numbers if getattr(scenario, name))
 
 
-def _less_injected(scenario: Scenario, name: str) -> Iterator[Scenario]:
-    each: tuple[Injection, ...] = getattr(scenario, name)
-    for place, injection in enumerate(each):
-        for less in _smaller_injection(injection):
-            yield replace(scenario, **{name: (*each[:place], less, *each[place + 1 :])})
+def _shorter(scenario: Scenario, name: str) -> Iterator[Scenario]:
+    """Scenarios with one element of a list left out, or less injected by it."""
+    each: tuple[Injection | CallerAction, ...] = getattr(scenario, name)
+    for place in reversed(range(len(each))):
+        yield replace(scenario, **{name: each[:place] + each[place + 1 :]})
+        if isinstance(one := each[place], Injection):
+            for less in _smaller_injection(one):
+                yield replace(scenario, **{name: (*each[:place], less, *each[place + 1 :])})
 
 
 def _smaller_injection(injection: Injection) -> Iterator[Injection]:
