@@ -89,9 +89,7 @@ class Tree:
         """The names of classes that more than one module defines, with those modules."""
         found: dict[str, list[str]] = defaultdict(list)
         for module in self.modules.values():
-            for name in sorted(
-                {node.name.lstrip("_") for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)}
-            ):
+            for name in sorted({node.name.lstrip("_") for node in module.nodes if isinstance(node, ast.ClassDef)}):
                 found[name].append(module.path.as_posix())
         return {name: paths for name, paths in sorted(found.items()) if len(paths) > 1}
 
@@ -132,7 +130,7 @@ def comment_lines(module: Module) -> set[int]:
 
 def code_lines(module: Module) -> set[int]:
     left = {number for number, line in enumerate(module.text.splitlines(), 1) if line.strip()} - comment_lines(module)
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.stmt) and is_no_code(node):
             left -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return left
@@ -160,7 +158,7 @@ def docstring_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[int
 
 
 def functions_of(module: Module) -> Iterator[Function]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, FUNCTION):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1 - len(docstring_lines(node))
             yield Function(f"{module.path.as_posix()}:{node.lineno} {node.name}", lines, complexity(node))

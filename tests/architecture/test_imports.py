@@ -82,7 +82,7 @@ def keeps_pure_packages_pure(modules: Modules) -> Iterator[str]:
                 continue
             if top in ACTING or (library and top not in PURE_LIBRARIES):
                 yield f"{module.path}:{each.line}: a pure package may not import `{top}`"
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ACTING_CALLS:
                 yield f"{module.path}:{node.lineno}: a pure package may not call `{node.func.id}`"
             elif isinstance(node, ast.AsyncFunctionDef | ast.Await):

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +54,11 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.text, filename=str(self.path))
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree, in no useful order."""
+        return list(ast.walk(self.tree))
+
     @property
     def is_init(self) -> bool:
         return self.path.name == "__init__.py"
@@ -98,6 +103,7 @@ def package_of(name: str) -> str:
     return parts[1] if len(parts) > 1 else "__init__"
 
 
+@cache
 def read_modules(source: Path = SOURCE) -> dict[str, Module]:
     """Every module of the package under `source`, by dotted name."""
     modules: dict[str, Module] = {}
@@ -115,7 +121,7 @@ def imports_of(module: Module, modules: dict[str, Module]) -> Iterator[Import]:
     Relative names are resolved. `from a import b` is the module `a.b` if there is one; a name imported from the
     top-level API is the module that the API imports it from.
     """
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(alias.name, alias.name, node.lineno)
@@ -140,7 +146,7 @@ def origin(base: str, name: str, modules: dict[str, Module]) -> str:
         return f"{base}.{name}"
     if base == PACKAGE and PACKAGE in modules:
         top = modules[PACKAGE]
-        for node in ast.walk(top.tree):
+        for node in top.nodes:
             if isinstance(node, ast.ImportFrom) and any((alias.asname or alias.name) == name for alias in node.names):
                 return absolute_base(top, node)
     return base
