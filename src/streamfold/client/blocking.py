@@ -18,7 +18,7 @@ from functools import wraps
 from threading import Event as ThreadEvent
 from threading import Lock
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -36,6 +36,7 @@ __all__ = ["BlockingBatch", "BlockingBatches", "BlockingResponse", "Gateway"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Followed = TypeVar("Followed", bound=AbstractAsyncContextManager[Any])
 END: Any = object()
 CANCEL_SECONDS = 15.0  # a cancelled call may still send a cancel, and settle it for ten seconds
 
@@ -167,6 +168,24 @@ class Held(Generic[T]):
             raise
 
 
+class Block(Generic[Followed]):
+    """What is followed inside a plain `with`."""
+
+    def __init__(self, inner: Followed, loop: EventLoop) -> None:
+        self._inner: Followed = inner
+        self._loop = loop
+        self._held: Held[Any] = Held(loop, inner)
+
+    def __enter__(self) -> Self:
+        self._held.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.__exit__(kind, error, trace)
+
+
 # The methods of the async classes, for objects that hold one as `_inner` and its loop as `_loop`. Signatures and
 # docstrings are theirs, so that neither can drift.
 
@@ -285,26 +304,12 @@ class Gateway:
     """One page of the input that a response was created with."""
 
 
-class BlockingResponse:
+class BlockingResponse(Block[FollowedResponse]):
     """One response, followed to its end, inside `with`.
 
     Iterate it for its events, or iterate `states()` or `text()`, or call `outcome()` alone. `cancel` may be called from
     another thread while one iterates. Leaving the block disconnects.
     """
-
-    def __init__(self, response: FollowedResponse, loop: EventLoop) -> None:
-        self._inner = response
-        self._loop = loop
-        self._held = Held(loop, response)
-
-    def __enter__(self) -> "BlockingResponse":
-        self._held.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._held.__exit__(kind, error, trace)
 
     def __iter__(self) -> Iterator[Event]:
         return self._loop.iterate(aiter(self._inner))
@@ -368,22 +373,8 @@ class BlockingBatches:
         return BlockingBatch(self._inner.follow(batch_id), self._loop)
 
 
-class BlockingBatch:
+class BlockingBatch(Block[FollowedBatch]):
     """One batch, followed to its end, inside `with`. Iterate it for the Batch each time that it was fetched."""
-
-    def __init__(self, batch: FollowedBatch, loop: EventLoop) -> None:
-        self._inner = batch
-        self._loop = loop
-        self._held = Held(loop, batch)
-
-    def __enter__(self) -> "BlockingBatch":
-        self._held.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._held.__exit__(kind, error, trace)
 
     def __iter__(self) -> Iterator[Batch]:
         return self._loop.iterate(aiter(self._inner))

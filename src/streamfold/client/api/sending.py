@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from math import inf
+from types import TracebackType
 from typing import TypeVar
 
 import anyio
@@ -43,6 +44,33 @@ LONGEST_WAIT_SECONDS = 60.0  # a gateway that asks for more is not waited for, a
 _log = logging.getLogger("streamfold.client")
 
 
+class Attempt:
+    """One opening of the transport, whose errors name the call and say what to do about it.
+
+    A class with slots, because every followed response holds one for as long as it streams.
+    """
+
+    __slots__ = ("_context", "_request")
+
+    def __init__(self, context: AbstractAsyncContextManager[Reply], request: Request) -> None:
+        self._context = context
+        self._request = request
+
+    async def __aenter__(self) -> Reply:
+        try:
+            return await self._context.__aenter__()
+        except TransportError as failure:
+            _explain(failure, self._request)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if isinstance(error, TransportError):  # the body broke off
+            _explain(error, self._request)
+        return await self._context.__aexit__(kind, error, trace)
+
+
 class RetryingTransport:
     """A Transport that sends creations again, up to `max_retries` times, and names the call in its errors.
 
@@ -63,30 +91,32 @@ class RetryingTransport:
         self._random = random
 
     def open(self, request: Request) -> AbstractAsyncContextManager[Reply]:
-        """Send a request; inside the context its reply."""
-        key = dict(request.headers).get(IDEMPOTENCY_KEY)
-        return self._open(request, retries=self._max_retries if key else 0, key=key)
+        """Send a request; the context gives its reply."""
+        if self._max_retries and _key_of(request):
+            return self._open(request)
+        return Attempt(self._transport.open(request), request)
 
     async def aclose(self) -> None:
-        """Nothing: the transport inside is its owner's."""
+        """Nothing is opened here: the transport inside is closed by its owner."""
 
     @asynccontextmanager
-    async def _open(self, request: Request, *, retries: int, key: str | None) -> AsyncGenerator[Reply, None]:
+    async def _open(self, request: Request) -> AsyncGenerator[Reply, None]:
         # Once the reply is given, an exception that arrives here was raised by the reader's block, or by its reading. It is
         # not ours to answer with another request.
         is_given = False
-        for attempt in range(retries + 1):
+        for attempt in range(self._max_retries + 1):
+            is_last = attempt == self._max_retries
             try:
-                async with self._transport.open(request) as reply:
-                    wait = self._wait_after(reply, attempt) if attempt < retries else None
+                async with Attempt(self._transport.open(request), request) as reply:
+                    wait = None if is_last else self._wait_after(reply, attempt)
                     if wait is None:
                         is_given = True
                         yield reply
                         return
                     reason = f"status {reply.status}"
-            except TransportError as failure:
-                if is_given or attempt == retries or not isinstance(failure, ConnectFailed):
-                    raise _explained(failure, request, key) from failure.__cause__
+            except ConnectFailed as failure:
+                if is_given or is_last:
+                    raise
                 wait, reason = self._backoff_seconds(attempt, 0.0), failure.reason
             _log.info("%s not taken (%s); attempt %d in %.1f s", request.method, reason, attempt + 2, wait)
             await anyio.sleep(wait)
@@ -102,11 +132,16 @@ class RetryingTransport:
         return self._backoff.seconds(attempt, jitter=self._random(), retry_after_seconds=asked)
 
 
-def _explained(failure: TransportError, request: Request, key: str | None) -> TransportError:
-    """The same failure, with the call that failed and advice that fits it."""
+def _key_of(request: Request) -> str | None:
+    return next((value for name, value in request.headers if name == IDEMPOTENCY_KEY), None)
+
+
+def _explain(failure: TransportError, request: Request) -> None:
+    """Add the call that failed, and advice that fits it."""
+    key = _key_of(request)
     if key is not None and not isinstance(failure, ConnectFailed):
         failure.advice = f"it may have been created all the same; call again with idempotency_key={key!r}"
-    return failure.during(request.method, request.url)
+    failure.during(request.method, request.url)
 
 
 class Sender:
@@ -145,15 +180,13 @@ class Sender:
             async with self.retrying(max_retries).open(request) as reply:
                 answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
         if answer is None:
-            raise self._too_late(request, seconds)
+            failure = IdleTimeout(f"no whole answer within {seconds:g} seconds")
+            failure.advice = "allow more with timeout="
+            _explain(failure, request)
+            raise failure
         if not answer.is_success:
             raise bad_answer(answer, request, expected=expected)
         try:
             return decode(answer.body)
         except MalformedBody as error:
             raise bad_answer(answer, request, expected=expected) from error
-
-    def _too_late(self, request: Request, seconds: float) -> TransportError:
-        failure = IdleTimeout(f"no whole answer within {seconds:g} seconds")
-        failure.advice = "allow more with timeout="
-        return _explained(failure, request, dict(request.headers).get(IDEMPOTENCY_KEY))
