@@ -108,6 +108,8 @@ class EventLoop:
         while (item := self.run(fetch)) is not END:
             yield item
 
+    # A response that was never left still has its task, which waits for the signal to leave. Stopping the loop without cancelling
+    # would wait for it for ever, so what still runs is cancelled: that disconnects, as leaving the block would.
     def close(self) -> None:
         """Cancel what still runs, and end the thread."""
         with self._lock:

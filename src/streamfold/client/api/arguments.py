@@ -137,6 +137,8 @@ def check_page(page: Mapping[str, object]) -> list[tuple[str, str]]:
     return query
 
 
+# A list is repeated under one name, as most servers read it. openai's SDK writes `name[]` instead; pass that name if the
+# server wants it.
 def check_query(name: str, given: object) -> list[tuple[str, str]]:
     """A mapping as the pairs of a query: true and false in lower case, a list as one pair for each entry, None left out."""
     pairs: list[tuple[str, str]] = []
@@ -151,6 +153,8 @@ def check_query(name: str, given: object) -> list[tuple[str, str]]:
     return pairs
 
 
+# A header is where a value could do harm: a line break in it would start a header, or a request, of its own. So only visible
+# ASCII passes, and the error says which header it was but never its value, which may be the key.
 def check_header(name: str, value: object) -> str:
     """A value that can stand in a header. The error does not repeat it: it may be a key."""
     if not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):

@@ -47,6 +47,13 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: the close
 GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
+# Every connection of a server lives the same script, which is an async function of its `Wire`. When the script returns, the
+# server hangs up with a FIN. The request is read to its end first, because a socket that is closed with bytes unread sends
+# an RST instead, which takes along what the client has not received yet. A script that wants an RST asks for it.
+#
+# `closed` is set when the client has closed its side: a check waits for it to see that a transport let go of its socket.
+
+
 class Wire:
     """One connection, as its story sees it."""
 

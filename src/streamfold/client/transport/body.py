@@ -86,6 +86,12 @@ def _names(encoding: str) -> list[str]:
     return [name for each in encoding.split(",") if (name := each.strip().lower()) not in PLAIN]
 
 
+# How decoding stays bounded. zlib is asked for at most PIECE_BYTES at a time, and keeps what it did not read in
+# `unconsumed_tail`. Each stage of a chain is a generator over the pieces of the stage before it, so a stage makes its next
+# piece only when the stage after it has used up the last one. Whatever the sender compressed, memory holds one piece for
+# each stage. The reader takes each piece before the next exists, so a limit such as `max_body_bytes` strikes in time.
+
+
 class ContentDecoder:
     """Feed it the chunks of one body, get what they decode to.
 

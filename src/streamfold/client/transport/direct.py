@@ -80,6 +80,16 @@ class DirectTransport:
             raise ConnectFailed(f"{target.authority}: {said}") from error
 
 
+# How a reply ends. Three things can end it, and each leaves its reason where the reader finds it after the bytes before it:
+#
+#     the peer        `receive` raises, or gives nothing more: the parser knows whether the body was whole
+#     silence         the idle timer calls `_expire`, which notes an IdleTimeout and closes the socket
+#     the client      `abort` (another task) or `aclose` (the end of the block) note Disconnected, and close the socket
+#
+# Closing the socket is what wakes a pending read, so no cancel scope stands around it. The first reason that is noted is
+# the one that is raised: what the closed socket then says of itself is only our own doing.
+
+
 class DirectReply:
     """A reply that is read from its own connection."""
 

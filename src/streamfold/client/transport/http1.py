@@ -75,6 +75,11 @@ def request_bytes(request: Request, target: Target) -> bytes:
     return "\r\n".join(lines).encode() + (request.body or b"")
 
 
+# Why the parser never raises. Bytes that came before a fault must be handed over before the fault is reported (rule 1), and
+# one read often brings both. So a fault is kept as a value: `bodies` holds what was decoded, `failure` what went wrong, and
+# the reply looks at the second only when the first is empty.
+
+
 class ReplyParser:
     """Feed it what arrived; it fills `bodies`, which the caller empties.
 

@@ -140,6 +140,11 @@ class HttpxTransport:
         return connect(request.method, request.url, **how)
 
 
+# A read that is pending in another task is ended by shutting its socket down, which the library reports as an error of the
+# connection. HTTP/2 shares one socket between streams, and a mock or a custom transport has none: there every read goes
+# through an IdleGuard, which costs a cancel scope for each chunk but can be ended by itself.
+
+
 class HttpxReply:
     """The Reply that a response of either library is."""
 
@@ -176,6 +181,8 @@ class HttpxReply:
                 with suppress(Exception):  # a socket that fails to close is closed all the same
                     await self._socket.aclose()
 
+    # The library's generators must be closed in the task that reads them, in their order, or trio warns about each. So if
+    # another task is in the middle of a read, that read is only ended here; `_read` then closes what it read from.
     async def aclose(self) -> None:
         """Close the socket, and every generator that a reader left in the middle."""
         self._is_closed = True

@@ -22,6 +22,8 @@ __all__ = ["HasResponse", "Http", "open_source", "resolve_transport"]
 Http: TypeAlias = Any
 
 
+# Known by what they can do, and not by their classes: so neither library has to be installed, and a client that wraps one of
+# them works too. A Transport is looked for first, because an object may have both `open` and `stream`.
 def resolve_transport(http: Http) -> tuple[Transport, bool]:
     """The Transport that carries the requests, and whether it is ours to close.
 
