@@ -43,15 +43,15 @@ __all__ = ["Emulator"]
 
 ASK_TO_WAIT = (429, 503)
 JOURNAL_PATH = "/_emulator/journal"
-PAGE = b"<!doctype html><title>Bad gateway</title><p>This is not a stream: a proxy in between exchange with a page.</p>"
+PAGE = b"<!doctype html><title>Bad gateway</title><p>This is not a stream: a proxy in between answered with a page.</p>"
 # These faults are part of the Response itself, so its timeline has them, for every reader the same.
 OF_THE_RESPONSE = (KeepaliveFirst, ErrorNested, ErrorFlat)
 
 Handler: TypeAlias = Callable[[EmulatedCall], ServerReply | Problem]
 
 
-class Exchange(NamedTuple):
-    """What one request is exchange with, and the faults that it meets."""
+class Prepared(NamedTuple):
+    """What one request is answered with, and the faults that it meets."""
 
     reply: ServerReply
     faults: tuple[Fault, ...] = ()
@@ -131,33 +131,33 @@ class Emulator:
             query=scope["query_string"].decode("latin-1"),
         )
         self.journal.begin(visit)
-        exchange = self._answer(visit, scope, body)
+        prepared = self._answer(visit, scope, body)
         extensions: dict[str, Any] = scope.get("extensions") or {}
         writer = FaultyWriter(
             send,
             self._clock,
-            [each for each in exchange.faults if not isinstance(each, OF_THE_RESPONSE)],
+            [each for each in prepared.faults if not isinstance(each, OF_THE_RESPONSE)],
             connection=extensions.get("streamfold.wire"),
             journal=self.journal,
             visit=visit,
         )
 
         async def work() -> None:
-            await self._write(exchange, writer, visit)
+            await self._write(prepared, writer, visit)
 
         def on_disconnect() -> None:
-            cancel = None if isinstance(exchange.reply, BodyReply) else exchange.reply.on_disconnect
+            cancel = None if isinstance(prepared.reply, BodyReply) else prepared.reply.on_disconnect
             if self.journal.end(visit, "disconnected") and cancel is not None:
                 cancel()
 
         await until_disconnect(receive, work, on_disconnect)
 
-    async def _write(self, exchange: Exchange, writer: FaultyWriter, visit: Visit) -> None:
-        for fault in exchange.faults:
+    async def _write(self, prepared: Prepared, writer: FaultyWriter, visit: Visit) -> None:
+        for fault in prepared.faults:
             if isinstance(fault, Drop) and fault.where == Where.HEAD:
                 await writer.cut(fault.how, fault.where)
         await deliver(
-            exchange.reply,
+            prepared.reply,
             writer,
             self._clock,
             heartbeat_seconds=self.options.keepalive_seconds,
@@ -168,22 +168,22 @@ class Emulator:
         if self._tasks is not None and stored.request.webhook_url is not None:
             self._tasks.start_soon(self._webhooks.follow, stored)
 
-    def _answer(self, visit: Visit, scope: Message, body: bytes | Problem) -> Exchange:
+    def _answer(self, visit: Visit, scope: Message, body: bytes | Problem) -> Prepared:
         if visit.path == JOURNAL_PATH:
-            return Exchange(BodyReply.of(self.journal.as_fields()))
+            return Prepared(BodyReply.of(self.journal.as_fields()))
         route = find_route(visit.method, visit.path)
         if isinstance(route, Problem):
-            return Exchange(self._refusal(route, dialect_of(visit.path)))
+            return Prepared(self._refusal(route, dialect_of(visit.path)))
         if isinstance(body, Problem):
-            return Exchange(self._refusal(body, route.dialect))
+            return Prepared(self._refusal(body, route.dialect))
         headers = headers_of(scope)
         query: bytes = scope["query_string"]
         try:
             faults = self._schedule.faults(targets_of(route, query, body), headers.get(FAULT_HEADER))
         except InvalidArgument as error:
-            return Exchange(self._refusal(Problem(400, str(error), FAULT_HEADER, "invalid_value"), route.dialect))
+            return Prepared(self._refusal(Problem(400, str(error), FAULT_HEADER, "invalid_value"), route.dialect))
         visit.faults = ";".join(map(str, faults))
-        return Exchange(self._reply(route, headers, query, body, faults), faults)
+        return Prepared(self._reply(route, headers, query, body, faults), faults)
 
     def _reply(
         self, route: Route, headers: Mapping[str, str], query: bytes, body: bytes, faults: tuple[Fault, ...]

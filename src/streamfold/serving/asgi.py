@@ -35,7 +35,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 SendMessage: TypeAlias = Callable[[Message], Awaitable[None]]
 
 MAX_BODY_BYTES = 64 * 2**20
-# A server's `send` returns without yielding while its buffer has room. A checkpoint costs 4 us, twice as much as the rest
+# A server's `send` returns without yielding while its buffer is not full. A checkpoint costs 4 us, twice as much as the rest
 # of an event (decision 0019), and one per 16 writes still lets a cancel or a disconnect in within 0.1 ms.
 WRITES_PER_CHECKPOINT = 16
 

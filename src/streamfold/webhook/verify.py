@@ -9,10 +9,11 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from msgspec import MsgspecError, Raw, Struct
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from streamfold.errors import InvalidArgument, InvalidWebhook
+from streamfold.schema import UNDECODABLE, read_head, read_text
 
 __all__ = ["TOLERANCE_SECONDS", "Webhook", "verify"]
 
@@ -37,21 +38,13 @@ class Webhook(Struct, frozen=True, kw_only=True):
     body: bytes = b""
 
 
-class _WebhookData(Struct):
-    id: Raw = Raw(b"null")
-    status: Raw = Raw(b"null")
-
-
 class _WebhookEnvelope(Struct):
     type: Raw = Raw(b"null")
     id: Raw = Raw(b"null")
     data: Raw = Raw(b"null")
-    status: Raw = Raw(b"null")
 
 
 _decode_envelope = Decoder(_WebhookEnvelope).decode
-_decode_data = Decoder(_WebhookData).decode
-_decode_text = Decoder(str).decode
 
 
 def verify(
@@ -139,17 +132,15 @@ def _standard_key(secret: str) -> bytes:
 def _read(body: bytes, identifier: str | None) -> Webhook:
     try:
         envelope = _decode_envelope(body)
-        kind = _decode_text(envelope.type)
-        data = _decode_data(envelope.data) if bytes(envelope.data).startswith(b"{") else _WebhookData()
-    except (MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise InvalidWebhook(f"its body is not an event: {error}") from error
+    kind, data = read_text(envelope.type), read_head(envelope.data)
+    if kind is None:
+        raise InvalidWebhook("its body is not an event: it has no type")
     return Webhook(
-        type=kind, id=identifier or _text(envelope.id), response_id=_text(data.id), status=_text(data.status), body=body
+        type=kind,
+        id=identifier or read_text(envelope.id),
+        response_id=data.id if data else None,
+        status=data.status if data else None,
+        body=body,
     )
-
-
-def _text(value: Raw) -> str | None:
-    try:
-        return _decode_text(value)
-    except MsgspecError:
-        return None

@@ -107,10 +107,14 @@ class ToyModel:
         own = [each for each in tools if not each[1].is_hosted]
         if own and not self._has_results() and not self._stops_half_way():
             yield from self._calls(self._named(own))
-            return
-        yield self._message()
-        if "audio" in (self.request.fields.get("modalities") or ()) and "output_audio" in self.dialect.item_types:
-            yield audio(self.builder, _text_of(self.builder.output[-1]))
+        else:
+            yield self._message()
+            if self._is_spoken():
+                yield audio(self.builder, _text_of(self.builder.output[-1]))
+
+    def _is_spoken(self) -> bool:
+        wants_audio = "audio" in (self.request.fields.get("modalities") or ())
+        return wants_audio and "output_audio" in self.dialect.item_types
 
     # Tools
 

@@ -80,12 +80,17 @@ def example(schema: Any, random: Random, depth: int = 0) -> Any:
         return None
     if "const" in schema:
         return schema["const"]
-    for name in ("enum", "anyOf", "oneOf"):
-        choices = schema.get(name)
-        if is_list(choices) and choices:
-            return choices[0] if name == "enum" else example(choices[0], random, depth + 1)
+    if choices := _list(schema, "enum"):
+        return choices[0]
+    if choices := _list(schema, "anyOf") or _list(schema, "oneOf"):
+        return example(choices[0], random, depth + 1)
     kind: Any = schema.get("type", "object" if "properties" in schema else None)
     return _of_type(kind[0] if is_list(kind) and kind else kind, schema, random, depth)
+
+
+def _list(schema: Mapping[str, Any], name: str) -> list[Any]:
+    value = schema.get(name)
+    return value if is_list(value) else []
 
 
 def _of_type(kind: Any, schema: Mapping[str, Any], random: Random, depth: int) -> Any:
