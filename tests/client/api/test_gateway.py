@@ -12,6 +12,8 @@ import pytest
 
 from streamfold.client import Gateway, Request
 from streamfold.client.transport.asgi import AsgiTransport
+from streamfold.client.transport.direct import DirectTransport
+from streamfold.client.transport.httpx import HttpxTransport
 from streamfold.emulator import Emulator, Options
 from streamfold.errors import Disconnected, GatewayError, IdleTimeout, InvalidArgument, RequestRefused, UnexpectedAnswer
 from streamfold.schema import MKA1, OPENAI, Dialect, decode_response
@@ -291,10 +293,25 @@ async def test_a_client_that_was_passed_in_stays_open() -> None:
 
 
 @pytest.mark.parametrize("http", [None, "httpx", "direct"])
-async def test_a_transport_that_was_made_here_is_closed_with_the_gateway(http: str | None) -> None:
-    async with Gateway("http://127.0.0.1:9", api_key=KEY, http=http) as here:
-        pass
-    await here.aclose()
+async def test_a_transport_that_was_made_here_is_closed_with_the_gateway(
+    http: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    def close(kind: type[HttpxTransport | DirectTransport]) -> Callable[[Any], Any]:
+        original = kind.aclose
+
+        async def aclose(transport: Any) -> None:
+            closed.append(kind.__name__)
+            await original(transport)
+
+        return aclose
+
+    for kind in (HttpxTransport, DirectTransport):
+        monkeypatch.setattr(kind, "aclose", close(kind))
+    async with Gateway("http://127.0.0.1:9", api_key=KEY, http=http):
+        assert closed == []
+    assert closed == ["DirectTransport" if http == "direct" else "HttpxTransport"]
 
 
 async def test_a_body_that_json_cannot_say_is_refused_before_it_is_sent() -> None:

@@ -1,6 +1,7 @@
 """Notifier and Listener: who hears that a log grew, and who need not be there."""
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -40,10 +41,11 @@ def test_one_that_is_gone_keeps_no_other_from_being_told(tmp_path: Path, monkeyp
     listener.close()
 
 
-def test_nobody_need_listen(tmp_path: Path) -> None:
+def test_without_a_listener_nothing_is_sent_and_nothing_is_left(tmp_path: Path) -> None:
     notifier = Notifier(tmp_path / "log.db")
     notifier.notify(Notification.GROWTH)
     notifier.close()
+    assert not folder_of(tmp_path / "log.db").exists()
 
 
 def test_one_that_does_not_read_is_passed_over(tmp_path: Path) -> None:
@@ -54,6 +56,8 @@ def test_one_that_does_not_read_is_passed_over(tmp_path: Path) -> None:
         full.bind(str(folder_of(path) / "1-full"))
         for _ in range(5_000):
             notifier.notify(Notification.GROWTH)
+        full.setblocking(False)
+        assert 0 < count_of(full) < 5_000
     (folder_of(path) / "1-full").unlink()
     folder_of(path).rmdir()
     notifier.close()
@@ -105,13 +109,24 @@ def test_a_listener_whose_folder_is_removed_meanwhile_makes_it_again(
     listener.close()
 
 
+def count_of(listener: socket.socket) -> int:
+    """How many datagrams wait to be read."""
+    count = 0
+    with suppress(BlockingIOError):
+        while listener.recv(1):
+            count += 1
+    return count
+
+
 def test_a_system_without_such_sockets_tells_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.db"
     monkeypatch.setattr("streamfold.log.sqlite.notify.new_socket", lambda: None)
     listener, notifier = Listener(path, lambda _: None), Notifier(path)
+    assert listener.address is None
     notifier.notify(Notification.GROWTH)
     notifier.close()
     listener.close()
+    assert not folder_of(path).exists()
 
 
 def test_who_listens_is_told_how_much_there_is_to_tell(tmp_path: Path) -> None:
