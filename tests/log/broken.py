@@ -40,8 +40,10 @@ class ReadsTooMuch(MemoryLog):
 class AppendsTwice(MemoryLog):
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
         stream = self._stream(lease.key)
-        stream.records += [Record(stream.next_number + n, each.name, each.data) for n, each in enumerate(records)]
-        return stream.next_number
+        next_number = stream.info.next_number
+        stream.records += [Record(next_number + n, each.name, each.data) for n, each in enumerate(records)]
+        stream.change(next_number=next_number + len(records))
+        return stream.info.next_number
 
 
 class ComparesBytes(MemoryLog):
@@ -56,15 +58,16 @@ class ComparesBytes(MemoryLog):
 class LooksThenWrites(MemoryLog):
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
         stream = self._stream(lease.key)
-        new = [each for each in records if each.sequence_number >= stream.next_number]
+        new = [each for each in records if each.sequence_number >= stream.info.next_number]
         await checkpoint()
         stream.records += new
-        return stream.next_number
+        stream.change(next_number=stream.info.next_number + len(new))
+        return stream.info.next_number
 
 
 class WritesBeforeItLooks(MemoryLog):
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
-        next_number = self._stream(lease.key).next_number
+        next_number = self._stream(lease.key).info.next_number
         new = [each for each in records if each.sequence_number >= next_number]
         if new and new[0].sequence_number == next_number:
             await super().append(lease, new, status=status)
@@ -103,14 +106,14 @@ class OneForAll(MemoryLog):
 class FencesNobody(MemoryLog):
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
         stream = self._stream(lease.key)
-        current = Lease(lease.key, lease.owner, stream.epoch, lease.next_number, lease.expires_at)
+        current = Lease(lease.key, lease.owner, stream.info.epoch, lease.next_number, lease.expires_at)
         return await super().append(current, records, status=status)
 
 
 class LeasesToAll(MemoryLog):
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
         if key in self._streams:
-            self._streams[key].owner = ""
+            self._streams[key].change(owner="")
         return await super().acquire(key, owner=owner, seconds=seconds, first_number=first_number)
 
 
@@ -122,15 +125,15 @@ class KeepsLeases(MemoryLog):
 class CountsEpochs(MemoryLog):
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
         lease = await super().acquire(key, owner=owner, seconds=seconds, first_number=first_number)
-        self._streams[key].epoch = 1
+        self._streams[key].change(epoch=1)
         return Lease(key, owner, 1, lease.next_number, lease.expires_at)
 
 
 class ClosedFirst(MemoryLog):
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
         stream = self._stream(lease.key)
-        if records and stream.status is not None and lease.epoch == stream.epoch:
-            records = [Record(stream.next_number, "late", b"")]
+        if records and stream.info.status is not None and lease.epoch == stream.info.epoch:
+            records = [Record(stream.info.next_number, "late", b"")]
         return await super().append(lease, records, status=status)
 
 

@@ -10,8 +10,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import time
+from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from streamfold.errors import LeaseHeld, LogGap, LogUnusable, UnknownStream, WriterFenced
 from streamfold.log.append import Head, new_records, next_epoch, require_beginning
@@ -35,24 +36,21 @@ __all__ = ["MemoryLog"]
 
 @define
 class _Stream:
-    first_number: int
-    created_at: float
-    epoch: int = 0
-    owner: str = ""
-    lease_expires_at: float = 0.0
+    info: StreamInfo
     records: list[Record] = field(factory=list[Record])
-    status: str | None = None
-    is_cancel_requested: bool = False
-    expires_at: float | None = None
     checkpoints: dict[int, bytes] = field(factory=dict[int, bytes])
     notes: list[Note] = field(factory=list[Note])
 
-    @property
-    def next_number(self) -> int:
-        return self.first_number + len(self.records)
+    def change(self, **changes: Any) -> None:
+        self.info = evolve(self.info, **changes)
+
+    def lease(self) -> Lease:
+        info = self.info
+        return Lease(info.key, info.owner, info.epoch, info.next_number, info.lease_expires_at)
 
     def between(self, first: int, end: int) -> list[Record]:
-        return self.records[max(0, first - self.first_number) : max(0, end - self.first_number)]
+        first_number = self.info.first_number
+        return self.records[max(0, first - first_number) : max(0, end - first_number)]
 
 
 class MemoryLog(EventLog):
@@ -76,38 +74,40 @@ class MemoryLog(EventLog):
         now = self._clock()
         stream = self._streams.get(key)
         if stream is None:
-            stream = self._streams[key] = _Stream(first_number, created_at=now)
-        if stream.owner not in {"", owner} and stream.lease_expires_at > now:
-            raise LeaseHeld(stream.owner, stream.lease_expires_at - now)
-        stream.epoch = next_epoch(stream.epoch, now=now)
-        stream.owner, stream.lease_expires_at = owner, now + seconds
-        return Lease(key, owner, stream.epoch, stream.next_number, stream.lease_expires_at)
+            info = StreamInfo(key=key, first_number=first_number, next_number=first_number, epoch=0, created_at=now)
+            stream = self._streams[key] = _Stream(info)
+        info = stream.info
+        if info.owner not in {"", owner} and info.lease_expires_at > now:
+            raise LeaseHeld(info.owner, info.lease_expires_at - now)
+        stream.change(epoch=next_epoch(info.epoch, now=now), owner=owner, lease_expires_at=now + seconds)
+        return stream.lease()
 
     async def renew(self, lease: Lease, *, seconds: float) -> Lease:
         stream = self._written_by(lease)
-        stream.lease_expires_at = self._clock() + seconds
-        return Lease(lease.key, lease.owner, lease.epoch, stream.next_number, stream.lease_expires_at)
+        stream.change(lease_expires_at=self._clock() + seconds)
+        return stream.lease()
 
     async def release(self, lease: Lease) -> None:
         self._require_open()
         stream = self._streams.get(lease.key)
-        if stream is not None and stream.epoch == lease.epoch:
-            stream.owner, stream.lease_expires_at = "", 0.0
+        if stream is not None and stream.info.epoch == lease.epoch:
+            stream.change(owner="", lease_expires_at=0.0)
 
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
         self._require_open()
         stream = self._stream(lease.key)
-        head = Head(stream.next_number, stream.epoch, stream.status is not None)
-        stream.records += new_records(head, records, epoch=lease.epoch, stored=stream.between)
-        if status is not None and stream.status is None:
-            stream.status = status
+        info = stream.info
+        head = Head(info.next_number, info.epoch, info.is_finished)
+        new = new_records(head, records, epoch=lease.epoch, stored=stream.between)
+        stream.records += new
+        stream.change(next_number=info.next_number + len(new), status=info.status or status)
         self._subscriptions.notify([lease.key], growth=status is None)
-        return stream.next_number
+        return stream.info.next_number
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
         self._require_open()
         stream = self._streams.get(key)
-        return None if stream is None else _info(key, stream)
+        return None if stream is None else stream.info
 
     async def read(
         self, key: StreamKey, *, after: int | None = None, limit: int = READ_AT_ONCE, max_bytes: int | None = None
@@ -116,7 +116,8 @@ class MemoryLog(EventLog):
         stream = self._streams.get(key)
         if stream is None:
             return []
-        first = stream.first_number if after is None else max(stream.first_number, after + 1)
+        first_number = stream.info.first_number
+        first = first_number if after is None else max(first_number, after + 1)
         page = stream.between(first, first + limit)
         return page if max_bytes is None else fitting(page, max_bytes)
 
@@ -128,8 +129,7 @@ class MemoryLog(EventLog):
         self._require_open()
         found = sorted(key.response_id for key in self._streams if key.tenant == tenant)
         begin = 0 if after is None else bisect_right(found, after)
-        keys = [StreamKey(tenant, each) for each in found[begin : begin + limit]]
-        return [_info(key, self._streams[key]) for key in keys]
+        return [self._streams[StreamKey(tenant, each)].info for each in found[begin : begin + limit]]
 
     async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
         self._require_open()
@@ -139,13 +139,13 @@ class MemoryLog(EventLog):
 
     async def request_cancel(self, key: StreamKey) -> None:
         self._require_open()
-        self._stream(key).is_cancel_requested = True
+        self._stream(key).change(is_cancel_requested=True)
         self._subscriptions.notify([key])
 
     async def save_checkpoint(self, lease: Lease, checkpoint: SavedCheckpoint) -> None:
         stream = self._written_by(lease)
-        if checkpoint.cursor >= stream.next_number:
-            raise LogGap(stream.next_number, checkpoint.cursor)
+        if checkpoint.cursor >= stream.info.next_number:
+            raise LogGap(stream.info.next_number, checkpoint.cursor)
         stream.checkpoints[checkpoint.cursor] = checkpoint.data
 
     async def checkpoint(self, key: StreamKey, *, at: int | None = None) -> SavedCheckpoint | None:
@@ -166,17 +166,16 @@ class MemoryLog(EventLog):
 
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
         self._require_open()
-        self._stream(key).expires_at = until
+        self._stream(key).change(expires_at=until)
 
     async def expire(self, *, limit: int = 100) -> int:
         self._require_open()
         now = self._clock()
-        overdue = [
-            key for key, stream in self._streams.items() if stream.expires_at is not None and stream.expires_at <= now
-        ]
-        for key in overdue[:limit]:
+        infos = [stream.info for stream in self._streams.values()]
+        overdue = [info.key for info in infos if info.expires_at is not None and info.expires_at <= now][:limit]
+        for key in overdue:
             await self.drop(key)
-        return len(overdue[:limit])
+        return len(overdue)
 
     async def drop(self, key: StreamKey) -> bool:
         self._require_open()
@@ -213,21 +212,6 @@ class MemoryLog(EventLog):
     def _written_by(self, lease: Lease) -> _Stream:
         self._require_open()
         stream = self._stream(lease.key)
-        if stream.epoch != lease.epoch:
-            raise WriterFenced(lease.epoch, stream.epoch)
+        if stream.info.epoch != lease.epoch:
+            raise WriterFenced(lease.epoch, stream.info.epoch)
         return stream
-
-
-def _info(key: StreamKey, stream: _Stream) -> StreamInfo:
-    return StreamInfo(
-        key=key,
-        first_number=stream.first_number,
-        next_number=stream.next_number,
-        epoch=stream.epoch,
-        owner=stream.owner,
-        lease_expires_at=stream.lease_expires_at,
-        status=stream.status,
-        is_cancel_requested=stream.is_cancel_requested,
-        created_at=stream.created_at,
-        expires_at=stream.expires_at,
-    )

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from streamfold.errors import LogUnusable, NumberNotReached
 from streamfold.log.log import READ_AT_ONCE, EventLog
-from streamfold.log.record import Record, StreamInfo, StreamKey
+from streamfold.log.record import Record, StreamInfo, StreamKey, fitting
 from streamfold.log.watch import Watch
 
 __all__ = ["StreamPages", "Tail", "pages", "tail", "wait_for_cancel"]
@@ -120,7 +120,7 @@ class Tail:
         while not self._ready:
             received = self._watch.received(self._after)
             if received is not None:
-                self._take(received)
+                self._take(fitting(received, self._max_bytes))
             # The second read finds what was appended between the first one and the end.
             elif not await self._read() and await self._is_finished() and not await self._read():
                 raise StopAsyncIteration

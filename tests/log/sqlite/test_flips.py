@@ -6,7 +6,7 @@ from random import Random
 import anyio
 import pytest
 
-from streamfold.log.sqlite import health, queries, row
+from streamfold.log.sqlite import health, queries, schema
 from tests.log.flips import SOUND, Wrong, build, draw, outcome, run
 
 
@@ -19,7 +19,7 @@ def test_every_damage_to_the_file_is_detected_or_harmless(flips: int) -> None:
 
 
 def test_a_log_without_checksums_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (queries, row, health):
+    for module in (queries, schema, health):
         monkeypatch.setattr(module, "matches", lambda _: True)
     truths = anyio.run(build, tmp_path, 0)
     with pytest.raises(Wrong, match="records"):

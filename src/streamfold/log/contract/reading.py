@@ -6,8 +6,18 @@ import anyio
 
 from streamfold.check import Suite, failure_of, must_be
 from streamfold.errors import LogGap, LogUnusable, StreamfoldError, UnknownStream, WriterFenced
-from streamfold.log.contract.site import KEY, MAX_SECONDS, OTHER, Site, Sleep, begin, must_refuse, numbers, some
-from streamfold.log.contract.writing import WRITING
+from streamfold.log.contract.writing import (
+    KEY,
+    MAX_SECONDS,
+    OTHER,
+    WRITING,
+    Site,
+    Sleep,
+    begin,
+    must_refuse,
+    numbers,
+    some,
+)
 from streamfold.log.log import EventLog
 from streamfold.log.record import Note, Record, SavedCheckpoint, StreamKey
 from streamfold.log.tail import tail, wait_for_cancel

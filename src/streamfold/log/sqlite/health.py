@@ -10,8 +10,7 @@ from pathlib import Path
 from streamfold.log.record import Damage, Diagnosis, Durability, StreamKey
 from streamfold.log.sqlite.file import FAILURES, explain, has_wal
 from streamfold.log.sqlite.notify import can_be_notified
-from streamfold.log.sqlite.row import PLACE_BITS, StreamRow, Values, matches
-from streamfold.log.sqlite.schema import STREAM, VERSION
+from streamfold.log.sqlite.schema import PLACE_BITS, STREAM, VERSION, StreamRow, Values, matches
 
 __all__ = ["damages", "diagnose"]
 

@@ -13,9 +13,10 @@ from streamfold.errors import InvalidArgument, LeaseHeld, LogGap, UnknownStream,
 from streamfold.log.append import Head, new_records, next_epoch
 from streamfold.log.record import Lease, Note, Record, SavedCheckpoint, StreamInfo, StreamKey
 from streamfold.log.sqlite.notify import Notification
-from streamfold.log.sqlite.row import (
+from streamfold.log.sqlite.schema import (
     MAX_RECORDS,
     PLACE_BITS,
+    STREAM,
     StreamRow,
     damaged,
     matches,
@@ -23,7 +24,6 @@ from streamfold.log.sqlite.row import (
     save,
     with_checksum,
 )
-from streamfold.log.sqlite.schema import STREAM
 
 __all__ = [
     "Transaction",
