@@ -15,7 +15,7 @@ TINY = Logging(
     sample_appends=4,
     batches=2,
     processes=2,
-    seconds=0.05,
+    seconds=0.2,
     rounds=2,
     tailing=Tailing(records=15, processes=1, tails=2, rounds=1),
 )
@@ -37,8 +37,8 @@ def test_its_rows() -> None:
     ]
     assert (rows[3].ours, rows[6].ours.count) == (rows[2].ours, 4)
     assert [row.name.removeprefix("SQLite: ") for row in rows[7:]] == [
-        "2 processes write for 0.05 s, 16 records an append",
-        "2 processes write for 0.05 s, 16 records an append: the longest wait",
+        "2 processes write for 0.2 s, 16 records an append",
+        "2 processes write for 0.2 s, 16 records an append: the longest wait",
         "a tail in another process, 200 records/s",
         "the same, less the append itself",
         "2 tails in 1 processes, 50 records/s",

@@ -8,6 +8,7 @@ import re
 from functools import cached_property
 from math import inf, isclose
 from random import Random
+from typing import NamedTuple
 
 from attrs import define, field
 
@@ -27,7 +28,7 @@ from streamfold.session import (
     Wait,
     drive,
 )
-from streamfold.sim.gateway import ModelGateway, ModelStream, StreamEnd
+from streamfold.sim.gateway import ENDED, ModelGateway, ModelStream
 from streamfold.sim.response import CANCELLED, ModelEvent, TranscriptCache, Truth
 from streamfold.sim.scenario import Scenario
 
@@ -35,6 +36,7 @@ __all__ = ["CallMade", "Fact", "Run", "simulate"]
 
 MAX_SECONDS = 6 * 3600.0
 MAX_STEPS = 100_000
+END_OF_TIME = 1e12
 RESPONSE_ID = "resp_1"
 # A frame with a terminal event, none of its bytes broken.
 TERMINAL = re.compile(
@@ -89,14 +91,8 @@ class Fact:
         return status.decode() in statuses
 
 
-@define
-class CallMade:
-    """One call of the session.
-
-    Attributes:
-        starting_after: The number that it named.
-        cursor: The last number that had been applied.
-    """
+class CallMade(NamedTuple):
+    """One call of the session, with the number to resume after and the last number that had been applied."""
 
     at: float
     call: str
@@ -110,12 +106,8 @@ class Run:
 
     Attributes:
         begins_at: How many events the session had seen before.
-        applied_at: When each event of `applied` was applied.
-        calls: Each call that was made.
         overlaps: Calls that were made before the last one of their kind was answered.
         facts: Answers, failures and ends of streams, without the chunks.
-        outcome: None if the run did not end.
-        progress_at: When an event was last applied.
         progressed: The number of repairs made so far, each time that events were applied.
         saw_terminal: Whether a whole terminal event came while the session was reading.
         trouble: What the driver itself found wrong.
@@ -137,7 +129,6 @@ class Run:
     cancelled_at: float | None = None
     left_at: float | None = None
     at: float = 0.0
-    progress_at: float = 0.0
     saw_terminal: bool = False
     progressed: set[int] = field(factory=set[int])
     steps: int = 0
@@ -241,6 +232,7 @@ class _Driver:
                 self._ask(step)
             # A Close is ignored: the old stream is read until the next Connect.
         run.at, run.outcome = self._now, session.outcome
+        run.truth.feed.advance(END_OF_TIME)
         self._report_late_facts()
 
     def _report_next_fact(self, wait_seconds: float) -> None:
@@ -261,7 +253,6 @@ class _Driver:
             self._new = []
             run.applied += applied
             run.applied_at += [self._now] * len(applied)
-            run.progress_at = self._now
             run.progressed.add(repairs)
             self._cursor = applied[-1].event.sequence_number
         self._is_needed = self._session.needs_driver
@@ -282,13 +273,13 @@ class _Driver:
             case Connect():
                 self._pending = [each for each in self._pending if not isinstance(each[1], Connect)]
                 self._stream, self._opened_by = None, call
-                served = self._gateway.connect(after, now=self._now)
+                at, got = self._gateway.connect(after, now=self._now)
             case Retrieve():
-                served = self._gateway.retrieve(now=self._now)
+                at, got = self._gateway.retrieve(now=self._now)
             case _:
-                served = self._gateway.cancel(now=self._now)
-        is_late = served.at - self._now > self._idle_seconds
-        at, got = (self._now + self._idle_seconds, LATE) if is_late else (served.at, served.got)
+                at, got = self._gateway.cancel(now=self._now)
+        if at - self._now > self._idle_seconds:
+            at, got = self._now + self._idle_seconds, LATE
         self._pending.append((at, call, got))
 
     # Facts
@@ -313,11 +304,11 @@ class _Driver:
     def _read(self) -> bool:
         assert self._stream is not None
         got = self._stream.take(self._now)
-        if isinstance(got, StreamEnd):
+        if isinstance(got, str):
             self._stream = None
-            if got is StreamEnd.BROKEN:
-                return self._fail(self._opened_by, "the connection broke off")
-            self.run.facts.append(self._fact("connect", "ended"))
+            if got != ENDED:
+                return self._fail(self._opened_by, got)
+            self.run.facts.append(self._fact("connect", got))
             self._session.receive_eof(now=self._now)
         elif got:
             self._read_at = self._now

@@ -7,11 +7,9 @@ The emulator decides what is refused, and in which words.
 import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
-from enum import Enum, auto
 from functools import lru_cache
 from math import inf
-
-from attrs import frozen
+from typing import TypeAlias
 
 from streamfold.chaos import (
     Cut,
@@ -33,21 +31,16 @@ from streamfold.session import Answer
 from streamfold.sim.response import Feed, Transcript, Truth, response_event
 from streamfold.sim.scenario import NOTHING, GatewayBehaviour, Injection, Scenario
 
-__all__ = ["ModelGateway", "ModelStream", "Served", "StreamEnd"]
+__all__ = ["ENDED", "ModelGateway", "ModelStream"]
 
+# How a stream ends: in order, as far as HTTP can tell, or not.
+ENDED, BROKEN = "ended", "the connection broke off"
 COMMENT = b":\n\n"
 GZIP_WINDOW = 31
 JSON: Mapping[str, str] = {"content-type": "application/json"}
 HTML = Answer(200, {"content-type": "text/html; charset=utf-8"}, b"<html><body>Please sign in.</body></html>")
 WINDOW_SECONDS = 300.0
 CURSOR = "starting_after is not supported for this response."
-
-
-class StreamEnd(Enum):
-    """How a stream ended: in order, as far as HTTP can tell, or broken off."""
-
-    IN_ORDER = auto()
-    BROKEN = auto()
 
 
 class ModelStream:
@@ -88,8 +81,8 @@ class ModelStream:
         at, hung_up_at = self._feed.next_at(self._place), self._feed.hung_up_at
         return min(at, hung_up_at) if self._opened_at < hung_up_at else at
 
-    def take(self, now: float) -> bytes | StreamEnd:
-        """What comes now. No bytes: a delay begins."""
+    def take(self, now: float) -> bytes | str:
+        """What comes now, or how the stream ends. No bytes: a delay begins."""
         self._feed.advance(now)
         if not self._acts and not self._is_closing:
             if self._next_at > now:
@@ -99,9 +92,9 @@ class ModelStream:
         if self._acts:
             return self._do(self._acts.popleft(), now)
         self.is_over = self._is_closing
-        return StreamEnd.IN_ORDER if self.is_over else b""
+        return ENDED if self.is_over else b""
 
-    def _do(self, act: Effect, now: float) -> bytes | StreamEnd:
+    def _do(self, act: Effect, now: float) -> bytes | str:
         match act:
             case Send(data):
                 return self._send(self._unzip.decompress(data) if self._unzip else data, now)
@@ -110,7 +103,7 @@ class ModelStream:
                 return b""
             case Cut(how, where):
                 self.is_over = True
-                return StreamEnd.IN_ORDER if how is How.FIN and where is not Where.CHUNK else StreamEnd.BROKEN
+                return ENDED if how is How.FIN and where is not Where.CHUNK else BROKEN
 
     def _send(self, data: bytes, now: float) -> bytes:
         self._sent_at = now
@@ -134,12 +127,8 @@ class ModelStream:
         return b"".join(event.wire for event in feed.events[begin : self._place])
 
 
-@frozen
-class Served:
-    """What answers a call, and when: a stream, an answer, or the reason why nothing came."""
-
-    at: float
-    got: ModelStream | Answer | str
+# What comes after a call, and when: a stream, an answer, or the reason why nothing came.
+Served: TypeAlias = tuple[float, "ModelStream | Answer | str"]
 
 
 class ModelGateway:
@@ -169,12 +158,12 @@ class ModelGateway:
         injection, faults = self._inject("streams")
         at = now + injection.seconds
         got = _in_place_of_any(injection, faults) or self._refusal(injection, starting_after, now)
-        return Served(at, got or self._stream(injection, faults, starting_after, now, at))
+        return at, got or self._stream(injection, faults, starting_after, now, at)
 
     def retrieve(self, *, now: float) -> Served:
         """GET the Response."""
         injection, faults = self._inject("retrieves")
-        return Served(now + injection.seconds, _in_place_of_any(injection, faults) or self._retrieved(injection, now))
+        return now + injection.seconds, _in_place_of_any(injection, faults) or self._retrieved(injection, now)
 
     def cancel(self, *, now: float) -> Served:
         """POST the cancel."""
@@ -184,13 +173,13 @@ class ModelGateway:
         instead = _in_place_of_any(injection, faults)
         is_refused = any(isinstance(fault, Refuse) for fault in faults)
         if instead is not None and (is_refused or injection.answer not in {"lost", "taken"}):
-            return Served(at, instead)  # and not carried out
+            return at, instead  # and not carried out
         answer = self._cancelled(arrives)
         if injection.answer == "open":
             answer = Answer(200, JSON, self.truth.transcript.running)
         elif injection.answer == "torn":
             answer = Answer(200, JSON, answer.body[:40])
-        return Served(at, instead or answer)
+        return at, instead or answer
 
     def _inject(self, kind: str) -> tuple[Injection, tuple[Fault, ...]]:
         """What goes wrong with this call of its kind."""

@@ -210,7 +210,7 @@ def _had_time(run: Run, _: Outcome) -> str | None:
 
 
 def _was_not_stalled(run: Run, _: Outcome) -> str | None:
-    waited = run.at - run.progress_at
+    waited = run.at - (run.applied_at[-1] if run.applied_at else 0.0)
     return None if waited >= run.patience.stalled_seconds else f"only {waited:g} s went by"
 
 

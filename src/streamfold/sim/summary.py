@@ -39,16 +39,9 @@ class Summary:
     """Counts of runs, which can be added up. `raised` counts runs that ended in an exception, which none may."""
 
     def __init__(self) -> None:
-        self.runs: int = 0
-        self.raised: int = 0
-        self.events: int = 0
-        self.compacted: int = 0
-        self.faults: Counter[str] = Counter()
-        self.repairs: Counter[str] = Counter()
-        self.outcomes: Counter[str] = Counter()
-        self.proofs: Counter[str] = Counter()
-        self.cancels: Counter[str] = Counter()
-        self.violations: Counter[str] = Counter()
+        self.runs = self.raised = self.events = self.compacted = 0
+        self.faults, self.repairs, self.outcomes = Counter[str](), Counter[str](), Counter[str]()
+        self.proofs, self.cancels, self.violations = Counter[str](), Counter[str](), Counter[str]()
 
     def add(self, run: Run, violations: Iterable[Violation] = ()) -> None:
         """Count one run."""
@@ -56,14 +49,12 @@ class Summary:
         self.events += len(run.applied)
         self.violations.update(str(each.kind) for each in violations)
         self.faults.update(run.gateway.met)
-        outcome = run.outcome
-        if outcome is not None:
+        if (outcome := run.outcome) is not None:
             self.compacted += outcome.is_compacted
             self.repairs.update(str(each.kind) for each in outcome.repairs)
             self.outcomes[str(outcome.status)] += 1
             self.proofs[str(outcome.proof or "none")] += 1
-            if outcome.cancel is not None:
-                self.cancels[str(outcome.cancel)] += 1
+            self.cancels.update([] if outcome.cancel is None else [str(outcome.cancel)])
 
     def join(self, other: "Summary") -> None:
         """Add the counts of another summary."""
