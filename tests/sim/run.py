@@ -21,17 +21,11 @@ from multiprocessing import get_context
 
 from benchmarks.stream.workload import Shape, make_stream, payloads
 from streamfold.errors import InvalidArgument
-from streamfold.sim import (
-    Scenario,
-    Summary,
-    TranscriptCache,
-    audit,
-    generate_scenario,
-    read_scenario,
-    shrink,
-    simulate,
-)
+from streamfold.sim import Scenario, TranscriptCache, audit, read_scenario, simulate
 from streamfold.sse import Frame
+from tests.sim.generate import generate_scenario
+from tests.sim.shrink import shrink
+from tests.sim.summary import Summary
 
 STREAMS = 24
 BATCH = 250

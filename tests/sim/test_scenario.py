@@ -3,8 +3,10 @@
 import pytest
 
 from streamfold.errors import InvalidArgument
-from streamfold.sim import CallerAction, GatewayBehaviour, Injection, Scenario, generate_scenario, read_scenario, shrink
+from streamfold.sim import CallerAction, GatewayBehaviour, Injection, Scenario, read_scenario
+from tests.sim.generate import generate_scenario
 from tests.sim.run import transcripts
+from tests.sim.shrink import shrink
 
 LARGE = Scenario(
     seed=9,

@@ -5,8 +5,9 @@ from functools import cache
 import pytest
 
 from streamfold.session import CancelResult
-from streamfold.sim import Summary, read_scenario
+from streamfold.sim import read_scenario
 from tests.sim import run
+from tests.sim.summary import Summary
 
 RUNS = 2000
 

@@ -1,11 +1,10 @@
-"""Try a session against a model of a gateway, in virtual time, and judge the result."""
+"""Run a session against a model of a gateway, in virtual time, and judge the run. `make sim` does it 100,000 times."""
 
+from streamfold.sim.call_rules import Kind, Violation
 from streamfold.sim.driver import Run, simulate
-from streamfold.sim.generate import generate_scenario
 from streamfold.sim.oracle import audit
 from streamfold.sim.response import TranscriptCache
-from streamfold.sim.scenario import CallerAction, GatewayBehaviour, Injection, Scenario, read_scenario, shrink
-from streamfold.sim.summary import Kind, Summary, Violation
+from streamfold.sim.scenario import CallerAction, GatewayBehaviour, Injection, Scenario, read_scenario
 
 __all__ = [
     "CallerAction",
@@ -14,12 +13,9 @@ __all__ = [
     "Kind",
     "Run",
     "Scenario",
-    "Summary",
     "TranscriptCache",
     "Violation",
     "audit",
-    "generate_scenario",
     "read_scenario",
-    "shrink",
     "simulate",
 ]

@@ -4,16 +4,18 @@ A rule returns what is wrong with a run, or None. The sources are docs/explanati
 """
 
 from collections.abc import Callable, Iterator
+from enum import StrEnum, auto
 from itertools import takewhile
 from typing import TypeAlias
+
+from attrs import frozen
 
 from streamfold.emulator import Ending
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, RepairKind
 from streamfold.sim.driver import Fact, Run
 from streamfold.sim.response import CANCELLED
-from streamfold.sim.summary import Kind, Violation
 
-__all__ = ["BUSY", "UNAUTHORIZED", "UNKNOWN", "broken_call_rules", "is_refusal"]
+__all__ = ["BUSY", "UNAUTHORIZED", "UNKNOWN", "Kind", "Violation", "broken_call_rules", "is_refusal"]
 
 TICK = 1e-6  # seconds of rounding
 UNAUTHORIZED = {401, 403}
@@ -21,6 +23,31 @@ UNKNOWN = {404, 410}
 BUSY = {408, 425, 429}
 # Faults that hold a stream up for a moment only.
 PASSING = {"gap", "reorder", "duplicate", "corrupt", "two_terminals"}
+
+
+class Kind(StrEnum):
+    """What a run did that no run may do."""
+
+    LOST = auto()
+    """An event was left out, or a response was given up that could have been followed."""
+    TWICE = auto()
+    """An event was applied twice."""
+    WRONG = auto()
+    """The outcome is not true, or a call was made against the rules."""
+    UNENDED = auto()
+    """The run did not end."""
+
+
+@frozen
+class Violation:
+    """One thing that is wrong with a run."""
+
+    kind: Kind
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}"
+
 
 Rule: TypeAlias = Callable[[Run, Outcome], str | None]
 

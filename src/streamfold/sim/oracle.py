@@ -19,10 +19,9 @@ from streamfold.emulator import Ending
 from streamfold.fold import State, fold, snapshot_json
 from streamfold.schema import decode_event
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, Proof
-from streamfold.sim.call_rules import UNAUTHORIZED, UNKNOWN, broken_call_rules, is_refusal
+from streamfold.sim.call_rules import UNAUTHORIZED, UNKNOWN, Kind, Violation, broken_call_rules, is_refusal
 from streamfold.sim.driver import Run
 from streamfold.sim.response import CANCELLED, with_number
-from streamfold.sim.summary import Kind, Violation
 
 __all__ = ["audit"]
 

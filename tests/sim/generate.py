@@ -12,9 +12,7 @@ from attrs import evolve
 from msgspec.structs import replace
 
 from streamfold.chaos import Drip, Fault, Plan, Refuse, choose_faults
-from streamfold.sim.scenario import MAX_FRAME_BYTES, CallerAction, GatewayBehaviour, Injection, Scenario
-
-__all__ = ["generate_scenario"]
+from streamfold.sim import CallerAction, GatewayBehaviour, Injection, Scenario
 
 # The faults that a session survives without loss. Where events have no numbers of their own, one that is left out, sent
 # twice or torn cannot be noticed.
@@ -60,7 +58,7 @@ def generate_scenario(seed: int, lengths: Sequence[int]) -> Scenario:
         total_seconds=_total_seconds(random, behaviour),
         window_events=_one(random, (256, 256, 256, 4)),
         max_attempts=_one(random, (5, 5, 5, 2, 1)),
-        max_frame_bytes=random.randrange(400, 4000) if _happens(random, 0.03) else MAX_FRAME_BYTES,
+        max_frame_bytes=random.randrange(400, 4000) if _happens(random, 0.03) else Scenario().max_frame_bytes,
         is_restless=_happens(random, 0.1),
     )
 

@@ -1,38 +1,9 @@
-"""What an audit found wrong with a run, and the counts of many runs."""
+"""Counts of many runs."""
 
 from collections import Counter
 from collections.abc import Iterable
-from enum import StrEnum, auto
 
-from attrs import frozen
-
-from streamfold.sim.driver import Run
-
-__all__ = ["Kind", "Summary", "Violation"]
-
-
-class Kind(StrEnum):
-    """What a run did that no run may do."""
-
-    LOST = auto()
-    """An event was left out, or a response was given up that could have been followed."""
-    TWICE = auto()
-    """An event was applied twice."""
-    WRONG = auto()
-    """The outcome is not true, or a call was made against the rules."""
-    UNENDED = auto()
-    """The run did not end."""
-
-
-@frozen
-class Violation:
-    """One thing that is wrong with a run."""
-
-    kind: Kind
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.what}"
+from streamfold.sim import Kind, Run, Violation
 
 
 class Summary:
