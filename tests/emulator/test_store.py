@@ -17,7 +17,6 @@ def stored() -> StoredResponse:
     script = answer(request, response_id="resp_1", created_at=BEGAN, dialect=MKA1)
     return StoredResponse(
         id="resp_1",
-        tenant="t",
         dialect=MKA1,
         request=request,
         created_at=BEGAN,

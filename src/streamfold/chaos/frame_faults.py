@@ -107,20 +107,13 @@ def _keep_alive(_: kind.KeepaliveFirst, frame: Frame, index: int) -> Iterable[Fr
     return _event("keepalive", _number_of(frame)), shifted
 
 
-def _fail_nested(fault: kind.ErrorNested, frame: Frame, index: int) -> Iterable[Frame]:
-    error = {"type": "server_error", "code": "server_error", "message": "An error on purpose.", "param": None}
-    return _fail(fault.after_events, frame, index, error=error)
-
-
-def _fail_flat(fault: kind.ErrorFlat, frame: Frame, index: int) -> Iterable[Frame]:
-    return _fail(fault.after_events, frame, index, code="server_error", message="An error on purpose.", param=None)
-
-
-def _fail(after_events: int, frame: Frame, index: int, **facts: Any) -> Iterable[Frame]:
+def _fail(fault: kind.ErrorNested | kind.ErrorFlat, frame: Frame, index: int) -> Iterable[Frame]:
     """The error instead of the event at that index, and nothing after it."""
-    if index < after_events:
-        return (frame,)
-    return (_event("error", _number_of(frame), **facts),) if index == after_events else ()
+    if index != fault.after_events:
+        return (frame,) if index < fault.after_events else ()
+    facts = {"code": "server_error", "message": "An error on purpose.", "param": None}
+    nested = {"error": {"type": "server_error", **facts}}
+    return (_event("error", _number_of(frame), **(nested if isinstance(fault, kind.ErrorNested) else facts)),)
 
 
 def _leave_out_terminal(_: kind.NoTerminal, frame: Frame, __: int) -> Iterable[Frame]:
@@ -137,8 +130,8 @@ CHANGES: Mapping[type[Fault], Change] = {
     kind.Renumber: _renumber,
     kind.Corrupt: _corrupt,
     kind.KeepaliveFirst: _keep_alive,
-    kind.ErrorNested: _fail_nested,
-    kind.ErrorFlat: _fail_flat,
+    kind.ErrorNested: _fail,
+    kind.ErrorFlat: _fail,
     kind.NoTerminal: _leave_out_terminal,
     kind.TwoTerminals: _repeat_terminal,
 }

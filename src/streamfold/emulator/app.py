@@ -113,7 +113,7 @@ class Emulator:
         """Serve one ASGI scope.
 
         Raises:
-            ConnectionCut: A fault ended the connection, and the server offers no handle on it.
+            ConnectionCut: A fault ended the connection, and the server does not offer its transport.
         """
         if scope["type"] == "lifespan":
             await run_lifespan(receive, send, self.running)
@@ -137,7 +137,7 @@ class Emulator:
             send,
             self._clock,
             [each for each in prepared.faults if not isinstance(each, OF_THE_RESPONSE)],
-            connection=extensions.get("streamfold.wire"),
+            transport=extensions.get("streamfold.transport"),
             journal=self.journal,
             visit=visit,
         )

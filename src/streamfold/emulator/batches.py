@@ -12,7 +12,7 @@ from attrs import define
 
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal
-from streamfold.emulator.store import IdSource, TenantStore, page
+from streamfold.emulator.store import IdSource, page
 from streamfold.emulator.timeline import Ending, cancel_rule
 from streamfold.serving import (
     ApiCall,
@@ -40,7 +40,6 @@ class EmulatedBatch:
     """
 
     id: str
-    tenant: str
     request: Fields
     created_at: float
     stages: list[tuple[str, float]]
@@ -93,7 +92,7 @@ class BatchEndpoints:
         self._options = options
         self._ids = ids
         self._journal = journal
-        self._store: TenantStore[EmulatedBatch] = TenantStore()
+        self._kept: dict[tuple[str, str], EmulatedBatch] = {}  # by tenant and id, oldest first
 
     def create_batch(self, call: ApiCall) -> ServerReply | Problem:
         """Create a batch; its requests are invented."""
@@ -105,14 +104,13 @@ class BatchEndpoints:
         start = begins.get("in_progress", math.inf)
         batch = EmulatedBatch(
             id=self._ids.next("batch"),
-            tenant=call.tenant,
             request=request,
             created_at=call.now,
             stages=stages,
             works=(start, begins.get("finalizing", begins.get("expired", start))),
             total=self._options.batch_requests,
         )
-        self._store.put(batch)
+        self._kept[call.tenant, batch.id] = batch
         return BodyReply.of(batch.fields(call.now))
 
     def retrieve_batch(self, call: ApiCall) -> ServerReply | Problem:
@@ -125,7 +123,9 @@ class BatchEndpoints:
         query = read_page_query(call.query, call.dialect)
         if isinstance(query, Problem):
             return query
-        return BodyReply.of(page((each.fields(call.now) for each in self._store.of(call.tenant)), query))
+        return BodyReply.of(
+            page((b.fields(call.now) for (owner, _), b in self._kept.items() if owner == call.tenant), query)
+        )
 
     def cancel_batch(self, call: ApiCall) -> ServerReply | Problem:
         """Cancel the batch. A second cancel changes nothing; one of a batch that is over is refused."""
@@ -143,7 +143,7 @@ class BatchEndpoints:
         return BodyReply.of(batch.fields(call.now))
 
     def _find(self, call: ApiCall) -> EmulatedBatch | Problem:
-        batch = self._store.find(call.tenant, call.id)
+        batch = self._kept.get((call.tenant, call.id))
         return batch or Problem(404, f"Batch with id '{call.id}' not found.", "batch_id", "not_found")
 
 

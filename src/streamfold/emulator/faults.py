@@ -1,9 +1,11 @@
 """Which faults a request meets, and an answer written the way its faults want it."""
 
 import random
+import struct
+from asyncio import Transport
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Protocol
+from socket import SO_LINGER, SOL_SOCKET
 
 import msgspec
 from anyio import sleep_forever
@@ -28,10 +30,11 @@ from streamfold.schema import UNDECODABLE
 from streamfold.serving import AsgiWriter, Clock, Endpoint, RetrieveQuery, Route, SendMessage, read_retrieve_query
 from streamfold.sse import Frame
 
-__all__ = ["FAULT_HEADER", "ConnectionCut", "ConnectionHandle", "FaultSchedule", "FaultyWriter", "targets_of"]
+__all__ = ["FAULT_HEADER", "ConnectionCut", "FaultSchedule", "FaultyWriter", "targets_of"]
 
 FAULT_HEADER = "x-streamfold-fault"
 PART_OF_A_CHUNK_HEADER = b"1f"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: closing sends RST
 
 
 class FaultSchedule:
@@ -93,7 +96,7 @@ def _asks_for_stream(body: bytes) -> bool:
 
 
 class ConnectionCut(GatewayError):
-    """A fault ended the connection. The application raises it where the server offers no ConnectionHandle."""
+    """A fault ended the connection. The application raises it if the server does not offer its transport."""
 
     def __init__(self, how: str) -> None:
         super().__init__(how)
@@ -103,24 +106,11 @@ class ConnectionCut(GatewayError):
         return f"the connection was cut by a fault ({self.how})"
 
 
-class ConnectionHandle(Protocol):
-    """The connection itself, which a server may offer in `scope["extensions"]["streamfold.wire"]`."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes beneath the framing of HTTP."""
-        ...
-
-    def close(self) -> None:
-        """Send a FIN, after what was written."""
-        ...
-
-    def reset(self) -> None:
-        """Send a RST."""
-        ...
-
-
 class FaultyWriter(AsgiWriter):
-    """Writes one answer with its faults, and records in the journal how it went."""
+    """Writes one answer with its faults, and records in the journal how it went.
+
+    transport: the connection beneath HTTP, which a server may offer in `scope["extensions"]["streamfold.transport"]`.
+    """
 
     def __init__(
         self,
@@ -128,13 +118,13 @@ class FaultyWriter(AsgiWriter):
         clock: Clock,
         faults: Iterable[Fault],
         *,
-        connection: ConnectionHandle | None,
+        transport: Transport | None,
         journal: Journal,
         visit: Visit,
     ) -> None:
         super().__init__(send, clock)
         self._injector = FaultInjector(faults)
-        self._connection = connection
+        self._transport = transport
         self._journal = journal
         self._visit = visit
 
@@ -166,21 +156,20 @@ class FaultyWriter(AsgiWriter):
         await super().finish()
 
     async def cut(self, how: How, where: Where) -> None:
-        """End the connection. With a ConnectionHandle it never returns: the disconnect that follows cancels it.
+        """End the connection. With its transport this never returns: the disconnect that follows cancels it.
 
         Raises:
-            ConnectionCut: There is no handle.
+            ConnectionCut: There is no transport.
         """
         self._journal.end(self._visit, "cut")
-        if self._connection is not None:
-            if where == Where.CHUNK:
-                self._connection.write(PART_OF_A_CHUNK_HEADER)
-            if how == How.RST:
-                self._connection.reset()
-            else:
-                self._connection.close()
-            await sleep_forever()
-        raise ConnectionCut(how)
+        if self._transport is None:
+            raise ConnectionCut(how)
+        if where == Where.CHUNK:
+            self._transport.write(PART_OF_A_CHUNK_HEADER)
+        if how == How.RST:
+            self._transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, RESET_ON_CLOSE)
+        self._transport.close()
+        await sleep_forever()
 
     async def _carry_out(self, effects: Iterable[Effect]) -> None:
         for effect in effects:

@@ -9,7 +9,7 @@ from streamfold.chaos import Fault
 from streamfold.emulator.model import Script, answer, input_items, read_playback
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal
-from streamfold.emulator.store import IdSource, ResponseEvents, StoredResponse, TenantStore, page
+from streamfold.emulator.store import IdSource, ResponseEvents, StoredResponse, page
 from streamfold.emulator.timeline import Ending, Tempo, Timeline, cancel_rule, stream_refusal
 from streamfold.errors import UsageError
 from streamfold.schema import Dialect, FinishedReplay, WebhookScheme, is_terminal_status
@@ -61,7 +61,7 @@ class ResponseEndpoints:
         self._journal = journal
         self._clock = clock
         self._on_create = on_create
-        self._store: TenantStore[StoredResponse] = TenantStore()
+        self._kept: dict[tuple[str, str], StoredResponse] = {}  # by tenant and id, oldest first
         playback = options.playback
         data = playback.read_bytes() if isinstance(playback, Path) else playback
         self._playback = None if data is None else read_playback(data)
@@ -75,7 +75,7 @@ class ResponseEndpoints:
             return problem
         stored = self._create(call, request)
         if request.store or request.background:
-            self._store.put(stored)
+            self._kept[call.tenant, stored.id] = stored
         self._journal.count("creates")
         self._on_create(stored)
         if request.stream:
@@ -116,7 +116,8 @@ class ResponseEndpoints:
         query = read_page_query(call.query, call.dialect)
         if isinstance(query, Problem):
             return query
-        return BodyReply.of(page((each.response(call.now) for each in self._store.of(call.tenant)), query))
+        own = [stored for (tenant, _), stored in self._kept.items() if tenant == call.tenant]
+        return BodyReply.of(page((each.response(call.now) for each in own), query))
 
     def list_input_items(self, call: EmulatedCall) -> ServerReply | Problem:
         """A page of the Response's input."""
@@ -144,7 +145,7 @@ class ResponseEndpoints:
         stored = self._find(call)
         if isinstance(stored, Problem):
             return stored
-        self._store.drop(call.tenant, call.id)
+        del self._kept[call.tenant, call.id]
         return BodyReply.of({"id": call.id, "object": "response", "deleted": True})
 
     def cancel_response(self, call: EmulatedCall) -> ServerReply | Problem:
@@ -162,12 +163,12 @@ class ResponseEndpoints:
         return BodyReply.of(stored.response(call.now))
 
     def _find(self, call: EmulatedCall) -> StoredResponse | Problem:
-        stored = self._store.find(call.tenant, call.id)
+        stored = self._kept.get((call.tenant, call.id))
         return stored or Problem(404, f"Response with id '{call.id}' not found.", "response_id", "not_found")
 
     def _bad_previous(self, request: CreateRequest, call: EmulatedCall) -> Problem | None:
         previous = request.previous_response_id
-        if previous is None or self._store.find(call.tenant, previous) is not None:
+        if previous is None or (call.tenant, previous) in self._kept:
             return None
         said = f"Previous response with id '{previous}' not found."
         return Problem(400, said, "previous_response_id", "previous_response_not_found")
@@ -216,7 +217,6 @@ class ResponseEndpoints:
         )
         return StoredResponse(
             id=id,
-            tenant=call.tenant,
             dialect=call.dialect,
             request=request,
             created_at=call.now,

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import signal
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -34,8 +33,6 @@ IDLE_SECONDS = 75  # longer than clients keep a connection for their next reques
 # uvicorn's log goes to a logger of our own, which is silent unless the application configures it.
 LOGGER = logging.getLogger("streamfold.emulator")
 LOGGER.addHandler(logging.NullHandler())
-
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: closing sends RST
 
 
 class emulate:
@@ -175,28 +172,9 @@ async def _cut_all(state: "ServerState") -> None:
             task.cancel()
 
 
-class _SocketHandle:
-    """The connection beneath its HTTP, so that a fault can end it anywhere: a faults.ConnectionHandle."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def reset(self) -> None:
-        """Send a RST, after what was written if the socket has taken it."""
-        connection: socket.socket = self._transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        self._transport.close()
-
-
 @cache
 def _connection_class() -> "type[HttpToolsProtocol]":
-    """uvicorn's HTTP connection, with a handle on its socket in every scope."""
+    """uvicorn's HTTP connection, with its transport in every scope, so that a fault can end it anywhere."""
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class EmulatorConnection(HttpToolsProtocol):
@@ -207,7 +185,7 @@ def _connection_class() -> "type[HttpToolsProtocol]":
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            extensions: dict[str, Any] = {"streamfold.wire": _SocketHandle(self.transport)}
+            extensions: dict[str, Any] = {"streamfold.transport": self.transport}
             self.scope["extensions"] = extensions
 
     return EmulatorConnection

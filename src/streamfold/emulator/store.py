@@ -1,8 +1,8 @@
-"""What the emulator keeps: Responses and batches, each belonging to one tenant, in the order of their creation."""
+"""What the emulator keeps of a Response, the feed of its events, ids, and pages of lists."""
 
 import hashlib
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 import anyio
 from attrs import define, field
@@ -12,7 +12,7 @@ from streamfold.schema import Dialect
 from streamfold.serving import Clock, CreateRequest, Fields, PageQuery, ReadyEvents
 from streamfold.sse import Frame
 
-__all__ = ["IdSource", "ResponseEvents", "StoredResponse", "TenantStore", "page"]
+__all__ = ["IdSource", "ResponseEvents", "StoredResponse", "page"]
 
 
 @define(kw_only=True, eq=False)
@@ -23,7 +23,6 @@ class StoredResponse:
     """
 
     id: str
-    tenant: str
     dialect: Dialect
     request: CreateRequest
     created_at: float
@@ -68,46 +67,6 @@ class ResponseEvents:
     def wait(self, seconds: float) -> Awaitable[None]:
         """Return after so many seconds, or as soon as a cancel changes what will happen."""
         return self._clock.wait(seconds, self._stored.changed)
-
-
-class HasTenant(Protocol):
-    """What a TenantStore keeps."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def tenant(self) -> str:
-        """The only tenant that sees it."""
-        ...
-
-
-T = TypeVar("T", bound=HasTenant)
-
-
-class TenantStore(Generic[T]):
-    """Objects by tenant and id. Another tenant's id is as unknown as one that never existed."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], T] = {}
-
-    def put(self, stored: T) -> None:
-        """Keep an object, as the newest."""
-        self._kept[stored.tenant, stored.id] = stored
-
-    def find(self, tenant: str, id: str) -> T | None:
-        """The tenant's object of this id."""
-        return self._kept.get((tenant, id))
-
-    def drop(self, tenant: str, id: str) -> None:
-        """Forget an object; does nothing if it is unknown."""
-        self._kept.pop((tenant, id), None)
-
-    def of(self, tenant: str) -> list[T]:
-        """The tenant's objects, oldest first."""
-        return [stored for (owner, _), stored in self._kept.items() if owner == tenant]
 
 
 class IdSource:

@@ -45,6 +45,9 @@ class Ending(StrEnum):
     GOES_ON = "goes_on"  # open streams continue to `response.completed`, and then the Response says completed
 
 
+LAST_EVENTS = {Ending.CANCELLED_EVENT: "response.cancelled", Ending.FAILED_EVENT: "response.failed"}
+
+
 @frozen(kw_only=True)
 class CancelRule:
     """How a server cancels. A successful cancel is always answered at once, with 200 and status cancelled.
@@ -272,16 +275,14 @@ class Timeline:
         shown = shape_response(self.response(now) | ended, self._dialect)
         self._shown, self._is_shown_to_the_end = shown, ending is not Ending.GOES_ON
         if ending in (Ending.CANCELLED_EVENT, Ending.FAILED_EVENT, Ending.SILENT):
-            self._end_with(_last_steps(ending, shown), now)
+            kind = LAST_EVENTS.get(ending)
+            self._steps = iter([ScriptStep(0.0, {"type": kind, "response": shown})] if kind else [])
+            self._due = now
+            self._step()
         elif ending is Ending.HANG_UP:
             self.hang_ups += 1
         self._tempo = self._tempo._replace(hold_after_events=None)
         return shown
-
-    def _end_with(self, steps: Iterable[ScriptStep], now: float) -> None:
-        self._steps = iter(steps)
-        self._due = now
-        self._step()
 
     def _due_by(self, now: float) -> ScriptStep | None:
         return self._next if self.next_due <= now else None
@@ -333,13 +334,3 @@ class Timeline:
         yield ScriptStep(0.0, fields, data=msgspec.json.encode(fields))
         failed = {"status": "failed", "error": facts}
         yield ScriptStep(0.0, {"type": "response.failed", "response": self._script.begun | failed})
-
-
-def _last_steps(ending: Ending, shown: Fields) -> list[ScriptStep]:
-    match ending:
-        case Ending.CANCELLED_EVENT:
-            return [ScriptStep(0.0, {"type": "response.cancelled", "response": shown})]
-        case Ending.FAILED_EVENT:
-            return [ScriptStep(0.0, {"type": "response.failed", "response": shown})]
-        case _:
-            return []
