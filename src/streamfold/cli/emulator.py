@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["emulator"]
 
 DEFAULT_PORT = 8787
+FLAGS = {"faults": "fault"}  # an option's name where the flag has another
 
 MODEL = Group("Model", sort_key=2)
 STREAMS = Group("Streams and cancels", sort_key=3)
@@ -111,23 +112,18 @@ def emulator(
 
 def _emulator(settings: dict[str, Any], faults: list[str], plan: str | None) -> "Emulator":
     """The emulator with these options."""
-    from streamfold.chaos import parse_faults, parse_plan
     from streamfold.emulator import Emulator, Options
 
     try:
-        parsed = tuple(one for text in faults for one in parse_faults(text))
-        return Emulator(Options(**settings, faults=parsed, plan=parse_plan(plan) if plan is not None else None))
+        return Emulator(Options(**settings, faults=";".join(faults), plan=plan))
     except InvalidArgument as error:
-        flag = f"--{error.name.replace('_', '-')}" if error.name in settings else _fault_flag(error.name)
-        raise Failure(f"{flag}: {error.reason}", USAGE) from error
+        name, _, part = error.name.partition(".")
+        flag = f"--{FLAGS.get(name, name.replace('_', '-'))}" + (f": {part}" if part else "")
+        raise Failure(f"{flag}: {error.reason.removeprefix('fault: ')}", USAGE) from error
     except OSError as error:
         raise Failure(f"{settings['playback']}: {os_reason(error)}") from error
     except StreamfoldError as error:  # of the recording
         raise Failure(f"{settings['playback']}: {error}") from error
-
-
-def _fault_flag(name: str) -> str:
-    return f"--{name}" if name in ("fault", "plan") else f"--{'plan' if name.startswith('plan.') else 'fault'}: {name}"
 
 
 def _serve(app: "Emulator", *, host: str, port: int, announce: Callable[[str], None]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
-from msgspec import DecodeError
+from msgspec import DecodeError, to_builtins
 from msgspec.json import decode, encode
 
 from streamfold.cli.log.place import NO_LOG, RecordFlags
@@ -92,7 +92,7 @@ def _print(response: Response, settings: Settings, *, json: bool) -> int:
     output = Output()
     is_over = is_terminal_status(response.status)
     if json:
-        output.write_bytes(encode(response) + b"\n")
+        output.write_bytes(encode(to_builtins(response) | {"output_text": response.output_text}) + b"\n")
     elif is_over:
         text = response.output_text
         output.write(text if text.endswith("\n") else f"{text}\n")
