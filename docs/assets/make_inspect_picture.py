@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 
 from streamfold.chaos import parse_faults
-from streamfold.cli.inspect.pane import Pane
+from streamfold.cli.inspect.columns import Pane
 from streamfold.cli.inspect.program import Inspector
 from streamfold.cli.inspect.scan import first_look
 from streamfold.client import Gateway, record

@@ -8,7 +8,7 @@ from pathlib import Path
 from anyio import fail_after
 from textual.pilot import Pilot
 
-from streamfold.cli.inspect.pane import Pane
+from streamfold.cli.inspect.columns import Pane
 from streamfold.cli.inspect.program import Inspector
 from streamfold.cli.inspect.scan import first_look
 from streamfold.log import EventLog, Lease, Note, Record

@@ -167,7 +167,7 @@ def test_a_log_that_cannot_be_opened_is_one_line(address: str, code: int, line: 
 def test_without_a_terminal_it_says_what_to_do(path: Path) -> None:
     done = subprocess.run([*COMMAND, "resp_1", *flags(path)], capture_output=True, check=False, timeout=SECONDS)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr == b"streamfold: inspect needs a terminal; without one: streamfold log show resp_1\n"
+    assert done.stderr == b"streamfold: inspect needs a terminal; in a pipe, use streamfold log show resp_1\n"
 
 
 def test_without_the_extra_one_line_says_how_to_install_it() -> None:

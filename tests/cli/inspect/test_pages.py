@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamfold import State, fold
-from streamfold.cli.inspect.pages import MOST_PAGES, NO_EVENT, NO_STATE, PAGE, Damaged, Entry, Pages, read_what_can_be
+from streamfold.cli.inspect.pages import MAX_PAGES, NO_EVENT, NO_STATE, PAGE, Damaged, Entry, Pages, read_what_can_be
 from streamfold.errors import LogUnusable
 from streamfold.history import filler
 from streamfold.log import EventLog, MemoryLog, Record, SqliteLog
@@ -68,13 +68,13 @@ async def test_a_page_of_a_growing_stream_is_gone_on_with() -> None:
 
 async def test_the_pages_that_were_asked_for_long_ago_are_let_go() -> None:
     log = MemoryLog()
-    data = said(*["x"] * (PAGE * (MOST_PAGES + 1)))
+    data = said(*["x"] * (PAGE * (MAX_PAGES + 1)))
     await put(log, records_of(data))
     pages = Pages(log, KEY, first=0)
-    for page in range(MOST_PAGES):
+    for page in range(MAX_PAGES):
         await pages.load(page * PAGE, beyond=len(data))
     await pages.load(0, beyond=len(data))  # asked for again
-    await pages.load(MOST_PAGES * PAGE, beyond=len(data))
+    await pages.load(MAX_PAGES * PAGE, beyond=len(data))
     assert [pages.entry(page * PAGE) is not None for page in (0, 1, 2)] == [True, False, True]
 
 

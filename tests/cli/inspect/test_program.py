@@ -7,14 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+from textual.binding import Binding
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import HelpPanel, Input, Static
 
-from streamfold.cli.inspect.event_list import EventList
-from streamfold.cli.inspect.guide import Guide
-from streamfold.cli.inspect.pane import Pane
+from streamfold.cli.inspect.columns import EventList, Pane
 from streamfold.cli.inspect.program import Inspector
-from streamfold.cli.inspect.render import Facet
+from streamfold.cli.inspect.render import Tab
 from streamfold.cli.inspect.scrubber import Scrubber
 from streamfold.fold import State, checkpoint, with_response
 from streamfold.history import filler
@@ -107,10 +106,10 @@ async def test_from_mark_to_mark(log: EventLog) -> None:
         await pilot.press("p")
         assert (app.row, status(app).split("  ")[0]) == (4, "no mark before this row")
         await pilot.press("end", "n")
-        assert status(app).startswith("no mark behind this row")
+        assert status(app).startswith("no mark after this row")
 
 
-async def test_the_facets_of_a_moment(log: EventLog) -> None:
+async def test_the_tabs_of_a_row(log: EventLog) -> None:
     async with program(log, at=3) as (app, pilot):
         await pilot.press("t")
         await shows(pilot, app, "Hello ")
@@ -121,8 +120,8 @@ async def test_the_facets_of_a_moment(log: EventLog) -> None:
         await shows(pilot, app, '"delta": "lo "')
         await pilot.press("r")
         await shows(pilot, app, '"object": "response"')
-        await pilot.click("#facets", offset=(11, 0))
-        assert app.facet is Facet.TEXT
+        await pilot.click("#text")
+        assert app.tab is Tab.TEXT
 
 
 async def test_the_mouse_on_a_row_and_on_the_scrubber(log: EventLog) -> None:
@@ -167,30 +166,22 @@ async def test_the_search(log: EventLog) -> None:
         await until(pilot, lambda: app.row == 2)
         app.query_one(Input).value = "nowhere"
         await pilot.press("enter")
-        await until(pilot, lambda: status(app).startswith("no event has: nowhere"))
+        await until(pilot, lambda: status(app).startswith("not found: nowhere"))
         await pilot.press("escape", "down")
         assert app.row == 3
         assert not app.query_one(Input).has_class("asked")
 
 
-async def test_the_keys_are_on_a_page_of_their_own(log: EventLog) -> None:
-    async with program(log, at=0) as (app, pilot):
+async def test_the_keys_and_the_signs_are_shown_beside_the_stream(log: EventLog) -> None:
+    async with program(log, at=0, size=(160, 50)) as (app, pilot):
         await pilot.press("question_mark")
-        assert isinstance(app.screen, Guide)
-        await pilot.press("down", "q")
-        assert not isinstance(app.screen, Guide)
-        assert app.row == 0
-
-
-async def test_a_stream_grows_behind_the_page_of_keys() -> None:
-    log = MemoryLog()
-    lease = await put(log, RECORDS[:3])
-    async with program(log) as (app, pilot):
+        await until(pilot, lambda: bool(app.query(HelpPanel)))
+        await pilot.press("down")
+        assert app.row == 1
+        assert "checkpoint" in EventList.HELP
+        assert all(binding.description for binding in Inspector.BINDINGS if isinstance(binding, Binding))
         await pilot.press("question_mark")
-        await log.append(lease, RECORDS[3:5])
-        await until(pilot, lambda: app.row == 4)
-        await pilot.press("escape")
-        await shows(pilot, app, '"Hello wor"')
+        await until(pilot, lambda: not app.query(HelpPanel))
 
 
 async def test_it_is_left_in_the_middle_of_anything(log: EventLog) -> None:
@@ -249,7 +240,7 @@ async def test_a_damaged_record_is_told_and_the_rest_is_read(tmp_path: Path) -> 
         await shows(pilot, app, "record 4 is damaged")
         assert row(app, 4) == "! 4 record 4 is damaged; restore the log from a copy"
         await pilot.press("down")
-        await shows(pilot, app, "its state cannot be known")
+        await shows(pilot, app, "its state is unknown")
         await pilot.press("e")
         await shows(pilot, app, '"delta": "ld"')
         await pilot.press("r", "end")
@@ -337,7 +328,7 @@ async def test_a_live_stream_need_not_be_followed() -> None:
 async def test_a_finished_stream_cannot_be_followed(log: EventLog) -> None:
     async with program(log) as (app, pilot):
         await pilot.press("f")
-        assert status(app).startswith("the stream is finished: nothing more comes")
+        assert status(app).startswith("the stream is finished")
 
 
 async def test_a_note_that_comes_late_moves_no_row_under_the_user() -> None:
@@ -368,7 +359,7 @@ async def test_a_stream_that_is_dropped_is_told_and_what_was_read_stays() -> Non
     await put(log, RECORDS[:3])
     async with program(log) as (app, pilot):
         await log.drop(KEY)
-        await until(pilot, lambda: status(app).startswith("the log has no stream of resp_1"))
+        await until(pilot, lambda: status(app).startswith("the log has no stream"))
         assert '"Hel"' in pane(app)
 
 

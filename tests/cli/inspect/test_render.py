@@ -7,15 +7,15 @@ from msgspec.json import decode
 from rich.cells import cell_len
 
 from streamfold import State, fold
-from streamfold.cli.inspect.render import Facet, Line, Scene, Style, pieces, sheet
+from streamfold.cli.inspect.render import Line, Selection, Style, Tab, pieces, render
 from tests.history.made import events_of, said
 
 DATA = said("Hello ", "wide ", "world")
 STATES = [State()] + [fold(events_of(DATA[: at + 1])) for at in range(len(DATA))]
 
 
-def scene(at: int) -> Scene:
-    return Scene(STATES[at], STATES[at + 1], DATA[at])
+def selection(at: int) -> Selection:
+    return Selection(STATES[at], STATES[at + 1], DATA[at])
 
 
 @given(st.text(), st.integers(2, 30))
@@ -35,53 +35,55 @@ def test_words_are_not_cut_where_there_is_room(text: str, width: int) -> None:
 
 
 def test_the_response_is_its_json() -> None:
-    lines = sheet(scene(3), Facet.RESPONSE, width=80)
+    lines = render(selection(3), Tab.RESPONSE, width=80)
     assert decode("".join(line.text for line in lines))["output"][0]["content"][0]["text"] == "Hello wide "
     assert {line.style for line in lines} == {Style.JSON}
 
 
 def test_a_long_string_goes_on_as_a_string() -> None:
-    lines = sheet(scene(4), Facet.RESPONSE, width=23)
+    lines = render(selection(4), Tab.RESPONSE, width=23)
     at = [line.style for line in lines].index(Style.STRING)
     assert [line.text for line in lines[at - 1 : at + 2]] == ['  "status": ', '"in_progress",', '  "output": [']
 
 
 def test_the_text_with_what_came_last() -> None:
-    assert sheet(scene(3), Facet.TEXT, width=80) == [Line("Hello wide ", new_from=6)]
-    assert sheet(scene(4), Facet.TEXT, width=8) == [Line("Hello "), Line("wide "), Line("world", new_from=0)]
-    assert sheet(scene(5), Facet.TEXT, width=80) == [Line("Hello wide world")]
-    assert sheet(scene(0), Facet.TEXT, width=80) == [Line("no output text yet", Style.FAINT)]
+    assert render(selection(3), Tab.TEXT, width=80) == [Line("Hello wide ", new_from=6)]
+    assert render(selection(4), Tab.TEXT, width=8) == [Line("Hello "), Line("wide "), Line("world", new_from=0)]
+    assert render(selection(5), Tab.TEXT, width=80) == [Line("Hello wide world")]
+    assert render(selection(0), Tab.TEXT, width=80) == [Line("no output text yet", Style.FAINT)]
 
 
 def test_a_text_that_was_rewritten_is_new_as_a_whole() -> None:
-    assert sheet(Scene(STATES[4], fold(events_of(said("other")))), Facet.TEXT, width=80) == [Line("other", new_from=0)]
+    assert render(Selection(STATES[4], fold(events_of(said("other")))), Tab.TEXT, width=80) == [
+        Line("other", new_from=0)
+    ]
 
 
 def test_the_diff_to_the_event_before() -> None:
-    assert sheet(scene(3), Facet.DIFF, width=80) == [
+    assert render(selection(3), Tab.DIFF, width=80) == [
         Line("/output/0/content/0/text", Style.HEAD),
         Line("+= wide ", Style.NEW),
     ]
-    lines = sheet(scene(5), Facet.DIFF, width=80)
+    lines = render(selection(5), Tab.DIFF, width=80)
     assert lines[:3] == [
         Line("/status", Style.HEAD),
         Line('- "in_progress"', Style.OLD),
         Line('+ "completed"', Style.NEW),
     ]
-    same = Scene(STATES[3], STATES[3])
-    assert sheet(same, Facet.DIFF, width=80) == [Line("nothing in the Response", Style.FAINT)]
+    same = Selection(STATES[3], STATES[3])
+    assert render(same, Tab.DIFF, width=80) == [Line("nothing in the Response", Style.FAINT)]
 
 
 @pytest.mark.parametrize("data", [b'{"type": "a",\n "b": 1}', b"no json \xff", b'"\x1b[31m"'])
 def test_the_event_as_it_came(data: bytes) -> None:
-    lines = sheet(Scene(data=data, words=("why",)), Facet.EVENT, width=80)
+    lines = render(Selection(data=data, words=("why",)), Tab.EVENT, width=80)
     assert lines[0] == Line("why", Style.FAINT)
     assert "".join(line.text for line in lines[1:]).replace(" ", "") == (
         data.decode("utf-8", "replace").replace("\n", "").replace(" ", "")
     )
 
 
-@pytest.mark.parametrize("facet", [Facet.RESPONSE, Facet.TEXT, Facet.DIFF])
-def test_without_a_state_the_words_are_shown(facet: Facet) -> None:
-    assert sheet(Scene(words=("damaged",)), facet, width=80) == [Line("damaged", Style.FAINT)]
-    assert sheet(Scene(), facet, width=80) == [Line("nothing is known here", Style.FAINT)]
+@pytest.mark.parametrize("facet", [Tab.RESPONSE, Tab.TEXT, Tab.DIFF])
+def test_without_a_state_the_words_are_shown(facet: Tab) -> None:
+    assert render(Selection(words=("damaged",)), facet, width=80) == [Line("damaged", Style.FAINT)]
+    assert render(Selection(), facet, width=80) == [Line("nothing is known about this row", Style.FAINT)]

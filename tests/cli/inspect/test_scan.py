@@ -1,11 +1,11 @@
-"""The survey: what deserves a mark in what is there, and in what comes."""
+"""The scan: what deserves a mark in what is there, and in what comes."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from streamfold.cli.inspect.scan import READ_AT_ONCE, first_look, survey
+from streamfold.cli.inspect.scan import PAGE, first_look, scan
 from streamfold.cli.inspect.timeline import MarkKind, Timeline
 from streamfold.errors import LogUnusable, UnknownStream
 from streamfold.history import filler
@@ -16,8 +16,8 @@ from tests.history.made import KEY, records_of, said, save
 pytestmark = pytest.mark.anyio
 
 
-async def surveyed(log: EventLog) -> list[Timeline]:
-    async with survey(log, KEY, await first_look(log, KEY)) as timelines:
+async def scanned(log: EventLog) -> list[Timeline]:
+    async with scan(log, KEY, await first_look(log, KEY)) as timelines:
         return [each async for each in timelines]
 
 
@@ -27,18 +27,18 @@ async def test_a_finished_stream_with_its_notes() -> None:
     look = await first_look(log, KEY)
     assert (look.first, look.beyond, look.status) == (0, 7, "completed")
     assert look.notes == (CANCEL, RESUME, OUTCOME)
-    assert await surveyed(log) == []  # the first look had it all
+    assert await scanned(log) == []  # the first look had it all
 
 
 async def test_gaps_are_told_once_each_however_long() -> None:
     log = MemoryLog()
-    gap = range(READ_AT_ONCE - 3, READ_AT_ONCE + 3)
-    data = said(*["x"] * (2 * READ_AT_ONCE))
+    gap = range(PAGE - 3, PAGE + 3)
+    data = said(*["x"] * (2 * PAGE))
     records = records_of(data)
-    for number in (*gap, READ_AT_ONCE + 9):
+    for number in (*gap, PAGE + 9):
         records[number] = filler(number)
     await put(log, records, status="completed")
-    assert (await surveyed(log))[-1].gaps == (gap[0], READ_AT_ONCE + 9)
+    assert (await scanned(log))[-1].gaps == (gap[0], PAGE + 9)
 
 
 async def test_damaged_records_and_checkpoints(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ async def test_damaged_records_and_checkpoints(tmp_path: Path) -> None:
         await log.release(lease)
     damage(path, 3)
     async with SqliteLog(path) as log:
-        timeline = (await surveyed(log))[-1]
+        timeline = (await scanned(log))[-1]
     assert (timeline.damaged, timeline.checkpoints) == ((3,), (2, 4))
 
 
@@ -75,7 +75,7 @@ async def test_what_is_damaged_beside_the_records_is_a_row_of_its_own(
         await log.release(lease)
     spoil(path, statement)
     async with SqliteLog(path) as log:
-        timeline = (await surveyed(log))[-1]
+        timeline = (await scanned(log))[-1]
     assert [mark.kind for mark in timeline.marks].count(MarkKind.DAMAGE) == 1
     assert any(note.text.startswith(words) for note in timeline.notes)
     assert timeline.beyond == 7
@@ -95,7 +95,7 @@ async def test_a_log_that_fails_is_no_damaged_note() -> None:
 async def test_what_is_added_is_told_and_at_the_end_it_is_over() -> None:
     log = MemoryLog()
     lease = await put(log, RECORDS[:3])
-    async with survey(log, KEY, await first_look(log, KEY)) as timelines:
+    async with scan(log, KEY, await first_look(log, KEY)) as timelines:
         await log.append(lease, RECORDS[3:5])
         assert (await anext(timelines)).beyond == 5
         await log.note(lease, RESUME)
@@ -110,7 +110,7 @@ async def test_what_is_added_is_told_and_at_the_end_it_is_over() -> None:
 async def test_a_stream_that_is_dropped_meanwhile() -> None:
     log = MemoryLog()
     await put(log)
-    async with survey(log, KEY, await first_look(log, KEY)) as timelines:
+    async with scan(log, KEY, await first_look(log, KEY)) as timelines:
         await log.drop(KEY)
         with pytest.raises(UnknownStream):
             await anext(timelines)

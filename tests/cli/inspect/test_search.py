@@ -2,8 +2,7 @@
 
 import pytest
 
-from streamfold.cli.inspect.scan import first_look
-from streamfold.cli.inspect.search import READ_AT_ONCE, find
+from streamfold.cli.inspect.scan import PAGE, find, first_look
 from streamfold.log import EventLog, MemoryLog
 from tests.cli.inspect.made import put
 from tests.history.made import KEY, records_of, said
@@ -37,9 +36,9 @@ async def test_where_it_is(words: str, after: int | None, number: int | None) ->
 
 async def test_behind_many_events() -> None:
     log = MemoryLog()
-    data = said(*["x "] * (2 * READ_AT_ONCE), "needle")
+    data = said(*["x "] * (2 * PAGE), "needle")
     await put(log, records_of(data))
-    assert await found("needle", log=log) == 2 * READ_AT_ONCE + 2
+    assert await found("needle", log=log) == 2 * PAGE + 2
 
 
 async def test_an_event_whose_delta_is_no_text() -> None:

@@ -1,10 +1,3 @@
-"""The door of the terminal program over the log.
+"""The terminal program over a log."""
 
-In      an id, and where the log is
-Out     the command `streamfold inspect`
-Source  docs/reference/cli.md
-"""
-
-from streamfold.cli.inspect.command import inspect
-
-__all__ = ["inspect"]
+__all__ = ()

@@ -1,11 +1,4 @@
-"""`streamfold inspect ID`: a recorded response on the terminal, at any of its events.
-
-In      an id, where the log is, the sequence number to begin at
-Out     a program that fills the terminal until it is left
-Units   sequence numbers
-Errors  none: each is one line
-Source  docs/reference/cli.md
-"""
+"""`streamfold inspect ID`: look at a recorded response on the terminal, at any of its events."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -28,12 +21,12 @@ def inspect(
     at: Annotated[int | None, sequence_number("Start at this sequence number; by default at the end.")] = None,
     flags: LogFlags | None = None,
 ) -> int:
-    """Look at a recorded response on the terminal, at any of its events; a live one too."""
+    """Look at a recorded or live response, at any of its events."""
     from streamfold.cli.inspect.program import Inspector
     from streamfold.cli.inspect.scan import first_look
 
     if not _is_terminal():
-        raise Failure(f"inspect needs a terminal; without one: streamfold log show {id}", USAGE)
+        raise Failure(f"inspect needs a terminal; in a pipe, use streamfold log show {id}", USAGE)
     flags = flags or LogFlags()
     key = flags.key(id)
 
@@ -49,5 +42,5 @@ def inspect(
 
 
 def _is_terminal() -> bool:
-    """textual reads keys from stdin, and draws on stderr, or where the system has it so on stdout."""
+    """textual reads keys from stdin, and draws on stderr or, on some systems, stdout."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))

@@ -1,11 +1,4 @@
-"""The events of a stream with the states around them, a page at a time, those asked for last kept in memory.
-
-In      a log, a key, the number of a record
-Out     an Entry for each record of the page that the number lies in
-Units   sequence numbers
-Errors  LogError where the log itself cannot be read; a record that cannot is an Entry that says so
-Source  docs/reference/cli.md
-"""
+"""The events of a stream with the states around them, loaded a page at a time; the latest pages stay in memory."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,9 +14,9 @@ from streamfold.schema import decode_event
 __all__ = ["NO_EVENT", "PAGE", "Damaged", "Entry", "Pages", "read_what_can_be"]
 
 PAGE = 200
-MOST_PAGES = 24
+MAX_PAGES = 24
 NO_EVENT = "no event has this number"
-NO_STATE = "its state cannot be known"
+NO_STATE = "its state is unknown"
 
 
 class Damaged(Struct, frozen=True, gc=False):
@@ -34,10 +27,9 @@ class Damaged(Struct, frozen=True, gc=False):
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """One record. words: what it changed, or what is wrong with it.
+    """One record, and what it changed or what is wrong with it, in `words`.
 
-    record: None where it is damaged. before, after: the states around it, the same where it is no event; None where a
-    record before it cannot be read.
+    A damaged record is None. The states are None after a record that cannot be read; around a gap they are the same.
     """
 
     number: int
@@ -48,24 +40,25 @@ class Entry(Struct, frozen=True, gc=False):
 
 
 class Pages:
-    """The entries that are at hand. A state costs little beside its neighbours, for they share their text."""
+    """The loaded entries. Neighbouring states share their text, so each costs little."""
 
     def __init__(self, log: EventLog, key: StreamKey, *, first: int) -> None:
         self._log = log
         self._key = key
         self._first = first
-        self._pages: dict[int, tuple[Entry, ...]] = {}  # the page that was asked for last stands last
+        self._pages: dict[int, tuple[Entry, ...]] = {}  # the page used last is last
 
     def entry(self, number: int) -> Entry | None:
-        """The entry of a number, if it is at hand."""
+        """Return the entry of a number if it is loaded."""
         page, place = divmod(number - self._first, PAGE)
         entries = self._pages.get(page, ())
         return entries[place] if place < len(entries) else None
 
     async def load(self, number: int, *, beyond: int) -> None:
-        """Fetch the page that the number lies in. beyond: the number behind the stream's last.
+        """Load the page of this number. `beyond` is the number after the stream's last.
 
-        Raises: LogError.
+        Raises:
+            LogError: The log itself cannot be read.
         """
         index = (number - self._first) // PAGE
         begun = self._pages.get(index, ())
@@ -75,11 +68,11 @@ class Pages:
         found = await read_what_can_be(self._log, self._key, first=start, count=min(first + PAGE, beyond) - start)
         self._pages.pop(index, None)
         self._pages[index] = (*begun, *_entries(found, state))
-        if len(self._pages) > MOST_PAGES:
+        if len(self._pages) > MAX_PAGES:
             del self._pages[next(iter(self._pages))]
 
     async def _state_before(self, number: int) -> State | None:
-        """The state after everything before the number; None where a record there cannot be read."""
+        """The state after everything before the number; None if a record there cannot be read."""
         before = self.entry(number - 1)
         if before is not None:
             return before.after
@@ -120,9 +113,10 @@ def _entries(found: Sequence[Record | Damaged], state: State | None) -> Iterator
 
 
 async def read_what_can_be(log: EventLog, key: StreamKey, *, first: int, count: int) -> list[Record | Damaged]:
-    """So many records from a number on, with one that cannot be read told in its place.
+    """Return records from a number on, with a Damaged in place of each that cannot be read.
 
-    Raises: LogError where it is not a record that is damaged, but the log.
+    Raises:
+        LogError: The log itself cannot be read.
     """
     if count <= 0:
         return []

@@ -1,52 +1,45 @@
-"""The terminal program: rows on the left, one scene on the right, the scrubber and a line of facts below.
+"""The terminal program: rows on the left, one of them on the right, the scrubber and a line of facts below.
 
-In      a log, a key, keys and the mouse
-Out     the screen
-Units   rows of the Timeline; sequence numbers where a user reads them
-Errors  none: what the log meets is told in the line of facts
-Source  docs/reference/cli.md, docs/decisions/0017-textual-for-inspect.md
-
-Three things run beside each other: the survey, which tells of what is in the stream and what is added; the desk, which
-fetches what is to be seen; and the screen. Whoever moves only says what is wanted. The desk looks for what is wanted
-now, so what was wanted before it came to it is never fetched, and what is done too late is not shown.
+Theory of operation. Three things run side by side: the scan, which reports what is in the stream and what is added;
+the loader, which fetches what should be visible; and the screen. A key only says which row is wanted. The loader looks
+at what is wanted now, so it never fetches what was wanted before, and what it finished too late is not shown.
 """
 
 from typing import ClassVar
 
 import anyio
 import anyio.to_thread
+from msgspec import Struct
+from msgspec.json import Decoder
 from rich.text import Text
-from textual import on
+from textual import on, widgets
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Footer, HelpPanel, Input, Static, Tabs
 from textual.worker import Worker
 
-from streamfold.cli.inspect.event_list import EventList
-from streamfold.cli.inspect.facets import Facets
-from streamfold.cli.inspect.guide import Guide
+from streamfold.cli.inspect.columns import EventList, Pane
 from streamfold.cli.inspect.pages import Pages
-from streamfold.cli.inspect.pane import Pane
-from streamfold.cli.inspect.render import Facet, Scene, sheet
-from streamfold.cli.inspect.row import caption
-from streamfold.cli.inspect.scan import survey
+from streamfold.cli.inspect.render import Selection, Tab, render, selection_of
+from streamfold.cli.inspect.row import STATUS_STYLES, caption
+from streamfold.cli.inspect.scan import find, scan
 from streamfold.cli.inspect.scrubber import Scrubber
-from streamfold.cli.inspect.search import find
-from streamfold.cli.inspect.selection import scene_of
-from streamfold.cli.inspect.status import status_line
 from streamfold.cli.inspect.timeline import At, Timeline
-from streamfold.cli.terminal import without_controls
+from streamfold.cli.terminal import one_line, without_controls
 from streamfold.errors import LogError
+from streamfold.fold import State, snapshot_json
 from streamfold.log import EventLog, StreamKey
+from streamfold.schema import UNDECODABLE
 
 __all__ = ["Inspector"]
 
-LEAP = 100  # the arrows to the side move by this part of the stream
+LEAPS = 100  # left and right move by this part of the stream
+SEPARATOR = "  ·  "
 
 
 class Inspector(App[None]):
-    """The program. row: the one that is chosen. timeline: of what is known by now."""
+    """The program. `row` is the chosen one; `timeline` is what is known of the stream so far."""
 
     CSS: ClassVar[str] = """
     #head, #status { height: 1; padding: 0 1; }
@@ -59,25 +52,25 @@ class Inspector(App[None]):
     """
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", show=False),
-        Binding("down,j", "move(1)", show=False),
-        Binding("pageup", "turn(-1)", show=False),
-        Binding("pagedown", "turn(1)", show=False),
-        Binding("home", "go(0)", show=False),
-        Binding("end", "go(-1)", show=False),
-        Binding("left", "leap(-1)", show=False),
-        Binding("right", "leap(1)", show=False),
+        Binding("up,k", "move(-1)", "one row up", show=False),
+        Binding("down,j", "move(1)", "one row down", show=False),
+        Binding("pageup", "turn(-1)", "one screen up", show=False),
+        Binding("pagedown", "turn(1)", "one screen down", show=False),
+        Binding("home", "go(0)", "the first row", show=False),
+        Binding("end", "go(-1)", "the last row", show=False),
+        Binding("left", "leap(-1)", "back by a hundredth", show=False),
+        Binding("right", "leap(1)", "forward by a hundredth", show=False),
         Binding("n", "mark(1)", "next mark"),
         Binding("p", "mark(-1)", "previous"),
         Binding("slash", "ask", "search"),
         Binding("f", "follow", "follow"),
-        Binding("question_mark", "guide", "keys"),
+        Binding("question_mark", "help", "keys"),
         Binding("q,ctrl+c", "quit", "quit"),
-        Binding("r", "facet('response')", show=False),
-        Binding("t", "facet('text')", show=False),
-        Binding("d", "facet('diff')", show=False),
-        Binding("e", "facet('event')", show=False),
-        Binding("escape", "leave_search", show=False),
+        Binding("r", "tab('response')", "the Response", show=False),
+        Binding("t", "tab('text')", "its text", show=False),
+        Binding("d", "tab('diff')", "what changed", show=False),
+        Binding("e", "tab('event')", "the event itself", show=False),
+        Binding("escape", "leave_search", "leave the search", show=False),
     ]
 
     def __init__(self, log: EventLog, key: StreamKey, timeline: Timeline, *, at: int | None = None) -> None:
@@ -87,7 +80,8 @@ class Inspector(App[None]):
         self._key = key
         self._pages = Pages(log, key, first=timeline.first)
         self._list = EventList(timeline, self._pages, id="events")
-        self._facets = Facets(id="facets")
+        self._tabs = Tabs(*(widgets.Tab(f"[u]{each[0].upper()}[/u]{each[1:]}", id=each.value) for each in Tab))
+        self._tabs.can_focus = False  # the keys r, t, d and e choose a tab
         self._caption = Static(id="caption")
         self._pane = Pane(id="pane")
         self._scrubber = Scrubber(timeline, id="scrubber")
@@ -95,12 +89,12 @@ class Inspector(App[None]):
         self._words = Input(placeholder="search in types, data and text; Escape: back", id="words")
         self._wanted = anyio.Event()
         self._moves = 0  # how often something else was wanted
-        self._scene = Scene()
+        self._selection = Selection()
         self._searching: Worker[None] | None = None
-        self._told = ""  # what the line of facts says beside the facts
+        self._message = ""  # shown before the facts
         self.timeline: Timeline = timeline
         self.row: int = self._last_row if at is None else timeline.row_of(at)
-        self.facet: Facet = Facet.RESPONSE
+        self.tab: Tab = Tab.RESPONSE
         self.is_following: bool = not timeline.is_finished
 
     @property
@@ -110,13 +104,13 @@ class Inspector(App[None]):
     # The screen
 
     def compose(self) -> ComposeResult:
-        """Its parts."""
+        """Lay out the parts."""
         yield Static(Text(without_controls(self._key.response_id), "bold"), id="head")
         with Horizontal():
             with Vertical(id="left"):
                 yield self._list
             with Vertical(id="right"):
-                yield self._facets
+                yield self._tabs
                 yield self._caption
                 yield self._pane
         yield self._scrubber
@@ -125,15 +119,14 @@ class Inspector(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Start the scan and the loader."""
         self._list.focus()
-        self._facets.show(self.facet)
-        self.run_worker(self._survey())
-        self.run_worker(self._serve())
+        self.run_worker(self._scan())
+        self.run_worker(self._load_wanted())
         self._show_row()
 
     def _show_row(self) -> None:
-        """All that follows at once from the chosen row."""
+        """Show at once what follows from the chosen row alone."""
         self._list.show(self.timeline, self.row)
         self._scrubber.show(self.timeline, self.row)
         self._show_facts()
@@ -146,21 +139,23 @@ class Inspector(App[None]):
             place = timeline.place(self.row)
             pieces = caption(place, self._pages.entry(place.number) if isinstance(place, At) else None)
         self._caption.update(Text.assemble(*pieces, no_wrap=True, overflow="ellipsis"), layout=False)
-        facts = status_line(timeline, self.row, self._scene.after, is_following=self.is_following, told=self._told)
+        facts = status_line(
+            timeline, self.row, self._selection.after, is_following=self.is_following, message=self._message
+        )
         self._facts.update(facts, layout=False)
 
-    # The survey
+    # The scan
 
-    async def _survey(self) -> None:
+    async def _scan(self) -> None:
         try:
-            async with survey(self._event_log, self._key, self.timeline) as timelines:
+            async with scan(self._event_log, self._key, self.timeline) as timelines:
                 async for timeline in timelines:
                     self._take(timeline)
         except LogError as error:
-            self._tell(str(error))
+            self._say(str(error))
 
     def _take(self, timeline: Timeline) -> None:
-        """What is known now. The chosen row stays what it is; at the end it stays the end, where that is followed."""
+        """Use what is known now. The chosen row stays the same; while following, the last row stays the last."""
         is_last = self.row == self._last_row
         place = self.timeline.place(self.row) if self.timeline.rows else None
         self.timeline = timeline
@@ -168,47 +163,45 @@ class Inspector(App[None]):
         self.row = timeline.row_like(place) if place is not None and stays else self._last_row
         self._show_row()
 
-    # The desk
+    # The loader
 
-    async def _serve(self) -> None:
-        """Fetch what is wanted, as long as the program runs."""
+    async def _load_wanted(self) -> None:
         while True:
             await self._wanted.wait()
             self._wanted = anyio.Event()
             try:
                 await self._fetch()
             except LogError as error:
-                self._tell(str(error))
+                self._say(str(error))
 
     async def _fetch(self) -> None:
-        """First the scene, then the rows in view; but no more once something else is wanted."""
+        """Fetch the chosen row, then the rows in view; stop as soon as something else is wanted."""
         timeline, row, moves = self.timeline, self.row, self._moves
         number = timeline.number_at(row) if timeline.rows else None
         if number is not None:
             await self._load(number)
         if self._moves == moves:
-            await self._show_scene(timeline, row, moves)
+            await self._show_selection(timeline, row, moves)
         for each in self._list.numbers_in_view:
             if self._moves == moves:
                 await self._load(each)
 
     async def _load(self, number: int) -> None:
-        """Have the number at hand."""
         if self._pages.entry(number) is None:
             await self._pages.load(number, beyond=self.timeline.beyond)
             self._list.refresh()
 
-    async def _show_scene(self, timeline: Timeline, row: int, moves: int) -> None:
-        facet, pane = self.facet, self._pane
-        scene = await scene_of(self._event_log, self._key, timeline=timeline, pages=self._pages, row=row)
-        lines = await anyio.to_thread.run_sync(lambda: sheet(scene, facet, width=pane.room))
+    async def _show_selection(self, timeline: Timeline, row: int, moves: int) -> None:
+        tab, pane = self.tab, self._pane
+        selection = await selection_of(self._event_log, self._key, timeline=timeline, pages=self._pages, row=row)
+        lines = await anyio.to_thread.run_sync(lambda: render(selection, tab, width=pane.room))
         if self._moves == moves:
-            self._scene = scene
-            pane.show(lines, facet)
+            self._selection = selection
+            pane.show(lines, tab)
             self._show_facts()
 
-    def _tell(self, words: str) -> None:
-        self._told = words
+    def _say(self, words: str) -> None:
+        self._message = words
         self._show_facts()
 
     # Keys
@@ -217,73 +210,75 @@ class Inspector(App[None]):
         row = max(0, min(self._last_row, row))
         self._moves += row != self.row
         self.row = row
-        self._told = ""
+        self._message = ""
         self._show_row()
 
     def action_move(self, rows: int) -> None:
-        """So many rows on."""
+        """Move by rows."""
         self._go(self.row + rows)
 
     def action_turn(self, pages: int) -> None:
-        """So many screens on."""
+        """Move by screens."""
         self._go(self.row + pages * max(1, self._list.height - 1))
 
     def action_leap(self, steps: int) -> None:
-        """So many hundredths of the stream on."""
-        self._go(self.row + steps * max(1, self.timeline.rows // LEAP))
+        """Move by hundredths of the stream."""
+        self._go(self.row + steps * max(1, self.timeline.rows // LEAPS))
 
     def action_go(self, row: int) -> None:
-        """To a row; -1 is the last."""
+        """Go to a row; -1 is the last."""
         self._go(self._last_row if row < 0 else row)
 
     def action_mark(self, direction: int) -> None:
-        """To the next mark, or the one before."""
+        """Go to the next or the previous mark."""
         row = self.timeline.next_mark(self.row) if direction > 0 else self.timeline.previous_mark(self.row)
         if row is None:
-            self._tell(f"no mark {'behind' if direction > 0 else 'before'} this row")
+            self._say(f"no mark {'after' if direction > 0 else 'before'} this row")
         else:
             self._go(row)
 
-    def action_facet(self, name: str) -> None:
-        """Another side of the scene."""
-        self.facet = Facet(name)
+    def action_tab(self, name: str) -> None:
+        """Show another tab."""
+        self.tab = Tab(name)
         self._moves += 1
-        self._facets.show(self.facet)
+        self._tabs.active = name
         self._wanted.set()
 
     def action_follow(self) -> None:
-        """Follow the stream, from its end on; or stay."""
+        """Follow the stream from its end, or stop following."""
         if self.timeline.is_finished:
-            self._tell("the stream is finished: nothing more comes")
+            self._say("the stream is finished")
             return
         self.is_following = not self.is_following
         self._go(self._last_row if self.is_following else self.row)
 
-    def action_guide(self) -> None:
-        """The page of keys."""
-        self.push_screen(Guide())
+    def action_help(self) -> None:
+        """Show or hide the keys and the signs."""
+        if self.screen.query(HelpPanel):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
 
     # Search
 
     def action_ask(self) -> None:
         """Ask for words."""
-        words = self._words
-        words.add_class("asked")
-        words.focus()
+        self._words.add_class("asked")
+        self._words.focus()
 
     def action_leave_search(self) -> None:
-        """Back to the rows; a search that runs is given up."""
+        """Go back to the rows, and stop a search that is running."""
         if self._searching is not None:
             self._searching.cancel()
         self._words.remove_class("asked")
         self._list.focus()
-        self._tell("")
+        self._say("")
 
     @on(Input.Submitted)
     def search(self, event: Input.Submitted) -> None:
-        """Go to the next event that has the words."""
+        """Go to the next event with these words."""
         if event.value:
-            self._tell("searching ...")
+            self._say("searching ...")
             if self._searching is not None:
                 self._searching.cancel()
             self._searching = self.run_worker(self._search(event.value))
@@ -293,10 +288,10 @@ class Inspector(App[None]):
         try:
             found = await find(self._event_log, self._key, self.timeline, words, after=after)
         except LogError as error:
-            self._tell(str(error))
+            self._say(str(error))
             return
         if found is None:
-            self._tell(f"no event has: {words}")
+            self._say(f"not found: {words}")
         else:
             self._go(self.timeline.row_of(found))
 
@@ -304,21 +299,75 @@ class Inspector(App[None]):
 
     @on(EventList.Chosen)
     def choose(self, event: EventList.Chosen) -> None:
-        """A row was clicked."""
+        """Choose the row that was clicked."""
         self._go(event.row)
 
     @on(Scrubber.Moved)
     def scrub(self, event: Scrubber.Moved) -> None:
-        """The scrubber was clicked or dragged."""
+        """Go to the row that the scrubber was moved to."""
         self._go(event.row)
 
-    @on(Facets.Chosen)
-    def choose_facet(self, event: Facets.Chosen) -> None:
-        """A facet was clicked."""
-        self.action_facet(event.facet)
+    @on(Tabs.TabActivated)
+    def choose_tab(self, event: Tabs.TabActivated) -> None:
+        """Show the tab that was clicked."""
+        if event.tab.id and event.tab.id != self.tab:
+            self.action_tab(event.tab.id)
 
     @on(EventList.Scrolled)
     @on(Pane.Resized)
     def see_more(self) -> None:
-        """Something else is in view."""
+        """Load what came into view."""
         self._wanted.set()
+
+
+# The line of facts
+
+
+class _Usage(Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class _Used(Struct):
+    usage: _Usage | None = None
+
+
+_decode_used = Decoder(_Used).decode
+
+
+def status_line(timeline: Timeline, row: int, state: State | None, *, is_following: bool, message: str) -> Text:
+    """Return the message, the place in the stream, the status and usage there, and whether the stream is live."""
+    parts: list[Text] = [Text(one_line(message), "bold red")] if message else []
+    parts.append(Text(_where(timeline, row), "bold"))
+    if state is not None and state.status:
+        parts.append(Text(without_controls(state.status), STATUS_STYLES.get(state.status, "yellow")))
+    if state is not None and (used := _used(state)):
+        parts.append(Text(used))
+    if timeline.is_finished:
+        parts.append(Text("finished", "dim"))
+    else:
+        parts.append(Text("live", "bold green") if is_following else Text("open, not followed (f)", "dim"))
+    line = Text(SEPARATOR).join(parts)
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line
+
+
+def _where(timeline: Timeline, row: int) -> str:
+    last = timeline.last_number
+    if last is None:
+        return "no event yet"
+    number = timeline.number_at(row)
+    return f"before {timeline.first:,}" if number is None else f"at {number:,} of {last:,}"
+
+
+def _used(state: State) -> str:
+    """The tokens, which gateways report with the final Response."""
+    if not state.is_terminal:
+        return ""
+    try:
+        usage = _decode_used(snapshot_json(state)).usage
+    except UNDECODABLE:
+        return ""
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return ""
+    return f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"

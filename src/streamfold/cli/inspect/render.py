@@ -1,11 +1,4 @@
-"""What is shown of one scene: its Response, its text, what changed, the event itself.
-
-In      the states before and after, or the record
-Out     lines no wider than the room for them
-Units   columns of a terminal
-Errors  none
-Source  docs/reference/cli.md
-"""
+"""What is shown of a chosen row: the Response, its text, what changed, the event itself."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -14,17 +7,23 @@ from msgspec import UNSET, Raw, Struct
 from msgspec.json import format as format_json
 from rich.cells import cell_len, chop_cells
 
+from streamfold.cli.inspect.pages import NO_EVENT, Entry, Pages
+from streamfold.cli.inspect.timeline import At, Between, End, Timeline
+from streamfold.cli.log.show import timestamp
+from streamfold.errors import LogError
 from streamfold.fold import State, snapshot_json
-from streamfold.history import Change, diff
+from streamfold.history import Change, diff, replay
+from streamfold.log import EventLog, Note, StreamKey
 from streamfold.schema import UNDECODABLE
 
-__all__ = ["Facet", "Line", "Scene", "Style", "sheet"]
+__all__ = ["Line", "Selection", "Style", "Tab", "pieces", "render", "selection_of"]
 
 INDENT = 2
+NO_RECORD = "no event has been recorded yet"
 
 
-class Facet(StrEnum):
-    """Which side of a scene is shown."""
+class Tab(StrEnum):
+    """What the right side shows of a row."""
 
     RESPONSE = "response"
     TEXT = "text"
@@ -33,7 +32,7 @@ class Facet(StrEnum):
 
 
 class Style(StrEnum):
-    """How a line is meant."""
+    """The meaning of a line."""
 
     PLAIN = "plain"
     JSON = "json"
@@ -45,18 +44,15 @@ class Style(StrEnum):
 
 
 class Line(Struct, frozen=True, gc=False):
-    """One line on the screen. new_from: the character from which on it came with this event; None where nothing did."""
+    """One line on the screen. From the character `new_from` on, it came with this event."""
 
     text: str
     style: Style = Style.PLAIN
     new_from: int | None = None
 
 
-class Scene(Struct, frozen=True):
-    """One row of the stream. before, after: None where they cannot be known. data: the event's own bytes, if it is one.
-
-    words: what else is to say of it.
-    """
+class Selection(Struct, frozen=True):
+    """One row of the stream: the states around it, None if they are unknown; an event's own bytes; other remarks."""
 
     before: State | None = None
     after: State | None = None
@@ -64,23 +60,55 @@ class Scene(Struct, frozen=True):
     words: tuple[str, ...] = ()
 
 
-def sheet(scene: Scene, facet: Facet, *, width: int) -> list[Line]:
-    """The lines of one facet. Pure; with a long text it takes milliseconds, so it is not for the thread of the screen."""
-    if facet is Facet.EVENT:
-        event = _json_lines(scene.data, Style.JSON) if scene.data else []
-        return _wrapped([*_words(scene), *event], width)
-    if scene.after is None:
-        return _wrapped(_words(scene) or [Line("nothing is known here", Style.FAINT)], width)
-    if facet is Facet.RESPONSE:
-        return _wrapped(_json_lines(snapshot_json(scene.after), Style.JSON), width)
-    if facet is Facet.TEXT:
-        return _text_lines(scene.before or State(), scene.after, width)
-    changes = diff(scene.before or State(), scene.after)
+async def selection_of(log: EventLog, key: StreamKey, *, timeline: Timeline, pages: Pages, row: int) -> Selection:
+    """Return the selection of a row whose entry is loaded."""
+    if not timeline.rows:
+        return Selection(words=(NO_RECORD,))
+    number = timeline.number_at(row)
+    entry = None if number is None else pages.entry(number)
+    match timeline.place(row):
+        case At():
+            return _of_event(entry)
+        case Between(note):
+            state = entry.after if entry else State()
+            return Selection(state, state, words=(_note_words(note),))
+        case End(status):
+            try:
+                last = await replay(log, key)
+            except LogError as error:
+                return Selection(words=(f"the end: {status}", str(error)))
+            return Selection(entry.after if entry else None, last, words=(f"the end: {status}",))
+
+
+def _of_event(entry: Entry | None) -> Selection:
+    if entry is None:
+        return Selection()
+    is_plain = entry.record is not None and entry.words != NO_EVENT and entry.after is not None
+    data = entry.record.data if entry.record else None
+    return Selection(entry.before, entry.after, data, words=() if is_plain else (entry.words,))
+
+
+def _note_words(note: Note) -> str:
+    return f"{note.kind}: {note.text} ({timestamp(note.at)})"
+
+
+def render(selection: Selection, tab: Tab, *, width: int) -> list[Line]:
+    """Return the lines of one tab. A long text takes milliseconds: call it in a thread other than the screen's."""
+    if tab is Tab.EVENT:
+        event = _json_lines(selection.data, Style.JSON) if selection.data else []
+        return _wrapped([*_words(selection), *event], width)
+    if selection.after is None:
+        return _wrapped(_words(selection) or [Line("nothing is known about this row", Style.FAINT)], width)
+    if tab is Tab.RESPONSE:
+        return _wrapped(_json_lines(snapshot_json(selection.after), Style.JSON), width)
+    if tab is Tab.TEXT:
+        return _text_lines(selection.before or State(), selection.after, width)
+    changes = diff(selection.before or State(), selection.after)
     return _wrapped(_change_lines(changes) if changes else [Line("nothing in the Response", Style.FAINT)], width)
 
 
-def _words(scene: Scene) -> list[Line]:
-    return [Line(each, Style.FAINT) for each in scene.words]
+def _words(selection: Selection) -> list[Line]:
+    return [Line(each, Style.FAINT) for each in selection.words]
 
 
 def _json_lines(data: bytes, style: Style, prefix: str = "") -> list[Line]:
@@ -127,11 +155,11 @@ def _wrapped_line(line: Line, width: int) -> Iterator[Line]:
     for piece, _ in pieces(line.text, width):
         yield Line(piece, style)
         if style is Style.JSON:
-            style = Style.STRING  # only a string is so long
+            style = Style.STRING  # only a string can be this long
 
 
 def pieces(text: str, width: int) -> Iterator[tuple[str, int]]:
-    """The text in pieces no wider than this, each with its place in it; cut at blanks where there are some."""
+    """Yield the text in pieces no wider than this, each with its position; cut at spaces if possible."""
     width = max(2, width)  # a wide character takes two columns
     start = 0
     for line in text.split("\n"):
@@ -145,12 +173,12 @@ def _pieces_of_line(line: str, start: int, width: int) -> Iterator[tuple[str, in
         piece = line[at : at + width]
         if not piece.isascii() and cell_len(piece) > width:
             piece = chop_cells(piece, width)[0]
-        behind = at + len(piece)
-        if behind == len(line):
+        end = at + len(piece)
+        if end == len(line):
             yield piece, start + at
             return
         blank = piece.rfind(" ")
-        if blank >= width // 2 and line[behind] != " ":
+        if blank >= width // 2 and line[end] != " ":
             piece = piece[: blank + 1]
         yield piece, start + at
         at += len(piece)

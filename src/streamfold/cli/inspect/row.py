@@ -1,27 +1,33 @@
-"""One row of the list: a mark, a number, the event's type, and what it changed in few words.
-
-In      what stands in the row, and how wide it may be
-Out     pieces of text with their styles
-Units   columns of the terminal
-Source  docs/reference/cli.md
-"""
+"""One row of the list: its mark, the number, the event's type, and what it changed in few words."""
 
 import re
+from collections.abc import Mapping
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from streamfold.cli.inspect.pages import NO_EVENT, Entry
-from streamfold.cli.inspect.sign import SIGNS
 from streamfold.cli.inspect.timeline import At, Between, End, MarkKind, Place
-from streamfold.cli.terminal import without_controls
+from streamfold.cli.terminal import cut, one_line
 from streamfold.log import Note
 
-__all__ = ["STATUS_STYLES", "caption", "pieces_of_row"]
+__all__ = ["CHECKPOINT", "SIGNS", "STATUS_STYLES", "caption", "pieces_of_row"]
 
-CUT = "…"
+SIGNS: Mapping[MarkKind, tuple[str, str]] = {
+    MarkKind.RESUME: ("↻", "bold yellow"),
+    MarkKind.REPLAY: ("↺", "bold yellow"),
+    MarkKind.RETRIEVE: ("⇣", "bold yellow"),
+    MarkKind.CANCEL: ("✗", "bold magenta"),
+    MarkKind.OUTCOME: ("◆", "bold cyan"),
+    MarkKind.NOTE: ("•", "bold"),
+    MarkKind.GAP: ("∅", "bold blue"),
+    MarkKind.DAMAGE: ("!", "bold red"),
+    MarkKind.END: ("■", "bold green"),
+}
+CHECKPOINT = ("▾", "dim")
+
 PREFIX = "response."
-MOST_TYPE = 30  # columns: the longest type but few, without its prefix
-# The path at the beginning of what changed, up to the last name in it: where there is no room, what it adds counts.
+MAX_TYPE = 30  # columns: all types but a few, without their prefix
+# The path of a change, up to the last name in it: it is left out if the line is too long.
 PATH = re.compile(r"^output\[\d+\](?:\.(?:content|summary)\[\d+\](?=\.))?\.")
 STATUS_STYLES = {"completed": "bold green", "cancelled": "bold yellow"}
 
@@ -29,48 +35,48 @@ Pieces = list[tuple[str, str]]
 
 
 def pieces_of_row(place: Place, entry: Entry | None, *, mark: MarkKind | None, digits: int, width: int) -> Pieces:
-    """The row's pieces, from the left. entry: None where it is not at hand yet. digits: of the last number."""
+    """Return the row's pieces, from the left. `entry` is None until it is loaded; `digits` are those of the last number."""
     sign = SIGNS[mark] if mark else (" ", "")
     match place:
         case At(number):
             numbered = (f" {number:>{digits}} ", "dim")
-            return [sign, numbered, *_told(entry, width - digits - 3)]
+            return [sign, numbered, *_change(entry, width - digits - 3)]
         case Between(note):
-            return [sign, (" " * (digits + 2), ""), (_cut(_of_note(note), width - digits - 3), sign[1])]
+            return [sign, (" " * (digits + 2), ""), (cut(_of_note(note), width - digits - 3), sign[1])]
         case End(status):
             return [sign, (" " * (digits + 2), ""), (f"the end: {status}", STATUS_STYLES.get(status, "bold red"))]
 
 
 def caption(place: Place, entry: Entry | None) -> Pieces:
-    """The same in one line above the right side."""
+    """Return the line above the right side."""
     match place:
         case At(number):
-            return [(f"{number} ", "bold"), (_plain(entry.record.name) if entry and entry.record else "", "")]
+            return [(f"{number} ", "bold"), (one_line(entry.record.name) if entry and entry.record else "", "")]
         case Between(note):
-            return [(f"{note.kind}: ", "bold"), (_plain(note.text), "")]
+            return [(f"{note.kind}: ", "bold"), (one_line(note.text), "")]
         case End(status):
             return [("the end: ", "bold"), (status, "")]
 
 
 def _of_note(note: Note) -> str:
-    """A repair says by itself that it is one."""
-    return _plain(note.text if note.kind == "repair" else f"{note.kind}: {note.text}")
+    """The text of a repair already says that it is one."""
+    return one_line(note.text if note.kind == "repair" else f"{note.kind}: {note.text}")
 
 
-def _told(entry: Entry | None, room: int) -> Pieces:
+def _change(entry: Entry | None, room: int) -> Pieces:
     if entry is None:
         return [("…", "dim")]
     if entry.record is None:
-        return [(_cut(_plain(entry.words), room), "red")]
+        return [(cut(one_line(entry.words), room), "red")]
     if entry.words == NO_EVENT:
-        return [(_cut(entry.words, room), "dim")]
-    columns = min(MOST_TYPE, max(8, room * 2 // 5))
-    kind = _plain(entry.record.name).removeprefix(PREFIX) or "(no type)"
+        return [(cut(entry.words, room), "dim")]
+    columns = min(MAX_TYPE, max(8, room * 2 // 5))
+    kind = one_line(entry.record.name).removeprefix(PREFIX) or "(no type)"
     left = room - columns - 1
-    words = _plain(entry.words)
+    words = one_line(entry.words)
     if cell_len(words) > left:
         words = PATH.sub("", words)
-    return [(_cut(kind, columns).ljust(columns), _style(kind)), (" ", ""), (_cut(words, left), "")]
+    return [(cut(kind, columns).ljust(columns), _style(kind)), (" ", ""), (cut(words, left), "")]
 
 
 def _style(kind: str) -> str:
@@ -79,12 +85,3 @@ def _style(kind: str) -> str:
     if kind in {"error", "failed", "incomplete"}:
         return "bold red"
     return "cyan"
-
-
-def _plain(text: str) -> str:
-    """Text from a stream in one line that steers no terminal."""
-    return without_controls(" ".join(text.split()))
-
-
-def _cut(text: str, columns: int) -> str:
-    return text if cell_len(text) <= columns else set_cell_size(text, max(0, columns - 1)) + CUT

@@ -1,12 +1,6 @@
-"""A look at a whole stream, and then at what is added to it: what in it deserves a mark.
+"""Reads a whole stream, then what is added to it: for what deserves a mark, and for words.
 
-In      a log, a key
-Out     Timelines, each with more in it than the one before
-Units   sequence numbers; records
-Errors  UnknownStream where the stream is dropped; LogError
-Source  docs/reference/cli.md
-
-It begins at the first record, for a gap is seen nowhere else; so the program is open long before it is done.
+Reading starts at the first record, because gaps show nowhere else. The program opens long before that is done.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -14,37 +8,42 @@ from contextlib import asynccontextmanager
 
 import anyio.lowlevel
 from attrs import evolve
+from msgspec import Struct
+from msgspec.json import Decoder
 
 from streamfold.cli.inspect.pages import Damaged, read_what_can_be
 from streamfold.cli.inspect.timeline import Timeline, begin, in_order
 from streamfold.errors import LogUnusable, UnknownStream
 from streamfold.history import is_filler
 from streamfold.log import EventLog, Note, Record, StreamInfo, StreamKey, Watch
+from streamfold.schema import UNDECODABLE
 
-__all__ = ["Survey", "first_look", "survey"]
+__all__ = ["Scan", "Search", "find", "first_look", "scan"]
 
-READ_AT_ONCE = 1000
+PAGE = 1000  # records
 SAFETY_SECONDS = 0.5
 
 
 async def first_look(log: EventLog, key: StreamKey) -> Timeline:
-    """Where the stream stands, before its records are read.
+    """Return the stream's extent and notes, before its records are read.
 
-    Raises: UnknownStream; LogError.
+    Raises:
+        UnknownStream: The log has no such stream.
+        LogError: The log cannot be read.
     """
     info = await _existing(log, key)
     return begin(info, await _notes(log, info))
 
 
 @asynccontextmanager
-async def survey(log: EventLog, key: StreamKey, timeline: Timeline) -> AsyncGenerator["Survey", None]:
-    """Iterate what it gives for Timelines: of what is there, and then, until the stream is finished, of what comes."""
+async def scan(log: EventLog, key: StreamKey, timeline: Timeline) -> AsyncGenerator["Scan", None]:
+    """Yield what to iterate for Timelines: first of the stream as it is, then, until it is finished, as it grows."""
     async with log.watch(key) as watch:
-        yield Survey(log, key, timeline, watch)
+        yield Scan(log, key, timeline, watch)
 
 
-class Survey:
-    """See `survey`. timeline: the last one that was given."""
+class Scan:
+    """Iterate it for Timelines, each with more in it than the one before. `timeline` is the last one."""
 
     def __init__(self, log: EventLog, key: StreamKey, timeline: Timeline, watch: Watch) -> None:
         self._log = log
@@ -57,17 +56,17 @@ class Survey:
         self._damage: tuple[Note, ...] = ()
         self.timeline: Timeline = timeline
 
-    def __aiter__(self) -> "Survey":
+    def __aiter__(self) -> "Scan":
         return self
 
     async def __anext__(self) -> Timeline:
         while not self._is_over:
             before = self.timeline
-            # Asked first: what was appended before the end is then read after it was told.
+            # Asked first, so that everything appended before the end is read after the end is known.
             info = await _existing(self._log, self._key)
             has_read = await self._read(info.next_number)
             await self._look_beside(info, has_read=has_read)
-            await anyio.lowlevel.checkpoint()  # a log in memory never waits, and the screen needs its turn
+            await anyio.lowlevel.checkpoint()  # a log in memory never waits, but the screen must draw
             if self.timeline != before:
                 return self.timeline
             if not has_read and not self._is_over:
@@ -75,8 +74,8 @@ class Survey:
         raise StopAsyncIteration
 
     async def _read(self, beyond: int) -> bool:
-        """Read the next records. Returns: whether there were any."""
-        count = min(READ_AT_ONCE, beyond - self._next)
+        """Read the next records. Returns whether there were any."""
+        count = min(PAGE, beyond - self._next)
         if count <= 0:
             return False
         found = await read_what_can_be(self._log, self._key, first=self._next, count=count)
@@ -100,19 +99,19 @@ class Survey:
         return begun
 
     async def _look_beside(self, info: StreamInfo, *, has_read: bool) -> None:
-        """Notes, checkpoints and the end, once the records were read as far as they go."""
+        """Look for notes, checkpoints and the end, once all records so far are read."""
         if has_read and self._next < info.next_number:
             return
-        if info.is_finished or self._next - self._looked_for_checkpoints_at >= READ_AT_ONCE:
+        if info.is_finished or self._next - self._looked_for_checkpoints_at >= PAGE:
             self._looked_for_checkpoints_at = self._next
             await self._look_for_checkpoints(info)
         notes = (*await _notes(self._log, info), *self._damage)
         self.timeline = evolve(self.timeline, notes=in_order(notes), status=info.status)
-        # Whoever finishes a stream notes its outcome then, and lets go of it last.
+        # A recorder first finishes a stream, then notes its outcome, then releases it.
         self._is_over = info.is_finished and not info.owner and not has_read
 
     async def _look_for_checkpoints(self, info: StreamInfo) -> None:
-        """The cursors of all. Those that are known already are not read again; behind a damaged one none is found."""
+        """Read the cursors of new checkpoints. Those before a damaged one cannot be found."""
         known = self.timeline.checkpoints
         newer: list[int] = []
         at: int | None = None
@@ -126,7 +125,7 @@ class Survey:
 
 
 async def _notes(log: EventLog, info: StreamInfo) -> tuple[Note, ...]:
-    """The notes; where they are damaged, one that says so."""
+    """The notes; if they are damaged, one note that says so."""
     try:
         return tuple(await log.notes(info.key))
     except LogUnusable as error:
@@ -134,10 +133,7 @@ async def _notes(log: EventLog, info: StreamInfo) -> tuple[Note, ...]:
 
 
 def _as_note(error: LogUnusable, info: StreamInfo) -> Note:
-    """What is damaged beside the records, as a row of its own.
-
-    Raises: the error, where it is not the stream that is damaged, but the log that cannot be read.
-    """
+    """Show damage outside the records as a row. Raises the error if the log itself cannot be read."""
     if error.where != info.key.response_id:
         raise error
     return Note("damage", error.reason, None, info.created_at)
@@ -148,3 +144,60 @@ async def _existing(log: EventLog, key: StreamKey) -> StreamInfo:
     if info is None:
         raise UnknownStream(key.tenant, key.response_id)
     return info
+
+
+# Search
+
+
+class _Delta(Struct):
+    """The text that an event adds. The server may have put anything here."""
+
+    delta: str = ""
+
+
+_decode_delta = Decoder(_Delta).decode
+
+
+class Search:
+    """Looks for words in records, one after the other: in types, in data, and in text that came in several events."""
+
+    def __init__(self, words: str) -> None:
+        self._words = words.casefold()
+        self._tail = ""  # the end of the text so far, one character too short to hold the words
+
+    def finds(self, record: Record) -> bool:
+        """Whether this event contains or completes the words."""
+        text = self._tail + _delta(record)
+        self._tail = text[-(len(self._words) - 1) :] if len(self._words) > 1 else ""
+        return (
+            self._words in record.name.casefold()
+            or self._words in text
+            or self._words in record.data.decode("utf-8", "replace").casefold()
+        )
+
+
+def _delta(record: Record) -> str:
+    try:
+        return _decode_delta(record.data).delta.casefold()
+    except UNDECODABLE:
+        return ""
+
+
+async def find(log: EventLog, key: StreamKey, timeline: Timeline, words: str, *, after: int | None) -> int | None:
+    """Return the number of the next event with these words; after the last, the search continues at the first.
+
+    Returns:
+        None if no event has them.
+
+    Raises:
+        LogError: The log cannot be read.
+    """
+    search = Search(words)
+    start = timeline.first if after is None else after + 1
+    for first, beyond in ((start, timeline.beyond), (timeline.first, start)):
+        for at in range(first, beyond, PAGE):
+            page = await read_what_can_be(log, key, first=at, count=min(PAGE, beyond - at))
+            for record in page:
+                if not isinstance(record, Damaged) and search.finds(record):
+                    return record.sequence_number
+    return None

@@ -1,10 +1,4 @@
-"""The line at the bottom: where in the stream the chosen row is, with marks and checkpoints above it.
-
-In      a Timeline, the chosen row
-Out     two lines of the terminal; the row that was clicked or dragged to
-Units   columns, rows
-Source  docs/reference/cli.md
-"""
+"""The line at the bottom: the position of the chosen row in the stream, below marks and checkpoints."""
 
 from typing import ClassVar
 
@@ -15,13 +9,13 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from streamfold.cli.inspect.sign import CHECKPOINT, SIGNS
+from streamfold.cli.inspect.row import CHECKPOINT, SIGNS
 from streamfold.cli.inspect.timeline import MarkKind, Timeline
 
 __all__ = ["Scrubber"]
 
-BEHIND, HANDLE, AHEAD = ("━", "bold"), ("●", "bold"), ("─", "dim")
-# Where several marks share a column, the first of these is seen.
+BEFORE, HANDLE, AFTER = ("━", "bold"), ("●", "bold"), ("─", "dim")
+# If several marks share a column, the first of these is shown.
 WEIGHTS = {
     kind: weight
     for weight, kind in enumerate(
@@ -41,14 +35,14 @@ WEIGHTS = {
 
 
 class Scrubber(Widget):
-    """See above."""
+    """Shows where the chosen row is, and moves it if clicked or dragged."""
 
     DEFAULT_CSS: ClassVar[str] = """
     Scrubber { height: 2; padding: 0 1; }
     """
 
     class Moved(Message):
-        """The handle was put to a row."""
+        """The handle was moved to a row."""
 
         def __init__(self, row: int) -> None:
             super().__init__()
@@ -61,16 +55,16 @@ class Scrubber(Widget):
         self._is_held = False
 
     def show(self, timeline: Timeline, chosen: int) -> None:
-        """Show where this row is."""
+        """Show this row's position."""
         self._timeline, self._chosen = timeline, chosen
         self.refresh()
 
     def column_of(self, row: int) -> int:
-        """The column of a row."""
+        """Return the column of a row."""
         return row * (self.size.width - 1) // max(1, self._timeline.rows - 1)
 
     def row_at(self, column: int) -> int:
-        """The first row of a column."""
+        """Return the first row of a column."""
         last, columns = self._timeline.rows - 1, max(1, self.size.width - 1)
         return max(0, min(last, -(-column * last // columns)))
 
@@ -80,7 +74,6 @@ class Scrubber(Widget):
         return "".join(sign for sign, _ in self._signs())
 
     def render_line(self, y: int) -> Strip:
-        """One of its two lines."""
         pieces = self._signs() if y == 0 else self._track()
         base = self.rich_style
         return Strip([Segment(text, base + Style.parse(style)) for text, style in pieces], self.size.width)
@@ -97,11 +90,11 @@ class Scrubber(Widget):
 
     def _track(self) -> list[tuple[str, str]]:
         at, width = self.column_of(self._chosen), self.size.width
-        (behind, one), (ahead, other) = BEHIND, AHEAD
-        return [(behind * at, one), HANDLE, (ahead * (width - at - 1), other)]
+        (before, one), (after, other) = BEFORE, AFTER
+        return [(before * at, one), HANDLE, (after * (width - at - 1), other)]
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Take the handle."""
+        """Grab the handle."""
         self._is_held = True
         self.capture_mouse()
         self._move(event)
@@ -112,7 +105,7 @@ class Scrubber(Widget):
             self._move(event)
 
     def on_mouse_up(self) -> None:
-        """Let go of it."""
+        """Release it."""
         self._is_held = False
         self.release_mouse()
 

@@ -1,11 +1,4 @@
-"""The rows of a stream: its events by number, what happened between them, and its end.
-
-In      where the stream begins and ends, its notes, and what a look at its records found
-Out     what stands in each row, and in which row a number stands
-Units   rows, from 0; sequence numbers
-Errors  none
-Source  docs/reference/cli.md
-"""
+"""The rows of a stream: its events by number, what was noted between them, and its end."""
 
 from bisect import bisect_left, bisect_right
 from enum import StrEnum
@@ -21,7 +14,7 @@ __all__ = ["At", "Between", "End", "Mark", "MarkKind", "Place", "Timeline", "beg
 
 
 class MarkKind(StrEnum):
-    """What makes a row worth a mark."""
+    """Why a row has a mark."""
 
     RESUME = "resume"
     REPLAY = "replay"
@@ -48,14 +41,14 @@ class At(Struct, frozen=True, gc=False):
 
 
 class Between(Struct, frozen=True):
-    """A row with a note. place: which of the stream's notes it is."""
+    """A row with a note. `place` is its index among the stream's notes."""
 
     note: Note
     place: int
 
 
 class End(Struct, frozen=True, gc=False):
-    """The row behind the last record of a finished stream. status: how it ended."""
+    """The row after the last record of a finished stream."""
 
     status: str
 
@@ -65,10 +58,16 @@ Place: TypeAlias = At | Between | End
 
 @frozen(kw_only=True, slots=False)
 class Timeline:
-    """All rows. first, beyond: the first record's number, and the one behind the last.
+    """All rows.
 
-    notes: in the order of `after`. gaps: the first number of each run that the server never used. damaged: the records
-    that cannot be read. checkpoints: their cursors. status: how the stream ended; None while it is open.
+    Attributes:
+        first: The first record's number.
+        beyond: The number after the last record's.
+        notes: Ordered by `after`.
+        gaps: The first number of each run of numbers that the server never used.
+        damaged: The records that cannot be read.
+        checkpoints: Their cursors.
+        status: How the stream ended; None while it is open.
     """
 
     first: int
@@ -81,22 +80,22 @@ class Timeline:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether the stream is complete."""
         return self.status is not None
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """How many rows there are."""
         return self.beyond - self.first + len(self.notes) + self.is_finished
 
     @property
     def last_number(self) -> int | None:
-        """The number of the last record; None where there is none."""
+        """The number of the last record; None without records."""
         return self.beyond - 1 if self.beyond > self.first else None
 
     @cached_property
     def _afters(self) -> list[int]:
-        """The number behind which each note stands, first - 1 for one before the first record."""
+        """The number each note follows; first - 1 for a note before the first record."""
         return [self._after(note) for note in self.notes]
 
     @cached_property
@@ -107,7 +106,7 @@ class Timeline:
         return self.first - 1 if note.after is None else min(max(note.after, self.first - 1), self.beyond - 1)
 
     def place(self, row: int) -> Place:
-        """What stands in the row, which must be one of `rows`."""
+        """Return what is in a row, which must be one of `rows`."""
         before = bisect_left(self._note_rows, row)
         if before < len(self._note_rows) and self._note_rows[before] == row:
             return Between(self.notes[before], before)
@@ -115,11 +114,11 @@ class Timeline:
         return At(number) if number < self.beyond else End(self.status or "")
 
     def row_of(self, number: int) -> int:
-        """The row of a record's number."""
+        """Return the row of a record's number."""
         return number - self.first + bisect_left(self._afters, number)
 
     def number_at(self, row: int) -> int | None:
-        """The number of the last record that is not behind the row; None before the first."""
+        """Return the number of the last record up to this row; None before the first."""
         match self.place(row):
             case At(number):
                 return number
@@ -129,7 +128,7 @@ class Timeline:
                 return self.last_number
 
     def row_like(self, place: Place) -> int:
-        """The row of a place of an earlier timeline of the same stream."""
+        """Return the row of a place from an earlier timeline of the same stream."""
         match place:
             case At(number):
                 return self.row_of(number)
@@ -158,23 +157,23 @@ class Timeline:
         return [mark.row for mark in self.marks]
 
     def next_mark(self, row: int) -> int | None:
-        """The row of the first mark behind this row."""
+        """Return the row of the first mark after this row."""
         at = bisect_right(self._marked_rows, row)
         return self._marked_rows[at] if at < len(self._marked_rows) else None
 
     def previous_mark(self, row: int) -> int | None:
-        """The row of the last mark before this row."""
+        """Return the row of the last mark before this row."""
         at = bisect_left(self._marked_rows, row)
         return self._marked_rows[at - 1] if at else None
 
 
 def begin(info: StreamInfo, notes: tuple[Note, ...]) -> Timeline:
-    """The timeline of a stream of whose records nothing was read yet."""
+    """Return the timeline of a stream whose records are not read yet."""
     return Timeline(first=info.first_number, beyond=info.next_number, notes=in_order(notes), status=info.status)
 
 
 def in_order(notes: tuple[Note, ...]) -> tuple[Note, ...]:
-    """The notes by the numbers behind which they stand; those of one number as they were made."""
+    """Return the notes ordered by the numbers they follow; notes at one number keep their order."""
     return tuple(sorted(notes, key=lambda note: -1 if note.after is None else note.after))
 
 
@@ -184,7 +183,7 @@ KINDS_OF_NOTES = {
     MarkKind.RETRIEVE,
     MarkKind.CANCEL,
     MarkKind.OUTCOME,
-    MarkKind.DAMAGE,  # of what lies beside the records: the survey's own
+    MarkKind.DAMAGE,  # outside of the records, noted by the scan
 }
 
 

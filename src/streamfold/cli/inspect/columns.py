@@ -1,0 +1,247 @@
+"""The two columns of the program: the rows of the stream on the left, the lines of one tab on the right.
+
+Only lines in view are ever drawn, so a stream may have a million rows (docs/decisions/0017-textual-for-inspect.md).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style as Look
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import Reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from streamfold.cli.inspect.pages import Pages
+from streamfold.cli.inspect.render import Line, Style, Tab
+from streamfold.cli.inspect.row import CHECKPOINT, SIGNS, pieces_of_row
+from streamfold.cli.inspect.timeline import At, Timeline
+from streamfold.cli.terminal import without_controls
+
+__all__ = ["EventList", "Pane"]
+
+VIRTUAL_SIZE: Reactive[Size] = vars(Widget)["virtual_size"]
+
+
+class LineView(ScrollView, can_focus=True, inherit_bindings=False):
+    """A scrolling column of lines, however many there are."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    LineView { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
+    """
+
+    @property
+    def room(self) -> int:
+        """The width of a line."""
+        return self.scrollable_content_region.width
+
+    @property
+    def top(self) -> int:
+        """The first line in view."""
+        return self.scroll_offset.y
+
+    @property
+    def height(self) -> int:
+        """How many lines are in view."""
+        return self.scrollable_content_region.height
+
+    def hold(self, lines: int) -> None:
+        """Set how many lines there are, without the new layout of the whole screen that setting `virtual_size` causes."""
+        self.set_reactive(VIRTUAL_SIZE, Size(self.room, lines))
+        self.vertical_scrollbar.window_virtual_size = lines
+        self.scroll_y = self.validate_scroll_y(self.scroll_y)
+        self.refresh()
+
+    def scroll_at_once(self, line: int) -> None:
+        """Scroll until this line is at the top, or the last line is in view."""
+        self.scroll_to(y=line, animate=False, force=True)
+
+
+class EventList(LineView):
+    """The rows of the stream. `chosen` is the chosen one."""
+
+    HELP: ClassVar[str] = "\\n".join(
+        [f"`{sign}` {kind}  " for kind, (sign, _) in SIGNS.items()] + [f"`{CHECKPOINT[0]}` checkpoint"]
+    )
+
+    DEFAULT_CSS: ClassVar[str] = """
+    EventList > .event-list--chosen { background: $primary-muted; text-style: bold; }
+    EventList:focus > .event-list--chosen { background: $primary; color: $text; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"event-list--chosen"}
+
+    class Chosen(Message):
+        """A row was clicked."""
+
+        def __init__(self, row: int) -> None:
+            super().__init__()
+            self.row: int = row
+
+    class Scrolled(Message):
+        """Other rows are in view."""
+
+    def __init__(self, timeline: Timeline, pages: Pages, *, id: str) -> None:
+        super().__init__(id=id)
+        self._timeline = timeline
+        self._pages = pages
+        self.chosen: int = 0
+
+    def show(self, timeline: Timeline, chosen: int) -> None:
+        """Show these rows, and scroll the chosen one into view."""
+        was_chosen, self.chosen = self.chosen, chosen
+        if timeline is not self._timeline:
+            self._timeline = timeline
+            self.hold(timeline.rows)
+        self.keep_in_view()
+        self.refresh_lines(was_chosen)
+        self.refresh_lines(chosen)
+
+    def keep_in_view(self) -> None:
+        """Scroll no further than needed; a row more than a screen away goes to the middle."""
+        top, height = self.top, self.height
+        missing = min(0, self.chosen - top) or max(0, self.chosen - (top + height - 1))
+        if missing and height:
+            self.scroll_at_once(top + missing if abs(missing) <= height else self.chosen - height // 2)
+
+    @property
+    def numbers_in_view(self) -> list[int]:
+        """The first and the last number on the screen."""
+        rows = range(self.top, min(self.top + self.height, self._timeline.rows))
+        places = (self._timeline.place(row) for row in rows)
+        numbers = [place.number for place in places if isinstance(place, At)]
+        return [numbers[0], numbers[-1]] if numbers else []
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.room, self.visual_style.rich_style
+        row = self.top + y
+        if row >= self._timeline.rows:
+            return Strip.blank(width, base)
+        if row == self.chosen:
+            base += self.get_component_rich_style("event-list--chosen")
+        segments = [Segment(text, base + Look.parse(style)) for text, style in self._pieces(row, width)]
+        return Strip(segments).crop_extend(0, width, base)
+
+    def text_of(self, row: int) -> str:
+        """The text of a row."""
+        return "".join(text for text, _ in self._pieces(row, self.room))
+
+    def _pieces(self, row: int, width: int) -> list[tuple[str, str]]:
+        timeline = self._timeline
+        place = timeline.place(row)
+        entry = self._pages.entry(place.number) if isinstance(place, At) else None
+        digits = len(str(timeline.last_number or 0))
+        return pieces_of_row(place, entry, mark=timeline.mark_of.get(row), digits=digits, width=width)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Report that other rows are in view."""
+        super().watch_scroll_y(old_value, new_value)
+        self.post_message(self.Scrolled())
+
+    def on_resize(self) -> None:
+        """Keep the chosen row in view."""
+        self.hold(self._timeline.rows)
+        self.keep_in_view()
+        self.post_message(self.Scrolled())
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the row under the mouse."""
+        row = self.top + event.y
+        if row < self._timeline.rows:
+            self.post_message(self.Chosen(row))
+
+
+LOOKS: Mapping[Style, Look] = {
+    Style.PLAIN: Look(),
+    Style.JSON: Look(),
+    Style.STRING: Look(color="green"),
+    Style.HEAD: Look(color="cyan", bold=True),
+    Style.NEW: Look(color="green"),
+    Style.OLD: Look(color="red"),
+    Style.FAINT: Look(dim=True),
+}
+ADDED = Look(color="green", bold=True)
+# A key, a string (its end may be on the next line, which is why rich.json does not do), a word, a number.
+TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(?=:)|("(?:[^"\\]|\\.)*"?)|\b(true|false|null)\b|(-?\d[\d.eE+-]*)')
+TOKENS = (Look(color="cyan"), Look(color="green"), Look(color="magenta"), Look(color="yellow"))
+
+
+class Pane(LineView):
+    """The lines of one tab."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_up", "a line up", show=False),
+        Binding("down", "scroll_down", "a line down", show=False),
+        Binding("pageup", "page_up", "a screen up", show=False),
+        Binding("pagedown", "page_down", "a screen down", show=False),
+        Binding("home", "scroll_home", "the first line", show=False),
+        Binding("end", "scroll_end", "the last line", show=False),
+    ]
+
+    class Resized(Message):
+        """The lines have another width."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.lines: Sequence[Line] = ()
+        self._tab = Tab.RESPONSE
+
+    @property
+    def text(self) -> str:
+        """All lines, joined."""
+        return "\n".join(line.text for line in self.lines)
+
+    def show(self, lines: Sequence[Line], tab: Tab) -> None:
+        """Show these lines. A Response keeps its scroll position; a text is shown at its end."""
+        if tab is self._tab and lines == self.lines:
+            return
+        self.lines = lines
+        self.hold(len(lines))
+        if tab is Tab.TEXT:
+            self.scroll_at_once(len(lines))
+        elif tab is not Tab.RESPONSE or tab is not self._tab:
+            self.scroll_at_once(0)
+        self._tab = tab
+
+    def render_line(self, y: int) -> Strip:
+        at, base = self.top + y, self.visual_style.rich_style
+        if at >= len(self.lines):
+            return Strip.blank(self.room, base)
+        segments = [Segment(without_controls(text), base + look) for text, look in _pieces(self.lines[at])]
+        return Strip(segments).crop_extend(0, self.room, base)
+
+    def action_page_up(self) -> None:
+        """Go a screen back, at once."""
+        self.scroll_page_up(animate=False)
+
+    def action_page_down(self) -> None:
+        """Go a screen forward, at once."""
+        self.scroll_page_down(animate=False)
+
+    def on_resize(self) -> None:
+        """Ask for lines of the new width."""
+        self.post_message(self.Resized())
+
+
+def _pieces(line: Line) -> Iterator[tuple[str, Look]]:
+    if line.style is Style.JSON:
+        yield from _json_pieces(line.text)
+    elif line.new_from is not None:
+        yield line.text[: line.new_from], Look()
+        yield line.text[line.new_from :], ADDED
+    else:
+        yield line.text, LOOKS[line.style]
+
+
+def _json_pieces(text: str) -> Iterator[tuple[str, Look]]:
+    at = 0
+    for found in TOKEN.finditer(text):
+        yield text[at : found.start()], Look()
+        yield found[0], TOKENS[(found.lastindex or 1) - 1]
+        at = found.end()
+    yield text[at:], Look()
