@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from streamfold.fold.place import Place
 from streamfold.fold.steps import STEPS, keep
+from streamfold.fold.target import Target
 from streamfold.schema import EVENT_TYPES, KnownEvent
 from streamfold.schema import event as wire
 from tests.docs.events_page import NO_EFFECT, PAGE, effect_of, made, name_of, seen_in_the_corpus, seen_on_the_page
@@ -47,21 +47,21 @@ def sentences(kind: type[KnownEvent]) -> list[str]:
     """What may be said of a step, read off the table and what it was made with."""
     step = STEPS[kind]
     held = inspect.getclosurevars(step).nonlocals if inspect.isfunction(step) else {}
-    place = held.get("place")
+    target = held.get("target")
     if step is keep:
         return [NO_EFFECT]
     if step.__name__ == "take_snapshot":
         return ["Replaces the Response so far. Folded output stays if the snapshot has none."]
     if step.__name__ == "take_terminal":
         return ["Replaces the Response and ends it."]
-    if isinstance(place, Place) and "name" in held:
-        name, path = held["name"], path_of(place)
+    if isinstance(target, Target) and "name" in held:
+        name, path = held["name"], path_of(target)
         return [f"Puts `{name}` at `{path}`.", f"Sets `{path}` to `{name}`."]
-    if isinstance(place, Place) and "value" in held:
+    if isinstance(target, Target) and "value" in held:
         status = bytes(held["value"]).decode().strip('"')
         return [f"Sets the item's `status` to `{status}`, if it has one."]
-    assert isinstance(place, Place)
-    return [f"Appends `delta` to `{path_of(place)}`."]
+    assert isinstance(target, Target)
+    return [f"Appends `delta` to `{path_of(target)}`."]
 
 
 class FieldNames:
@@ -71,9 +71,9 @@ class FieldNames:
         return name
 
 
-def path_of(place: Place) -> str:
+def path_of(target: Target) -> str:
     """The place as the page writes it: the index of a list is the event's field that holds it."""
-    index = place.index_of(FieldNames())
-    listed = f".{'.'.join(place.list_path)}[{index}]" if place.list_path else ""
-    tail = "".join(f".{key}" for key in place.tail)
+    index = target.index_of(FieldNames())
+    listed = f".{'.'.join(target.list_path)}[{index}]" if target.list_path else ""
+    tail = "".join(f".{key}" for key in target.tail)
     return f"output[output_index]{listed}{tail}"

@@ -47,8 +47,8 @@ from streamfold.errors import (
     UnknownStream,
     WriterFenced,
 )
-from streamfold.fold.place import MAX_INDEX
 from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK
+from streamfold.fold.target import MAX_INDEX
 from streamfold.fold.text import BLOCKS_PER_PAGE
 from streamfold.reader import HELD_BYTES
 from streamfold.schema import EVENT_TYPES, event, item, response

@@ -11,11 +11,9 @@ from msgspec.json import encode
 
 from streamfold.errors import MalformedCheckpoint
 from streamfold.fold.checkpoint import VERSION, checkpoint, restore
-from streamfold.fold.reduce import reduce
-from streamfold.fold.replay import fold
-from streamfold.fold.sequence import SequencePolicy
+from streamfold.fold.reduce import fold, reduce
 from streamfold.fold.snapshot import snapshot_json
-from streamfold.fold.state import Document, Focus, State, StreamError
+from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, StreamError
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Elements, Object
 from streamfold.schema import ErrorEvent, Event, OutputItemDone, decode_event
@@ -43,7 +41,7 @@ STREAM: list[Event] = [
 
 
 def of_document(**fields: Any) -> State:
-    return State(3, Focus(Document(**fields)))
+    return State(3, GrowingText(Document(**fields)))
 
 
 STATES = [
@@ -156,12 +154,12 @@ def test_another_version_is_refused_by_its_number(version: int) -> None:
         pytest.param(saved(anomalies=None), "Expected `array`, got `null` - at `$.anomalies`", id="anomalies null"),
         pytest.param(saved(head=[]), "Expected `object`, got `array`", id="a head that is no node"),
         pytest.param(saved(head="a"), "Expected `object`, got `str`", id="a head that is a string"),
-        pytest.param(saved(head={"text": "a"}), "its Response is no Response", id="a head that is a text"),
-        pytest.param(saved(head={"values": {}}), "its Response is no Response", id="a head that is an array"),
-        pytest.param(saved(head={"raw": []}), "its Response is no Response", id="a head of other bytes"),
-        pytest.param(saved(output=None), "its Response is no Response", id="no output"),
-        pytest.param(saved(output={"fields": {}}), "its Response is no Response", id="an output that is an object"),
-        pytest.param(saved(output={"elements": []}), "its Response is no Response", id="an output of elements"),
+        pytest.param(saved(head={"text": "a"}), "its Response is not an object", id="a head that is a text"),
+        pytest.param(saved(head={"values": {}}), "its Response is not an object", id="a head that is an array"),
+        pytest.param(saved(head={"raw": []}), "its Response is not an object", id="a head of other bytes"),
+        pytest.param(saved(output=None), "its Response is not an object", id="no output"),
+        pytest.param(saved(output={"fields": {}}), "its Response is not an object", id="an output that is an object"),
+        pytest.param(saved(output={"elements": []}), "its Response is not an object", id="an output of elements"),
         pytest.param(
             saved(output={"values": {"a": {"raw": 1}}}),
             "Expected `int`, got `str` - at `key` in `$.values`",

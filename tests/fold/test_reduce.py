@@ -1,20 +1,20 @@
 """reduce: numbers are judged, duplicates change nothing, gaps raise, and the fast way equals the slow one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfold.errors import SequenceGap
-from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK, reduce, states
-from streamfold.fold.replay import fold
-from streamfold.fold.sequence import SequencePolicy
-from streamfold.fold.state import State
+from streamfold.errors import InvalidArgument, NumberNotReached, SequenceGap
+from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK, fold, reduce, reduce_as, replay, states, with_cursor
+from streamfold.fold.snapshot import snapshot_json
+from streamfold.fold.state import SequencePolicy, State
 from streamfold.fold.steps import GROWS
 from streamfold.schema import EVENT_TYPES, Event, FunctionCallArgumentsDelta, UnknownEvent, decode_event
 from tests.fold.made import added, completed, created, delta, event, keepalive, seen, tolerated
+from tests.fold.streams import Story, stories
 
 RENUMBER, ARRIVAL = State.under(SequencePolicy.RENUMBER), State.under(SequencePolicy.ARRIVAL)
 END_MARKER = decode_event(b"[DONE]")
@@ -37,6 +37,13 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [text for key, child in value.items() if key not in ("type", "id", "role") for text in texts(child)]
     return [text for child in value for text in texts(child)] if isinstance(value, list) else [value]
+
+
+class Foreign:
+    """Looks like an event, and is none of ours."""
+
+    type = "keepalive"
+    sequence_number = 6
 
 
 # Duplicates
@@ -109,6 +116,67 @@ def test_the_first_number_may_be_any(name: str, first: int) -> None:
     assert (state.cursor, texts(seen(state)["output"])) == (first + 3, ["xxxx"])
     with pytest.raises(SequenceGap):
         reduce(state, growing(name, first + 5, "x"))
+
+
+# How far each policy trusts the numbers
+
+
+def verdict(number: int | None, *, expected: int | None, policy: SequencePolicy = SequencePolicy.STRICT) -> str:
+    """What an event with this number is to a state that expects that one."""
+    state = State.under(policy)
+    state = state if expected is None else reduce(state, keepalive(expected - 1))
+    try:
+        return "duplicate" if reduce(state, keepalive(number)) is state else "next"
+    except SequenceGap:
+        return "ahead"
+
+
+@pytest.mark.parametrize(
+    ("policy", "number", "expected", "wanted"),
+    [
+        pytest.param("strict", 7, 7, "next", id="the next one"),
+        pytest.param("strict", 6, 7, "duplicate", id="the one before"),
+        pytest.param("strict", -1, 7, "duplicate", id="below zero"),
+        pytest.param("strict", 8, 7, "ahead", id="one was left out"),
+        pytest.param("strict", 7, None, "next", id="the first may be any"),
+        pytest.param("strict", None, 7, "next", id="no number"),
+        pytest.param("strict", None, None, "next", id="no number in a stream without numbers"),
+        pytest.param("renumber", 7, 7, "next", id="renumbered: the next one"),
+        pytest.param("renumber", 6, 7, "duplicate", id="renumbered: the one before"),
+        pytest.param("renumber", 90, 7, "next", id="renumbered: skipped numbers do not count"),
+        pytest.param("arrival", 7, 7, "next", id="by arrival: the next one"),
+        pytest.param("arrival", 6, 7, "next", id="by arrival: a duplicate cannot be recognized"),
+        pytest.param("arrival", 90, 7, "next", id="by arrival: nor a skipped number"),
+    ],
+)
+def test_a_number_is_judged_by_the_policy(policy: str, number: int | None, expected: int | None, wanted: str) -> None:
+    assert verdict(number, expected=expected, policy=SequencePolicy(policy)) == wanted
+
+
+@given(st.integers(), st.integers())
+def test_exactly_one_number_extends_a_strict_state(number: int, expected: int) -> None:
+    order = {-1: "duplicate", 0: "next", 1: "ahead"}
+    assert verdict(number, expected=expected) == order[(number > expected) - (number < expected)]
+
+
+@given(st.integers(), st.integers(), st.sampled_from(["renumber", "arrival"]))
+def test_only_the_strict_policy_knows_gaps(number: int, expected: int, policy: str) -> None:
+    assert verdict(number, expected=expected, policy=SequencePolicy(policy)) != "ahead"
+
+
+# What is not an event
+
+
+@pytest.mark.parametrize("apply_one", [reduce, lambda state, foreign: fold([foreign], state)], ids=["reduce", "fold"])
+@pytest.mark.parametrize("state", [State(), fold(STREAM)], ids=["a new state", "a text that grows"])
+@pytest.mark.parametrize(
+    "foreign", [None, {"type": "keepalive"}, b"{}", 7, Foreign()], ids=lambda value: type(value).__name__
+)
+def test_what_is_not_an_event_is_refused_with_a_sentence(foreign: Any, state: State, apply_one: Any) -> None:
+    with pytest.raises(InvalidArgument) as raised:
+        apply_one(state, foreign)
+    kind = type(foreign).__name__
+    assert str(raised.value) == f"event: must be an event from an EventReader or decode_event, got {kind}"
 
 
 # Without numbers
@@ -503,3 +571,241 @@ def test_no_event_makes_reduce_raise_anything_but_a_gap(events: list[Event], sta
         except SequenceGap:
             assert each.sequence_number != state.cursor
         assert isinstance(seen(state), dict)
+
+
+# fold, states and replay
+
+NUMBERED: list[Event] = [
+    created(3, status="in_progress"),
+    added(4),
+    delta(5, "a"),
+    delta(6, "b"),
+    keepalive(7),
+    delta(8, "c"),
+    completed(9, status="completed"),
+]
+
+
+# fold
+
+
+def test_folding_is_reducing_one_after_the_other() -> None:
+    state = State()
+    for each in NUMBERED:
+        state = reduce(state, each)
+    assert fold(NUMBERED) == state
+    assert (state.cursor, state.status, state.output_text) == (9, "completed", "abc")
+
+
+def test_folding_nothing_gives_the_very_same_state() -> None:
+    state = fold(NUMBERED[:4])
+    assert fold([], state) is state
+    assert fold([]) == State()
+
+
+def test_folding_may_start_from_a_state() -> None:
+    assert fold(NUMBERED[4:], fold(NUMBERED[:4])) == fold(NUMBERED)
+
+
+def test_folding_stops_at_a_gap() -> None:
+    with pytest.raises(SequenceGap) as raised:
+        fold([NUMBERED[0], NUMBERED[2]])
+    assert (raised.value.expected, raised.value.got) == (4, 5)
+
+
+@given(st.integers(0, len(NUMBERED)))
+def test_a_stream_may_be_folded_in_two_parts(cut: int) -> None:
+    assert fold(NUMBERED[cut:], fold(NUMBERED[:cut])) == fold(NUMBERED)
+
+
+# states
+
+
+def test_there_is_a_state_after_each_event() -> None:
+    assert [state.cursor for state in states(NUMBERED)] == [3, 4, 5, 6, 7, 8, 9]
+    assert [state.output_text for state in states(NUMBERED)] == ["", "", "a", "ab", "ab", "abc", "abc"]
+
+
+def test_kept_states_still_read_the_same_when_all_are_there() -> None:
+    kept = list(states(NUMBERED))
+    assert kept == [fold(NUMBERED[:length]) for length in range(1, len(NUMBERED) + 1)]
+
+
+def test_a_duplicate_gives_the_same_state_once_more() -> None:
+    once, twice = states([NUMBERED[0], NUMBERED[0]])
+    assert twice is once
+
+
+def test_states_are_made_when_asked_for() -> None:
+    def events() -> Iterator[Event]:
+        yield NUMBERED[0]
+        pytest.fail("nobody asked for a second event")
+
+    assert next(states(events())).cursor == 3
+
+
+def test_the_states_before_a_gap_are_given() -> None:
+    cursors: list[int | None] = []
+    with pytest.raises(SequenceGap):
+        for state in states([NUMBERED[0], NUMBERED[1], NUMBERED[3]]):
+            cursors.append(state.cursor)
+    assert cursors == [3, 4]
+
+
+def test_states_may_start_from_a_state() -> None:
+    assert list(states(NUMBERED[4:], fold(NUMBERED[:4]))) == list(states(NUMBERED))[4:]
+
+
+# replay
+
+
+@pytest.mark.parametrize("at", range(3, 10))
+def test_a_replay_stops_at_the_number(at: int) -> None:
+    assert replay(NUMBERED, at=at) == fold(NUMBERED[: at - 2])
+
+
+def test_a_replay_asks_for_no_event_behind_the_number() -> None:
+    def events() -> Iterator[Event]:
+        yield from NUMBERED[:3]
+        pytest.fail("nobody asked for event 6")
+
+    assert replay(events(), at=5).cursor == 5
+
+
+@pytest.mark.parametrize("start", range(1, 5))
+def test_a_replay_may_start_from_a_checkpoint_before_the_number(start: int) -> None:
+    assert replay(NUMBERED[start:], at=8, state=fold(NUMBERED[:start])) == replay(NUMBERED, at=8)
+
+
+def test_a_replay_drops_what_the_checkpoint_knows() -> None:
+    assert replay(NUMBERED, at=8, state=fold(NUMBERED[:4])) == replay(NUMBERED, at=8)
+    assert replay(NUMBERED, at=6, state=fold(NUMBERED[:4])) == replay(NUMBERED, at=6)
+
+
+def test_a_state_that_stands_at_the_number_needs_no_event() -> None:
+    state = fold(NUMBERED[:4])
+    assert replay([], at=6, state=state) is state
+
+
+@pytest.mark.parametrize(
+    ("events", "at", "cursor"),
+    [
+        pytest.param([], 3, None, id="no events"),
+        pytest.param(NUMBERED, 10, 9, id="they end before it"),
+        pytest.param(NUMBERED, 2, 3, id="they begin behind it"),
+        pytest.param(NUMBERED, -1, 3, id="a number below zero"),
+        pytest.param(NUMBERED[:3], 6, 5, id="cut short"),
+    ],
+)
+def test_a_number_that_the_events_do_not_hold_is_refused(events: list[Event], at: int, cursor: int | None) -> None:
+    with pytest.raises(NumberNotReached) as raised:
+        replay(events, at=at)
+    assert (raised.value.at, raised.value.cursor) == (at, cursor)
+
+
+def test_a_number_before_the_checkpoint_is_refused() -> None:
+    with pytest.raises(NumberNotReached, match=r"^no state at 4: the events skip it and continue at 6$"):
+        replay(NUMBERED, at=4, state=fold(NUMBERED[:4]))
+
+
+def test_a_checkpoint_at_the_number_is_the_state_there() -> None:
+    state = fold(NUMBERED[:4])
+    assert state.cursor is not None
+    assert replay(NUMBERED[4:], at=state.cursor, state=state) is state
+
+
+def test_a_gap_on_the_way_is_not_passed_over() -> None:
+    with pytest.raises(SequenceGap):
+        replay([NUMBERED[0], NUMBERED[3]], at=6)
+
+
+def test_a_stream_without_numbers_is_replayed_by_order_of_arrival() -> None:
+    events = [added(None), delta(None, "a"), delta(None, "b")]
+    assert replay(events, at=1).output_text == "a"
+
+
+def test_a_hole_that_the_policy_allows_may_hold_the_number() -> None:
+    start = State.under(SequencePolicy.RENUMBER)
+    with pytest.raises(NumberNotReached, match=r"^no state at 4: the events skip it and continue at 5$"):
+        replay([NUMBERED[0], NUMBERED[2]], at=4, state=start)
+
+
+# Events out of a log: the number of the record counts, whatever number the event has itself
+
+CUT_SHORT = decode_event(b'{"type":"resp')
+
+
+def placed(*events: tuple[int, Event]) -> State:
+    state = State()
+    for number, each in events:
+        state = reduce_as(state, each, number)
+    return state
+
+
+@given(stories())
+def test_a_stream_with_good_numbers_folds_as_ever(story: Story) -> None:
+    assert placed(*enumerate(story.events)) == fold(story.events)
+
+
+def test_a_number_that_is_known_changes_nothing() -> None:
+    state = placed((0, created(0)), (1, delta(1)))
+    assert reduce_as(state, delta(1, "y"), 1) is state
+
+
+def test_numbers_that_were_left_out_are_a_hole_that_was_believed() -> None:
+    events = [created(0), delta(1, "a"), delta(5, "b"), delta(6, "c")]
+    state = placed((0, events[0]), (1, events[1]), (5, events[2]), (6, events[3]))
+    assert state == fold(events, State.under(SequencePolicy.RENUMBER))
+    assert tolerated(state) == [("item_created", 1, 1), ("part_created", 1, 1), ("hole", 1, 5)]
+
+
+def test_a_second_hole_is_noted_too() -> None:
+    state = placed((0, created(0)), (3, keepalive(3)), (9, keepalive(9)))
+    assert tolerated(state) == [("hole", 2, 3)]
+
+
+def test_events_that_are_numbered_otherwise_count_by_arrival() -> None:
+    events = [created(0), delta(0, "a"), delta(0, "b"), delta(3, "c")]
+    state = placed(*enumerate(events))
+    assert (state.cursor, state.output_text) == (3, "abc")
+    assert snapshot_json(state) == snapshot_json(fold(events, State.under(SequencePolicy.ARRIVAL)))
+
+
+def test_text_that_grew_before_the_numbers_went_wrong_is_kept() -> None:
+    state = placed((0, created(0)), (1, delta(1, "a")), (2, delta(2, "b")), (3, delta(3, "c")), (4, delta(9, "d")))
+    assert (state.cursor, state.output_text) == (4, "abcd")
+
+
+def test_events_without_numbers_count_from_wherever_the_records_begin() -> None:
+    state = placed((5, created(None)), (6, delta(None, "a")), (7, delta(None, "b")))
+    assert (state.cursor, state.output_text, state.is_numbered) == (7, "ab", False)
+
+
+@pytest.mark.parametrize("first", [[], [created(0)], [created(None)]], ids=["first", "numbered", "unnumbered"])
+def test_what_cannot_be_read_takes_its_place_and_is_noted(first: list[Event]) -> None:
+    at = len(first)
+    state = placed(*enumerate([*first, CUT_SHORT]))
+    assert state.cursor == at
+    assert ("malformed", 1) in [(kind, count) for kind, count, _ in tolerated(state)]
+    assert reduce_as(state, keepalive(at + 1), at + 1).cursor == at + 1
+
+
+def test_a_number_that_the_server_never_gave_is_not_taken_for_its_own() -> None:
+    state = placed((0, created(0)), (1, delta(1, "a")), (2, delta(None, "b")))
+    assert (state.cursor, state.output_text, state.is_numbered) == (2, "ab", False)
+    assert reduce_as(state, delta(2, "c"), 3).output_text == "abc"
+
+
+def test_a_state_is_placed_where_the_log_has_it() -> None:
+    state = reduce(reduce(State(), created(0)), delta(1, "a"))
+    assert with_cursor(state, 1) is state
+    there = with_cursor(state, 5)
+    assert (there.cursor, there.is_numbered, there.output_text) == (5, False, "a")
+    assert reduce_as(there, delta(2, "b"), 6).output_text == "ab"
+
+
+def test_no_state_changes() -> None:
+    state = reduce(State(), created(0))
+    before = snapshot_json(state), state.focus.document.policy
+    reduce_as(state, delta(7), 5)
+    assert (snapshot_json(state), state.focus.document.policy) == before

@@ -6,10 +6,8 @@ import pytest
 from msgspec import Raw
 
 from streamfold.fold.anomaly import AnomalyKind
-from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK, reduce, states
-from streamfold.fold.replay import fold
-from streamfold.fold.sequence import SequencePolicy
-from streamfold.fold.state import Document, State, StreamError, grown, settled, without_text, written
+from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK, fold, reduce, states
+from streamfold.fold.state import Document, SequencePolicy, State, StreamError, grown, settled, without_text, written
 from streamfold.fold.text import Text
 from streamfold.fold.tree import find
 from streamfold.schema import ErrorEvent, Event, OutputItemAdded
@@ -240,3 +238,8 @@ def test_equal_states_are_not_unequal() -> None:
     one, other = State(), State.under(SequencePolicy.STRICT)
     assert one == other
     assert (one != other) is False
+
+
+@pytest.mark.parametrize("policy", SequencePolicy)
+def test_a_policy_is_known_by_its_word(policy: SequencePolicy) -> None:
+    assert SequencePolicy(str(policy)) is policy

@@ -9,11 +9,10 @@ import pytest
 from msgspec import Raw
 
 from streamfold.fold.checkpoint import checkpoint, restore
-from streamfold.fold.place import MAX_INDEX
-from streamfold.fold.reduce import reduce
-from streamfold.fold.replay import fold
+from streamfold.fold.reduce import fold, reduce
 from streamfold.fold.state import Document, State, StreamError
 from streamfold.fold.steps import GROWS, STEPS, keep, take_snapshot, take_terminal
+from streamfold.fold.target import MAX_INDEX
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Elements, find
 from streamfold.schema import (

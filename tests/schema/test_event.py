@@ -162,7 +162,8 @@ def test_a_minimal_payload_leaves_the_rest_empty(name: str, kind: type[KnownEven
 
 @EACH_TYPE
 def test_an_event_gives_back_its_type(name: str, kind: type[KnownEvent]) -> None:
-    assert decode(name, minimal(kind)).type == name
+    event = decode(name, minimal(kind))
+    assert event.type == event.wire_type == kind.type == name
 
 
 @EACH_TYPE

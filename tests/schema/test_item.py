@@ -64,7 +64,8 @@ def decode(value: dict[str, Any]) -> Item:
     ],
 )
 def test_every_type_of_the_protocol_has_one_struct(family: type[Any], expected: list[str]) -> None:
-    assert sorted(each().type for each in family.__subclasses__()) == expected
+    values = [each() for each in family.__subclasses__()]
+    assert sorted(value.type for value in values) == sorted(value.wire_type for value in values) == expected
 
 
 @pytest.mark.parametrize("name", ITEM_TYPES)

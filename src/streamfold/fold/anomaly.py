@@ -1,10 +1,4 @@
-"""What was tolerated while folding, by kind, with how often and where first.
-
-In      a kind, and the number of the event that showed it
-Out     a tuple of Anomaly, one for each kind that was met, in the order they were first met
-Units   counts of events; sequence numbers
-Source  docs/reference/anomalies.md
-"""
+"""What was tolerated while folding: each kind once, with how often and where first."""
 
 from enum import StrEnum
 
@@ -15,32 +9,32 @@ __all__ = ["Anomaly", "AnomalyKind", "noted"]
 
 
 class AnomalyKind(StrEnum):
-    """Each way in which a stream can be less than clean and still fold."""
+    """The ways in which a stream can be less than clean and still fold."""
 
     UNNUMBERED = "unnumbered"
-    """An event had no sequence number: it was taken as the next, by order of arrival."""
+    """An event had no sequence number. It counted as the next one, by order of arrival."""
     HOLE = "hole"
-    """Numbers were left out, and the policy says that this gateway does so."""
+    """Numbers were skipped, and the policy says that this gateway does so."""
     MALFORMED = "malformed"
-    """An event of a known type, or bytes that are no event, did not decode: what it said is not in the state."""
+    """An event of a known type, or bytes that are not an event, did not decode. Its content is not in the state."""
     ITEM_CREATED = "item_created"
-    """An event spoke of an item that was never added: it was created."""
+    """An event named an item that was never added. The item was created."""
     PART_CREATED = "part_created"
-    """An event spoke of a part that was never added: it was created."""
+    """An event named a part that was never added. The part was created."""
     INDEX_REFUSED = "index_refused"
-    """An index was negative or beyond the bound: the event was not applied."""
+    """An index was negative or too large. The event was not applied."""
     MISFIT = "misfit"
-    """An event did not fit the value it spoke of, as text for an array: it was not applied."""
+    """An event did not fit the value it named, such as text for an array. It was not applied."""
     OUTPUT_KEPT = "output_kept"
-    """The terminal Response had no output although items were folded: the folded ones were kept."""
+    """The terminal Response had no output although items were folded. The folded items were kept."""
     AFTER_TERMINAL = "after_terminal"
-    """An event came after the terminal one: it was not applied."""
+    """An event came after the terminal one. It was not applied."""
     TERMINAL_REPEATED = "terminal_repeated"
-    """A second terminal event came: the last one counts."""
+    """A second terminal event came. The last one counts."""
 
 
 class Anomaly(Struct, frozen=True, gc=False):
-    """One kind of anomaly in one stream. first: the sequence number it was first met at."""
+    """One kind of anomaly in one stream, how often it occurred, and the sequence number at which it first did."""
 
     kind: AnomalyKind
     count: int
@@ -48,7 +42,7 @@ class Anomaly(Struct, frozen=True, gc=False):
 
 
 def noted(anomalies: tuple[Anomaly, ...], kind: AnomalyKind, at: int) -> tuple[Anomaly, ...]:
-    """The anomalies with one more of this kind."""
+    """The anomalies with one more of this kind; kinds stay in the order in which they first occurred."""
     for place, anomaly in enumerate(anomalies):
         if anomaly.kind is kind:
             return (*anomalies[:place], replace(anomaly, count=anomaly.count + 1), *anomalies[place + 1 :])

@@ -1,13 +1,4 @@
-"""A state saved as bytes, so that a replay may start there.
-
-In      a State, or the bytes of one
-Out     bytes: one JSON object, readable, and of one version; or the State again
-Errors  MalformedCheckpoint for bytes that are none, or of another version
-Source  decision 0005
-
-Opened values keep how they were opened: an array with holes comes back with its holes, so that later events find
-the indexes they speak of.
-"""
+"""A state saved as bytes, so that a replay can start there."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -18,19 +9,20 @@ from msgspec.structs import asdict
 
 from streamfold.errors import MalformedCheckpoint
 from streamfold.fold.anomaly import Anomaly
-from streamfold.fold.place import MAX_INDEX
-from streamfold.fold.sequence import SequencePolicy
-from streamfold.fold.state import Document, Focus, State, StreamError, settled
+from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, StreamError, settled
+from streamfold.fold.target import MAX_INDEX
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Elements, Node, Object, opened, whole_characters
 
 __all__ = ["checkpoint", "restore"]
 
+# A checkpoint is one JSON object, readable, and of one version (decision 0005). Opened values are saved as opened: an
+# array with holes comes back with its holes, so that later events find the indexes they name.
 VERSION = 1
 
 
 class _Saved(Struct, frozen=True, tag="streamfold.checkpoint"):
-    """What a checkpoint holds; nodes as _saved_node writes them."""
+    """The content of a checkpoint; nodes as `_saved` writes them."""
 
     version: int
     cursor: int | None
@@ -45,7 +37,7 @@ class _Saved(Struct, frozen=True, tag="streamfold.checkpoint"):
 
 
 class _SavedNode(Struct, frozen=True, omit_defaults=True):
-    """One node of a tree; the field that is set tells its kind."""
+    """One node of a tree. The field that is set is its kind."""
 
     raw: Raw = Raw()
     text: str | None = None
@@ -60,10 +52,10 @@ _decode_node = Decoder(_SavedNode).decode
 
 
 def checkpoint(state: State) -> bytes:
-    """The state as bytes. `restore` gives an equal one, on which later events fold alike."""
+    """Return the state as bytes. `restore` gives an equal one, to which later events apply in the same way."""
     try:
         return _encoded(state, str)
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an event made by hand can hold
+    except UnicodeEncodeError:  # half of a surrogate pair, which no server can send
         return _encoded(state, whole_characters)
 
 
@@ -87,12 +79,13 @@ def _encoded(state: State, text: Callable[[str], str]) -> bytes:
 
 
 def restore(data: bytes) -> State:
-    """The state that `checkpoint` saved.
+    """Return the state that `checkpoint` saved.
 
-    Raises: MalformedCheckpoint if the bytes are no checkpoint, or one of another version.
+    Raises:
+        MalformedCheckpoint: The bytes are not a checkpoint, or one of another version. Fold again from the events.
     """
     try:
-        data.decode()  # for what stays as it is, unread, is shown again as it is
+        data.decode()  # what is not read here is shown again later as it is
         saved = _decode(data)
         if saved.version != VERSION:
             raise MalformedCheckpoint(f"its version is {saved.version}, and this streamfold reads version {VERSION}")
@@ -104,7 +97,7 @@ def restore(data: bytes) -> State:
         or not isinstance(head, Raw | Object | None)
         or not isinstance(opened(head), Object | None)
     ):
-        raise MalformedCheckpoint("its Response is no Response")
+        raise MalformedCheckpoint("its Response is not an object")
     document = Document(
         head=head,
         output=output,
@@ -115,7 +108,7 @@ def restore(data: bytes) -> State:
         is_numbered=saved.is_numbered,
         is_closed=saved.is_closed,
     )
-    return State(saved.cursor, Focus(document))
+    return State(saved.cursor, GrowingText(document))
 
 
 def _saved(node: Node, text: Callable[[str], str]) -> Raw:

@@ -1,17 +1,16 @@
-"""The output text of one response as the pieces it grows by.
-
-Theory of operation. A state knows its whole output text, but building it costs time in proportion to its length, so
-`take` avoids that for nearly every event. A delta that continues a text makes a state that points to the one before
-it and holds only its own fragment (see `state.py`). If that earlier state is the one seen last, the fragment is all
-that is new: it is the next piece if the text it belongs to ends the output text, and nothing if it belongs to
-something else, such as reasoning or arguments. Every other state is compared as a whole: its text normally begins
-with what was given, and the rest is the next piece. This happens at each item or part, and once per block of
-fragments, so the cost stays far below one comparison per delta.
-"""
+"""The output text of one response as the pieces it grows by."""
 
 from streamfold.fold.state import State, output_texts, settled
 
 __all__ = ["TextGrowth"]
+
+# Theory of operation. A state knows its whole output text, but building it costs time in proportion to its length, so
+# `take` avoids that for nearly every event. A delta that continues a text makes a state that points to the one before
+# it and holds only its own fragment (see state.py). If that earlier state is the one seen last, the fragment is all
+# that is new: it is the next piece if the text it belongs to ends the output text, and nothing if it belongs to
+# something else, such as reasoning or arguments. Every other state is compared as a whole: its text normally begins
+# with what was given, and the rest is the next piece. This happens at each item or part, and once per block of
+# fragments, so the cost stays far below one comparison per delta.
 
 
 class TextGrowth:

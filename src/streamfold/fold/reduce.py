@@ -1,50 +1,59 @@
-"""Apply events to a state. The only place where a State changes.
-
-In      a State and an Event, or many
-Out     the next State; the very same one for a duplicate
-Units   sequence numbers, step 1
-Errors  SequenceGap, and nothing else
-Source  the laws of docs/explanation/laws.md; decision 0004 for the fast way
-
-The fast way serves the event that adds to the text the last one added to: nine of ten in a stream of text. Whatever
-is not such an event goes to `apply`, which serves them all. `reduce` is one step; `states` takes many, and its loop
-has the fast way of output text inside, for a call and a look at the focus for each event would double its time.
-"""
+"""Apply events to a state: one, many, up to a number, or as the one with a number from a log."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec.structs import replace
 
-from streamfold.errors import SequenceGap
+from streamfold.errors import InvalidArgument, NumberNotReached, SequenceGap
 from streamfold.fold.anomaly import AnomalyKind
-from streamfold.fold.sequence import SequencePolicy, Verdict, judge
-from streamfold.fold.state import Document, Focus, State, grown
+from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, grown
 from streamfold.fold.steps import GROWS, STEPS, keep, note_malformed, take_terminal
 from streamfold.schema import Event, OutputTextDelta, UnknownEvent, is_end_marker
 
-__all__ = ["START", "reduce", "states"]
+__all__ = ["START", "fold", "reduce", "reduce_as", "replay", "states", "with_cursor"]
+
+# Theory of operation. Nine of ten events in a stream of text are deltas that continue the text to which the last one
+# added. `reduce` has a fast path for exactly these, written inline because most of the time of a stream is spent
+# there: the event is of the type in focus, has the next number, and points to the text in focus. It then costs one new
+# State with its own fragment and a reference to the State before it; nothing is copied and nothing is searched. Every
+# other event takes the general path, `apply`: judge its number, join the fragments into the text, take the step of its
+# type.
+#
+# `states` repeats the fast path for output text inside its loop. Calling `reduce` and reading the focus again for each
+# event would double its time. Decision 0004 has the measurements.
+#
+# Fragments are joined at every number that is a multiple of FRAGMENTS_PER_BLOCK, so no chain of States is longer than a
+# block, whatever the length of the text.
 
 START = State()
 
-# Fragments are joined into the text at every number that is a multiple of this: a power of two, so that the test is
-# one `and`. Joining costs the more the smaller it is, and reading a text walks at most so many fragments.
+# A power of two, so that the test is one `and`. Joining costs more the smaller it is, and reading a text walks at most
+# this many fragments.
 FRAGMENTS_PER_BLOCK = 128
 WITHIN_BLOCK = FRAGMENTS_PER_BLOCK - 1
 
-# The steps that are still taken once a terminal event was applied: the others would change what was final.
+# The steps that are still taken after a terminal event: all others would change what was final.
 AFTER_TERMINAL = (take_terminal, keep, note_malformed)
 
 
 def reduce(state: State, event: Event) -> State:
-    """Apply one event to a state.
+    """Apply one event to a state and return the next state.
 
-    Pure: no clock, no I/O, no chance; `state` itself is never modified.
-    Returns: the new state; for a duplicate, the very same object.
-    Raises: SequenceGap if the event is ahead of the state, which stays as it was.
+    Pure and total: never modifies `state`, does no I/O.
+
+    Args:
+        state: The state before the event.
+        event: The next event, of any type, unknown ones included.
+
+    Returns:
+        The new state, or the very same object if the event is a duplicate.
+
+    Raises:
+        SequenceGap: The event is ahead of the state. Resume after `state.cursor`.
+        InvalidArgument: `event` is not an event; decode bytes with an EventReader or `decode_event` first.
     """
-    # The fast way, all inline, for this is where the time of a stream goes: the event is of the type in focus, is
-    # numbered next, and points to the text in focus. A focus is only where a cursor is, so that is a number here.
+    # A focus exists only if there is a cursor, so the cursor is a number here.
     focus = state.focus
     grows = focus.grows
     if type(event) is grows:
@@ -63,17 +72,23 @@ def reduce(state: State, event: Event) -> State:
 
 
 def states(events: Iterable[Event], state: State = START) -> Iterator[State]:
-    """A state after each event: the same object again after a duplicate. Keeping them all is cheap.
+    """Yield a state after each event; the same object again after a duplicate. Keeping them all is cheap.
 
-    Raises: SequenceGap at the first event that is ahead, after the states before it.
+    Args:
+        events: Events in the order of their numbers.
+        state: Where to start, such as a checkpoint.
+
+    Raises:
+        SequenceGap: An event is ahead of the state, after the states before it were yielded.
+        InvalidArgument: One of `events` is not an event.
     """
     focus, cursor, within = state.focus, state.cursor or 0, WITHIN_BLOCK
-    grows: Any = focus.grows  # this and the following: what the focus says of the events that add to its text
+    grows: Any = focus.grows  # this and the next lines: what the focus says about the events that add to its text
     output_index, index_of, index = focus.output_index, focus.index_of, focus.index
     is_text = grows is OutputTextDelta
     event: Any
     for event in events:
-        # The difference of two numbers is a small integer, which is there already: a sum would be made for each event.
+        # The difference of two numbers is a small integer, which Python has ready: a sum would be a new object.
         if (
             type(event) is grows
             and (number := event.sequence_number or 0) - cursor == 1
@@ -95,42 +110,85 @@ def states(events: Iterable[Event], state: State = START) -> Iterator[State]:
         yield state
 
 
-def _with(focus: Focus, document: Document) -> Focus:
+def fold(events: Iterable[Event], state: State = START) -> State:
+    """Apply many events to a state and return the last state.
+
+    Args:
+        events: Events in the order of their numbers.
+        state: Where to start, such as a checkpoint.
+
+    Raises:
+        SequenceGap: An event is ahead of the state. Use `states` to keep the states before it.
+        InvalidArgument: One of `events` is not an event.
+    """
+    for reached in states(events, state):
+        state = reached
+    return state
+
+
+def replay(events: Iterable[Event], *, at: int, state: State = START) -> State:
+    """Return the state at a sequence number. Events after it are not even read.
+
+    Args:
+        events: Events in the order of their numbers.
+        at: The sequence number.
+        state: Where to start, such as a checkpoint taken before `at`.
+
+    Raises:
+        NumberNotReached: The events end before `at`, begin after it, or skip it.
+        SequenceGap: An event is ahead of the state.
+    """
+    if state.cursor == at:
+        return state
+    for reached in states(events, state):
+        state = reached
+        if state.cursor is not None and state.cursor >= at:
+            break
+    if state.cursor != at:
+        raise NumberNotReached(at, state.cursor)
+    return state
+
+
+def _with(focus: GrowingText, document: Document) -> GrowingText:
     """The same focus on a later document: the same events add to the same text."""
-    return Focus(document, focus.grows, focus.output_index, focus.index_of, focus.index)
+    return GrowingText(document, focus.grows, focus.output_index, focus.index_of, focus.index)
 
 
 def apply(state: State, event: Event) -> State:
-    """The general way, for every event: judge its number, join the fragments, take the step of its type."""
+    """The general path, for every event."""
+    step = STEPS.get(type(event))
+    if step is None:
+        raise InvalidArgument(
+            "event", f"must be an event from an EventReader or decode_event, got {type(event).__name__}"
+        )
     known = state.focus.document
     expected = None if state.cursor is None or not known.is_numbered else state.cursor + 1
     number = event.sequence_number
     if number is not None and number == expected:
         at, document = number, grown(state)
     else:
-        verdict = judge(number, expected=expected, policy=known.policy)
-        if verdict is Verdict.DUPLICATE:
-            return state
-        if verdict is Verdict.AHEAD and number is not None and expected is not None:
-            raise SequenceGap(expected, number)
+        if number is not None and expected is not None and known.policy is not SequencePolicy.ARRIVAL:
+            if number < expected:
+                return state
+            if known.policy is SequencePolicy.STRICT:
+                raise SequenceGap(expected, number)
         if number is None and isinstance(event, UnknownEvent) and (event.error or is_end_marker(event.data)):
             return _with_unreadable(state) if event.error else state
         at = _next_cursor(state, number)
         document = _numbered(grown(state), event, at, is_first=expected is None)
-    step = STEPS[type(event)]
     if document.is_closed and step not in AFTER_TERMINAL:
-        return State(at, Focus(document.note(AnomalyKind.AFTER_TERMINAL, at)))
+        return State(at, GrowingText(document.note(AnomalyKind.AFTER_TERMINAL, at)))
     return State(at, _focused(step(document, event, at), event, state.focus))
 
 
 def _with_unreadable(state: State) -> State:
-    """The state, told of an event that could not be read. It does not count: torn on its way, it is a gap that shows."""
+    """The state with an unreadable event noted. It takes no number: if it was torn on its way, the gap must show."""
     document = grown(state).note(AnomalyKind.MALFORMED, at=state.cursor or 0)
-    return State(state.cursor, Focus(document))
+    return State(state.cursor, GrowingText(document))
 
 
 def _next_cursor(state: State, number: int | None) -> int:
-    """The event's number; without one, its place by order of arrival, which never moves past a number that was read."""
+    """The event's number, or its place by order of arrival, which never moves past a number that was read."""
     if number is not None and state.focus.document.policy is not SequencePolicy.ARRIVAL:
         return number
     if state.cursor is None:
@@ -139,7 +197,7 @@ def _next_cursor(state: State, number: int | None) -> int:
 
 
 def _numbered(document: Document, event: Event, at: int, *, is_first: bool) -> Document:
-    """The document with what a number that is not simply the next says about the stream, or the lack of one."""
+    """The document after an event whose number is missing, or is not simply the next one."""
     if document.policy is SequencePolicy.ARRIVAL:
         return document
     if event.sequence_number is None:
@@ -147,14 +205,58 @@ def _numbered(document: Document, event: Event, at: int, *, is_first: bool) -> D
     return replace(document, is_numbered=True) if is_first else document.note(AnomalyKind.HOLE, at)
 
 
-def _focused(document: Document, event: Event, before: Focus) -> Focus:
+def _focused(document: Document, event: Event, before: GrowingText) -> GrowingText:
     """The document, and which events add to its text, if one grows: those like this one, or those like before."""
     if not document.path or not document.is_numbered or document.is_closed:
-        return Focus(document)
-    place = GROWS.get(type(event))
-    if place is None:
+        return GrowingText(document)
+    target = GROWS.get(type(event))
+    if target is None:
         return _with(before, document)
     growing: Any = event
-    if not place.list_path:
-        return Focus(document, type(event), growing.output_index)
-    return Focus(document, type(event), growing.output_index, place.index_of, place.index_of(event))
+    if not target.list_path:
+        return GrowingText(document, type(event), growing.output_index)
+    return GrowingText(document, type(event), growing.output_index, target.index_of, target.index_of(event))
+
+
+# Events out of a log, where the record's number counts. What a log holds was judged when it was written: a hole in it
+# is one that was believed, and an event whose number is not its record's was numbered by arrival. So the numbers
+# themselves say which policy the state needs.
+
+
+def with_cursor(state: State, number: int) -> State:
+    """Return the state with this number as its cursor.
+
+    If the cursor was another number, the new one is the log's and not the server's, so `is_numbered` becomes False:
+    nobody must ask the server for events after a number that it never gave.
+    """
+    if state.cursor == number:
+        return state
+    document = state.focus.document
+    if document.is_numbered:
+        document = replace(document, policy=SequencePolicy.ARRIVAL, is_numbered=False)
+    return State(number, GrowingText(document), state.previous, state.fragment)
+
+
+def reduce_as(state: State, event: Event, number: int) -> State:
+    """Apply one event as the one with this number, whatever its own number is. Skipped numbers are noted as a hole.
+
+    Returns:
+        The state whose cursor is `number`; the very same object if the state is there already. Never a SequenceGap.
+    """
+    if state.cursor is not None and number <= state.cursor:
+        return state
+    return with_cursor(reduce(_trusting(state, event.sequence_number, number), event), number)
+
+
+def _trusting(state: State, own: int | None, number: int) -> State:
+    """The state with the policy under which the event's own number is neither a duplicate nor ahead."""
+    document = state.focus.document
+    if own is None or document.policy is SequencePolicy.ARRIVAL:
+        return state
+    if own != number:
+        document = replace(document, policy=SequencePolicy.ARRIVAL, is_numbered=False)
+    elif document.policy is SequencePolicy.STRICT and state.cursor is not None and number != state.cursor + 1:
+        document = replace(document, policy=SequencePolicy.RENUMBER)
+    else:
+        return state
+    return State(state.cursor, GrowingText(document), state.previous, state.fragment)

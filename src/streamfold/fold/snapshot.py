@@ -1,23 +1,24 @@
-"""A state shown as the API's Response: typed, or as JSON with every field the server sent.
+"""Between a state and the API's Response: show a state as a Response, or let a Response replace a state's."""
 
-In      a State
-Out     JSON bytes, or a Response
-Errors  none: a state that has seen nothing is a Response with an empty output
-Source  docs/reference/response.md
-"""
+from msgspec import Raw
+from msgspec.json import Decoder
 
-from streamfold.fold.state import State, settled
+from streamfold.errors import MalformedBody
+from streamfold.fold.state import GrowingText, State, settled
+from streamfold.fold.steps import take_snapshot, take_terminal
 from streamfold.fold.tree import Object, encode, opened
-from streamfold.schema import Response, decode_response
+from streamfold.schema import UNDECODABLE, Response, ResponseCompleted, decode_response, is_terminal_status, well_formed
 
-__all__ = ["snapshot", "snapshot_json"]
+__all__ = ["snapshot", "snapshot_json", "with_response"]
+
+_decode_object = Decoder(dict[str, Raw]).decode
 
 
 def snapshot_json(state: State) -> bytes:
-    """The Response as JSON bytes: every field that the server sent, known or not, in its own spelling.
+    """Return the Response as JSON: every field that the server sent, known or not, as it was spelled.
 
-    `output` holds the items folded so far; where there are none, it is what the server sent, be it null or absent.
-    A state that never saw a Response (a stream read from its middle) has no field but `output`.
+    `output` holds the items folded so far. If nothing was folded, it is what the server sent, which may be null or
+    absent. A state that never saw a Response (a stream read from its middle) has no field except `output`.
     """
     document = settled(state)
     if document.head is not None and not document.output:
@@ -28,5 +29,28 @@ def snapshot_json(state: State) -> bytes:
 
 
 def snapshot(state: State) -> Response:
-    """The Response as a typed value. A field that does not validate is named in its `rejected`."""
+    """Return the Response as a typed value. The names of fields that do not validate are in its `rejected`."""
     return decode_response(snapshot_json(state))
+
+
+def with_response(state: State, response: bytes) -> State:
+    """Return the state with a Response that came outside the stream, such as the answer to a GET or a cancel.
+
+    Every field becomes the Response's; the cursor stays. Law 7 applies as it does to a terminal event: folded items
+    stay if the Response has none, as after a cancel that is answered with an empty output. Once the Response is
+    terminal, later events change nothing.
+
+    Raises:
+        MalformedBody: The bytes are not a JSON object.
+    """
+    data = well_formed(response)
+    try:
+        _decode_object(data)
+    except UNDECODABLE as error:
+        raise MalformedBody("Response", str(error)) from error
+    at = state.cursor or 0
+    event = ResponseCompleted(response=Raw(data))
+    document = take_snapshot(settled(state), event, at)
+    if is_terminal_status(document.status):
+        document = take_terminal(settled(state), event, at)
+    return State(state.cursor, GrowingText(document))

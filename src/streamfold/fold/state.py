@@ -1,34 +1,61 @@
-"""All that is known of one response after the events up to a cursor; immutable.
-
-In      nothing: `reduce` makes every State but the first
-Out     State, and what it is made of: a Document (what is settled) and a Focus (the text that grows now)
-Units   the cursor is a sequence number; indexes count from 0
-Source  docs/explanation/state.md, decision 0004
-
-Most events of a stream add a few characters to the text that the event before added to. Such an event costs one
-small State: it holds its own fragment and the State before it, and shares the Focus. After every block of such
-fragments, and at any other event, they are joined into the text, so no chain is longer than a block. The text stays
-beside the output, and is written into it only where somebody reads it there: most texts are replaced, as a whole, by
-the event that ends them.
-"""
+"""Everything known about one response after the events up to a cursor; immutable."""
 
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import Any
 
 from msgspec import Raw, Struct, field
 from msgspec.structs import replace
 
 from streamfold.fold.anomaly import Anomaly, AnomalyKind, noted
-from streamfold.fold.sequence import SequencePolicy
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Node, Object, Path, edit, find, opened, text_of
 from streamfold.schema import is_terminal_status
 
-__all__ = ["Document", "Focus", "State", "StreamError", "grown", "output_texts", "settled", "without_text", "written"]
+__all__ = [
+    "Document",
+    "GrowingText",
+    "SequencePolicy",
+    "State",
+    "StreamError",
+    "grown",
+    "output_texts",
+    "settled",
+    "without_text",
+    "written",
+]
+
+# Theory of operation. Most events of a stream add a few characters to the text to which the event before added. Such
+# an event costs one small State, which holds only its own fragment and a reference to the State before it:
+#
+#     GrowingText --- Document          what is settled: the Response, opened where events touched it; anomalies
+#         ^  ^  ^
+#         |  |  +------------ State 130, fragment " blue"  --previous--> State 129
+#         |  +--------------- State 129, fragment " is"    --previous--> State 128
+#         +------------------ State 128, fragment ""
+#
+# All States of a chain share the GrowingText, which says where the text stands and which events continue it. After a
+# block of fragments, and at any other event, `grown` joins the chain into a new Document. So a State is small, no
+# chain is longer than a block, and keeping every State of a stream is cheap.
+#
+# The growing text stays beside the output and is written into it (`written`) only when somebody reads it there: most
+# texts are replaced as a whole by the event that ends them, and writing each delta into the tree would copy the path
+# to it every time. `settled` does both, and is what snapshots and comparisons use. Decision 0004 has the measurements.
+
+
+class SequencePolicy(StrEnum):
+    """How far to trust a gateway's sequence numbers."""
+
+    STRICT = "strict"
+    """They count by one, as on every recorded gateway that has them. A skipped number is a gap."""
+    RENUMBER = "renumber"
+    """They rise, but not by one, because the gateway leaves events out. Their order counts; skipped numbers do not."""
+    ARRIVAL = "arrival"
+    """They mean nothing. Events are counted from 0 as they arrive, and duplicates cannot be recognized."""
 
 
 class StreamError(Struct, frozen=True, gc=False):
-    """What an `error` event said, flat or nested on the wire. The stream's own words, kept beside the Response."""
+    """The content of an `error` event, flat or nested on the wire; kept beside the Response. Each field may be None."""
 
     code: str | None = None
     message: str | None = None
@@ -37,12 +64,15 @@ class StreamError(Struct, frozen=True, gc=False):
 
 
 class Document(Struct, frozen=True, gc=False):
-    """The Response so far, opened only where events touched it, and what is known beside it.
+    """The Response so far, opened only where events touched it, and what is known besides.
 
-    head: the last Response that came, None before the first; its own output is passed over where `output` has items.
-    output: the items by index. is_numbered: a sequence number was read on the wire. is_closed: a terminal event was
-    applied. path, text: where in `output` a text grows, and how far it has; some text stands there, an older one. The
-    path is empty where none grows.
+    Attributes:
+        head: The last Response that arrived; None before the first. Its own output is ignored if `output` has items.
+        output: The items by index.
+        is_numbered: A sequence number was read on the wire.
+        is_closed: A terminal event was applied.
+        path: Where in `output` a text grows; empty if none does. An older version of the text is there.
+        text: The text that grows there.
     """
 
     head: Raw | Object | None = None
@@ -61,11 +91,15 @@ class Document(Struct, frozen=True, gc=False):
         return replace(self, anomalies=noted(self.anomalies, kind, at))
 
 
-class Focus(Struct, frozen=True, gc=False):
-    """A document, and which events add to the text that grows in it.
+class GrowingText(Struct, frozen=True, gc=False):
+    """A document, and which events continue the text that grows in it.
 
-    grows: the event type that adds to it; None where no text grows. output_index, index: where such an event must
-    point; index_of reads the latter from it, and is None where the item has one such text.
+    Attributes:
+        document: What is settled.
+        grows: The event type that continues the text; None if no text grows.
+        output_index: The item to which such an event must point.
+        index: The part to which it must point.
+        index_of: Reads that index from the event; None if the item has only one such text.
     """
 
     document: Document
@@ -75,39 +109,39 @@ class Focus(Struct, frozen=True, gc=False):
     index: int | None = None
 
 
-NOTHING = Focus(Document())
+NOTHING = GrowingText(Document())
 
 
 class State(Struct, frozen=True, gc=False, eq=False):
-    """All that is known of one response after the events up to `cursor`.
+    """Everything known about one response after the events up to `cursor`.
 
-    `State()` has seen nothing. Only `reduce` makes others. Two are equal when they hold the same cursor and the same
-    Response. `focus`, `previous` and `fragment` are how the growing text is shared; read the properties instead.
+    `State()` has seen nothing; `reduce` makes all others. Two states are equal if they have the same cursor and the
+    same Response. `focus`, `previous` and `fragment` are internal: they share the growing text between states.
     """
 
     cursor: int | None = None
-    focus: Focus = NOTHING
+    focus: GrowingText = NOTHING
     previous: "State | None" = None
     fragment: str = ""
 
     @classmethod
     def under(cls, policy: SequencePolicy) -> "State":
-        """A state that has seen nothing, for a gateway whose sequence numbers are to be read in this way."""
-        return cls(focus=Focus(Document(policy=policy)))
+        """Return a state that has seen nothing, for a gateway whose sequence numbers follow this policy."""
+        return cls(focus=GrowingText(Document(policy=policy)))
 
     @property
     def status(self) -> str | None:
-        """The status in the last Response that came; None before the first. Never guessed from an event's name."""
+        """The status in the last Response that arrived; None before the first. Never guessed from an event's name."""
         return self.focus.document.status
 
     @property
     def is_terminal(self) -> bool:
-        """Whether `status` is one after which nothing more comes."""
+        """Whether `status` is one after which nothing changes."""
         return is_terminal_status(self.status)
 
     @property
     def is_numbered(self) -> bool:
-        """Whether the events had sequence numbers of their own, so that the cursor is the server's."""
+        """Whether the events had sequence numbers, so that the server knows the cursor."""
         return self.focus.document.is_numbered
 
     @property
@@ -117,18 +151,18 @@ class State(Struct, frozen=True, gc=False, eq=False):
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:
-        """What was tolerated so far, a kind each; empty on a clean stream."""
+        """What was tolerated so far, one entry per kind; empty on a clean stream."""
         return self.focus.document.anomalies
 
     @property
     def error(self) -> StreamError | None:
-        """What the last `error` event said; None if there was none."""
+        """The content of the last `error` event; None without one."""
         return self.focus.document.error
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, State) and self.cursor == other.cursor and settled(self) == settled(other)
 
-    def __ne__(self, other: object) -> bool:  # Struct brings its own, which compares how the text is shared
+    def __ne__(self, other: object) -> bool:  # Struct defines its own, which compares how the text is shared
         return not self == other
 
     def __hash__(self) -> int:
@@ -139,13 +173,13 @@ class State(Struct, frozen=True, gc=False, eq=False):
 
 
 def grown(state: State) -> Document:
-    """The state's document, its text grown by the fragments that were added since it was last joined."""
+    """The state's document, with the fragments of the chain joined into its text."""
     document = state.focus.document
     at: State | None = state
     if state.previous is None:
         return document
     fragments: list[str] = []
-    while at is not None:  # the first of the chain has an empty fragment
+    while at is not None:  # the first State of the chain has an empty fragment
         fragments.append(at.fragment)
         at = at.previous
     fragments.reverse()
@@ -153,7 +187,7 @@ def grown(state: State) -> Document:
 
 
 def written(document: Document) -> Document:
-    """The document with the growing text written into the output: no text grows in it."""
+    """The document with the growing text written into the output; no text grows in it any more."""
     if not document.path:
         return document
     text = document.text
@@ -161,12 +195,12 @@ def written(document: Document) -> Document:
 
 
 def without_text(document: Document) -> Document:
-    """The document where what grew is replaced, and so forgotten."""
+    """The document without the growing text, which is about to be replaced."""
     return replace(document, path=(), text=Text())
 
 
 def settled(state: State) -> Document:
-    """The state's document with all that is known in its place."""
+    """The state's document with everything in its place."""
     return written(grown(state))
 
 

@@ -1,11 +1,4 @@
-"""The table from event type to what it does to the Response.
-
-In      the settled document, one event, and the number that the event takes
-Out     the document after it; what could not be applied is noted as an anomaly
-Units   indexes count from 0 and end at MAX_INDEX
-Errors  none: a step is total over all events of its type
-Source  the fold operations of docs/reference/events.md, which a test compares with STEPS type by type
-"""
+"""What each event type does to the Response, as one table: STEPS."""
 
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
@@ -15,42 +8,47 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from streamfold.fold.anomaly import AnomalyKind
-from streamfold.fold.glance import glance_at
-from streamfold.fold.place import Place, are_within_bounds, shell
 from streamfold.fold.state import Document, StreamError, without_text, written
+from streamfold.fold.target import Target, are_within_bounds, skeleton
 from streamfold.fold.text import Text
 from streamfold.fold.tree import NULL, Array, Change, Elements, Node, Object, edit, encode, find, opened, text_of
-from streamfold.schema import UNDECODABLE, well_formed
 from streamfold.schema import event as wire
+from streamfold.schema import read_head, well_formed
 
 __all__ = ["GROWS", "STEPS", "Step"]
 
-# An event is Any here: the table below is what says which step meets which type.
+# A step takes the settled document, one event and the number that the event takes, and returns the next document. It is
+# total over all events of its type: whatever cannot be applied is noted as an anomaly. docs/reference/events.md lists
+# the operations, and a test compares it with STEPS type by type.
+#
+# `write` is behind all steps that change one place in the output. It keeps the output and the growing text consistent:
+# the text is written back before something near it changes, or dropped if the change replaces it anyway.
+
+# An event is Any here: the table decides which step meets which type.
 Step: TypeAlias = Callable[[Document, Any, int], Document]
 
 CONTENT_INDEX, SUMMARY_INDEX, COMMAND_INDEX = map(attrgetter, ("content_index", "summary_index", "command_index"))
 
-OUTPUT_TEXT = Place("message", ("content",), CONTENT_INDEX, "output_text", ("text",))
-LOGPROBS = Place("message", ("content",), CONTENT_INDEX, "output_text", ("logprobs",))
-ANNOTATIONS = Place("message", ("content",), CONTENT_INDEX, "output_text", ("annotations",))
-REFUSAL = Place("message", ("content",), CONTENT_INDEX, "refusal", ("refusal",))
-REASONING = Place("reasoning", ("content",), CONTENT_INDEX, "reasoning_text", ("text",))
-SUMMARY = Place("reasoning", ("summary",), SUMMARY_INDEX, "summary_text", ("text",))
-CODE = Place("code_interpreter_call", tail=("code",))
-INPUT = Place("custom_tool_call", tail=("input",))
-FUNCTION_ARGUMENTS = Place("function_call", tail=("arguments",))
-MCP_ARGUMENTS = Place("mcp_call", tail=("arguments",))
-DIFF = Place("apply_patch_call", tail=("operation", "diff"))
-COMMAND = Place("shell_call", ("action", "commands"), COMMAND_INDEX)
-SHELL_OUTPUT = Place("shell_call_output", tail=("output",))
-SHELL_ENTRY = Place("shell_call_output", ("output",), COMMAND_INDEX)
-MESSAGE_PART = Place("message", ("content",), CONTENT_INDEX)
-REASONING_PART = Place("reasoning", ("content",), CONTENT_INDEX)
-SUMMARY_PART = Place("reasoning", ("summary",), SUMMARY_INDEX)
+OUTPUT_TEXT = Target("message", ("content",), CONTENT_INDEX, "output_text", ("text",))
+LOGPROBS = Target("message", ("content",), CONTENT_INDEX, "output_text", ("logprobs",))
+ANNOTATIONS = Target("message", ("content",), CONTENT_INDEX, "output_text", ("annotations",))
+REFUSAL = Target("message", ("content",), CONTENT_INDEX, "refusal", ("refusal",))
+REASONING = Target("reasoning", ("content",), CONTENT_INDEX, "reasoning_text", ("text",))
+SUMMARY = Target("reasoning", ("summary",), SUMMARY_INDEX, "summary_text", ("text",))
+CODE = Target("code_interpreter_call", tail=("code",))
+INPUT = Target("custom_tool_call", tail=("input",))
+FUNCTION_ARGUMENTS = Target("function_call", tail=("arguments",))
+MCP_ARGUMENTS = Target("mcp_call", tail=("arguments",))
+DIFF = Target("apply_patch_call", tail=("operation", "diff"))
+COMMAND = Target("shell_call", ("action", "commands"), COMMAND_INDEX)
+SHELL_OUTPUT = Target("shell_call_output", tail=("output",))
+SHELL_ENTRY = Target("shell_call_output", ("output",), COMMAND_INDEX)
+MESSAGE_PART = Target("message", ("content",), CONTENT_INDEX)
+REASONING_PART = Target("reasoning", ("content",), CONTENT_INDEX)
+SUMMARY_PART = Target("reasoning", ("summary",), SUMMARY_INDEX)
 
-# The types that add to one text, and where it stands. `reduce` has a fast way for those whose text the last one
-# added to.
-GROWS: Mapping[type, Place] = {
+# The types that continue a text, and where it stands. `reduce` has a fast path for them.
+GROWS: Mapping[type, Target] = {
     wire.OutputTextDelta: OUTPUT_TEXT,
     wire.RefusalDelta: REFUSAL,
     wire.ReasoningDelta: REASONING,
@@ -69,18 +67,17 @@ GROWS: Mapping[type, Place] = {
 
 
 def take_snapshot(document: Document, event: wire.ResponseEvent, at: int) -> Document:
-    """Every field becomes the snapshot's; folded output stays where the snapshot has none."""
-    try:
-        glance = glance_at(event.response)
-    except UNDECODABLE:  # no object, which only an event made by hand can hold; or nested as deep as it just could be
+    """Every field becomes the snapshot's; folded output stays if the snapshot has none."""
+    head = read_head(event.response)
+    if head is None:  # not an object, which no decoder lets through; or nested almost too deeply to be read
         return document.note(AnomalyKind.MISFIT, at)
-    if glance.output:
-        document = replace(without_text(document), output=glance.output)
-    return replace(document, head=event.response, status=glance.status)
+    if head.output:
+        document = replace(without_text(document), output=Array(enumerate(head.output)))
+    return replace(document, head=event.response, status=head.status or None)
 
 
 def take_terminal(document: Document, event: wire.ResponseEvent, at: int) -> Document:
-    """The Response becomes the terminal one, whose word is the last; only a missing output is no word."""
+    """The Response becomes the terminal one, which is final, except that folded output stays if it has none."""
     taken = take_snapshot(document, event, at)
     if document.is_closed:
         taken = taken.note(AnomalyKind.TERMINAL_REPEATED, at)
@@ -90,17 +87,17 @@ def take_terminal(document: Document, event: wire.ResponseEvent, at: int) -> Doc
 
 
 def record_error(document: Document, event: wire.ErrorEvent, at: int) -> Document:
-    """The error is kept beside the Response, which only `response.failed` changes, if it comes."""
+    """The error is kept beside the Response, which only a `response.failed` event changes."""
     nested = opened(event.error)
     flat = {"code": event.code, "message": event.message, "param": event.param}
     if not isinstance(nested, Object):
         return replace(document, error=StreamError(**flat))
-    words = {name: _word(nested.get(name)) for name in StreamError.__struct_fields__}
-    return replace(document, error=StreamError(**words))
+    facts = {name: _fact(nested.get(name)) for name in StreamError.__struct_fields__}
+    return replace(document, error=StreamError(**facts))
 
 
-def _word(node: Node | None) -> str | None:
-    """The text of a node, or the JSON of one that is no text, as a number for a code; None for nothing and null."""
+def _fact(node: Node | None) -> str | None:
+    """The text of a node, or its JSON if it is not text, such as a numeric code; None for nothing and null."""
     if node is None or node == NULL:
         return None
     text = text_of(node)
@@ -111,28 +108,28 @@ def _word(node: Node | None) -> str | None:
 
 
 def write(
-    document: Document, event: Any, place: Place, change: Change, at: int, *below: int | str, replaces: bool = False
+    document: Document, event: Any, target: Target, change: Change, at: int, *below: int | str, replaces: bool = False
 ) -> Document:
-    """Make `change` at the event's place, or `below` it; an item or part that was never added is created on the way.
+    """Make `change` at the event's target, or `below` it. An item or part that was never added is created on the way.
 
-    replaces: whether the change looks at nothing that stood there, so that a text which grew in it is forgotten.
+    replaces: the change ignores what was there, so a text that grew in it can be dropped instead of written back.
     """
-    part = place.part_path(event)
-    path = part + place.tail + below
+    part = target.part_path(event)
+    path = part + target.tail + below
     if not are_within_bounds(path):
         return document.note(AnomalyKind.INDEX_REFUSED, at)
     clear = document
-    if path[: len(document.path)] == document.path[: len(path)]:  # one leads to, or through, the other
+    if path[: len(document.path)] == document.path[: len(path)]:  # one path leads to, or through, the other
         clear = without_text(document) if replaces else written(document)
     created: list[AnomalyKind] = []
 
     def missing(depth: int) -> Node | None:
         if depth == 1:
             created.append(AnomalyKind.ITEM_CREATED)
-            return shell(place.item_type, item_id=getattr(event, "item_id", None))
-        if depth == len(part) and place.part_type:
+            return skeleton(target.item_type, item_id=getattr(event, "item_id", None))
+        if depth == len(part) and target.part_type:
             created.append(AnomalyKind.PART_CREATED)
-            return shell(place.part_type)
+            return skeleton(target.part_type)
         return None
 
     output = edit(clear.output, path, change, missing)
@@ -143,24 +140,24 @@ def write(
     return replace(clear, output=output)
 
 
-def grow(document: Document, event: Any, place: Place, at: int) -> Document:
-    """The event's `delta` is added to the text at its place, which then is the one that grows, unless it was refused."""
-    path = place.path(event)
+def grow(document: Document, event: Any, target: Target, at: int) -> Document:
+    """Add the event's `delta` to the text at its target, which is then the one that grows, unless it was refused."""
+    path = target.path(event)
     if path == document.path:
         return replace(document, text=document.text.push(event.delta))
     document = written(document)
     node = find(document.output, path)
     text = None if node is None or node == NULL else text_of(node)
     if text is None or not are_within_bounds(path):
-        return write(document, event, place, _adding(event.delta), at)
+        return write(document, event, target, _adding(event.delta), at)
     return replace(document, path=path, text=text.push(event.delta))
 
 
-# Kinds of steps, each made for a place
+# Kinds of steps, each made for a target
 
 
 def put_item(document: Document, event: wire.ItemEvent, at: int) -> Document:
-    """The item takes its place, and what deltas made there is gone; a null item reserves nothing."""
+    """The item replaces what is at its index, including what deltas built there. A null item changes nothing."""
     if event.item == NULL:
         return document
     if not are_within_bounds((event.output_index,)):
@@ -173,56 +170,56 @@ def put_item(document: Document, event: wire.ItemEvent, at: int) -> Document:
 
 
 def put_annotation(document: Document, event: wire.OutputTextAnnotationAdded, at: int) -> Document:
-    """The annotation takes its place in the part; a null one changes nothing."""
+    """The annotation goes to its index in the part. A null one changes nothing."""
     if event.annotation == NULL:
         return document
     return write(document, event, ANNOTATIONS, lambda _: event.annotation, at, event.annotation_index)
 
 
-def put(place: Place, name: str) -> Step:
-    """A step that puts the event's field `name` at the place, over whatever stands there."""
+def put(target: Target, name: str) -> Step:
+    """A step that puts the event's field `name` at the target, replacing what is there."""
 
     def step(document: Document, event: Any, at: int) -> Document:
-        return write(document, event, place, _being(getattr(event, name)), at, replaces=True)
+        return write(document, event, target, _being(getattr(event, name)), at, replaces=True)
 
     return step
 
 
-def say(place: Place, name: str) -> Step:
-    """A step that puts the event's text `name` at the place."""
+def say(target: Target, name: str) -> Step:
+    """A step that sets the text at the target to the event's field `name`."""
 
     def step(document: Document, event: Any, at: int) -> Document:
         value = getattr(event, name)
-        if place.path(event) == document.path:
+        if target.path(event) == document.path:
             return replace(document, text=_said(document.text, value))
-        return write(document, event, place, lambda node: _said(node, value), at)
+        return write(document, event, target, lambda node: _said(node, value), at)
 
     return step
 
 
-def append(place: Place) -> Step:
-    """A step that adds the event's `delta` to the text at the place."""
+def append(target: Target) -> Step:
+    """A step that adds the event's `delta` to the text at the target."""
 
     def step(document: Document, event: Any, at: int) -> Document:
-        return grow(document, event, place, at)
+        return grow(document, event, target, at)
 
     return step
 
 
 def append_output_text(document: Document, event: wire.OutputTextDelta, at: int) -> Document:
-    """The delta is added to the part's text, and its logprobs, if any, to the part's logprobs."""
+    """Add the delta to the part's text, and its logprobs, if any, to the part's logprobs."""
     grown = grow(document, event, OUTPUT_TEXT, at)
     if not event.logprobs:
         return grown
     path = OUTPUT_TEXT.path(event)
-    if grown.path != path and not isinstance(find(grown.output, path), Text):  # it was refused
+    if grown.path != path and not isinstance(find(grown.output, path), Text):  # the delta was refused
         return grown
     more = b",".join(map(bytes, event.logprobs)).decode(errors="replace")
     return write(grown, event, LOGPROBS, _extending(more), at)
 
 
 def append_shell_output(document: Document, event: wire.ShellCallOutputContentDelta, at: int) -> Document:
-    """What a command printed is added to its provisional entry, which the done event replaces."""
+    """Add what a command printed to its provisional entry, which the done event replaces."""
     changes: list[tuple[str | int, Change]] = []
     for name in ("stdout", "stderr"):
         printed = text_of(find(event.delta, (name,)))
@@ -234,7 +231,7 @@ def append_shell_output(document: Document, event: wire.ShellCallOutputContentDe
 
 
 def put_shell_output(document: Document, event: wire.ShellCallOutputContentDone, at: int) -> Document:
-    """The entries take the place of the provisional one, from the command's index on."""
+    """Put the entries in the list from the command's index on, replacing the provisional one."""
     places = range(event.command_index, event.command_index + len(event.output))
     if not are_within_bounds(tuple(places)):
         return document.note(AnomalyKind.INDEX_REFUSED, at)
@@ -244,23 +241,23 @@ def put_shell_output(document: Document, event: wire.ShellCallOutputContentDone,
 
 
 def set_status(item_type: str, status: str) -> Step:
-    """A step that sets the item's status, where it has one: inventing a field would not be what the server sent."""
+    """A step that sets the item's status if it has one: an invented field would not be what the server sent."""
     value = Raw(b'"%b"' % status.encode())
-    place = Place(item_type)
+    target = Target(item_type)
 
     def step(document: Document, event: wire.InItem, at: int) -> Document:
-        return write(document, event, place, lambda item: _with_status(item, value), at)
+        return write(document, event, target, lambda item: _with_status(item, value), at)
 
     return step
 
 
 def keep(document: Document, event: object, at: int) -> Document:
-    """The event says nothing about the Response."""
+    """No effect on the Response."""
     return document
 
 
 def note_malformed(document: Document, event: wire.UnknownEvent, at: int) -> Document:
-    """An event that did not decode is told; one of a type that is simply not known changes nothing."""
+    """Note an event of a known type that did not decode; one of an unknown type has no effect."""
     return document.note(AnomalyKind.MALFORMED, at) if event.error else document
 
 
@@ -273,7 +270,7 @@ def _adding(delta: str) -> Change:
 
 
 def _said(node: Node | None, value: str) -> Text:
-    """The text of a done event; where the deltas said the same, theirs is kept, for states share it."""
+    """The text of a done event. If the deltas brought the same, theirs stays, because states share it."""
     return node if isinstance(node, Text) and str(node) == value else Text().push(value)
 
 
@@ -282,7 +279,7 @@ def _being(value: Node) -> Change:
 
 
 def _changing(changes: Iterable[tuple[str | int, Change]]) -> Change:
-    """Several changes to the fields or elements of one value: all of them, or none."""
+    """Several changes to the fields or elements of one value: either all, or none."""
 
     def change(node: Node | None) -> Node | None:
         for key, each in changes:
@@ -295,7 +292,7 @@ def _changing(changes: Iterable[tuple[str | int, Change]]) -> Change:
 
 
 def _extending(more: str) -> Change:
-    """Add elements, given as their JSON with commas between, to a list that only grows."""
+    """Add elements, given as JSON with commas between them, to a list that only grows."""
 
     def change(node: Node | None) -> Node | None:
         match opened(node):
@@ -330,7 +327,7 @@ def _statuses(*kinds: type[wire.InItem]) -> dict[type, Step]:
 
 STEPS: Mapping[type, Step] = {
     **dict.fromkeys(wire.EVENT_TYPES.values(), keep),
-    **{kind: append(place) for kind, place in GROWS.items()},
+    **{kind: append(target) for kind, target in GROWS.items()},
     wire.UnknownEvent: note_malformed,
     wire.ErrorEvent: record_error,
     wire.ResponseCreated: take_snapshot,

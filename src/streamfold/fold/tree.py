@@ -1,14 +1,4 @@
-"""A JSON value that is opened only where an event touches it.
-
-In      JSON bytes as the server sent them, and edits at a path of keys and indexes
-Out     a new tree that shares all but the path; JSON bytes again
-Units   indexes count from 0; an array may have holes until the events that fill them come
-Errors  none for any JSON: an edit that does not fit the value it meets is answered with None
-Source  the fold operations of docs/reference/events.md
-
-Whatever no event touches stays the bytes that came: numbers keep their spelling, unknown fields survive, and an item
-of a megabyte costs nothing until somebody looks inside. The nodes are never changed in place, so states share them.
-"""
+"""A JSON value that is opened only where an event touches it."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -17,7 +7,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder, Encoder
 
 from streamfold.fold.text import Text
-from streamfold.schema import UNDECODABLE
+from streamfold.schema import UNDECODABLE, read_text
 
 __all__ = [
     "NULL",
@@ -36,8 +26,13 @@ __all__ = [
 ]
 
 
+# Whatever no event touches stays the bytes that arrived: numbers keep their spelling, unknown fields survive, and an
+# item of a megabyte costs nothing until somebody looks inside. Nodes are never changed in place, so states share them:
+# an edit copies the objects and arrays on the way to the value, and shares everything else with the old tree.
+
+
 class Elements(Struct, frozen=True, gc=False):
-    """An array that only grows: the JSON of its elements, with commas between, as one growing text."""
+    """An array that only grows: the JSON of its elements, with commas between them, as one growing text."""
 
     json: Text
 
@@ -49,7 +44,7 @@ class Object(dict[str, "Node"]):
 
 
 class Array(dict[int, "Node"]):
-    """A JSON array, opened: index to value, with holes where nothing came yet."""
+    """A JSON array, opened: index to value, with holes until the events that fill them arrive."""
 
     __slots__ = ()
 
@@ -61,11 +56,10 @@ NULL = Raw(b"null")
 
 _encode = Encoder().encode
 _decode_container: Callable[[Raw], dict[str, Raw] | list[Raw]] = Decoder(dict[str, Raw] | list[Raw]).decode
-_decode_text = Decoder(str).decode
 
 
 def opened(node: Node | None) -> Node | None:
-    """The node with its outermost bytes read, if they are an object or an array; else the node itself."""
+    """The node with its outermost level read if it is an object or an array in bytes; else the node itself."""
     if type(node) is not Raw:
         return node
     try:
@@ -76,11 +70,11 @@ def opened(node: Node | None) -> Node | None:
 
 
 def nothing(depth: int) -> None:
-    """What to put where nothing stands, when nothing is known."""
+    """The default of `edit`: nothing is known about what is missing."""
 
 
 def find(node: Node | None, path: Path) -> Node | None:
-    """What stands at this path; None where nothing does."""
+    """What is at this path; None if nothing is."""
     for key in path:
         kind: Any = Object if type(key) is str else Array  # Any: one code for keys and for indexes
         container: Any = opened(node) if type(node) is Raw else node
@@ -91,12 +85,18 @@ def find(node: Node | None, path: Path) -> Node | None:
 
 
 def edit(root: Node | None, path: Path, change: Change, missing: Callable[[int], Node | None] = nothing) -> Node | None:
-    """The tree with `change` made to what stands at this path; what lacks on the way there is created.
+    """Change what is at this path, creating what is missing on the way.
 
-    missing: asked for what to put where nothing stands, with the number of keys that lead there; where it knows
-    nothing either, an empty object or array is made, and `change` is given None.
-    Returns: the new tree; the very same one where `change` gave back what it was given; None where a value on the way
-    can hold no such key, or `change` gave None.
+    Args:
+        root: The tree.
+        path: Keys and indexes.
+        change: Takes what is there and returns what replaces it.
+        missing: Called with the number of keys that lead to a missing value; returns what to put there. If it returns
+            None, an empty object or array is created on the way, and `change` gets None at the end.
+
+    Returns:
+        The new tree; the very same one if `change` returned what it was given; None if a value on the way cannot hold
+        such a key, or if `change` returned None.
     """
     top: Node | None = None
     holder: Any = None
@@ -132,25 +132,22 @@ def edit(root: Node | None, path: Path, change: Change, missing: Callable[[int],
 
 
 def text_of(node: Node | None) -> Text | None:
-    """The node as a text that can grow: empty for nothing and for null, None where it is no text."""
+    """The node as a text that can grow: empty for nothing and for null, None if it is not text."""
     if isinstance(node, Text):
         return node
     if node is None or node == NULL:
         return Text()
     if not isinstance(node, Raw):
         return None
-    try:
-        text = _decode_text(node)
-    except UNDECODABLE:
-        return None
-    return Text((), (text,))
+    text = read_text(node)
+    return None if text is None else Text((), (text,))
 
 
 def encode(node: Node) -> bytes:
-    """The tree as JSON bytes; holes in arrays are left out."""
+    """The tree as JSON bytes. Holes in arrays are left out."""
     try:
         return _encode(_plain(node))
-    except UnicodeEncodeError:  # half of a surrogate pair, which only an event made by hand can hold
+    except UnicodeEncodeError:  # half of a surrogate pair, which no server can send
         return _encode(_plain(node, whole_characters))
 
 
@@ -169,5 +166,5 @@ def _plain(node: Node, text: Callable[[str], str] = str) -> Any:
 
 
 def whole_characters(text: str) -> str:
-    """The text with pairs of halves joined, and each half of a surrogate pair that stands alone as U+FFFD."""
+    """The text with surrogate pairs joined, and U+FFFD for each half that has no partner."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,11 +1,11 @@
-"""Place: a path out of an event's own indexes, and the least that makes an item or a part."""
+"""Target: a path out of an event's own indexes, and the least that makes an item or a part."""
 
 import json
 from operator import attrgetter
 
 import pytest
 
-from streamfold.fold.place import MAX_INDEX, Place, are_within_bounds, shell
+from streamfold.fold.target import MAX_INDEX, Target, are_within_bounds, skeleton
 from streamfold.fold.tree import Path, encode
 from streamfold.schema import OutputTextDelta, ShellCallCommandDelta
 
@@ -15,27 +15,27 @@ CONTENT_INDEX, COMMAND_INDEX = attrgetter("content_index"), attrgetter("command_
 
 
 @pytest.mark.parametrize(
-    ("place", "event", "part_path", "path"),
+    ("target", "event", "part_path", "path"),
     [
-        pytest.param(Place("message"), TEXT, (3,), (3,), id="an item"),
+        pytest.param(Target("message"), TEXT, (3,), (3,), id="an item"),
         pytest.param(
-            Place("function_call", tail=("arguments",)), TEXT, (3,), (3, "arguments"), id="a field of an item"
+            Target("function_call", tail=("arguments",)), TEXT, (3,), (3, "arguments"), id="a field of an item"
         ),
         pytest.param(
-            Place("apply_patch_call", tail=("operation", "diff")), TEXT, (3,), (3, "operation", "diff"), id="deeper"
+            Target("apply_patch_call", tail=("operation", "diff")), TEXT, (3,), (3, "operation", "diff"), id="deeper"
         ),
         pytest.param(
-            Place("message", ("content",), CONTENT_INDEX), TEXT, (3, "content", 5), (3, "content", 5), id="a part"
+            Target("message", ("content",), CONTENT_INDEX), TEXT, (3, "content", 5), (3, "content", 5), id="a part"
         ),
         pytest.param(
-            Place("message", ("content",), CONTENT_INDEX, "output_text", ("text",)),
+            Target("message", ("content",), CONTENT_INDEX, "output_text", ("text",)),
             TEXT,
             (3, "content", 5),
             (3, "content", 5, "text"),
             id="a field of a part",
         ),
         pytest.param(
-            Place("shell_call", ("action", "commands"), COMMAND_INDEX),
+            Target("shell_call", ("action", "commands"), COMMAND_INDEX),
             COMMAND,
             (3, "action", "commands", 7),
             (3, "action", "commands", 7),
@@ -43,9 +43,9 @@ CONTENT_INDEX, COMMAND_INDEX = attrgetter("content_index"), attrgetter("command_
         ),
     ],
 )
-def test_a_path_is_made_of_the_indexes_of_the_event(place: Place, event: object, part_path: Path, path: Path) -> None:
-    assert place.part_path(event) == part_path
-    assert place.path(event) == path
+def test_a_path_is_made_of_the_indexes_of_the_event(target: Target, event: object, part_path: Path, path: Path) -> None:
+    assert target.part_path(event) == part_path
+    assert target.path(event) == path
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,11 @@ def test_a_path_is_made_of_the_indexes_of_the_event(place: Place, event: object,
         pytest.param("message", "m", {"type": "message", "id": "m", "role": "assistant"}, id="who speaks is known"),
     ],
 )
-def test_a_shell_is_the_least_that_makes_it_one(kind: str, item_id: str | None, expected: dict[str, str]) -> None:
-    assert json.loads(encode(shell(kind, item_id=item_id))) == expected
+def test_a_skeleton_is_the_least_that_makes_it_one(kind: str, item_id: str | None, expected: dict[str, str]) -> None:
+    assert json.loads(encode(skeleton(kind, item_id=item_id))) == expected
 
 
-def test_ten_thousand_places_are_enough_for_anyone() -> None:
+def test_ten_thousand_items_are_enough_for_anyone() -> None:
     assert MAX_INDEX == 9_999
 
 
@@ -83,7 +83,7 @@ def test_every_index_of_a_path_must_be_within_the_bounds(path: Path, expected: b
     assert are_within_bounds(path) is expected
 
 
-@pytest.mark.parametrize("field", Place.__struct_fields__)
-def test_a_place_cannot_be_changed(field: str) -> None:
+@pytest.mark.parametrize("field", Target.__struct_fields__)
+def test_a_target_cannot_be_changed(field: str) -> None:
     with pytest.raises(AttributeError):
-        setattr(Place("message"), field, ())
+        setattr(Target("message"), field, ())

@@ -1,11 +1,6 @@
-"""Where in the Response an event's text or value belongs, and what to create where nothing stands.
+"""Where in the Response an event points to, and what to create if nothing is there yet.
 
-In      an event, which names its item and part by index, never by id
-Out     a path into `output`, and the shell of an item or part that was never added
-Units   indexes count from 0 and end at MAX_INDEX
-Source  the fold operations of docs/reference/events.md; ids change from event to event behind one gateway
-
-The `shell` of an item or part is the least that makes it one: its type, and its id where the event gives one.
+An event names its item and part by index, never by id, because one gateway gives an item a new id with every event.
 """
 
 from collections.abc import Callable
@@ -17,18 +12,21 @@ from msgspec import Struct
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Object, Path
 
-__all__ = ["MAX_INDEX", "Place", "are_within_bounds", "shell"]
+__all__ = ["MAX_INDEX", "Target", "are_within_bounds", "skeleton"]
 
 MAX_INDEX = 9_999
 """The highest index an event may carry: 10,000 items, parts, annotations or commands."""
 
 
-class Place(Struct, frozen=True, gc=False):
+class Target(Struct, frozen=True, gc=False):
     """Where events of one kind point to.
 
-    item_type: the item they belong to. list_path: the keys from the item to a list; empty where the item itself is
-    meant. index_of: reads the event's index in that list. part_type: what the list holds; empty for plain values.
-    tail: the keys from there to the value.
+    Attributes:
+        item_type: The type of the item they belong to.
+        list_path: The keys from the item to a list; empty if the event means the item itself.
+        index_of: Reads the event's index in that list.
+        part_type: The type of the parts in the list; empty if it holds plain values.
+        tail: The keys from the part, or from the item, to the value.
     """
 
     item_type: str
@@ -38,7 +36,7 @@ class Place(Struct, frozen=True, gc=False):
     tail: tuple[str, ...] = ()
 
     def part_path(self, event: Any) -> Path:
-        """The path of the part that the event speaks of; of the item, where the event speaks of no part."""
+        """The path of the part that the event names, or of the item if it names no part."""
         return (event.output_index, *self.list_path, self.index_of(event)) if self.list_path else (event.output_index,)
 
     def path(self, event: Any) -> Path:
@@ -49,14 +47,14 @@ class Place(Struct, frozen=True, gc=False):
 
 
 def are_within_bounds(path: Path) -> bool:
-    """Whether every index in this path may be one."""
+    """Whether every index in this path is from 0 to MAX_INDEX."""
     for key in path:
         if type(key) is int and not 0 <= key <= MAX_INDEX:
             return False
     return True
 
 
-def shell(kind: str, *, item_id: str | None = None) -> Object:
-    """An item or a part with nothing in it yet."""
+def skeleton(kind: str, *, item_id: str | None = None) -> Object:
+    """The least that makes an item or part: its type, and its id if the event gives one."""
     fields = {"type": kind, "id": item_id, "role": "assistant" if kind == "message" else None}
     return Object({name: Text().push(value) for name, value in fields.items() if value is not None})
