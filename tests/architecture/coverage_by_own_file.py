@@ -53,7 +53,8 @@ def run_pair(module: Path, test: Path, folder: Path) -> tuple[str, str]:
     with tempfile.TemporaryDirectory() as scratch:
         data = f"--data-file={scratch}/data"
         run = ["run", "--branch", data, f"--include={module}", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        tests = coverage([*run, str(test)], folder)
+        parts = sorted(test.parent.glob(f"{test.stem}_*.py"))  # a long test file may be divided: test_reduce_as.py
+        tests = coverage([*run, str(test), *map(str, parts)], folder)
         if tests.returncode:
             return "its own tests fail", tests.stdout + tests.stderr
         report = coverage(["json", data, "--quiet", "-o", f"{scratch}/report.json"], folder)

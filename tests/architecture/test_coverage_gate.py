@@ -29,6 +29,15 @@ def test_the_gate(test: str, fault: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
+def test_a_test_file_may_be_divided(tmp_path: Path) -> None:
+    (tmp_path / "pace.py").write_text(MODULE)
+    (tmp_path / "test_pace.py").write_text(f"{LOAD}\n\ndef test_it(): assert pace(True) == 2\n")
+    (tmp_path / "test_pace_slow.py").write_text(f"{LOAD}\n\ndef test_it(): assert pace(False) == 1\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    assert judge_pair(tmp_path / "pace.py", tmp_path / "test_pace.py", tmp_path).fault == ""
+
+
+@pytest.mark.thorough
 def test_a_module_that_is_never_imported_is_caught(tmp_path: Path) -> None:
     (tmp_path / "pace.py").write_text(MODULE)
     (tmp_path / "test_pace.py").write_text("def test_it(): pass\n")
