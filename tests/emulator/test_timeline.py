@@ -43,6 +43,16 @@ def test_it_tells_when_the_next_event_is_due() -> None:
     assert line.is_over
 
 
+def test_an_event_knows_when_it_happened_however_late_somebody_looks() -> None:
+    line, times = timeline(), list[float]()
+    while (due := line.next_due) < math.inf:
+        line.advance(due)
+        times += [due] * (len(line.entries) - len(times))
+    late = timeline()
+    late.advance(BEGAN + 100)
+    assert [entry.at for entry in late.entries] == times
+
+
 def test_looking_late_or_often_gives_the_same_events() -> None:
     late, often = timeline(), timeline()
     late.advance(BEGAN + 100)

@@ -1,4 +1,4 @@
-"""The transcripts of streams that the tests of this room use, and one run by the fields of its scenario."""
+"""One run by the fields of its scenario."""
 
 from typing import Any
 
@@ -12,5 +12,5 @@ def done(*, behaviour: GatewayBehaviour | None = None, **fields: Any) -> Run:
 
 
 def heard(run: Run, call: str) -> list[object]:
-    """What came of each call of that kind, as a status or as words."""
+    """The answer to each call of that kind, as a status or in words."""
     return [getattr(fact.got, "status", fact.got) for fact in run.facts if fact.call == call]

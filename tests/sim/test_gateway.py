@@ -75,7 +75,7 @@ def test_a_cancelled_response_keeps_the_output_so_far_where_the_gateway_says_so(
 
 
 @pytest.mark.parametrize(
-    ("upset", "told"),
+    ("injection", "came"),
     [
         (Injection(faults="refuse:status=429"), 429),
         (Injection(faults="html"), 200),
@@ -87,8 +87,8 @@ def test_a_cancelled_response_keeps_the_output_so_far_where_the_gateway_says_so(
         (Injection(seconds=90.0), "no answer came in time"),
     ],
 )
-def test_something_else_than_a_stream_comes(upset: Injection, told: object) -> None:
-    assert heard(done(streams=(upset,)), "connect")[0] == told
+def test_something_else_than_a_stream_comes(injection: Injection, came: object) -> None:
+    assert heard(done(streams=(injection,)), "connect")[0] == came
 
 
 def test_a_cursor_that_is_refused_leads_to_a_replay() -> None:
@@ -103,7 +103,7 @@ def test_a_cursor_that_is_ignored_brings_everything_again() -> None:
 
 
 @pytest.mark.parametrize("finished", ["next", "own"])
-def test_a_gateway_that_dropped_its_buffer_is_told_as_compacted(finished: Any) -> None:
+def test_a_gateway_that_dropped_its_buffer_is_reported_as_compacted(finished: Any) -> None:
     run = done(
         behaviour=GatewayBehaviour(finished=finished),
         streams=(Injection(faults="drop:after_events=6"),),
@@ -134,9 +134,11 @@ def test_silence_without_a_heartbeat_is_taken_for_a_lost_connection() -> None:
 
 
 def test_a_notice_ends_the_polling_early() -> None:
-    manner = GatewayBehaviour(is_streamable=False, pause_seconds=1.0)
-    polled, told = (done(behaviour=manner, actions=actions).at for actions in ((), (CallerAction(1.1, "notice"),)))
-    assert told == 1.1 < polled
+    behaviour = GatewayBehaviour(is_streamable=False, pause_seconds=1.0)
+    polled, notified = (
+        done(behaviour=behaviour, actions=actions).at for actions in ((), (CallerAction(1.1, "notice"),))
+    )
+    assert notified == 1.1 < polled
 
 
 @pytest.mark.parametrize("numbering", ["none", "holes", "zeros"])

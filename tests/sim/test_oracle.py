@@ -1,4 +1,4 @@
-"""A session with a fault put in is found out, each fault by the violation that is for it."""
+"""The audit finds every session with a deliberate fault, and every outcome that is not true."""
 
 from typing import Any
 
@@ -34,21 +34,21 @@ class Forgetful(Session):
 
 
 class Stammering(Session):
-    """Tells each event twice."""
+    """Applies each event twice."""
 
     def receive_chunk(self, chunk: bytes, *, now: float) -> list[Applied]:
         return [each for each in super().receive_chunk(chunk, now=now) for _ in range(2)]
 
 
 class Deaf(Session):
-    """Hears no time, and so never does what it waits for."""
+    """Ignores the time, and so never does what it waits for."""
 
     def receive_time(self, *, now: float) -> None:
         pass
 
 
 class Impatient(Session):
-    """Asks twice before it is answered."""
+    """Sends each GET twice."""
 
     def actions(self) -> list[Action]:
         actions = super().actions()
@@ -56,14 +56,14 @@ class Impatient(Session):
 
 
 class Curt(Session):
-    """Never sends the cancel that is wanted."""
+    """Never sends a cancel."""
 
     def receive_cancel(self, *, now: float) -> None:
         pass
 
 
 class Wordless(Session):
-    """Waits without saying so."""
+    """Says that it needs no driver, and does."""
 
     @property
     def needs_driver(self) -> bool:
@@ -71,7 +71,7 @@ class Wordless(Session):
 
 
 class Rash(Session):
-    """Hears nothing of how long it is asked to wait."""
+    """Ignores how long the gateway asks it to wait."""
 
     def receive_answer(self, call: Call, answer: Answer, *, now: float) -> None:
         super().receive_answer(call, evolve(answer, headers={}), now=now)
@@ -87,7 +87,7 @@ REPAIR = Repair(RepairKind.RESUME, "", 3, 0.0)
 
 CASES = [
     pytest.param(Forgetful, Kind.LOST, {}, id="an event is left out"),
-    pytest.param(Stammering, Kind.TWICE, {}, id="an event is told twice"),
+    pytest.param(Stammering, Kind.TWICE, {}, id="an event is applied twice"),
     pytest.param(Deaf, Kind.UNENDED, {"streams": DROP}, id="it does not end"),
     pytest.param(Impatient, Kind.WRONG, {"behaviour": GatewayBehaviour(is_streamable=False)}, id="asked twice at once"),
     pytest.param(Curt, Kind.WRONG, {"behaviour": SLOW, "actions": CANCEL}, id="the cancel is not sent"),
@@ -119,7 +119,7 @@ UNTRUE = [
         id="the cancel won",
     ),
     pytest.param(
-        {"behaviour": GatewayBehaviour(is_streamable=False)}, {"is_compacted": False}, id="text is missing, untold"
+        {"behaviour": GatewayBehaviour(is_streamable=False)}, {"is_compacted": False}, id="text is missing, unreported"
     ),
     pytest.param({"streams": DROP}, {"is_compacted": True}, id="no text is missing"),
     pytest.param({"streams": DROP}, {"state": State()}, id="the state is another"),
@@ -129,12 +129,12 @@ UNTRUE = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "told"), UNTRUE)
-def test_an_outcome_that_is_not_so_is_found_out(fields: dict[str, Any], told: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("fields", "claim"), UNTRUE)
+def test_an_outcome_that_is_not_so_is_found_out(fields: dict[str, Any], claim: dict[str, Any]) -> None:
     run = done(**fields)
     assert audit(run) == []
     assert run.outcome is not None
-    run.outcome = evolve(run.outcome, **told)
+    run.outcome = evolve(run.outcome, **claim)
     assert Kind.WRONG in {each.kind for each in audit(run)}
 
 
@@ -189,7 +189,7 @@ def test_what_the_gateway_leaves_out_of_the_beginning_each_time_cannot_be_missed
     assert (run.applied[0].event.sequence_number, audit(run)) == (0, [])
 
 
-def test_a_gap_at_the_beginning_of_a_post_is_mended_at_its_end_for_the_id_was_in_it() -> None:
+def test_a_gap_at_the_beginning_of_a_post_is_repaired_at_its_end_because_the_id_was_in_it() -> None:
     leaving_out = Injection(faults="gap:after_events=0,count=3")
     run = done(streams=(leaving_out,), behaviour=GatewayBehaviour(pace_seconds=2.0), start="create", window_events=2)
     assert (run.applied[0].event.sequence_number, run.applied_at[0] > 5, audit(run)) == (0, True, [])

@@ -1,4 +1,4 @@
-"""The scenario behind `make sim` runs, repeats itself, and prints what fails so that it can be run again."""
+"""`make sim` runs, gives the same runs for the same seed, and prints a failure so that it can be repeated."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.sim import run
 
 
 class Stammering(Session):
-    """A session that tells its events twice."""
+    """A session that applies its events twice."""
 
     def receive_chunk(self, chunk: bytes, *, now: float) -> list[Applied]:
         return [each for each in super().receive_chunk(chunk, now=now) for _ in range(2)]
@@ -17,10 +17,10 @@ class Stammering(Session):
 
 def test_the_closing_line_says_what_there_was_and_what_there_was_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.run(runs=300, seed=5) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("300 runs")
-    assert "0 lost, 0 applied twice, 0 wrong outcomes, every run ended" in told
-    assert "seed 5" in told
+    printed = capsys.readouterr().out
+    assert printed.startswith("300 runs")
+    assert "0 lost, 0 applied twice, 0 wrong outcomes, every run ended" in printed
+    assert "seed 5" in printed
 
 
 def test_a_seed_gives_the_same_runs_again() -> None:
@@ -41,10 +41,10 @@ def test_a_failure_prints_its_seed_and_a_scenario_that_fails_again(
 ) -> None:
     monkeypatch.setattr(streamfold.sim.driver, "Session", Stammering)
     assert run.run(runs=10, seed=3) == 1
-    told = capsys.readouterr().out
-    assert "failed: seed 3" in told
-    assert "twice: event" in told
-    text = told.partition("--scenario '")[2].partition("'")[0]
+    printed = capsys.readouterr().out
+    assert "failed: seed 3" in printed
+    assert "twice: event" in printed
+    text = printed.partition("--scenario '")[2].partition("'")[0]
     assert run.run_scenario(text) == 1
     assert "twice: event" in capsys.readouterr().out
     assert read_scenario(text).streams == ()
@@ -52,9 +52,9 @@ def test_a_failure_prints_its_seed_and_a_scenario_that_fails_again(
 
 def test_a_scenario_that_holds_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.run_scenario(str(Scenario(streams=()))) == 0
-    told = capsys.readouterr().out
-    assert "status: completed" in told
-    assert "nothing is wrong" in told
+    printed = capsys.readouterr().out
+    assert "status: completed" in printed
+    assert "nothing is wrong" in printed
 
 
 def test_a_text_that_is_no_scenario_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

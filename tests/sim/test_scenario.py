@@ -1,7 +1,10 @@
-"""A failing scenario is made as small as it can be, and is a text that gives it again."""
+"""A scenario is read from its own text, and a failing one is made as small as possible."""
+
+from typing import get_args, get_type_hints
 
 import pytest
 
+from streamfold.emulator import CANCEL_RULES
 from streamfold.errors import InvalidArgument
 from streamfold.sim import CallerAction, GatewayBehaviour, Injection, Scenario, read_scenario
 from tests.sim.generate import generate_scenario
@@ -30,7 +33,7 @@ def test_what_the_failure_needs_stays() -> None:
     assert small == Scenario(streams=(Injection(faults="gap:after_events=4"),))
 
 
-def test_one_trait_of_the_gateway_and_one_deed_may_be_what_is_needed() -> None:
+def test_one_trait_of_the_gateway_and_one_action_may_be_what_is_needed() -> None:
     small = shrink(LARGE, lambda scenario: scenario.behaviour.keeps_output and len(scenario.actions) > 0)
     assert small == Scenario(behaviour=GatewayBehaviour(keeps_output=True), actions=(CallerAction(1.0),))
 
@@ -54,3 +57,8 @@ def test_what_is_at_its_default_is_not_in_the_text() -> None:
 def test_a_text_that_is_no_scenario_names_what_is_wrong() -> None:
     with pytest.raises(InvalidArgument, match=r"scenario: .*strange"):
         read_scenario('{"strange":1}')
+
+
+def test_the_cancel_dialects_are_those_of_the_emulator_and_vllm() -> None:
+    names = get_args(get_type_hints(GatewayBehaviour)["cancel"])
+    assert set(names) == {*CANCEL_RULES, "vllm"}

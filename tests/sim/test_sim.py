@@ -11,9 +11,9 @@ from tests.sim.summary import Summary
 
 RUNS = 2000
 
-# Scenarios made smaller from runs that failed when the session was young.
+# Shrunk from runs that once failed.
 ONCE_FAILED = {
-    "followed from a number on, nothing is compacted": '{"start":"after","after":13}',
+    "followed after a number, nothing is compacted": '{"start":"after","after":13}',
     "where numbers mean nothing, a replay is counted": '{"behaviour":{"numbering":"zeros","ending":"silent"}}',
     "a refusal is remembered when the time for the cancel is up": (
         '{"behaviour":{"is_streamable":false},"retrieves":[{"seconds":90.0}],"actions":[{"at":0.995}]}'
@@ -21,7 +21,7 @@ ONCE_FAILED = {
     "refused as synchronous, and yet in the background": (
         '{"behaviour":{"is_streamable":false,"cancel":"vllm"},"retrieves":[{"seconds":4.0}],"actions":[{"at":0.685}]}'
     ),
-    "a terminal event is no beginning while others wait": '{"streams":[{"faults":"gap:after_events=0,count=2"}]}',
+    "a terminal event does not begin a stream while others wait": '{"streams":[{"faults":"gap:after_events=0,count=2"}]}',
     "a terminal event of a known number is another event": (
         '{"behaviour":{"ending":"silent","finished":"own","retrieve":"never"},"start":"create"}'
     ),
@@ -31,7 +31,7 @@ ONCE_FAILED = {
     "what is unauthorized is not asked again": (
         '{"behaviour":{"ending":"silent"},"retrieves":[{"faults":"refuse:on=resume,status=401"}],"actions":[{"at":0.209}]}'
     ),
-    "one GET a poll, and none once it was refused": (
+    "one GET per poll, and none after it was refused": (
         '{"behaviour":{"pause_seconds":200.0,"cancel_seconds":8.0},'
         '"retrieves":[{},{"faults":"refuse:on=resume,status=410"}],"actions":[{"at":5.121}]}'
     ),
@@ -49,22 +49,22 @@ ONCE_FAILED = {
     "a POST's stream whose beginning was left out": (
         '{"behaviour":{"pace_seconds":0.2},"start":"create","streams":[{"faults":"gap:after_events=0,count=3"}]}'
     ),
-    "a GET that is answered takes a loss back": (
+    "an answered GET takes a loss back": (
         '{"behaviour":{"ending":"never"},"streams":[{"answer":"json"}],"retrieves":[{"faults":"html"}],'
         '"cancels":[{"lag_seconds":4.0,"answer":"unsent"}],"actions":[{"at":0.637}],"max_attempts":1,"total_seconds":90.0}'
     ),
-    "an end from beyond a hole counts when nothing else can be learned, whichever connection brought it": (
+    "an end after a hole counts when nothing else can be learned, whichever connection brought it": (
         '{"streams":[{"faults":"refuse:on=resume"},{"faults":"corrupt:after_events=12"},{"faults":"no_terminal"},'
         '{"answer":"empty"},{"faults":"html"}],"retrieves":[{"answer":"open"},{"seconds":90.0}],"max_attempts":1}'
     ),
     "a second stream that begins in its middle may only have its first events out of order": (
         '{"streams":[{"faults":"gap:after_events=0;drop:after_events=6,how=rst"},{"faults":"reorder:after_events=0"}]}'
     ),
-    "what was left with its end known, and the cancel unanswered, is compacted as any other": (
+    "a response that is left with its end known is compacted as any other": (
         '{"behaviour":{"finished":"next"},"streams":[{"seconds":0.5}],"cancels":[{"answer":"taken"},{"lag_seconds":0.5}],'
         '"actions":[{"at":0.232},{"at":0.753,"what":"leave"}]}'
     ),
-    "a GET that is answered puts off the next": (
+    "an answered GET postpones the next one": (
         '{"stream":6,"behaviour":{"pace_seconds":2.0,"retry_milliseconds":1500,"cancel_seconds":40.0},'
         '"actions":[{"at":24.719}],"max_frame_bytes":961}'
     ),
@@ -80,7 +80,7 @@ def done(begin: int) -> tuple[Summary, dict[int, str]]:
 @pytest.mark.parametrize(
     "begin", [0, *(pytest.param(each, marks=pytest.mark.thorough) for each in range(250, RUNS, 250))]
 )
-def test_no_run_loses_an_event_or_tells_a_wrong_outcome(begin: int) -> None:
+def test_no_run_loses_an_event_or_reports_a_wrong_outcome(begin: int) -> None:
     summary, failures = done(begin)
     assert failures == {}
     assert summary.runs == 250
@@ -101,4 +101,4 @@ def test_the_runs_meet_every_fault_and_every_end() -> None:
     assert set(summary.repairs) == {"resume", "replay", "retrieve"}
     assert set(summary.outcomes) == {"completed", "incomplete", "failed", "cancelled", "abandoned", "lost"}
     assert set(summary.proofs) == {"terminal_event", "retrieved", "cancel_answer", "none"}
-    assert set(summary.cancels) | {"not_allowed"} == {*CancelResult}  # which is drawn once in some thousand runs
+    assert set(summary.cancels) | {"not_allowed"} == {*CancelResult}  # which is generated once in some thousand runs
