@@ -6,7 +6,7 @@ what it has, and the builder knows why. The order of events is that of recorded 
 
 import base64
 from collections.abc import Generator, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from random import Random
 from typing import Any, TypeAlias
 
@@ -107,13 +107,7 @@ def stream(
 
 def message(builder: AnswerBuilder, tokens: Iterable[str], *, has_logprobs: bool, has_citation: bool) -> Steps:
     """A message of one output_text part."""
-    item: Fields = {
-        "id": identifier(builder.names, "msg"),
-        "type": "message",
-        "status": "in_progress",
-        "content": [],
-        "role": "assistant",
-    }
+    item = _new_message(builder)
     at = builder.at(item, content_index=0)
     part: Fields = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
     yield builder.begin(item)
@@ -135,16 +129,9 @@ def message(builder: AnswerBuilder, tokens: Iterable[str], *, has_logprobs: bool
 
 def refusal(builder: AnswerBuilder, tokens: Iterable[str]) -> Steps:
     """A message of one refusal part."""
-    item: Fields = {"id": identifier(builder.names, "msg"), "type": "message", "status": "in_progress"}
-    item |= {"content": [], "role": "assistant"}
-    at = builder.at(item, content_index=0)
-    part: Fields = {"type": "refusal", "refusal": ""}
+    item = _new_message(builder)
     yield builder.begin(item)
-    yield ScriptStep(0.0, {"type": "response.content_part.added", **at, "part": part})
-    text = yield from stream(builder, tokens, "refusal", at)
-    part = part | {"refusal": text}
-    yield ScriptStep(0.0, {"type": "response.refusal.done", **at, "refusal": text})
-    yield ScriptStep(0.0, {"type": "response.content_part.done", **at, "part": part})
+    part = yield from _part(builder, tokens, builder.at(item, content_index=0), "refusal", "refusal", field="refusal")
     yield builder.end(item | {"status": builder.item_status, "content": [part]})
 
 
@@ -161,8 +148,9 @@ def reasoning(
     if has_summary:
         filled: Fields = {"summary": (yield from _summary(builder, item, paragraphs))}
     else:
-        tokens = [token for paragraph in paragraphs for token in paragraph]
-        filled = {"content": [(yield from _reasoning_text(builder, item, tokens, prefix))]}
+        at, name = builder.at(item, content_index=0), prefix.removeprefix("response.")
+        part = yield from _part(builder, chain.from_iterable(paragraphs), at, "reasoning_text", name)
+        filled = {"content": [part]}
     builder.reasoning_tokens += builder.output_tokens - begun_tokens
     if is_encrypted:
         filled |= {"encrypted_content": base64.b64encode(builder.names.randbytes(48)).decode()}
@@ -178,6 +166,11 @@ def audio(builder: AnswerBuilder, transcript: str) -> Steps:
     yield builder.end(item | {"data": spoken, "transcript": transcript, "status": "completed"})
 
 
+def _new_message(builder: AnswerBuilder) -> Fields:
+    id = identifier(builder.names, "msg")
+    return {"id": id, "type": "message", "status": "in_progress", "content": [], "role": "assistant"}
+
+
 def _summary(
     builder: AnswerBuilder, item: Fields, paragraphs: list[list[str]]
 ) -> Generator[ScriptStep, None, list[Fields]]:
@@ -185,26 +178,29 @@ def _summary(
     for index, tokens in enumerate(paragraphs):
         if builder.is_cut:
             break
-        at = builder.at(item, summary_index=index)
-        part = {"type": "summary_text", "text": ""}
-        yield ScriptStep(0.0, {"type": "response.reasoning_summary_part.added", **at, "part": part})
-        text = yield from stream(builder, tokens, "reasoning_summary_text", at)
-        yield ScriptStep(0.0, {"type": "response.reasoning_summary_text.done", **at, "text": text})
-        summary.append(part | {"text": text})
-        yield ScriptStep(0.0, {"type": "response.reasoning_summary_part.done", **at, "part": summary[-1]})
+        at, name = builder.at(item, summary_index=index), "reasoning_summary_text"
+        part = yield from _part(builder, tokens, at, "summary_text", name, container="reasoning_summary_part")
+        summary.append(part)
     return summary
 
 
-def _reasoning_text(
-    builder: AnswerBuilder, item: Fields, tokens: list[str], prefix: str
+def _part(
+    builder: AnswerBuilder,
+    tokens: Iterable[str],
+    at: Fields,
+    kind: str,
+    name: str,
+    *,
+    field: str = "text",
+    container: str = "content_part",
 ) -> Generator[ScriptStep, None, Fields]:
-    at = builder.at(item, content_index=0)
-    part = {"type": "reasoning_text", "text": ""}
-    yield ScriptStep(0.0, {"type": "response.content_part.added", **at, "part": part})
-    text = yield from stream(builder, tokens, prefix.removeprefix("response."), at)
-    yield ScriptStep(0.0, {"type": f"{prefix}.done", **at, "text": text})
-    part = part | {"text": text}
-    yield ScriptStep(0.0, {"type": "response.content_part.done", **at, "part": part})
+    """Yield the events of a part, which is added, grows and ends, and return it. name: of the events with its text."""
+    part = {"type": kind, field: ""}
+    yield ScriptStep(0.0, {"type": f"response.{container}.added", **at, "part": part})
+    text = yield from stream(builder, tokens, name, at)
+    yield ScriptStep(0.0, {"type": f"response.{name}.done", **at, field: text})
+    part = part | {field: text}
+    yield ScriptStep(0.0, {"type": f"response.{container}.done", **at, "part": part})
     return part
 
 
