@@ -3,11 +3,14 @@
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
+from math import inf
 from typing import Any
 
 import anyio
 import pytest
 
+from streamfold.log import MemoryLog, Record, StreamKey, Tail, tail
 from streamfold.serving import (
     AsgiWriter,
     BodyReply,
@@ -15,6 +18,7 @@ from streamfold.serving import (
     Message,
     PendingReply,
     Problem,
+    ReadyEvents,
     ServerReply,
     StreamReply,
     SystemClock,
@@ -207,3 +211,42 @@ async def test_a_wait_ends_at_once_when_something_changes() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(SystemClock().wait, float("inf"), changed)
             changed.set()
+
+
+# A log behind it, as the relay will have
+
+
+class LogFeed:
+    """The tail of a log as a feed of events: `wait` reads, `next_after` gives what was read."""
+
+    def __init__(self, records: Tail) -> None:
+        self._records = records
+        self._ready: list[Record] = []
+        self._is_over = False
+
+    def next_after(self, place: int, now: float) -> ReadyEvents | float | None:
+        if not self._ready:
+            return None if self._is_over else inf
+        ready, self._ready = self._ready, []
+        return ReadyEvents([b"data: " + each.data + b"\n\n" for each in ready], ready[-1].sequence_number)
+
+    async def wait(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            try:
+                self._ready.append(await anext(self._records))
+            except StopAsyncIteration:
+                self._is_over = True
+
+
+async def test_the_tail_of_a_log_is_a_feed() -> None:
+    sent, clock, key = Sent(), SystemClock(), StreamKey("tenant", "resp_1")
+    async with MemoryLog() as log:
+        lease = await log.acquire(key, owner="test", seconds=30)
+        await log.append(lease, [Record(0, "a", b"0"), Record(1, "b", b"1")])
+        async with tail(log, key) as records, anyio.create_task_group() as tasks:
+            reply = StreamReply(events=LogFeed(records), content_type="text/event-stream")
+            tasks.start_soon(partial(deliver, reply, AsgiWriter(sent, clock), clock, heartbeat_seconds=60, headers=()))
+            await anyio.wait_all_tasks_blocked()
+            assert sent.bodies == [b"data: 0\n\n", b"data: 1\n\n"]
+            await log.append(lease, [Record(2, "c", b"2")], status="completed")
+    assert sent.bodies[2:] == [b"data: 2\n\n", b""]
