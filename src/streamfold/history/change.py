@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
 from streamfold.fold import State, snapshot_json
-from streamfold.schema import UNDECODABLE
+from streamfold.schema import UNDECODABLE, read_text
 
 __all__ = ["Change", "diff"]
 
@@ -21,7 +21,6 @@ MAX_DEPTH = 200
 Container: TypeAlias = dict[str, Raw] | list[Raw]
 
 _decode_container: Decoder[Container] = Decoder(dict[str, Raw] | list[Raw])
-_decode_text = Decoder(str)
 
 
 class Change(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -82,7 +81,7 @@ def _of_elements(before: list[Raw], after: list[Raw], pointer: str, depth: int) 
 
 
 def _of_values(before: Raw, after: Raw, pointer: str) -> Iterator[Change]:
-    one, other = _text(before), _text(after)
+    one, other = read_text(before), read_text(after)
     if one is None or other is None or not other.startswith(one):
         yield Change(pointer, before=before, after=after)
     elif one != other:  # else it is the same text with other escapes
@@ -94,12 +93,5 @@ def _opened(value: Raw) -> Container | None:
         return None
     try:
         return _decode_container.decode(value)
-    except UNDECODABLE:
-        return None
-
-
-def _text(value: Raw) -> str | None:
-    try:
-        return _decode_text.decode(value)
     except UNDECODABLE:
         return None

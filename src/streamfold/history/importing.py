@@ -7,8 +7,6 @@ again: records that are stored already must say the same, and are skipped.
 from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 
 from anyio import CancelScope
-from msgspec import Raw, Struct
-from msgspec.json import Decoder
 
 from streamfold.errors import FrameTooLarge, InvalidArgument, MalformedBody, SequenceGap
 from streamfold.fold import SequencePolicy, State, checkpoint
@@ -16,7 +14,7 @@ from streamfold.history.fork import LEASE_SECONDS
 from streamfold.history.replay import CheckpointPolicy, filler, fold_records, state_up_to
 from streamfold.log import EventLog, Lease, Record, SavedCheckpoint, StreamKey
 from streamfold.reader import EventReader
-from streamfold.schema import UNDECODABLE, Event, ResponseEvent, UnknownEvent
+from streamfold.schema import Event, ResponseEvent, UnknownEvent, read_head
 
 __all__ = ["MAX_HOLE", "Numbering", "import_stream"]
 
@@ -27,14 +25,6 @@ GROUP_RECORDS = 500
 GROUP_BYTES = 1024 * 1024
 LINE_ENDS = frozenset("\r\n")
 DEFAULT_MAX_FRAME_BYTES = 64 * 1024 * 1024
-
-
-class _Identified(Struct):
-    id: Raw = Raw(b"null")
-
-
-_decode_identified = Decoder(_Identified).decode
-_decode_text = Decoder(str).decode
 
 
 async def import_stream(
@@ -157,7 +147,8 @@ class _Importer:
 
     async def _take(self, event: Event, data: bytes) -> None:
         if self._response_id is None and isinstance(event, ResponseEvent):
-            self._response_id = _identifier(event)
+            head = read_head(event.response)
+            self._response_id = (head and head.id) or None
         expected = self._numbering.next_number
         number = self._numbering.number(event)
         for left_out in range(number if expected is None else expected, number):
@@ -234,10 +225,3 @@ def _groups(records: Sequence[Record]) -> Iterator[list[Record]]:
         group.append(record)
     if group:
         yield group
-
-
-def _identifier(event: ResponseEvent) -> str | None:
-    try:
-        return _decode_text(_decode_identified(event.response).id) or None
-    except UNDECODABLE:
-        return None

@@ -9,7 +9,7 @@ async with open_log("sqlite:streams.db") as log:
 
 from streamfold.log.address import open_log
 from streamfold.log.append import Head, new_records, next_epoch, require_beginning, require_series, says_the_same
-from streamfold.log.log import READ_AT_ONCE, EventLog
+from streamfold.log.log import READ_AT_ONCE, EventLog, Subscriptions, Watch
 from streamfold.log.memory import MemoryLog
 from streamfold.log.record import (
     Damage,
@@ -25,7 +25,6 @@ from streamfold.log.record import (
 )
 from streamfold.log.sqlite import SqliteLog
 from streamfold.log.tail import StreamPages, Tail, pages, tail, wait_for_cancel
-from streamfold.log.watch import Subscriptions, Watch
 
 __all__ = [
     "READ_AT_ONCE",

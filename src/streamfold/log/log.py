@@ -1,10 +1,12 @@
-"""EventLog: what every engine promises. Its docstrings are the reference; the engines inherit them."""
+"""EventLog and Watch: what every engine promises. The docstrings are the reference; the engines inherit them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Self
+
+import anyio
 
 from streamfold.errors import UnknownStream
 from streamfold.log.record import (
@@ -18,12 +20,30 @@ from streamfold.log.record import (
     StreamInfo,
     StreamKey,
 )
-from streamfold.log.watch import Watch
 
-__all__ = ["CLOSED", "READ_AT_ONCE", "EventLog"]
+__all__ = ["CLOSED", "READ_AT_ONCE", "EventLog", "Subscriptions", "Watch"]
 
 CLOSED = "it was closed before"
 READ_AT_ONCE = 500  # records in a page; measured, pages of 500 to 5,000 are read at the same speed
+
+
+class Watch(ABC):
+    """Waits for changes of one stream.
+
+    Notifications may be repeated, late or spurious, and may be lost: always read the log again.
+    """
+
+    @abstractmethod
+    async def wait(self, *, seconds: float) -> None:
+        """Return once the stream may have changed since the last `wait` began, or after this many seconds."""
+
+    def received(self, after: int | None) -> Sequence[Record] | None:
+        """The records that arrived with the notification, from the one that follows `after`.
+
+        Returns:
+            The records, an empty list if `after` is the newest, or None if this is not known: read the log.
+        """
+        return None
 
 
 class EventLog(ABC):
@@ -229,3 +249,56 @@ class EventLog(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Write what is queued and close the store. A second call does nothing."""
+
+
+# Watches in one event loop
+
+
+class _Watch(Watch):
+    def __init__(self, *, growth: bool) -> None:
+        self.growth = growth
+        self._changed = anyio.Event()
+
+    def notify(self) -> None:
+        self._changed.set()
+
+    async def wait(self, *, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self._changed.wait()
+        # A change between here and the next `wait` sets the new event. One before is seen by the read that follows.
+        self._changed = anyio.Event()
+
+
+class Subscriptions:
+    """The watches of all streams in one event loop, for use in engines: call `notify` after each commit.
+
+    However many readers a stream has, the engine learns of a change once, and wakes them all.
+    """
+
+    def __init__(self) -> None:
+        self._watches: dict[StreamKey, set[_Watch]] = {}
+
+    def notify(self, keys: Iterable[StreamKey] | None = None, *, growth: bool = False) -> None:
+        """Wake those who watch these streams.
+
+        Args:
+            keys: The streams that changed; None if any may have.
+            growth: Whether the change is only new records or notes.
+        """
+        for key in list(self._watches) if keys is None else keys:
+            for watch in self._watches.get(key, ()):
+                if watch.growth or not growth:
+                    watch.notify()
+
+    @asynccontextmanager
+    async def watch(self, key: StreamKey, *, growth: bool = True) -> AsyncGenerator[Watch, None]:
+        """Watch one stream; see `EventLog.watch`."""
+        watch = _Watch(growth=growth)
+        self._watches.setdefault(key, set()).add(watch)
+        try:
+            yield watch
+        finally:
+            left = self._watches[key]
+            left.discard(watch)
+            if not left:
+                del self._watches[key]

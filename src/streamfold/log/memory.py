@@ -16,7 +16,7 @@ from attrs import define, evolve, field
 
 from streamfold.errors import LeaseHeld, LogGap, LogUnusable, UnknownStream, WriterFenced
 from streamfold.log.append import Head, new_records, next_epoch, require_beginning
-from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog
+from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog, Subscriptions, Watch
 from streamfold.log.record import (
     Damage,
     Diagnosis,
@@ -29,7 +29,6 @@ from streamfold.log.record import (
     StreamKey,
     fitting,
 )
-from streamfold.log.watch import Subscriptions, Watch
 
 __all__ = ["MemoryLog"]
 

@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from streamfold.errors import LogUnusable, NumberNotReached
-from streamfold.log.log import READ_AT_ONCE, EventLog
+from streamfold.log.log import READ_AT_ONCE, EventLog, Watch
 from streamfold.log.record import Record, StreamInfo, StreamKey, fitting
-from streamfold.log.watch import Watch
 
 __all__ = ["StreamPages", "Tail", "pages", "tail", "wait_for_cancel"]
 

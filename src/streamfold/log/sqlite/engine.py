@@ -18,7 +18,7 @@ from anyio.to_thread import run_sync
 
 from streamfold.errors import LogUnusable
 from streamfold.log.append import require_beginning
-from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog
+from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog, Subscriptions, Watch
 from streamfold.log.record import (
     Damage,
     Diagnosis,
@@ -35,7 +35,6 @@ from streamfold.log.sqlite.file import FAILURES, connect, connect_to_read, expla
 from streamfold.log.sqlite.health import damages, diagnose
 from streamfold.log.sqlite.notify import Listener, Notification
 from streamfold.log.sqlite.writer import CallSoon, Worker, Writer, current_call_soon
-from streamfold.log.watch import Subscriptions, Watch
 
 __all__ = ["SqliteLog"]
 

@@ -16,7 +16,7 @@ from msgspec.json import Decoder, Encoder
 
 from streamfold.errors import InvalidArgument, LogConflict, LogUnusable
 from streamfold.log.append import require_beginning, require_series, says_the_same
-from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog
+from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog, Watch
 from streamfold.log.record import (
     Damage,
     Diagnosis,
@@ -45,7 +45,6 @@ from streamfold.log.valkey.script import (
 )
 from streamfold.log.valkey.servers import Servers
 from streamfold.log.valkey.settings import durability_of, examine
-from streamfold.log.watch import Watch
 
 __all__ = ["ValkeyLog"]
 

@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 from redis.exceptions import RedisError
 
+from streamfold.log.log import Subscriptions, Watch
 from streamfold.log.record import Record, StreamKey
 from streamfold.log.valkey.pipeline import ANSWER_SECONDS
 from streamfold.log.valkey.script import names_of, published_records
 from streamfold.log.valkey.servers import Server, Servers
-from streamfold.log.watch import Subscriptions, Watch
 
 __all__ = ["Channel", "Channels"]
 

@@ -59,48 +59,27 @@ EXPIRING = "sf:expiring"  # the index of all streams that may be dropped one day
 
 @frozen
 class Names:
-    """The names of a stream's keys.
-
-    Attributes:
-        tag: Names the stream in an index.
-        keys: The records, the head, the channel, the control channel, the checkpoints and the notes.
-    """
+    """The names of a stream's keys and channels. `tag` names the stream in an index."""
 
     tag: str
-    keys: tuple[str, str, str, str, str, str]
+    records: str  # a Redis stream
+    head: str  # a hash
+    channel: str  # every change is published here
+    control: str  # rare changes only, so that a writer does not receive its own records
+    checkpoints: str  # a hash
+    notes: str  # a list
 
     @property
-    def records(self) -> str:
-        """The Redis stream of the records."""
-        return self.keys[0]
-
-    @property
-    def head(self) -> str:
-        """The hash that holds the head of the stream."""
-        return self.keys[1]
-
-    @property
-    def channel(self) -> str:
-        """The channel on which every change is published."""
-        return self.keys[2]
-
-    @property
-    def control(self) -> str:
-        """The channel for rare changes only, so that a writer does not receive its own records."""
-        return self.keys[3]
-
-    @property
-    def notes(self) -> str:
-        """The list of the notes."""
-        return self.keys[5]
+    def keys(self) -> tuple[str, ...]:
+        """All of them, as the script takes them."""
+        return self.records, self.head, self.channel, self.control, self.checkpoints, self.notes
 
 
 @lru_cache(maxsize=10_000)
 def names_of(key: StreamKey) -> Names:
     """The names of a stream's keys. Raises InvalidArgument for text that UTF-8 cannot encode."""
     tag = f"{_escaped(key.tenant)}/{_escaped(key.response_id)}"
-    records, head, channel, control, checkpoints, notes = (f"sf:{{{tag}}}:{part}" for part in "smcxko")
-    return Names(tag, (records, head, channel, control, checkpoints, notes))
+    return Names(tag, *(f"sf:{{{tag}}}:{part}" for part in "smcxko"))
 
 
 def key_of(tag: str) -> StreamKey:
