@@ -69,7 +69,7 @@ class EventLog(ABC):
     ) -> None:
         await self.aclose()
 
-    # Writing
+    # Writing. The lease keeps others away for a time; the epoch in it is what makes a write safe. append.py explains both.
 
     @abstractmethod
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
@@ -127,7 +127,7 @@ class EventLog(ABC):
             InvalidArgument: The numbers are not consecutive.
         """
 
-    # Reading
+    # Reading. It needs no lease, and any number of readers may do it in any process.
 
     @abstractmethod
     async def info(self, key: StreamKey) -> StreamInfo | None:

@@ -40,6 +40,7 @@ class _Stream:
     checkpoints: dict[int, bytes] = field(factory=dict[int, bytes])
     notes: list[Note] = field(factory=list[Note])
 
+    # The head is a value: a caller keeps the one of that moment, as with an engine that reads it from a store.
     def change(self, **changes: Any) -> None:
         self.info = evolve(self.info, **changes)
 

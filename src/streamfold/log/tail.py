@@ -55,7 +55,7 @@ class StreamPages:
         for place, record in enumerate(page):
             if record.sequence_number != self._next + place:
                 raise self._missing(self._next + place)
-        if not page:
+        if not page:  # `info` promised more
             await self._log.require(self._key)  # it may have been dropped meanwhile
             raise self._missing(self._next)
         self._next += len(page)
@@ -117,6 +117,7 @@ class Tail:
 
     async def __anext__(self) -> Record:
         while not self._ready:
+            # Only records that follow directly are offered here; otherwise it is None, and the log is read.
             received = self._watch.received(self._after)
             if received is not None:
                 self._take(fitting(received, self._max_bytes))

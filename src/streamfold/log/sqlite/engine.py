@@ -91,6 +91,7 @@ class SqliteLog(EventLog):
         await self._write(queries.release, lease)
 
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        # Other processes are notified by the writer thread. Our own readers are woken here, without a socket between.
         next_number = await self._write(queries.append, lease, records, status=status)
         self._subscriptions.notify([lease.key], growth=status is None)
         return next_number
@@ -108,6 +109,7 @@ class SqliteLog(EventLog):
         if self._is_closed:
             raise LogUnusable(str(self._path), CLOSED)
         if self._listener is None:
+            # Only a log that is watched has a socket: processes that only write are not sent anything.
             self._listener = Listener(self._path, partial(self._hear, current_call_soon()))
             if self._writer is not None:
                 self._writer.notifier.own = self._listener.address

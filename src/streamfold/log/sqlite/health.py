@@ -20,6 +20,7 @@ MOUNTS = Path("/proc/mounts")
 # File systems whose locks may not hold on every machine that mounts them.
 NETWORK_FILE_SYSTEMS = {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}  # fmt: skip
 
+# By the table itself: a damaged index may name too few streams, or too many.
 IDS = "SELECT id FROM stream NOT INDEXED"
 STREAM_BY_ID = f"SELECT {STREAM}, crc FROM stream WHERE id = ?"
 EVENTS = "SELECT k, name, data, crc FROM event WHERE k >= ? AND k < ? ORDER BY k"
@@ -121,6 +122,7 @@ def damages(connection: sqlite3.Connection) -> list[Damage]:
     streams: list[int] = []
     with _reported_in(found, None):
         streams.extend(stream for (stream,) in connection.execute(IDS))
+    # The ids first, then each stream apart: one that SQLite cannot read must not hide the others.
     for stream in streams:
         with _reported_in(found, None), _snapshot(connection):
             _check_stream(connection, stream, found)

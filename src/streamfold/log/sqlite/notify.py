@@ -86,7 +86,6 @@ class Notifier:
             self._socket.setblocking(False)
 
     def notify(self, notification: Notification) -> None:
-        """Notify all listeners but our own."""
         if self._socket is None or notification is Notification.NOTHING:
             return
         with suppress(OSError):  # nobody has listened yet, or the folder is another user's
@@ -103,7 +102,6 @@ class Notifier:
                     address.unlink()
 
     def close(self) -> None:
-        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
 
@@ -124,7 +122,6 @@ class Listener:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop the thread and remove the socket."""
         self._stop.close()
         self._thread.join()
         self._stopped.close()

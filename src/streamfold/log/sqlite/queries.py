@@ -151,6 +151,7 @@ def append(transaction: Transaction, lease: Lease, records: Sequence[Record], *,
     )
     if new and new[-1].sequence_number - row.first_number >= MAX_RECORDS:
         raise InvalidArgument("records", f"a stream holds at most {MAX_RECORDS:,} records")
+    # The row last: its next_number and status say that the records before them are there.
     base = row.key_base
     connection.executemany(INSERT, [with_checksum((base + each.sequence_number, each.name, each.data)) for each in new])
     next_number = row.next_number + len(new)
@@ -170,7 +171,7 @@ def _between(
     base, size = row.key_base, 0
     for values in connection.execute(READ, (base + expected, base + end)):
         k, name, data, _ = values
-        if k != base + expected:
+        if k != base + expected:  # a record is missing, which is reported below
             break
         if not matches(values):
             raise damaged(row.response_id, f"record {expected}")
@@ -253,6 +254,7 @@ def checkpoint(connection: sqlite3.Connection, key: StreamKey, *, at: int | None
 
 def note(transaction: Transaction, lease: Lease, note: Note) -> None:
     row = _require_writer(transaction.connection, lease)
+    # Numbered, and counted in the stream's row: a note that disappears is noticed, as a record is.
     values = with_checksum((row.id, row.notes, note.kind, note.text, note.after, float(note.at)))
     transaction.connection.execute("INSERT INTO note VALUES (?, ?, ?, ?, ?, ?, ?)", values)
     save(transaction.connection, replace(row, notes=row.notes + 1))

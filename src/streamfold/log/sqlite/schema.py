@@ -34,6 +34,11 @@ __all__ = [
 APPLICATION_ID = 0x53464C47  # "SFLG": marks the file as a streamfold log
 VERSION = 2
 
+# `stream` has a row per stream: small, and written as a whole with each change, so that one checksum covers it. Its ids
+# are never used again (AUTOINCREMENT): records that outlive their stream's row, through damage, cannot end up in another.
+# `event` is ordered by `k`, which packs the stream and the place in it: appends to a stream go next to each other, and a
+# page is one range. It has no index besides, which keeps an append at one B-tree insertion per record.
+# `note` and `checkpoint` have no rowid: their primary key is the table, in the order in which they are read.
 STREAM = """
     id, tenant, response_id, first_number, next_number, epoch, owner, lease_expires_at, status, is_cancel_requested,
     created_at, expires_at, notes
@@ -119,7 +124,6 @@ class StreamRow(Struct, frozen=True):
 
     @property
     def key(self) -> StreamKey:
-        """The tenant and the response."""
         return StreamKey(self.tenant, self.response_id)
 
     @property
@@ -128,7 +132,6 @@ class StreamRow(Struct, frozen=True):
         return (self.id << PLACE_BITS) - self.first_number
 
     def info(self) -> StreamInfo:
-        """The row as the log reports it."""
         return StreamInfo(
             key=self.key,
             first_number=self.first_number,
@@ -165,7 +168,6 @@ def damaged(response_id: str, what: str, how: str = "damaged") -> LogUnusable:
 
 
 def make_schema(connection: sqlite3.Connection) -> None:
-    """Create the tables in an empty file."""
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has no effect after the first table
     connection.execute("PRAGMA journal_mode = WAL")
     settings = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from math import inf
-from types import TracebackType
 from typing import Self
 
 from anyio import CancelScope
@@ -112,14 +111,10 @@ class ValkeyLog(EventLog):
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
         require_beginning(first_number)
         require_small("first_number", first_number)
+        # Before and after; index.py says why.
         await self._index().add(key)
         answer = await self._write(key, "acquire", owner, int(seconds * 1000), first_number, self._open_life)
         _, epoch, next_number, ends, is_new, expires = answer
@@ -140,6 +135,9 @@ class ValkeyLog(EventLog):
         require_series(records)
         if records:
             require_small("records", records[-1].sequence_number)
+        # The script compares bytes. If some differ, it writes nothing and returns what is stored. Whether that is the same
+        # event with other padding is decided here, and then only the new records are sent. Nobody else can have appended in
+        # between: that takes a newer epoch, and the script would refuse ours.
         while True:
             answer = await self._append(lease, records, status)
             if answer[0] != b"differs":
@@ -250,6 +248,7 @@ class ValkeyLog(EventLog):
         return found
 
     async def _damage(self, info: StreamInfo) -> str:
+        # The server has no checksums of its own for values in memory: ours are checked as the records are decoded.
         needed = info.first_number
         try:
             while records := await self.read(info.key, after=needed - 1):

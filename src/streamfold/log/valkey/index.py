@@ -48,7 +48,6 @@ class Index:
         await self._remove(streams_of(key.tenant), key.response_id, is_there)
 
     async def streams(self, tenant: str, look: Look, *, after: str | None, limit: int) -> list[StreamInfo]:
-        """One page of a tenant's streams, in the order of their ids."""
 
         async def look_up(response_id: str) -> StreamInfo | None:
             return await look(StreamKey(tenant, response_id))
@@ -56,7 +55,6 @@ class Index:
         return await self._page(streams_of(tenant), look_up, after=after, limit=limit)
 
     async def tenants(self, look: Look, *, after: str | None, limit: int) -> list[str]:
-        """One page of the tenants that have streams, in order."""
 
         async def look_up(tenant: str) -> str | None:
             return tenant if await self.streams(tenant, look, after=None, limit=1) else None

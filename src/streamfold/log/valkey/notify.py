@@ -100,7 +100,6 @@ class _Subscriber:
         self._task = asyncio.create_task(self._listen())
 
     async def enter(self, name: str, channel: Channel) -> None:
-        """Subscribe to a channel."""
         self.channels[name] = channel
         await self._send("SSUBSCRIBE", name)
 
@@ -132,6 +131,8 @@ class _Subscriber:
                     await self._connection.send_command("SSUBSCRIBE", name)
                 await self._receive_all()
             except (RedisError, OSError):
+                # From here on messages are lost. Every channel is emptied and its readers are woken, so that they read the
+                # log; the new subscription wakes them once more, for what was published in between.
                 self._is_ready = False
                 await self._connection.disconnect(nowait=True)
                 for channel in list(self.channels.values()):
@@ -189,7 +190,6 @@ class Channels:
 
     @asynccontextmanager
     async def watch(self, key: StreamKey, *, growth: bool = True) -> AsyncGenerator[Watch, None]:
-        """Watch one stream; see `EventLog.watch`."""
         names = names_of(key)
         name = names.channel if growth else names.control
         channel = self._channels.get(name)
@@ -216,7 +216,6 @@ class Channels:
         self._subscriptions.notify([channel.key], growth=bool(records))
 
     async def refresh(self) -> None:
-        """Refresh the slot map."""
         await self._servers.refresh()
 
     async def aclose(self) -> None:

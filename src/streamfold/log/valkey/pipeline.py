@@ -87,7 +87,6 @@ class Pipeline:
             await self._connection.disconnect(nowait=True)
 
     async def aclose(self) -> None:
-        """Finish what was asked for, then disconnect."""
         self._is_closed = True
         if self._sending is not None:
             await self._sending

@@ -83,13 +83,11 @@ def names_of(key: StreamKey) -> Names:
 
 
 def key_of(tag: str) -> StreamKey:
-    """The stream that a tag names."""
     tenant, _, response_id = tag.partition("/")
     return StreamKey(unquote(tenant), unquote(response_id))
 
 
 def streams_of(tenant: str) -> str:
-    """The index of a tenant's streams."""
     return f"sf:{{{_escaped(tenant)}}}:streams"
 
 
@@ -104,7 +102,6 @@ def _escaped(text: str) -> str:
 
 
 def step(keys: Sequence[str], name: str, *given: str | bytes | int) -> Command:
-    """The command that runs one step of the script."""
     return ("EVALSHA", SHA, len(keys), *keys, name, *given)
 
 

@@ -80,7 +80,6 @@ class Server:
         self.writes: Pipeline = Pipeline(self.connection, wait_command=_wait_command(address.level))
 
     def connection(self) -> Any:
-        """Another Connection of redis-py, not connected yet."""
         return self._kind(**self._settings)
 
     async def reset(self) -> None:
@@ -89,7 +88,6 @@ class Server:
         await self.writes.reset()
 
     async def aclose(self) -> None:
-        """Close the connections."""
         await self.reads.aclose()
         await self.writes.aclose()
 
@@ -144,7 +142,6 @@ class Servers:
 
     @property
     def primaries(self) -> list[Server]:
-        """The servers that have slots."""
         return [self._server(*each) for each in dict.fromkeys(self._slots.servers)]
 
     def having(self, key: str) -> Server:
@@ -230,7 +227,6 @@ class Servers:
         return server
 
     async def aclose(self) -> None:
-        """Close all connections."""
         for server in self._servers.values():
             await server.aclose()
 

@@ -116,6 +116,8 @@ async def _info(servers: Servers, server: Server) -> Mapping[str, str]:
 
 
 def _require(address: Address, name: str, found: _Found) -> None:
+    # Eviction is refused and not merely reported: when memory runs out, the server drops whole streams, finished ones
+    # included, and neither it nor any later read raises an error.
     policy = (found.settings or {}).get("maxmemory-policy", "noeviction")
     reason = ""
     if found.version < (OLDEST,):
