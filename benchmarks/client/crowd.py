@@ -20,7 +20,7 @@ from benchmarks.client.clients import address, make_gateway, make_http, make_ope
 from benchmarks.client.load import raise_file_limit
 from streamfold.client import FollowedResponse, Request, record
 from streamfold.client.api.request import Calls
-from streamfold.client.follow.start import Start
+from streamfold.client.follow.follow import FollowRequest
 from streamfold.log import EventLog, MemoryLog, SqliteLog
 from streamfold.schema import OPENAI, OutputTextDelta
 from streamfold.session import Backoff, Patience
@@ -263,7 +263,7 @@ def drops(kind: str, url: str, *, count: int) -> Drops:
 async def waits(kind: str, url: str, count: int) -> AsyncIterator[float]:
     transport = make_transport(kind)
     response = FollowedResponse(
-        Start(response_id="resp_dropped"),
+        FollowRequest(response_id="resp_dropped"),
         calls=Calls.to(url, api_key="none", dialect=OPENAI),
         transport=transport,
         patience=Patience(backoff=BACKOFF),

@@ -4,11 +4,11 @@
 """
 
 from streamfold.client.api.answer import Deleted, Page
-from streamfold.client.api.batches import Batches, FollowedBatch
+from streamfold.client.api.batches import Batches
 from streamfold.client.api.gateway import Gateway
 from streamfold.client.api.request import CallOptions
-from streamfold.client.follow.follow import FollowedResponse
-from streamfold.client.follow.record import record
+from streamfold.client.follow.batch import FollowedBatch
+from streamfold.client.follow.follow import FollowedResponse, record
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.client.webhook import Webhook, verify_webhook
 

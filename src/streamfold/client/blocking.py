@@ -23,8 +23,9 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from streamfold.client.api.batches import Batches, FollowedBatch
+from streamfold.client.api.batches import Batches
 from streamfold.client.api.gateway import Gateway as AsyncGateway
+from streamfold.client.follow.batch import FollowedBatch
 from streamfold.client.follow.follow import FollowedResponse
 from streamfold.client.transport.resolve import Http
 from streamfold.errors import StreamfoldError, UsageError

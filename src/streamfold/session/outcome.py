@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from streamfold.fold import Anomaly, State
+from streamfold.errors import OutcomeError
+from streamfold.fold import Anomaly, State, snapshot
 
 __all__ = ["CancelResult", "Conflict", "Outcome", "OutcomeStatus", "Proof", "Repair", "RepairKind"]
 
@@ -95,6 +96,7 @@ class Outcome:
             then incomplete after `compacted_after`.
         compacted_after: The last sequence number before the missing part; None if no event was seen before it.
         reason: Why it was lost or abandoned; empty otherwise.
+        response_id: The response's id; None if its stream never said it.
     """
 
     status: OutcomeStatus
@@ -106,6 +108,28 @@ class Outcome:
     is_compacted: bool = False
     compacted_after: int | None = None
     reason: str = ""
+    response_id: str | None = None
+
+    def raise_for_status(self) -> "Outcome":
+        """Return this outcome if the response completed; otherwise raise.
+
+        Raises:
+            ResponseFailed: It failed; the error has the gateway's reason and code.
+            ResponseIncomplete: It stopped at a limit.
+            ResponseCancelled: It was cancelled.
+            ResponseLost: Nothing more could be learned of it.
+            OutcomeError: It ended in another way, such as abandoned.
+        """
+        if self.status is OutcomeStatus.COMPLETED:
+            return self
+        response = snapshot(self.state)
+        reason, code = self.reason, None
+        if response.error is not None:
+            reason = reason or response.error.message or ""
+            code = None if response.error.code is None else str(response.error.code)
+        elif response.incomplete_details is not None:
+            reason = reason or response.incomplete_details.reason or ""
+        raise OutcomeError.of(self.response_id, str(self.status), reason, code)
 
     @property
     def anomalies(self) -> Anomalies:

@@ -261,8 +261,6 @@ class Session:
         self.is_reading = self._is_connecting = self.is_steady = False
         return was_wanted
 
-    # Repairs
-
     def _fail_stream(self, failure: CallFailure) -> None:
         self.is_reading = self.is_steady = False
         self._repairs.fail_stream(failure)
@@ -395,5 +393,6 @@ class Session:
             is_compacted=reassembler.is_compacted,
             compacted_after=reassembler.compacted_after,
             reason=reason,
+            response_id=self.response_id,
         )
         self.is_reading = self._is_connecting = self.is_steady = False

@@ -5,6 +5,7 @@ from typing import Any
 
 import anyio
 import pytest
+from attrs import evolve
 
 from streamfold.client import Gateway, Request
 from streamfold.errors import Disconnected, UsageError
@@ -160,12 +161,25 @@ async def test_an_exception_of_the_block_comes_out_as_it_is() -> None:
                 raise LookupError("mine")
 
 
-async def test_a_get_that_was_cancelled_is_made_again_by_whoever_reads_next() -> None:
-    here, stub = gateway(in_turn(Told(opening=anyio.Event()), said(batch("completed"))))
+async def test_a_reader_that_is_cancelled_ends_no_get_that_is_on_its_way() -> None:
+    go = anyio.Event()
+    answer = said(batch("completed"))
+    here, stub = gateway(in_turn(evolve(answer, opening=go)))
     async with here.batches.follow("batch_1") as followed:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(followed.outcome)
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
+        go.set()
         assert (await followed.outcome()).status is OutcomeStatus.COMPLETED
-    assert len(stub.requests) == 2
+    assert len(stub.requests) == 1
+
+
+async def test_a_batch_that_is_left_is_asked_for_no_more() -> None:
+    here, stub = gateway(lambda request: said(batch("in_progress")))
+    async with here.batches.follow("batch_1") as followed:
+        await anext(followed)
+    made = len(stub.requests)
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+    assert len(stub.requests) == made

@@ -7,7 +7,16 @@ import pytest
 
 from streamfold import EventReader, State, reduce
 from streamfold.client.follow.reading import States, Text
-from streamfold.session import Applied
+from streamfold.errors import (
+    OutcomeError,
+    ResponseCancelled,
+    ResponseFailed,
+    ResponseIncomplete,
+    ResponseLost,
+    TextChanged,
+)
+from streamfold.fold import TextGrowth
+from streamfold.session import Applied, Outcome, OutcomeStatus
 from tests.session.made import added, created, delta, ended, frame
 
 pytestmark = pytest.mark.anyio
@@ -20,8 +29,12 @@ class Given:
         self.state = self.given = State()
         self.kept: deque[Applied] = deque()
         self.has_ended = False
+        self.id = "resp_1"
         self._batches = iter(batches)
         self._final = final
+
+    async def outcome(self) -> Outcome:
+        return Outcome(status=OutcomeStatus(self.state.status or "lost"), state=self.state, response_id=self.id)
 
     async def read(self) -> tuple[Applied, ...]:
         frames = next(self._batches, None)
@@ -38,6 +51,10 @@ class Given:
             self.state = reduce(self.state, event)
             applied.append(Applied(event, b"", self.state))
         return tuple(applied)
+
+
+def text_of(given: Given, *, strict: bool = False) -> Text:
+    return Text(given, TextGrowth(), strict=strict)
 
 
 def done(number: int, text: str) -> bytes:
@@ -91,17 +108,46 @@ async def test_where_nothing_came_there_is_the_one_state_that_is_known() -> None
 async def test_text_comes_with_whatever_tells_it_first(
     batches: Sequence[Sequence[bytes]], expected: Sequence[str]
 ) -> None:
-    assert [piece async for piece in Text(Given(*batches))] == expected
+    assert [piece async for piece in text_of(Given(*batches))] == expected
 
 
 async def test_the_rest_of_the_text_comes_with_a_final_state_that_no_event_told() -> None:
     given = Given(HEAD, [delta(2, "Hel")], final=[ended(3, text="Hello")])
-    assert [piece async for piece in Text(given)] == ["Hel", "lo"]
+    assert [piece async for piece in text_of(given)] == ["Hel", "lo"]
 
 
-async def test_text_that_changed_behind_the_reader_is_not_given_again() -> None:
-    given = Given(HEAD, [delta(2, "Hello")], [ended(3, text="Other")])
-    assert [piece async for piece in Text(given)] == ["Hello"]
+async def test_text_that_was_replaced_is_not_given_again_and_the_end_says_so() -> None:
+    text = text_of(Given(HEAD, [delta(2, "Hello")], [ended(3, text="Other")]))
+    assert [piece async for piece in text] == ["Hello"]
+    assert text.has_changed is True
+
+
+async def test_text_that_was_replaced_is_an_error_for_a_strict_reader() -> None:
+    text, pieces = text_of(Given(HEAD, [delta(2, "Hello")], [ended(3, text="Other")]), strict=True), list[str]()
+    with pytest.raises(TextChanged):
+        pieces += [piece async for piece in text]
+    assert await anext(text, None) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [("failed", ResponseFailed), ("incomplete", ResponseIncomplete), ("cancelled", ResponseCancelled)],
+)
+async def test_a_bad_end_is_raised_after_the_last_piece(status: str, error: type[OutcomeError]) -> None:
+    text, pieces = text_of(Given(HEAD, [delta(2, "Hel")], [ended(3, status, "Hello")]), strict=True), list[str]()
+    with pytest.raises(error) as caught:
+        async for piece in text:
+            pieces.append(piece)
+    assert ("".join(pieces), caught.value.response_id, caught.value.status) == ("Hello", "resp_1", status)
+    assert "Hello" not in str(caught.value)
+
+
+async def test_a_response_that_was_lost_is_an_error_for_a_strict_reader_alone() -> None:
+    assert [piece async for piece in text_of(Given())] == []
+    given = Given()
+    text = text_of(given, strict=True)
+    with pytest.raises(ResponseLost):
+        [piece async for piece in text]
 
 
 async def test_the_response_knows_what_was_given_also_in_the_middle_of_a_batch() -> None:
@@ -110,7 +156,7 @@ async def test_the_response_knows_what_was_given_also_in_the_middle_of_a_batch()
     for number in range(5):
         assert (await anext(states)).cursor == given.given.cursor == number
     given = Given([*HEAD, delta(2, "Hel"), delta(3, "lo"), ended(4, text="Hello")])
-    text = Text(given)
+    text = text_of(given)
     assert (await anext(text), given.given.cursor) == ("Hel", 2)
     assert (await anext(text), given.given.cursor) == ("lo", 3)
 
@@ -123,7 +169,7 @@ async def test_what_was_kept_is_given_before_anything_is_read() -> None:
 
 
 async def test_a_reader_that_is_at_its_end_stays_there() -> None:
-    text = Text(Given(HEAD, [delta(2, "a"), ended(3, text="a")]))
+    text = text_of(Given(HEAD, [delta(2, "a"), ended(3, text="a")]))
     assert [piece async for piece in text] == ["a"]
     with pytest.raises(StopAsyncIteration):
         await anext(text)

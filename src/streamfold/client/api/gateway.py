@@ -22,9 +22,7 @@ from streamfold.client.api.arguments import (
 from streamfold.client.api.batches import Batches
 from streamfold.client.api.request import IDEMPOTENCY_KEY, CallOptions, Calls
 from streamfold.client.api.sending import Sender
-from streamfold.client.follow.follow import FollowedResponse, OnExit
-from streamfold.client.follow.record import record
-from streamfold.client.follow.start import Start
+from streamfold.client.follow.follow import FollowedResponse, FollowRequest, OnExit, record
 from streamfold.client.transport.resolve import Http, resolve_transport
 from streamfold.errors import InvalidArgument
 from streamfold.fold import State
@@ -171,7 +169,7 @@ class Gateway:
         creating = self._calls.with_options({**options, "extra_body": extra_body})
         post = creating.create(parameters, stream=True, idempotency_key=idempotency_key or str(uuid4()))
         return self._followed(
-            Start(post=post), calls, log=log, on_exit=on_exit, on_repair=on_repair, max_retries=max_retries
+            FollowRequest(post=post), calls, log=log, on_exit=on_exit, on_repair=on_repair, max_retries=max_retries
         )
 
     def follow(
@@ -210,7 +208,7 @@ class Gateway:
         Raises:
             InvalidArgument: An argument cannot be used.
         """
-        start = Start(
+        start = FollowRequest(
             response_id=check_response_id(response_id),
             starting_after=check_starting_after(starting_after),
             state=state,
@@ -224,7 +222,7 @@ class Gateway:
 
     def _followed(
         self,
-        start: Start,
+        start: FollowRequest,
         calls: Calls,
         *,
         log: EventLog | None,

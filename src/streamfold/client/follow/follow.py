@@ -1,157 +1,226 @@
-"""A response followed over HTTP: a session's actions are carried out, and what came of them is told to it.
-
-In      a Session, the Calls of a gateway, and a Transport
-Out     events, states or text, as they come; at the end the Outcome
-Units   seconds; sequence numbers
-Errors  RequestRefused, UnexpectedAnswer or a TransportError where a POST that was to stream does not;
-        once it streams, none: what happens to the connection is the session's to mend
-Source  docs/explanation/client.md
-
-Whoever reads drives: the reader's own task takes the next chunk from the socket, and what is not read is not
-fetched. Everything else (opening, retrieving, cancelling, timers) is done by tasks of the response's own task group.
-"""
+"""One response followed over HTTP to its end, for the task that reads it."""
 
 import random
-from collections.abc import Callable, Sequence
+import weakref
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Literal, TypeAlias
 
 import anyio
-from anyio.abc import TaskGroup, TaskStatus
+from attrs import frozen
 
-from streamfold.client.api.answer import bad_answer, collect
 from streamfold.client.api.request import Calls
-from streamfold.client.follow.change import Change
-from streamfold.client.follow.connection import Connection
-from streamfold.client.follow.reading import Readable
-from streamfold.client.follow.recorder import Beginning, Recorder
-from streamfold.client.follow.settlement import settle
-from streamfold.client.follow.start import Start
-from streamfold.client.transport.timing import DeadlineTimer, current_clock
+from streamfold.client.follow.reading import States, Text
+from streamfold.client.follow.recorder import LEASE_SECONDS, Recorder, Recording, Unrecorded
+from streamfold.client.follow.runner import OnRepair
+from streamfold.client.follow.stream import Stream
 from streamfold.client.transport.transport import Request, Transport
-from streamfold.errors import GatewayError, LogError, TransportError, UsageError
-from streamfold.fold import State
-from streamfold.session import (
-    Applied,
-    Call,
-    Cancel,
-    CancelResult,
-    Connect,
-    Outcome,
-    Patience,
-    Repair,
-    Retrieve,
-    Session,
-    Wait,
-    is_event_stream,
-)
+from streamfold.errors import InvalidArgument, LogError, UsageError
+from streamfold.fold import State, TextGrowth
+from streamfold.log import EventLog
+from streamfold.schema import Event
+from streamfold.session import Applied, Call, CancelResult, Connect, Outcome, Patience, Repair, Retrieve, Session
 
-__all__ = ["FollowedResponse", "OnExit"]
+__all__ = ["FollowRequest", "FollowedResponse", "OnExit", "record"]
+
+# Theory of operation. A followed response is three objects, so that each can be let go of alone:
+#
+#     FollowedResponse   what the reader has: events that were taken in and not given yet, and the state it was given
+#     Recorder           between the two, if it is recorded: what the reader gets is in the log first
+#     Stream, Runner     the connection, the session, and the tasks that drive it
+#
+# References only point downwards. The tasks keep the lower two alive, never the response: if it is dropped without
+# being left, its finalizer ends the tasks. It can be entered by one task, read by others and left by yet another (see
+# tasks.py).
+#
+# Leaving has an order. With on_exit="cancel" the cancel is sent first, and its result waited for, without reading on.
+# Then the session is told that we leave, what is not in the log yet is written, and the tasks are ended. All of it is
+# shielded from the caller's own cancellation, and bounded in time.
 
 OnExit: TypeAlias = Literal["leave", "cancel"]
 
 CANCEL_ON_EXIT_SECONDS = 10.0
 RECORD_ON_EXIT_SECONDS = 10.0
+OUTSIDE = "a response is followed inside `async with`"
 
 
-class FollowedResponse(Readable):
-    """One response, followed to its end, inside `async with`.
+@frozen(kw_only=True)
+class FollowRequest:
+    """What to follow: a response that is created, or one that exists.
 
-    Iterate it for its events; or iterate `states()` or `text()`; or await `outcome()` alone. One reader at a time:
-    each event is given once. Leaving the block disconnects, and never cancels, unless it was told `on_exit="cancel"`.
+    Attributes:
+        post: The request that creates it and streams it; None for one that exists.
+        response_id: The id of one that exists.
+        starting_after: The sequence number to follow from.
+        state: What is known of it, up to its cursor.
+        include: What its events and Responses should include.
+        include_obfuscation: Whether the gateway should pad its deltas; None for its own default.
+    """
+
+    response_id: str | None = None
+    starting_after: int | None = None
+    state: State | None = None
+    post: Request | None = None
+    include: tuple[str, ...] = ()
+    include_obfuscation: bool | None = None
+
+    def request(self, call: Call, *, calls: Calls, response_id: str) -> Request:
+        """The request for a call of the session."""
+        match call:
+            case Connect(starting_after):
+                return calls.follow(
+                    response_id,
+                    starting_after=starting_after,
+                    include=self.include,
+                    include_obfuscation=self.include_obfuscation,
+                )
+            case Retrieve():
+                return calls.retrieve(response_id, include=self.include)
+            case _:
+                return calls.cancel(response_id)
+
+
+async def _read_before_entering() -> Sequence[Applied]:
+    raise UsageError(OUTSIDE)
+
+
+class FollowedResponse:
+    """One response, followed to its end: `async with gateway.stream(...) as response`.
+
+    Iterate it for its events; or iterate `states()` or `text()`; or await `outcome()` alone. One reader at a time: each
+    event is given once. Leaving the block disconnects, and never cancels, unless `on_exit="cancel"` was given. Any task
+    may leave it.
+
+    Attributes:
+        given: The state after the last event that was given.
+        kept: Events that were taken in, and wait for the reader.
+        read: Reads one more chunk, or waits until something else changed; returns what it brought, often nothing. Once
+            entered, it is the stream's own method, or the recorder's, so that no call of ours is in between. It raises
+            LogError if the response is recorded and cannot be; nothing is lost then, and the next call tries again.
     """
 
     def __init__(
         self,
-        start: Start,
+        request: FollowRequest,
         *,
         calls: Calls,
         transport: Transport,
         patience: Patience,
         on_exit: OnExit = "leave",
-        on_repair: Callable[[Repair], None] | None = None,
+        on_repair: OnRepair | None = None,
         random: Callable[[], float] = random.random,
     ) -> None:
-        super().__init__()
+        if on_exit not in {"leave", "cancel"}:
+            raise InvalidArgument("on_exit", f'must be "leave" or "cancel", got {on_exit!r}')
         self.given: State = State()  # until it is entered
-        self._start = start
+        self.kept: deque[Applied] = deque()
+        self.read: Callable[[], Awaitable[Sequence[Applied]]] = _read_before_entering
+        self._request = request
         self._calls = calls
         self._transport = transport
         self._patience = patience
         self._on_exit = on_exit
         self._on_repair = on_repair
         self._random = random
-        self._begun: Session | None = None
-        self._is_reading = False
-        self._connection: Connection | None = None
-        self._changed = Change()
-        self._told_repairs = 0
-        self._calling: list[Retrieve | Cancel] = []
-        self._holder: anyio.CancelScope | None = None
-        self._is_closing = False
-        self._recorder: Recorder | None = None
+        self._recorder: Recorder | Unrecorded = Unrecorded()
+        self._entered: Stream | None = None
+        self._is_iterated = False  # whether anybody wants the events, and not the outcome alone
 
-    def keep_in(self, recorder: Recorder) -> None:
+    def record_with(self, recorder: Recorder) -> None:
         """Have it recorded: see `record`.
 
-        Raises: UsageError once it was entered.
+        Raises:
+            UsageError: It was entered already.
         """
-        if self._begun is not None:
+        if self._entered is not None:
             raise UsageError("record() takes a response that is not entered yet")
         self._recorder = recorder
 
     async def __aenter__(self) -> "FollowedResponse":
-        self._clock = current_clock()
-        known = Beginning(self._start) if self._recorder is None else await self._recorder.begin(self._start)
-        self._start = known.start
-        self._tasks: TaskGroup = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        self._deadline = DeadlineTimer(self._tasks, clock=self._clock, wake=self._wake)
-        self._begun = self._start.session(patience=self._patience, random=self._random, now=self._clock())
-        self.given = known.given or self._session.state
+        recorder = self._recorder
+        known = await recorder.begin(self._request.response_id, self._request.starting_after, self._request.state)
+        stream = self._entered = self._begin_stream(known.starting_after, known.state, is_open=known.joins is not None)
+        self.given = known.given or stream.session.state
         self.kept.extend(known.missed)
+        self._starts_midway = self._request.starting_after is not None and self.given.cursor is None
+        self._first = self.given
+        self.read = recorder.attach(stream)
+        self._finalizer = weakref.finalize(self, stream.runner.abandon)
+        self._finalizer.atexit = False
+        post = self._request.post
         try:
-            if self._start.post is not None:
-                await self._open_first(self._start.post)
-            self._dispatch()
-            if self._recorder is not None:
-                self._tasks.start_soon(self._recorder.keep)
-                self._tasks.start_soon(self._recorder.heed_cancel, self._receive_cancel)
+            if post is not None:
+                opening = self._transport.open(post)
+                await stream.open_first(opening, post=post, seconds=self._patience.total_seconds)
+            elif known.joins is not None:
+                await stream.open_first(known.joins, post=None, seconds=None)
+            stream.runner.dispatch()
         except BaseException:
-            await self._close()
+            await stream.runner.close()
             raise
         return self
+
+    def _begin_stream(self, starting_after: int | None, state: State | None, *, is_open: bool) -> Stream:
+        # Nothing in here may refer to this object: the stream's tasks would keep it alive.
+        follow, calls, recorder, on_repair = self._request, self._calls, self._recorder, self._on_repair
+        stream: Stream
+
+        def request(call: Call) -> Request:
+            return follow.request(call, calls=calls, response_id=stream.session.response_id or "")
+
+        def report(repair: Repair) -> None:
+            recorder.add_repair(repair)
+            if on_repair is not None:
+                on_repair(repair)
+
+        def begin(now: float) -> Session:
+            return Session(
+                follow.response_id,
+                random=self._random,
+                now=now,
+                starting_after=starting_after,
+                state=state,
+                patience=self._patience,
+                is_connected=is_open or follow.post is not None,
+            )
+
+        stream = Stream(begin, transport=self._transport, request=request, on_repair=report)
+        return stream
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        stream, session, runner = self._stream, self._stream.session, self._stream.runner
         try:
-            if self._on_exit == "cancel" and self._session.outcome is None:
+            if self._on_exit == "cancel" and session.outcome is None:
                 with anyio.move_on_after(CANCEL_ON_EXIT_SECONDS, shield=True):
-                    await self._cancel_and_settle()
+                    await stream.cancel_without_reading()
         finally:
-            self._session.receive_leave(now=self._clock())
+            session.receive_leave(now=runner.clock())
             try:
-                if self._recorder is not None and not isinstance(error, LogError):  # else it is known already
+                if not isinstance(error, LogError):  # else the log's failure is known already
                     with anyio.move_on_after(RECORD_ON_EXIT_SECONDS, shield=True):
-                        await self._recorder.give(response_id=self.id, outcome=self._session.outcome)
+                        await self._recorder.finish(session)
             finally:
-                await self._close()
+                self._finalizer.detach()
+                await runner.close()
+        if error is None:
+            runner.tasks.raise_failure()
 
     # What is known
 
     @property
     def id(self) -> str | None:
-        """The response's id; None until the stream told it."""
-        return self._session.response_id
+        """The response's id; None until the stream says it."""
+        return self._stream.session.response_id
 
     @property
     def state(self) -> State:
         """The state after the last event that was given to the reader; at the end the final one."""
-        if self._session.outcome is not None and not self.kept:
-            return self._session.outcome.state
-        return self.given
+        outcome = self._stream.session.outcome
+        return outcome.state if outcome is not None and not self.kept else self.given
 
     @property
     def cursor(self) -> int | None:
@@ -160,239 +229,160 @@ class FollowedResponse(Readable):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was done so far to mend the stream."""
-        return self._session.repairs
-
-    # What a reader does
+        """The repairs of the stream so far."""
+        return self._stream.session.repairs
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more comes, and nothing is kept for the reader."""
+        """Whether nothing more will come, and nothing is kept for the reader."""
         return self._is_over and not self.kept
 
     @property
     def _is_over(self) -> bool:
-        is_recorded = self._recorder is None or (self._recorder.is_closed and not self._recorder.is_holding)
-        return self._session.outcome is not None and is_recorded
-
-    async def read(self) -> Sequence[Applied]:
-        """Take in one more chunk, or wait until something else changed. Returns: what it brought; often nothing.
-
-        Raises: LogError where it is recorded and cannot be; the next call tries again.
-        """
-        if self._recorder is None:
-            return await self._take_in()
-        recorder, session = self._recorder, self._session
-        # What a read that was cancelled left behind comes first.
-        if session.outcome is None and not (recorder.is_holding and session.response_id is not None):
-            applied = await self._take_in()
-            if self._session.outcome is None and recorder.pass_on(applied):
-                return applied
-            recorder.hold(applied)
-        return await recorder.give(response_id=session.response_id, outcome=session.outcome)
-
-    async def _take_in(self) -> Sequence[Applied]:
-        session, connection = self._begun or self._session, self._connection
-        applied: Sequence[Applied] = ()
-        if connection is None or self._is_reading:
-            if session.outcome is None:
-                await self._changed.wait()
-            return applied
-        self._is_reading = True
-        try:
-            chunk = await connection.next_chunk()
-        except StopAsyncIteration:
-            if connection is self._connection:
-                session.receive_eof(now=self._clock())
-        except TransportError as failure:
-            if connection is self._connection:
-                session.receive_failure(connection.call, failure.reason, now=self._clock())
-        else:
-            if connection is self._connection:
-                applied = session.receive_chunk(chunk, now=self._clock())
-            else:
-                await connection.leave()
-        finally:
-            self._is_reading = False
-        if self._changed.waiting:
-            self._changed.tell()
-        if not session.is_steady and (session.needs_driver or not session.is_reading):
-            self._dispatch()
-        return applied
-
-    async def outcome(self) -> Outcome:
-        """Follow to the end. What nobody iterates is not kept: the state has it."""
-        if not self.is_iterated and self.kept:
-            self.given = self.kept[-1].state
-            self.kept.clear()
-        while not self._is_over or self._session.outcome is None:
-            await self._advance()
-        return self._session.outcome
-
-    async def cancel(self) -> CancelResult:
-        """Cancel the response at the gateway, and find out what that came to. Go on iterating for what is left.
-
-        Returns: the result; UNCONFIRMED where the gateway gave no proof in time, and the response is followed on.
-        """
-        session = self._session
-        self._receive_cancel()
-        # Reading goes on in a task of its own: the result may come while the stream is silent.
-        self._tasks.start_soon(self._read_for_cancel)
-        while session.cancel_result is None and session.outcome is None:
-            await self._changed.wait()
-        return session.cancel_result or CancelResult.UNCONFIRMED
-
-    def notice(self) -> None:
-        """Tell it that a verified webhook spoke of this response: a GET that waits is made at once."""
-        self._session.receive_notice(now=self._clock())
-        self._dispatch()
-
-    # How it goes on
+        return self._stream.session.outcome is not None and self._recorder.is_done
 
     @property
-    def _session(self) -> Session:
-        if self._begun is None:
-            raise UsageError("a response is followed inside `async with`")
-        return self._begun
+    def _stream(self) -> Stream:
+        if self._entered is None:
+            raise UsageError(OUTSIDE)
+        return self._entered
+
+    # Reading
+
+    def __aiter__(self) -> "FollowedResponse":
+        self._is_iterated = True
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event, each once, in order. Ends when the outcome is known."""
+        self._is_iterated = True
+        kept = self.kept
+        while not kept:
+            applied = await self.read()
+            if not applied and self.has_ended:
+                raise StopAsyncIteration
+            kept.extend(applied)
+        one = kept.popleft()
+        self.given = one.state
+        return one.event
+
+    async def next_applied(self) -> Sequence[Applied]:
+        """Return everything applied since the last call, waiting for at least one event; empty at the end."""
+        self._is_iterated = True
+        applied: Sequence[Applied] = ()
+        while not applied and not self.has_ended:
+            if self.kept:
+                applied = tuple(self.kept)
+                self.kept.clear()
+            else:
+                applied = await self.read()
+        self.given = applied[-1].state if applied else self.given
+        return applied
+
+    def states(self, *, coalesced: bool = False) -> States:
+        """Iterate a state after each event, and the final one last.
+
+        Args:
+            coalesced: Give a slow reader the newest state each time, and skip the ones before it.
+        """
+        self._is_iterated = True
+        return States(self, coalesced=coalesced)
+
+    def text(self, *, strict: bool = True) -> Text:
+        """Iterate the output text, in pieces as they arrive. Joined, they are the final state's `output_text`.
+
+        A response followed from a cursor gives the text after it.
+
+        Args:
+            strict: Raise at the end if the text is not the whole answer. Otherwise it just ends.
+
+        Raises:
+            ResponseFailed, ResponseIncomplete, ResponseCancelled, ResponseLost: After the last piece, if the response
+                ended so.
+            TextChanged: After the last piece, if a later event replaced text that was already given.
+        """
+        self._is_iterated = True
+        growth = TextGrowth(starts_midway=self._starts_midway)
+        growth.take(self._first)
+        return Text(self, growth, strict=strict)
+
+    async def outcome(self) -> Outcome:
+        """Follow to the end, and return how the response ended. Never raises for how it ended."""
+        session = self._stream.session
+        if not self._is_iterated and self.kept:
+            self.given = self.kept[-1].state  # the events are kept for nobody: the state has them
+            self.kept.clear()
+        while not self._is_over or session.outcome is None:
+            await self._advance()
+        return session.outcome
+
+    async def cancel(self) -> CancelResult:
+        """Cancel the response at the gateway, and return the proven result. Continue iterating for what is left.
+
+        Returns:
+            The result; UNCONFIRMED if the gateway gave no proof in time. The response is then still followed.
+        """
+        runner = self._stream.runner
+        runner.request_cancel()
+        # The stream is read on by a task of its own, because the result may come while the stream is silent.
+        runner.tasks.spawn(self._read_for_cancel)
+        return await runner.wait_for_cancel()
+
+    def notice(self) -> None:
+        """Report that a verified webhook named this response: a GET that waits is made at once."""
+        self._stream.runner.notice()
 
     async def _advance(self) -> None:
-        """Go on by a chunk or a change. What it brought is kept for whoever iterates; else only the last state is."""
+        """Take in a chunk or a change. What it brought is kept for whoever iterates; else only the last state is."""
         applied = await self.read()
-        if self.is_iterated:
+        if self._is_iterated:
             self.kept.extend(applied)
         elif applied:
             self.given = applied[-1].state
 
-    def _receive_cancel(self) -> None:
-        self._session.receive_cancel(now=self._clock())
-        self._dispatch()
-
     async def _read_for_cancel(self) -> None:
-        with suppress(LogError):  # the reader is told, for what was not recorded is tried again by each read
-            while self._session.cancel_result is None and self._session.outcome is None:
+        session = self._stream.session
+        with suppress(LogError):  # the next read of the reader tries again, and raises it there
+            while session.cancel_result is None and session.outcome is None:
                 await self._advance()
 
-    def _dispatch(self) -> None:
-        """Have done what the session asks for."""
-        if self._is_closing:
-            return
-        session = self._session
-        wake_at: float | None = None
-        for action in session.actions():
-            match action:
-                case Wait(seconds):
-                    wake_at = self._clock() + seconds
-                    break
-                case Connect():
-                    self._let_go()
-                    self._tasks.start_soon(self._hold, action, self._request(action))
-                case Retrieve() | Cancel():
-                    self._tasks.start_soon(self._call, action)
-                case _:
-                    pass
-        # A stream that is being opened is not read yet: only the end stops that.
-        if session.outcome is not None or (self._connection is not None and not session.is_reading):
-            self._let_go()
-        self._deadline.schedule(wake_at)
-        for repair in session.repairs[self._told_repairs :]:
-            self._told_repairs += 1
-            if self._recorder is not None:
-                self._recorder.tell(repair)
-            if self._on_repair is not None:
-                self._on_repair(repair)
-        self._changed.tell()
 
-    # What its tasks do
+def record(
+    response: FollowedResponse,
+    log: EventLog,
+    *,
+    tenant: str = "",
+    owner: str | None = None,
+    max_behind: int = 0,
+    lease_seconds: float = LEASE_SECONDS,
+    retain_seconds: float | None = None,
+) -> FollowedResponse:
+    """Record a response: `async with record(gateway.stream(...), log) as response`.
 
-    def _request(self, call: Call) -> Request:
-        return self._start.request(call, calls=self._calls, response_id=self._session.response_id or "")
+    Whatever you read of it is in the log first. What the log already holds is known once the response is entered. If
+    another process is recording it, its events come from the log as they are written, and this process takes over when
+    the other one stops.
 
-    async def _open_first(self, post: Request) -> None:
-        """Send the POST, and wait for its head.
+    Args:
+        response: A response that is not entered yet.
+        log: Where to record it.
+        tenant: Whose stream it is.
+        owner: The name of this writer. A process that is restarted under the same name takes over at once; None for a
+            name of this process alone.
+        max_behind: How many events you may read before they are in the log. Written within a third of `lease_seconds`.
+        lease_seconds: How long another process waits for a writer that died.
+        retain_seconds: How long the stream is kept after its end; None for ever.
 
-        Raises: RequestRefused or UnexpectedAnswer if no stream comes; TransportError if nothing does.
-        """
-        failure: GatewayError | None = await self._tasks.start(self._hold_first, post)
-        if failure is not None:
-            raise failure
-
-    async def _hold_first(self, post: Request, *, task_status: TaskStatus[GatewayError | None]) -> None:
-        try:
-            async with self._transport.open(post) as reply:
-                if is_event_stream(reply.status, reply.headers):
-                    connection = self._connection = Connection(Connect(), reply)
-                    task_status.started(None)
-                    await connection.wait_until_let_go()
-                    return
-                answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
-        except TransportError as failure:
-            task_status.started(failure)
-        else:
-            task_status.started(bad_answer(answer, post, expected="an event stream"))
-
-    async def _hold(self, call: Connect, request: Request) -> None:
-        """Open the stream, and hold it open until it is let go of: it is closed by the task that opened it."""
-        session = self._session
-        with anyio.CancelScope() as self._holder:
-            try:
-                async with self._transport.open(request) as reply:
-                    if is_event_stream(reply.status, reply.headers):
-                        session.receive_connected(now=self._clock())
-                        connection = self._connection = Connection(call, reply)
-                        self._dispatch()
-                        await connection.wait_until_let_go()
-                        return
-                    answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
-            except TransportError as failure:
-                session.receive_failure(call, failure.reason, now=self._clock())
-            else:
-                session.receive_answer(call, answer, now=self._clock())
-            self._holder = None
-            self._dispatch()
-
-    def _let_go(self) -> None:
-        """Close the stream that is open, or that is being opened."""
-        if self._connection is not None:
-            self._connection.let_go(is_read=self._is_reading)
-            self._connection = None
-        elif self._holder is not None:
-            self._holder.cancel()
-        self._holder = None
-
-    async def _call(self, call: Retrieve | Cancel) -> None:
-        self._calling.append(call)
-        await self._ask(call)
-        self._calling.remove(call)
-        self._dispatch()
-
-    async def _ask(self, call: Retrieve | Cancel) -> None:
-        try:
-            async with self._transport.open(self._request(call)) as reply:
-                answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
-        except TransportError as failure:
-            self._session.receive_failure(call, failure.reason, now=self._clock())
-        else:
-            self._session.receive_answer(call, answer, now=self._clock())
-
-    def _wake(self) -> None:
-        self._session.receive_time(now=self._clock())
-        self._dispatch()
-
-    async def _cancel_and_settle(self) -> None:
-        """Cancel without reading any further: what the gateway answers has to do."""
-        self._is_closing = True
-        self._let_go()
-        session = self._session
-        session.receive_cancel(now=self._clock())
-        session.receive_stopped_reading(now=self._clock())
-        self._tasks.cancel_scope.cancel()
-        for calling in self._calling:  # by tasks that are no more
-            session.receive_failure(calling, "it was left", now=self._clock())
-        await settle(session, clock=self._clock, ask=self._ask)
-
-    async def _close(self) -> None:
-        """Let go of everything. What its tasks met by themselves is raised; what the caller's block met is not touched."""
-        self._is_closing = True
-        self._let_go()
-        self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(None, None, None)
+    Raises:
+        InvalidArgument: A limit is out of range.
+        UsageError: The response was entered already.
+    """
+    how = Recording(
+        tenant=tenant,
+        owner=owner,
+        max_behind=max_behind,
+        lease_seconds=lease_seconds,
+        retain_seconds=retain_seconds,
+    )
+    response.record_with(Recorder(log, how))
+    return response

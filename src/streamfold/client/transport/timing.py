@@ -2,7 +2,7 @@
 
 Three classes, because a wait can be ended at three prices. `IdleTimer` costs two stores for each wait and needs a socket
 that can be closed. `IdleGuard` costs a cancel scope for each wait, some 10 µs, and works with anything that can be
-awaited. `DeadlineTimer` is one task for a deadline that moves often.
+awaited. `DeadlineTimer` is one timer for a deadline that moves often.
 
 anyio has no timer and no task outside a task group, so `call_later` and `spawn` use asyncio or trio directly. A task
 group would be the right home for both, but a transport's context may be held by a generator, and a generator must not
@@ -12,17 +12,26 @@ hold a task group: it can be closed in another order than it was entered, even b
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from contextvars import copy_context
 from importlib import import_module
 from time import monotonic
 from typing import Any, TypeVar
 
 import anyio
-from anyio.abc import TaskGroup
 
 from streamfold.errors import Disconnected, IdleTimeout
 
-__all__ = ["ABORTED", "DeadlineTimer", "IdleGuard", "IdleTimer", "call_later", "current_clock", "spawn"]
+__all__ = [
+    "ABORTED",
+    "DeadlineTimer",
+    "IdleGuard",
+    "IdleTimer",
+    "call_from_anywhere",
+    "call_later",
+    "current_clock",
+    "spawn",
+]
 
 T = TypeVar("T")
 ABORTED = "the reply was closed while it was being read"
@@ -65,14 +74,44 @@ def call_later(seconds: float, callback: Callable[[], None]) -> Callable[[], obj
     return scope.cancel
 
 
-def spawn(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a task beside the caller. It must not raise, and the caller must make sure that it ends."""
+def spawn(run: Callable[[], Coroutine[Any, Any, None]], done: Callable[[], None] = lambda: None) -> None:
+    """Run a task beside the caller. It must not raise, and the caller must make sure that it ends.
+
+    Args:
+        run: The task.
+        done: Called when it has ended, also if it was cancelled before it began, as when the event loop closes.
+    """
     if is_asyncio():
         task = asyncio.create_task(run())
         RUNNING.add(task)  # asyncio itself keeps only a weak reference
         task.add_done_callback(RUNNING.discard)
+        task.add_done_callback(lambda _: done())
+        return
+
+    async def run_and_report() -> None:
+        try:
+            await run()
+        finally:
+            done()
+
+    import_trio().lowlevel.spawn_system_task(run_and_report, context=copy_context())
+
+
+def call_from_anywhere() -> Callable[[Callable[[], None]], None]:
+    """Return a function that has something called soon inside the running event loop.
+
+    It may be used from any thread, as by a finalizer, and does nothing once the loop is closed.
+    """
+    if is_asyncio():
+        call_soon: Callable[[Callable[[], None]], object] = asyncio.get_running_loop().call_soon_threadsafe
     else:
-        import_trio().lowlevel.spawn_system_task(run, context=copy_context())
+        call_soon = import_trio().lowlevel.current_trio_token().run_sync_soon
+
+    def call(callback: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed; trio's RunFinishedError is one too
+            call_soon(callback)
+
+    return call
 
 
 def is_asyncio() -> bool:
@@ -168,34 +207,45 @@ class IdleGuard:
 
 
 class DeadlineTimer:
-    """One task that calls `wake` at a deadline, however often the deadline moves.
+    """Calls `wake` at a deadline, however often the deadline moves.
 
-    The task starts with the first deadline. A timer for each read would cost 16 µs.
+    It keeps one timer. A deadline that moves away leaves the timer as it is: when it fires too early, it is set again
+    for the rest. So a deadline that moves with every read costs a comparison, and not a new timer (16 µs).
+
+    Args:
+        clock: The clock of the event loop.
+        wake: Called inside the event loop. It must not raise.
     """
 
-    def __init__(self, tasks: TaskGroup, *, clock: Callable[[], float], wake: Callable[[], None]) -> None:
-        self._tasks = tasks
+    def __init__(self, *, clock: Callable[[], float], wake: Callable[[], None]) -> None:
         self._clock = clock
         self._wake = wake
-        self._wake_at: float | None = None
-        self._rescheduled = anyio.Event()
-        self._has_begun = False
+        self._wake_at = math.inf
+        self._fires_at = math.inf
+        self._cancel: Callable[[], object] | None = None
 
-    def schedule(self, wake_at: float | None) -> None:
-        """Wake at this time instead of the one set before; None for never."""
-        if wake_at == self._wake_at:
-            return
+    def schedule(self, wake_at: float) -> None:
+        """Wake at this time instead of the one set before; infinite for never."""
         self._wake_at = wake_at
-        self._rescheduled.set()
-        if not self._has_begun:
-            self._has_begun = True
-            self._tasks.start_soon(self._run)
+        if wake_at < self._fires_at:
+            self._set(wake_at)
 
-    async def _run(self) -> None:
-        while True:
-            self._rescheduled = anyio.Event()
-            with anyio.move_on_after(math.inf if self._wake_at is None else self._wake_at - self._clock()):
-                await self._rescheduled.wait()
-            if not self._rescheduled.is_set():
-                self._wake_at = None
-                self._wake()
+    def stop(self) -> None:
+        """Stop the timer: `wake` is not called after this."""
+        if self._cancel is not None:
+            self._cancel()
+        self._cancel, self._wake_at, self._fires_at = None, math.inf, math.inf
+
+    def _set(self, at: float) -> None:
+        if self._cancel is not None:
+            self._cancel()
+        self._fires_at = at
+        self._cancel = call_later(max(0.0, at - self._clock()), self._fire)
+
+    def _fire(self) -> None:
+        self._cancel, self._fires_at = None, math.inf
+        if self._wake_at <= self._clock():
+            self._wake_at = math.inf
+            self._wake()
+        elif math.isfinite(self._wake_at):
+            self._set(self._wake_at)

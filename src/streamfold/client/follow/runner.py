@@ -1,0 +1,303 @@
+"""Carries out what a session asks for, with tasks of its own: the async driver of responses and of batches."""
+
+import logging
+from collections.abc import Callable, Coroutine
+from math import inf
+from typing import Any, Generic, TypeVar
+
+import anyio
+
+from streamfold.client.api.answer import collect
+from streamfold.client.transport.timing import DeadlineTimer, call_from_anywhere, current_clock, spawn
+from streamfold.client.transport.transport import Request, Transport
+from streamfold.errors import TransportError
+from streamfold.session import (
+    Answer,
+    BatchSession,
+    Call,
+    Cancel,
+    CancelResult,
+    Close,
+    Connect,
+    OutcomeStatus,
+    Repair,
+    Retrieve,
+    Session,
+    Wait,
+    drive,
+)
+
+__all__ = ["OnRepair", "Runner", "Signal", "Tasks"]
+
+# Theory of operation: who drives. The reader does: its own task takes the next chunk from the socket (`Stream.take_in`), so nothing
+# is handed from task to task, and what is not read is not fetched. Everything else is done beside it:
+#
+#     one task for each connection   opens the stream, holds it open and closes it, because a transport's context must be
+#                                    left by the task that entered it
+#     one task for each GET or POST  sends it and reports the answer
+#     one timer                      calls `receive_time` when the session's first timer is due
+#     two tasks of a recorder        renew its lease, and watch the log for a cancel
+#
+# A response that streams without trouble has the first alone. Each of them reports what happened to the session and
+# calls `dispatch`, which continues `drive` until its next `Wait`. A batch has no stream, and no task for one.
+
+# Who owns which task. A task group would be the natural owner, but it belongs to the task that
+# entered it: left by another task, anyio raises "exit cancel scope in a different task", and left late it cancels its
+# host. A followed response is entered in one task and left in another all the time: an async generator that holds it is
+# closed by the garbage collector, in a task of the event loop's; a web framework runs a response's body in a task of
+# its own.
+#
+# So a followed response owns its tasks itself. On asyncio they are plain tasks, on trio system tasks. Each has a cancel
+# scope that it enters and leaves alone, so `close` may be called by any task: it cancels the scopes and waits until
+# every task has ended. Nothing of it touches a scope of the caller. What a task raises is kept, and raised in the
+# caller's own task by the next call that waits.
+
+logger = logging.getLogger("streamfold.client")
+
+OnRepair = Callable[[Repair], None]
+S = TypeVar("S", Session, BatchSession)
+GOOD_ENDS = {OutcomeStatus.COMPLETED, OutcomeStatus.ABANDONED}  # one that we left is no news to warn of
+
+
+class Signal:
+    """An edge-triggered event: `notify` wakes every task that waits now. waiting: How many do."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self.waiting: int = 0
+
+    async def wait(self) -> None:
+        """Wait for the next `notify`."""
+        self.waiting += 1
+        try:
+            await self._event.wait()
+        finally:
+            self.waiting -= 1
+
+    def notify(self) -> None:
+        """Wake every task that waits."""
+        if self.waiting:
+            self._event.set()
+            self._event = anyio.Event()
+
+
+class Tasks:
+    """Tasks that run until they return, or until `close` or `cancel`.
+
+    Args:
+        on_failure: Called when a task raised; `raise_failure` then raises that in the caller's task.
+    """
+
+    def __init__(self, *, on_failure: Callable[[], None]) -> None:
+        self._on_failure = on_failure
+        self._failure: Exception | None = None
+        self._running: set[anyio.CancelScope] = set()
+        self._is_closed = False
+        self._ended = Signal()
+
+    def spawn(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+        """Run a task. After `close` nothing is run."""
+        if self._is_closed:
+            return
+        scope = anyio.CancelScope()
+
+        async def task() -> None:
+            try:
+                with scope:
+                    await run(*arguments)
+            except Exception as error:
+                self.fail(error)
+
+        def done() -> None:
+            self._running.discard(scope)
+            self._ended.notify()
+
+        self._running.add(scope)
+        spawn(task, done)
+
+    def fail(self, error: Exception) -> None:
+        """Keep an error for the caller; the first one counts."""
+        if not self._is_closed:
+            self._failure = self._failure or error
+            self._on_failure()
+
+    def raise_failure(self) -> None:
+        """Raise what a task raised, once."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def cancel(self) -> None:
+        """Cancel every task, and run no other. Does not wait."""
+        self._is_closed = True
+        for scope in list(self._running):
+            scope.cancel()
+
+    async def close(self) -> None:
+        """Cancel every task and wait until all have ended. May be called by any task."""
+        self.cancel()
+        with anyio.CancelScope(shield=True):
+            while self._running:
+                await self._ended.wait()
+
+
+class Runner(Generic[S]):
+    """Drives one session.
+
+    Args:
+        session: The session.
+        name: What the log records call it; a response gets its id after it.
+        request: The request for a call of the session.
+        connect: Opens the stream, without waiting.
+        disconnect: Closes it, without waiting.
+        on_repair: Called for each repair.
+
+    Attributes:
+        changed: Notified whenever something happened that a waiting task may want to see.
+        tasks: The tasks.
+    """
+
+    def __init__(
+        self,
+        session: S,
+        *,
+        name: str,
+        transport: Transport,
+        request: Callable[[Call], Request],
+        connect: Callable[[Connect], None] = lambda call: None,
+        disconnect: Callable[[], None] = lambda: None,
+        on_repair: OnRepair | None = None,
+    ) -> None:
+        self.session: S = session
+        self.clock: Callable[[], float] = current_clock()
+        self.changed: Signal = Signal()
+        self.tasks: Tasks = Tasks(on_failure=self._fail)
+        self._name = name
+        self._transport = transport
+        self._request = request
+        self._connect = connect
+        self._disconnect = disconnect
+        self._on_repair = on_repair
+        self._steps = drive(session)
+        self._timer = DeadlineTimer(clock=self.clock, wake=self._wake)
+        self._call_from_anywhere = call_from_anywhere()
+        self._is_closed = False
+        self._is_reported = False
+
+    # Driving
+
+    def dispatch(self) -> None:
+        """Start what the session asks for. Raises what `on_repair` raises."""
+        if self._is_closed:
+            return
+        wake_at = inf
+        for step in self._steps:
+            match step:
+                case Wait(seconds):
+                    wake_at = self.clock() + seconds
+                    break
+                case Connect():
+                    self._connect(step)
+                case Retrieve() | Cancel():
+                    self.tasks.spawn(self._ask, step)
+                case Close():
+                    self._disconnect()
+                case Repair():
+                    self._report_repair(step)
+        self._timer.schedule(wake_at)
+        self._report_end()
+        self.changed.notify()
+
+    async def _ask(self, call: Retrieve | Cancel) -> None:
+        try:
+            async with self._transport.open(self._request(call)) as reply:
+                answer = await collect(reply, max_body_bytes=self.session.patience.max_body_bytes)
+        except TransportError as failure:
+            self.session.receive_failure(call, failure.reason, now=self.clock())
+        else:
+            self.session.receive_answer(call, answer, now=self.clock())
+        self.dispatch()
+
+    def _wake(self) -> None:
+        try:
+            self.session.receive_time(now=self.clock())
+            self.dispatch()
+        except Exception as error:  # of `on_repair`: a timer has no caller that it could be raised in
+            self.tasks.fail(error)
+
+    def _fail(self) -> None:
+        self.changed.notify()
+
+    # What callers ask
+
+    async def wait(self) -> None:
+        """Wait until something happened. Raises what a task raised."""
+        self.tasks.raise_failure()
+        await self.changed.wait()
+        self.tasks.raise_failure()
+
+    async def wait_for_cancel(self) -> CancelResult:
+        """Return the result of the cancel that was requested."""
+        while self.session.cancel_result is None and self.session.outcome is None:
+            await self.wait()
+        return self.session.cancel_result or CancelResult.UNCONFIRMED
+
+    def request_cancel(self) -> None:
+        """Cancel it at the gateway."""
+        self.session.receive_cancel(now=self.clock())
+        self.dispatch()
+
+    def notice(self) -> None:
+        """Somebody else reports that the status changed."""
+        self.session.receive_notice(now=self.clock())
+        self.dispatch()
+
+    def receive_retrieved(self, body: bytes) -> None:
+        """A Response from elsewhere counts as the answer to a GET."""
+        answer = Answer(200, {"content-type": "application/json"}, body)
+        self.session.receive_answer(Retrieve(), answer, now=self.clock())
+        self.dispatch()
+
+    # Leaving
+
+    async def close(self) -> None:
+        """End every task, and wait until they have ended. May be called by any task, and again."""
+        self._stop()
+        await self.tasks.close()
+        self.changed.notify()
+
+    def abandon(self) -> None:
+        """End every task, from any thread and without waiting: what a finalizer does."""
+        self._call_from_anywhere(self._cancel)
+
+    def _cancel(self) -> None:
+        self._stop()
+        self.tasks.cancel()
+
+    def _stop(self) -> None:
+        self._disconnect()
+        self._is_closed = True
+        self._timer.stop()
+
+    # The stdlib's log: one record for each repair and each outcome. Reasons are left out, because they hold words of the
+    # gateway, and those may quote the request.
+
+    def _report_repair(self, repair: Repair) -> None:
+        after = "from its beginning" if repair.after is None else f"after event {repair.after}"
+        logger.warning("%s: %s %s", self._label, repair.kind, after)
+        if self._on_repair is not None:
+            self._on_repair(repair)
+
+    def _report_end(self) -> None:
+        outcome = self.session.outcome
+        if outcome is None or self._is_reported:
+            return
+        self._is_reported = True
+        level = logging.INFO if outcome.status in GOOD_ENDS else logging.WARNING
+        proof = outcome.proof or "no proof"
+        repairs = len(self.session.repairs)
+        logger.log(level, "%s: %s (%s, repairs: %d)", self._label, outcome.status, proof, repairs)
+
+    @property
+    def _label(self) -> str:
+        return f"{self._name} {getattr(self.session, 'response_id', None) or ''}".rstrip()

@@ -1,0 +1,223 @@
+"""The stream of one response: the connection that is open, held by one task and read by another."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import anyio
+
+from streamfold.client.api.answer import bad_answer, collect
+from streamfold.client.follow.runner import OnRepair, Runner
+from streamfold.client.transport.timing import current_clock
+from streamfold.client.transport.transport import Reply, Request, Transport
+from streamfold.errors import IdleTimeout, TransportError
+from streamfold.session import Applied, Call, Connect, Session, is_event_stream
+
+__all__ = ["Connection", "Stream"]
+
+
+class Connection:
+    """One connection, from its request to its end.
+
+    Attributes:
+        call: The call that it answers.
+        next_chunk: Waits for the next bytes of an open connection; raises StopAsyncIteration at the end.
+    """
+
+    next_chunk: Callable[[], Awaitable[bytes]]
+
+    def __init__(self, call: Connect) -> None:
+        self.call = call
+        self.opening: anyio.CancelScope = anyio.CancelScope()
+        self._reply: Reply | None = None
+        self._released = anyio.Event()
+        self._is_read = False
+
+    def open(self, reply: Reply) -> None:
+        """The stream is there."""
+        self._reply = reply
+        self._chunks = reply.chunks()
+        # The reply's own method, bound once: nothing of ours is between the reader and the socket.
+        self.next_chunk = self._chunks.__anext__
+
+    def release(self, *, is_read: bool) -> None:
+        """Have it closed by the task that holds it. is_read: Whether a task waits for its next chunk just now."""
+        self._is_read = is_read
+        self._released.set()
+        if self._reply is None:
+            self.opening.cancel()
+
+    async def leave(self) -> None:
+        """Close what was being read: called by a reader whose read ended after the release, as only it can."""
+        close: Callable[[], Awaitable[None]] | None = getattr(self._chunks, "aclose", None)  # a generator's
+        if close is not None:
+            await close()
+
+    async def hold(self) -> None:
+        """Keep it open until it is released; then end a read that is pending."""
+        await self._released.wait()
+        if self._is_read and self._reply is not None:
+            await self._reply.abort()
+
+
+class Stream:
+    """The connections of one response, one at a time, and the driver of its session.
+
+    Args:
+        begin: Returns the session that begins at a time of the event loop's clock.
+        transport: Opens the requests.
+        request: The request for a call of the session.
+        on_repair: Called for each repair.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[float], Session],
+        *,
+        transport: Transport,
+        request: Callable[[Call], Request],
+        on_repair: OnRepair,
+    ) -> None:
+        session = self.session = begin(current_clock()())
+        self.runner: Runner[Session] = Runner(
+            session,
+            name="response",
+            transport=transport,
+            request=request,
+            connect=self._connect,
+            disconnect=self._disconnect,
+            on_repair=on_repair,
+        )
+        self._clock = self.runner.clock
+        self._changed = self.runner.changed
+        self._transport = transport
+        self._request = request
+        self._current: Connection | None = None  # open, or being opened: no other may report
+        self._connection: Connection | None = None  # open
+        self._is_reading = False
+
+    async def take_in(self) -> Sequence[Applied]:
+        """Read one more chunk, or wait until something else changed. Returns what it brought; often nothing."""
+        session, connection = self.session, self._connection
+        if connection is None or self._is_reading:
+            if session.outcome is None:
+                await self.runner.wait()
+            return ()
+        applied: Sequence[Applied] = ()
+        self._is_reading = True
+        try:
+            chunk = await connection.next_chunk()
+        except (StopAsyncIteration, TransportError) as end:
+            self._receive_end(connection, end)
+        else:
+            if connection is self._connection:
+                applied = session.receive_chunk(chunk, now=self._clock())
+            else:
+                await connection.leave()
+        finally:
+            self._is_reading = False
+        if self._changed.waiting:
+            self._changed.notify()
+        if not session.is_steady and (session.needs_driver or not session.is_reading):
+            self.runner.dispatch()
+        return applied
+
+    def _receive_end(self, connection: Connection, end: StopAsyncIteration | TransportError) -> None:
+        if connection is not self._connection:
+            return
+        if isinstance(end, TransportError):
+            self.session.receive_failure(connection.call, end.reason, now=self._clock())
+        else:
+            self.session.receive_eof(now=self._clock())
+
+    async def cancel_without_reading(self) -> None:
+        """Cancel the response and wait for the result, but read no further."""
+        session = self.session
+        session.receive_cancel(now=self._clock())
+        session.receive_stopped_reading(now=self._clock())
+        self.runner.dispatch()
+        if session.response_id is not None:  # else there is nothing to cancel by
+            await self.runner.wait_for_cancel()
+
+    # Connections
+
+    async def open_first(
+        self, opening: AbstractAsyncContextManager[Reply], *, post: Request | None, seconds: float | None
+    ) -> None:
+        """Open the stream that the session begins with, and wait for its head.
+
+        Args:
+            opening: The context of its reply.
+            post: The request that it answers, for the error if no stream comes.
+            seconds: How long that may take; None for no limit.
+
+        Raises:
+            RequestRefused: The gateway refused the request.
+            UnexpectedAnswer: Something other than a stream came.
+            TransportError: No answer came.
+        """
+        connection = self._current = Connection(Connect())
+        head = anyio.Event()
+        failures: list[Exception] = []
+
+        async def hold() -> None:
+            try:
+                with connection.opening:
+                    async with opening as reply:
+                        if is_event_stream(reply.status, reply.headers) or post is None:
+                            self._open(connection, reply)
+                            head.set()
+                            await connection.hold()
+                            return
+                        answer = await collect(reply, max_body_bytes=self.session.patience.max_body_bytes)
+                        failures.append(bad_answer(answer, post, expected="an event stream"))
+            except Exception as error:
+                if head.is_set():
+                    raise
+                failures.append(error)
+            finally:
+                head.set()
+
+        self.runner.tasks.spawn(hold)
+        with anyio.move_on_after(seconds):
+            await head.wait()
+        if failures:
+            raise failures[0]
+        if not head.is_set():
+            late = IdleTimeout(f"no stream within {seconds:g} seconds")
+            raise late if post is None else late.during(post.method, post.url)
+
+    def _connect(self, call: Connect) -> None:
+        self._current = Connection(call)
+        self.runner.tasks.spawn(self._hold, self._current, self._request(call))
+
+    async def _hold(self, connection: Connection, request: Request) -> None:
+        """Open the stream and hold it open until it is released."""
+        session = self.session
+        with connection.opening:
+            try:
+                async with self._transport.open(request) as reply:
+                    if is_event_stream(reply.status, reply.headers):
+                        if connection is self._current:
+                            session.receive_connected(now=self._clock())
+                            self._open(connection, reply)
+                            self.runner.dispatch()
+                            await connection.hold()
+                        return
+                    answer = await collect(reply, max_body_bytes=session.patience.max_body_bytes)
+            except TransportError as failure:
+                if connection is self._current:
+                    session.receive_failure(connection.call, failure.reason, now=self._clock())
+            else:
+                if connection is self._current:
+                    session.receive_answer(connection.call, answer, now=self._clock())
+            self.runner.dispatch()
+
+    def _open(self, connection: Connection, reply: Reply) -> None:
+        connection.open(reply)
+        self._connection = connection
+
+    def _disconnect(self) -> None:
+        """Close the stream that is open, or stop opening it."""
+        connection, self._current, self._connection = self._current, None, None
+        if connection is not None:
+            connection.release(is_read=self._is_reading)
