@@ -49,7 +49,7 @@ def test_the_examples_of_a_page_run_in_their_order(name: str, tmp_path: Path, mo
     names: dict[str, Any] = {"__name__": "example"}
     for block in page.blocks:
         if block.language == "python":
-            printed = run_python(page, block, names)
+            printed = run_python(page, block, names, openai_url="http://127.0.0.1:9")
         elif block.language == "text":
             assert printed == block.text, f"{name}:{block.line}"
 

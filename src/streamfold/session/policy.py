@@ -96,7 +96,7 @@ class Window:
         return len(self._held)
 
     def add(self, number: int, event: Event, data: bytes) -> bool:
-        """Hold an event; the first one with a number stays. Returns whether there was room."""
+        """Hold an event; the first one with a number stays. Returns False if the window is full."""
         if number in self._held:
             return True
         if len(self._held) >= self._max_events or self._bytes + len(data) > self._max_bytes:
@@ -127,12 +127,12 @@ class Window:
         return self._held[max(self._held)][0] if self._held else None
 
 
-# Unseen text. Numbers in the JSON are never read: one that no float can hold is no reason to say nothing of the text.
+# Unseen text. Numbers in the JSON are never read: one that no float can hold must not hide the text.
 _decode_object = Decoder(dict[str, Raw]).decode
 _decode_array = Decoder(list[Raw]).decode
 _decode_text = Decoder(str).decode
 
-# The fields that deltas fill: protocol reference 2. They are no deeper than output, item, list, part, object.
+# The fields that deltas fill: protocol reference 2. They are at most as deep as output, item, list, part, object.
 TEXTS = frozenset({"arguments", "code", "diff", "input", "refusal", "text", "transcript"})
 DEEPEST = 6
 

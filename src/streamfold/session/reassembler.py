@@ -120,7 +120,7 @@ class Reassembler:
 
     @property
     def reconnection_seconds(self) -> float:
-        """What the last `retry:` line of any connection asks for; 0 if there was none."""
+        """What the last `retry:` line of any connection asks for, or 0."""
         asked = self._reader.reconnection_milliseconds
         return self._reconnection_seconds if asked is None else asked / 1000
 

@@ -222,7 +222,7 @@ class Session:
             self._timers.drop(Timer.POLL)
             self._agenda.retrieve()
 
-    def receive_leave(self, *, now: float, reason: str = "it was left before its end") -> None:
+    def receive_leave(self, *, now: float, reason: str = "the caller disconnected before its end") -> None:
         """The caller disconnects. The response may continue without us; a cancel has the result that is known by now."""
         self._agenda.now = now
         if self.outcome is None:

@@ -1,6 +1,7 @@
 """One clock for both event loops, and one task for a deadline however often it moves (on trio's clock, which jumps)."""
 
 from collections.abc import Awaitable, Callable
+from math import inf
 
 import anyio
 import pytest
@@ -22,71 +23,92 @@ def at(script: Callable[[DeadlineTimer, Told], Awaitable[None]]) -> Told:
         def clock() -> float:
             return trio.current_time() - began
 
-        async with anyio.create_task_group() as tasks:
-            keeper = DeadlineTimer(tasks, clock=clock, wake=lambda: told.append(round(clock(), 3)))
-            await script(keeper, told)
-            tasks.cancel_scope.cancel()
+        timer = DeadlineTimer(clock=clock, wake=lambda: told.append(round(clock(), 3)))
+        await script(timer, told)
+        timer.stop()
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
     return told
 
 
 def test_it_tells_when_the_time_has_come_and_once() -> None:
-    async def script(keeper: DeadlineTimer, told: Told) -> None:
-        keeper.schedule(10.0)
+    async def script(timer: DeadlineTimer, told: Told) -> None:
+        timer.schedule(10.0)
         await trio.sleep(100)
 
     assert at(script) == [10.0]
 
 
 def test_a_time_can_be_brought_forward_and_put_off() -> None:
-    async def script(keeper: DeadlineTimer, told: Told) -> None:
-        keeper.schedule(10.0)
+    async def script(timer: DeadlineTimer, told: Told) -> None:
+        timer.schedule(10.0)
         await trio.sleep(1)
-        keeper.schedule(3.0)
+        timer.schedule(3.0)
         await trio.sleep(1)
-        keeper.schedule(50.0)
+        timer.schedule(50.0)
         await trio.sleep(100)
 
     assert at(script) == [50.0]
 
 
 def test_nothing_is_told_once_there_is_nothing_to_wait_for() -> None:
-    async def script(keeper: DeadlineTimer, told: Told) -> None:
-        keeper.schedule(10.0)
-        keeper.schedule(None)
+    async def script(timer: DeadlineTimer, told: Told) -> None:
+        timer.schedule(10.0)
+        timer.schedule(inf)
         await trio.sleep(100)
 
     assert at(script) == []
 
 
 def test_the_same_time_again_changes_nothing_and_a_time_gone_by_is_told_at_once() -> None:
-    async def script(keeper: DeadlineTimer, told: Told) -> None:
+    async def script(timer: DeadlineTimer, told: Told) -> None:
         for _ in range(3):
-            keeper.schedule(10.0)
+            timer.schedule(10.0)
         await trio.sleep(20)
-        keeper.schedule(5.0)
+        timer.schedule(5.0)
         await trio.sleep(1)
 
     assert at(script) == [10.0, 20.0]
 
 
 def test_a_new_time_after_the_last_was_told_is_told_too() -> None:
-    async def script(keeper: DeadlineTimer, told: Told) -> None:
+    async def script(timer: DeadlineTimer, told: Told) -> None:
         for when in (1.0, 3.0, 5.0):
-            keeper.schedule(when)
+            timer.schedule(when)
             await trio.sleep(2.0)
 
     assert at(script) == [1.0, 3.0, 5.0]
 
 
 def test_it_costs_no_task_until_it_is_given_a_time() -> None:
-    async def script(keeper: DeadlineTimer, told: Told) -> None:
+    async def script(timer: DeadlineTimer, told: Told) -> None:
         before = trio.lowlevel.current_statistics().tasks_living
-        keeper.schedule(None)
+        timer.schedule(inf)
         assert trio.lowlevel.current_statistics().tasks_living == before
-        keeper.schedule(1.0)
+        timer.schedule(1.0)
         assert trio.lowlevel.current_statistics().tasks_living == before + 1
+
+    assert at(script) == []
+
+
+def test_a_deadline_that_moves_away_sets_no_new_timer() -> None:
+    async def script(timer: DeadlineTimer, told: Told) -> None:
+        timer.schedule(10.0)
+        await trio.sleep(1)
+        before = trio.lowlevel.current_statistics().tasks_living
+        for when in range(11, 50):
+            timer.schedule(float(when))
+        assert trio.lowlevel.current_statistics().tasks_living == before
+        await trio.sleep(100)
+
+    assert at(script) == [49.0]
+
+
+def test_a_timer_that_is_stopped_wakes_nobody() -> None:
+    async def script(timer: DeadlineTimer, told: Told) -> None:
+        timer.schedule(10.0)
+        timer.stop()
+        await trio.sleep(100)
 
     assert at(script) == []
 

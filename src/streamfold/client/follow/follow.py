@@ -36,7 +36,7 @@ __all__ = ["FollowRequest", "FollowedResponse", "OnExit", "record"]
 # tasks.py).
 #
 # Leaving has an order. With on_exit="cancel" the cancel is sent first, and its result waited for, without reading on.
-# Then the session is told that we leave, what is not in the log yet is written, and the tasks are ended. All of it is
+# Then we report to the session that we leave, what is not in the log yet is written, and the tasks are ended. All of it is
 # shielded from the caller's own cancellation, and bounded in time.
 
 OnExit: TypeAlias = Literal["leave", "cancel"]
@@ -333,7 +333,7 @@ class FollowedResponse:
         self._stream.runner.notice()
 
     async def _advance(self) -> None:
-        """Take in a chunk or a change. What it brought is kept for whoever iterates; else only the last state is."""
+        """Take in a chunk or a change. What it brought is kept for an iteration, if there is one; else only the last state is."""
         applied = await self.read()
         if self._is_iterated:
             self.kept.extend(applied)

@@ -18,7 +18,7 @@ __all__ = ["join"]
 # The lease says who writes. While another process holds it, records are read as they are written. When it lapses, or is
 # given back before the end, this process tries to take it. If it succeeds, it reads what was written until then, and
 # then breaks this "connection": the session resumes at the gateway, after the last record, and from there on this process
-# records. If another one was faster, reading goes on. Between the last record read and the first one written there can
+# records. If another one was faster, reading continues. Between the last record read and the first one written there can
 # be no other, because the lease was taken in between.
 
 LOOK_SECONDS = 0.5  # how often the log is looked at though no change was reported

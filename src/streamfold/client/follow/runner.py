@@ -41,14 +41,14 @@ __all__ = ["OnRepair", "Runner", "Signal", "Tasks"]
 # A response that streams without trouble has the first alone. Each of them reports what happened to the session and
 # calls `dispatch`, which continues `drive` until its next `Wait`. A batch has no stream, and no task for one.
 
-# Who owns which task. A task group would be the natural owner, but it belongs to the task that
+# Ownership of tasks. A task group would be the natural owner, but it belongs to the task that
 # entered it: left by another task, anyio raises "exit cancel scope in a different task", and left late it cancels its
 # host. A followed response is entered in one task and left in another all the time: an async generator that holds it is
 # closed by the garbage collector, in a task of the event loop's; a web framework runs a response's body in a task of
 # its own.
 #
 # So a followed response owns its tasks itself. On asyncio they are plain tasks, on trio system tasks. Each has a cancel
-# scope that it enters and leaves alone, so `close` may be called by any task: it cancels the scopes and waits until
+# scope that it enters and exits by itself, so `close` may be called by any task: it cancels the scopes and waits until
 # every task has ended. Nothing of it touches a scope of the caller. What a task raises is kept, and raised in the
 # caller's own task by the next call that waits.
 
@@ -56,7 +56,7 @@ logger = logging.getLogger("streamfold.client")
 
 OnRepair = Callable[[Repair], None]
 S = TypeVar("S", Session, BatchSession)
-GOOD_ENDS = {OutcomeStatus.COMPLETED, OutcomeStatus.ABANDONED}  # one that we left is no news to warn of
+GOOD_ENDS = {OutcomeStatus.COMPLETED, OutcomeStatus.ABANDONED}  # leaving one is not worth a warning
 
 
 class Signal:
