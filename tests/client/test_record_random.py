@@ -43,10 +43,12 @@ class Unlucky(MemoryLog):
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
         await self._suffer()
         stream = self._stream(lease.key)
-        if self.random.random() < 0.05 and stream.status is None:
+        if self.random.random() < 0.05 and not stream.info.is_finished:
             count = min(self.random.randrange(4), len(stream.records))
             del stream.records[len(stream.records) - count :]
-            stream.checkpoints = {at: data for at, data in stream.checkpoints.items() if at < stream.next_number}
+            next_number = stream.info.next_number - count
+            stream.change(next_number=next_number)
+            stream.checkpoints = {at: data for at, data in stream.checkpoints.items() if at < next_number}
             self.forgotten += count
         next_number = await super().append(lease, records, status=status)
         await self._suffer()  # the answer is lost, though it was written

@@ -1048,7 +1048,7 @@ def test_to_leave_is_not_to_cancel() -> None:
     one.receive_leave(now=1.0)
     outcome = over(one)
     assert (outcome.status, outcome.proof, outcome.cancel) == (OutcomeStatus.ABANDONED, None, None)
-    assert (outcome.reason, outcome.state.output_text) == ("it was left before its end", "held")
+    assert (outcome.reason, outcome.state.output_text) == ("the caller disconnected before its end", "held")
     assert one.actions() == [Finish()]
 
 

@@ -383,6 +383,7 @@ class Forgets(MemoryLog):
         stream = self._stream(lease.key)
         if self.count and len(stream.records) >= self.at:
             del stream.records[-self.count :]
+            stream.change(next_number=stream.info.next_number - self.count)
             self.count = 0
         return await super().append(lease, records, status=status)
 
@@ -411,7 +412,8 @@ class ForgetsTheWriter(MemoryLog):
             del self._streams[lease.key]
             self.what = ""
         elif len(stream.records) >= 2 and self.what == "the writer":
-            stream.epoch, stream.owner, self.what = lease.epoch - 1, "", ""
+            self.what = ""
+            stream.change(epoch=lease.epoch - 1, owner="", next_number=stream.info.next_number - 1)
             del stream.records[-1:]
         return await super().append(lease, records, status=status)
 

@@ -1,7 +1,5 @@
 """A stream that one task holds open and another reads: letting go of it ends a read that is pending, and no other."""
 
-from contextlib import suppress
-
 import anyio
 import pytest
 
