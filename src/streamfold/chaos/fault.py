@@ -287,13 +287,18 @@ FAULTS: Mapping[str, type[Fault]] = MappingProxyType(
 )
 """The kinds of fault by name."""
 
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split("+"))
+
+
 # How a field of each type is read from text; an enum reads its own words.
 READERS: Mapping[Any, Any] = {
     int: int,
     int | None: int,
     float: float,
     float | None: float,
-    tuple[str, ...]: lambda text: tuple(text.split("+")),
+    tuple[str, ...]: _names,
 }
 
 

@@ -21,28 +21,26 @@ def _read_faults(value: str | Fault | Iterable[Fault]) -> tuple[Fault, ...]:
         try:
             return parse_faults(value)
         except InvalidArgument as error:
-            raise InvalidArgument("faults", str(error)) from error
-    given: Any = (value,) if isinstance(value, Fault) else value
-    faults = tuple(given) if isinstance(given, Iterable) else (given,)
+            raise InvalidArgument("faults", error.reason if error.name == "fault" else str(error)) from error
+    given: Any = value
+    faults: tuple[Any, ...] = tuple(given) if hasattr(given, "__iter__") else (given,)
     if wrong := [each for each in faults if not isinstance(each, Fault)]:
         raise InvalidArgument("faults", f"{FAULTS_EXPECTED}, not {wrong[0]!r}")
     return faults
 
 
 def _read_plan(value: str | Plan | None) -> Plan | None:
-    if isinstance(value, str):
-        return parse_plan(value)
-    if value is not None and not isinstance(value, Plan):
-        raise InvalidArgument("plan", f"must be a Plan, or text such as 'seed=7,rate=0.3', not {value!r}")
-    return value
+    plan: Any = parse_plan(value) if isinstance(value, str) else value
+    if plan is None or isinstance(plan, Plan):
+        return plan
+    raise InvalidArgument("plan", f"must be a Plan, or text such as 'seed=7,rate=0.3', not {plan!r}")
 
 
 def _read_playback(value: str | Path | bytes | None) -> Path | bytes | None:
-    if isinstance(value, str):
-        return Path(value)
-    if value is not None and not isinstance(value, Path | bytes):
-        raise InvalidArgument("playback", f"must be the path of a recorded stream, or its bytes, not {value!r}")
-    return value
+    playback: Any = Path(value) if isinstance(value, str) else value
+    if playback is None or isinstance(playback, Path | bytes):
+        return playback
+    raise InvalidArgument("playback", f"must be the path of a recorded stream, or its bytes, not {playback!r}")
 
 
 def _must_be(expected: str, is_valid: Callable[[Any], bool]) -> Check:

@@ -131,7 +131,7 @@ async def _write_events(reply: StreamReply, writer: AsgiWriter, clock: Clock, he
     while (turn := stream.next(clock.now(), last_write=writer.last_write)) is not Turn.END:
         if turn is Turn.BEAT:
             await writer.write(HEARTBEAT)
-        elif isinstance(turn, float):
+        elif isinstance(turn, int | float):
             await reply.events.wait(turn)
         else:
             await writer.write_frames(turn)
@@ -141,7 +141,7 @@ async def _write_events(reply: StreamReply, writer: AsgiWriter, clock: Clock, he
 
 
 async def _until_ready(reply: PendingReply, clock: Clock) -> BodyReply:
-    while isinstance(ready := reply.poll(clock.now()), float):
+    while not isinstance(ready := reply.poll(clock.now()), BodyReply):
         await reply.wait(ready)
     return ready
 

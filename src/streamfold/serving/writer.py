@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TypeAlias
 
-from streamfold.serving.reply import BodyReply, Headers, StreamReply
+from streamfold.serving.reply import BodyReply, Headers, ReadyEvents, StreamReply
 from streamfold.sse import Frame, encode_comment, encode_frame
 
 __all__ = ["HEARTBEAT", "StreamWriter", "Turn", "encode_frames", "head_of"]
@@ -43,13 +43,13 @@ class StreamWriter:
             last_write: When this client was last sent anything.
         """
         ready = self._events.next_after(self._place, now)
+        if isinstance(ready, ReadyEvents):
+            self._place = ready.place
+            return ready.frames
         if ready is None:
             return Turn.END
-        if isinstance(ready, float):
-            silence = now - last_write
-            return Turn.BEAT if silence >= self._heartbeat_seconds else min(ready, self._heartbeat_seconds - silence)
-        self._place = ready.place
-        return ready.frames
+        silence = now - last_write
+        return Turn.BEAT if silence >= self._heartbeat_seconds else min(ready, self._heartbeat_seconds - silence)
 
 
 def encode_frames(frames: Sequence[Frame | bytes]) -> bytes:
