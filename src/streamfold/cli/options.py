@@ -10,7 +10,6 @@ from streamfold.fold import SequencePolicy
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
-    "DEFAULT_MAX_FRAME_BYTES",
     "STDIN",
     "Document",
     "EventDocuments",
@@ -24,7 +23,6 @@ __all__ = [
 
 STDIN = "-"
 DEFAULT_MAX_BYTES = 4 * 1024**3
-DEFAULT_MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 LIMITS = Group("Limits", sort_key=2)
 AT_LEAST_ONE = Number(gte=1)

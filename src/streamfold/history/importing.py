@@ -15,6 +15,7 @@ from streamfold.history.replay import CheckpointPolicy, filler, fold_records, st
 from streamfold.log import EventLog, Lease, Record, SavedCheckpoint, StreamKey
 from streamfold.reader import EventReader
 from streamfold.schema import Event, ResponseEvent, UnknownEvent, read_head
+from streamfold.sse import MAX_FRAME_BYTES
 
 __all__ = ["MAX_HOLE", "Numbering", "import_stream"]
 
@@ -24,7 +25,6 @@ MAX_HOLE = 1_000
 GROUP_RECORDS = 500
 GROUP_BYTES = 1024 * 1024
 LINE_ENDS = frozenset("\r\n")
-DEFAULT_MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 
 async def import_stream(
@@ -34,7 +34,7 @@ async def import_stream(
     response_id: str | None = None,
     *,
     policy: SequencePolicy = SequencePolicy.STRICT,
-    max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES,
+    max_frame_bytes: int = MAX_FRAME_BYTES,
     owner: str = "import",
 ) -> str:
     """Import a recorded stream into the log. Importing it again changes nothing.

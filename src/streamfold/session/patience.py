@@ -3,6 +3,7 @@
 from attrs import field, frozen
 
 from streamfold.fold import SequencePolicy
+from streamfold.sse import MAX_FRAME_BYTES
 
 __all__ = ["Backoff", "Patience"]
 
@@ -71,5 +72,5 @@ class Patience:
     cancel_grace_seconds: float = 5.0
     cancel_seconds: float = 30.0
     batch_cancel_seconds: float = 900.0
-    max_frame_bytes: int = 64 * 1024 * 1024
+    max_frame_bytes: int = MAX_FRAME_BYTES
     max_body_bytes: int = 64 * 1024 * 1024

@@ -1,13 +1,7 @@
-"""The door of the room between bytes and frames.
+"""Server-Sent Events: bytes to frames and back, for any SSE stream."""
 
-In      chunks of a Server-Sent Events stream, cut anywhere; or frames
-Out     frames, or the bytes that say them
-Units   bytes; `retry` in milliseconds
-Source  WHATWG HTML, "Server-sent events"
-"""
-
-from streamfold.sse.decoder import FrameDecoder
+from streamfold.sse.decoder import MAX_FRAME_BYTES, FrameDecoder
 from streamfold.sse.encoder import encode_comment, encode_frame
 from streamfold.sse.frame import Frame
 
-__all__ = ["Frame", "FrameDecoder", "encode_comment", "encode_frame"]
+__all__ = ["MAX_FRAME_BYTES", "Frame", "FrameDecoder", "encode_comment", "encode_frame"]

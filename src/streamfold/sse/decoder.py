@@ -1,54 +1,62 @@
-"""From chunks cut anywhere to whole frames, by the rules of the WHATWG standard.
-
-In      chunks of bytes
-Out     the frames whose blank line has come; FrameTooLarge for a block beyond the limit; UsageError after the end
-Units   bytes; a block is counted from its first byte to the end of its last line, the line ends between as one each
-Source  WHATWG HTML, "Server-sent events", 9.2.5 and 9.2.6; the laws in tests/sse/test_conformance.py
-"""
+"""From chunks cut anywhere to whole frames, by the rules of the WHATWG standard (HTML, 9.2.5 and 9.2.6)."""
 
 from streamfold.errors import FrameTooLarge, UsageError
 from streamfold.sse.frame import MAX_RETRY_DIGITS, Frame
 
-__all__ = ["FrameDecoder"]
+__all__ = ["MAX_FRAME_BYTES", "FrameDecoder"]
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+"""The default limit for one frame, everywhere in streamfold: 64 MiB."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
+# Theory of operation. Bytes go through three steps: `_unify` drops the byte order mark and makes every line end an LF;
+# `_end_blocks` cuts the text at blank lines and holds what follows the last one; `_read` parses whole blocks.
+#
+# Two facts must survive a cut between chunks. A CR ends a line at once, so an LF that begins the next chunk belongs to
+# it (`_is_after_cr`). An LF at the end of a chunk may or may not be followed by a second one that ends the block
+# (`_line_end`); it is not counted as part of the block, so the limit is reached at the same byte however the stream is
+# cut. Only new bytes are searched and the held block grows in place, so the work is linear in the bytes.
+
 
 class FrameDecoder:
-    """Feed it chunks, get the frames that they complete; a frame is given as soon as its blank line is known.
+    """Feed it chunks, get the frames that they complete. A frame is returned as soon as its blank line has arrived.
 
-    It never holds more than one unfinished block, of at most `max_frame_bytes`; comments and unknown fields count.
-    The first byte beyond raises FrameTooLarge, at the same byte however the stream is cut. Where frames came before
-    it in the same chunk, `feed` returns those, and the next call raises. The failed decoder raises at every call.
+    The decoder never holds more than one unfinished block. If a block exceeds the limit, `feed` first returns the
+    frames that came before it in the same chunk; the next call, and every later one, raises FrameTooLarge.
 
-    tolerant: `close` ends an unfinished block as a blank line would; the standard drops it.
-    Raises: UsageError for a limit below one byte.
+    Args:
+        max_frame_bytes: The limit for one block, including its comments and unknown fields, at least 1.
+        tolerant: Let `close` end an unfinished last block as a blank line would. The standard drops it.
+
+    Raises:
+        UsageError: The limit is below one byte.
     """
 
-    def __init__(self, *, max_frame_bytes: int = 64 * 1024 * 1024, tolerant: bool = False) -> None:
+    def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES, tolerant: bool = False) -> None:
         if max_frame_bytes < 1:
-            raise UsageError(f"max_frame_bytes is {max_frame_bytes}; give at least 1")
+            raise UsageError(f"max_frame_bytes is {max_frame_bytes}; it must be at least 1")
         self._max_frame_bytes = max_frame_bytes
         self._is_tolerant = tolerant
         self._is_closed = False
         self._is_failed = False
-        self._opening: bytes | None = b""  # what may yet become the stream's mark; None once that is known
+        self._opening: bytes | None = b""  # what may still become the byte order mark; None once that is known
         self._is_after_cr = False
         self._held: bytearray = bytearray()  # the unfinished block, without the end of its last line
-        self._line_end = b""  # that end: an LF waits here, for the next byte says whether a blank line follows
+        self._line_end = b""  # that end: an LF waits here until the next byte shows whether a blank line follows
         self._last_event_id = b""
         self._reconnection_milliseconds: int | None = None
 
     @property
     def last_event_id(self) -> bytes:
-        """The id that a reconnection sends, as of the last blank line."""
+        """The id to send when reconnecting, as of the last blank line."""
         return self._last_event_id
 
     @property
     def reconnection_milliseconds(self) -> int | None:
-        """What the last valid retry line asks for, or None. It counts once its line has ended, before its block has.
+        """The value of the last valid `retry:` line, or None. It counts as soon as its line has ended.
 
-        The unfinished block is read again at each call: ask when reconnecting, not at every chunk.
+        Each access reads the unfinished block again, so use it when you reconnect, not for every chunk.
         """
         ended = self._held if self._line_end else self._held.rpartition(b"\n")[0]
         retry = read_block(bytes(ended))[3]
@@ -56,21 +64,23 @@ class FrameDecoder:
 
     @property
     def is_between_frames(self) -> bool:
-        """Whether a caller may parse from here by itself.
+        """Whether the next byte begins a new block, so that a caller may parse from here by itself.
 
-        True when nothing of an unfinished block is held, no CR waits for its LF, and the stream has begun: before
-        its first byte it is False, since a byte order mark would have to be dropped. False after a failure or the end.
+        False while part of a block is held, while a CR may be followed by its LF, before the first byte (a byte order
+        mark would have to be dropped), after a failure, and after `close`.
         """
         is_over = self._is_failed or self._is_closed
         return not self._held and not self._is_after_cr and self._opening is None and not is_over
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> list[Frame]:
-        """The frames that this chunk completes, in order; often none.
+        """Return the frames that this chunk completes, in order; often none.
 
-        Raises: FrameTooLarge when a block is beyond the limit; UsageError after `close`.
+        Raises:
+            FrameTooLarge: A block exceeds the limit.
+            UsageError: The decoder is closed.
         """
         if self._is_closed:
-            raise UsageError("feed after close; make a new FrameDecoder for the next stream")
+            raise UsageError("feed after close; create a new FrameDecoder for the next stream")
         self._raise_if_failed()
         frames = self._read(self._end_blocks(self._unify(bytes(chunk))))
         if self._is_failed or len(self._held) > self._max_frame_bytes:
@@ -81,9 +91,10 @@ class FrameDecoder:
         return frames
 
     def close(self) -> list[Frame]:
-        """What an unfinished last block holds, if tolerant; else nothing. A second call gives nothing.
+        """Return the frame in an unfinished last block if tolerant; otherwise, and at a second call, nothing.
 
-        Raises: FrameTooLarge if the decoder has failed.
+        Raises:
+            FrameTooLarge: The decoder has failed before.
         """
         self._raise_if_failed()
         self._is_closed = True
@@ -94,7 +105,7 @@ class FrameDecoder:
             raise FrameTooLarge(self._max_frame_bytes)
 
     def _unify(self, chunk: bytes) -> bytes:
-        """The chunk without the stream's mark, each line end an LF. A CR is one at once; an LF after it is dropped."""
+        """The chunk without the byte order mark, and with LF for every line end."""
         if self._opening is not None:
             chunk = self._drop_mark(self._opening + chunk)
         if self._is_after_cr and chunk:
@@ -113,10 +124,7 @@ class FrameDecoder:
         return opening.removeprefix(BYTE_ORDER_MARK)
 
     def _end_blocks(self, text: bytes) -> list[bytes]:
-        """The blocks that a blank line in `text` ends; what follows the last of them is held.
-
-        Only new bytes are searched, and a bytearray grows in place: each byte is looked at a fixed number of times.
-        """
+        """The blocks that a blank line in `text` ends; what follows the last one is held."""
         text = self._line_end + text if self._held else text.lstrip(b"\n")
         blocks = text.split(b"\n\n") if b"\n" in text else [text]
         self._held += blocks[0]
@@ -133,7 +141,7 @@ class FrameDecoder:
         """The frames of whole blocks, up to the first that is too large."""
         frames: list[Frame] = []
         for block in blocks:
-            block = block.lstrip(b"\n")  # three line ends are two blank lines: the second ends nothing
+            block = block.lstrip(b"\n")  # three line ends are two blank lines, and the second ends nothing
             if len(block) > self._max_frame_bytes:
                 self._is_failed = True
                 break
@@ -148,9 +156,9 @@ class FrameDecoder:
 
 
 def read_block(block: bytes) -> tuple[bytes, list[bytes], bytes | None, int | None]:
-    """The fields of a block whose line ends are LF: event, the data lines, id and retry; None where not given.
+    """The fields of a block with LF line ends: event, the data lines, id and retry; None for what is missing.
 
-    Never raises: a line that says nothing valid is ignored. A comment is a field without a name.
+    Invalid lines are ignored. A comment is a field without a name.
     """
     event, own_id, retry = b"", None, None
     data: list[bytes] = []
@@ -169,6 +177,6 @@ def read_block(block: bytes) -> tuple[bytes, list[bytes], bytes | None, int | No
 
 
 def read_milliseconds(digits: bytes, *, instead: int | None) -> int | None:
-    """The number of the digits; `instead` where it has more than MAX_RETRY_DIGITS."""
+    """The number in these digits; `instead` if there are more than MAX_RETRY_DIGITS."""
     digits = digits.lstrip(b"0") or b"0"
     return int(digits) if len(digits) <= MAX_RETRY_DIGITS else instead

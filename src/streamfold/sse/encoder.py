@@ -1,10 +1,4 @@
-"""A frame, or a heartbeat comment, as bytes that any decoder reads.
-
-In      a Frame, or the text of a comment
-Out     one whole block, its blank line included; UsageError for what the format cannot carry
-Units   bytes; `retry` in milliseconds
-Source  WHATWG HTML, "Server-sent events", 9.2.5
-"""
+"""Frames and heartbeat comments as bytes that any decoder reads (WHATWG HTML, 9.2.5)."""
 
 from streamfold.errors import UsageError
 from streamfold.sse.frame import MAX_RETRY_DIGITS, Frame
@@ -13,12 +7,12 @@ __all__ = ["encode_comment", "encode_frame"]
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """The frame as one block, which decodes to an equal frame.
+    """Return the frame as one block, which decodes to an equal frame.
 
-    An empty id is not written, for it would not be a reset but say nothing: after a frame with an id, a decoder
-    goes on giving that one.
-    Returns: event, id and retry where given, then a data line for each line of data, then a blank line.
-    Raises: UsageError naming the field that cannot be carried.
+    An empty id is not written: after a frame with an id, a decoder keeps that one.
+
+    Raises:
+        UsageError: A field holds a byte that SSE cannot carry there, such as a line end in the event's name.
     """
     lines: list[bytes] = []
     if frame.event:
@@ -32,16 +26,18 @@ def encode_frame(frame: Frame) -> bytes:
 
 
 def encode_comment(text: bytes = b"") -> bytes:
-    """A comment with a blank line after it: a heartbeat that no decoder has to hold, and none gives to its reader.
+    """Return a comment and a blank line: a heartbeat that decoders skip.
 
-    To be sent between frames only: inside a block, the blank line would end it.
-    Raises: UsageError for a text with CR or LF.
+    Send it between frames only. Inside a block, the blank line would end it.
+
+    Raises:
+        UsageError: The text holds CR or LF.
     """
     return (b": " + refuse(b"\r\n", "comment", text) if text else b":") + b"\n\n"
 
 
 def refuse(unfit: bytes, field: str, value: bytes) -> bytes:
-    """The value itself, once none of the unfit bytes is found in it."""
+    """The value itself, if it holds none of the unfit bytes."""
     found = next((byte for byte in unfit if byte in value), None)
     if found is not None:
         raise UsageError(f"{field} holds byte {found:#04x}, which Server-Sent Events cannot carry there; remove it")
@@ -50,5 +46,5 @@ def refuse(unfit: bytes, field: str, value: bytes) -> bytes:
 
 def encode_milliseconds(retry: int) -> bytes:
     if not 0 <= retry < 10**MAX_RETRY_DIGITS:
-        raise UsageError(f"retry is out of range; give milliseconds from 0 to {10**MAX_RETRY_DIGITS - 1:,}")
+        raise UsageError(f"retry is out of range; it must be from 0 to {10**MAX_RETRY_DIGITS - 1:,} milliseconds")
     return b"%d" % retry

@@ -1,27 +1,22 @@
-"""One block of a Server-Sent Events stream: what lies between two blank lines, when it carries data.
-
-In      the values of the block's fields, as bytes
-Out     Frame
-Units   bytes as they were sent; `retry` in milliseconds
-Source  WHATWG HTML, "Server-sent events", 9.2.6
-"""
+"""One block of a Server-Sent Events stream that carries data (WHATWG HTML, 9.2.6)."""
 
 import msgspec
 
 __all__ = ["MAX_RETRY_DIGITS", "Frame"]
 
-# A retry of more digits is no time anyone waits (30 million years) and would not fit 64 bits, as JSON numbers must.
-# Without a bound, int() itself raises at 4,300 digits.
+# A longer retry is more than 30 million years and does not fit into 64 bits, as JSON numbers must. Without a limit,
+# int() itself raises at 4,300 digits.
 MAX_RETRY_DIGITS = 18
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
-    """What one block says. Nothing is decoded: bytes that are not UTF-8 stay as they were sent.
+    """The fields of one block, as bytes. To read them as text, decode with errors="replace", as the standard does.
 
-    event: the event's name; empty where none was given, which a browser calls "message".
-    data: the data lines, joined with LF. id: the last event id when the block ended, its own or an earlier one.
-    retry: milliseconds, from this very block; None where it gave none.
-    A reader of text decodes with errors="replace", as the standard does.
+    Attributes:
+        event: The event's name; empty if the block has none, which a browser calls "message".
+        data: The data lines, joined with LF.
+        id: The last event id when the block ended: its own or an earlier one.
+        retry: Milliseconds, if this block has a `retry:` line; otherwise None.
     """
 
     event: bytes = b""

@@ -15,7 +15,6 @@ from streamfold.cli.fold.source import open_source
 from streamfold.cli.log.place import NO_LOG, RecordFlags, recorded_in, visit_log
 from streamfold.cli.options import (
     DEFAULT_MAX_BYTES,
-    DEFAULT_MAX_FRAME_BYTES,
     STDIN,
     MaxBytes,
     MaxFrameBytes,
@@ -27,6 +26,7 @@ from streamfold.cli.output.step import Step
 from streamfold.cli.output.view import DocumentView, End, EventsView, ResponseView, TextView, View
 from streamfold.cli.terminal import INTERRUPTED, USAGE, Failure, Output, say
 from streamfold.fold import SequencePolicy
+from streamfold.sse import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
     from streamfold.log import EventLog
@@ -63,7 +63,7 @@ def fold(
     ] = None,
     policy: Policy = SequencePolicy.STRICT,
     max_bytes: MaxBytes = DEFAULT_MAX_BYTES,
-    max_frame_bytes: MaxFrameBytes = DEFAULT_MAX_FRAME_BYTES,
+    max_frame_bytes: MaxFrameBytes = MAX_FRAME_BYTES,
     into: RecordFlags = NO_LOG,
 ) -> int:
     """Fold a recorded stream into its Response."""

@@ -6,7 +6,6 @@ from msgspec import DecodeError
 from msgspec.json import decode
 
 from streamfold.cli.fold.source import HEAD_BYTES, describe
-from streamfold.cli.options import DEFAULT_MAX_FRAME_BYTES
 from streamfold.cli.output.step import Step
 from streamfold.cli.terminal import Failure
 from streamfold.errors import FrameTooLarge, SequenceGap
@@ -22,6 +21,7 @@ from streamfold.schema import (
     is_end_marker,
     well_formed,
 )
+from streamfold.sse import MAX_FRAME_BYTES
 
 __all__ = ["Reading", "too_large"]
 
@@ -47,7 +47,7 @@ class Reading:
         *,
         policy: SequencePolicy = SequencePolicy.STRICT,
         at: int | None = None,
-        max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES,
+        max_frame_bytes: int = MAX_FRAME_BYTES,
     ) -> None:
         self.state: State = State.under(policy)
         self.events: int = 0

@@ -16,7 +16,6 @@ from streamfold.cli.log.place import LogFlags, visit_log
 from streamfold.cli.log.show import stream_document
 from streamfold.cli.options import (
     DEFAULT_MAX_BYTES,
-    DEFAULT_MAX_FRAME_BYTES,
     STDIN,
     Document,
     MaxBytes,
@@ -29,6 +28,7 @@ from streamfold.cli.options import (
 from streamfold.cli.terminal import INTERRUPTED, Failure, Output, say
 from streamfold.errors import FrameTooLarge, InvalidArgument, LogConflict, MalformedBody, SequenceGap
 from streamfold.fold import SequencePolicy
+from streamfold.sse import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
     from streamfold.log import EventLog, StreamInfo
@@ -111,7 +111,7 @@ def import_(
     policy: Policy = SequencePolicy.STRICT,
     json: Document = False,
     max_bytes: MaxBytes = DEFAULT_MAX_BYTES,
-    max_frame_bytes: MaxFrameBytes = DEFAULT_MAX_FRAME_BYTES,
+    max_frame_bytes: MaxFrameBytes = MAX_FRAME_BYTES,
     flags: LogFlags | None = None,
 ) -> int:
     """Store a recorded stream. Importing it again changes nothing."""
