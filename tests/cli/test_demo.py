@@ -35,7 +35,8 @@ def test_in_a_pipe_it_prints_the_text_each_fault_each_repair_and_each_proof(run:
     assert all(repair in out for repair in REPAIRS)
     assert "event 31: output[0] closed: reasoning\n" in out
     assert "no events lost, none applied twice: 438 events, byte for byte the same as without faults" in out
-    assert "the batch was cancelled, confirmed by a GET; the cancel took effect; the gateway says cancelled" in out
+    assert "  cancelled, confirmed by a GET; the cancel took effect\n" in out
+    assert "✓ the batch: cancelled, and the gateway says cancelled" in out
     assert out.count("✓") == 12
     assert "✗" not in out
 

@@ -81,7 +81,7 @@ def demo(
     seed: Annotated[int, Parameter(help="Another seed gives other words.")] = 0,
     speed: Annotated[
         float | None,
-        Parameter(help="Words per second; by default 75 on a terminal, 400 in a pipe.", validator=Number(gt=0)),
+        Parameter(help="Words per second [default: 75 on a terminal, 400 in a pipe]", validator=Number(gt=0)),
     ] = None,
 ) -> int:
     """Stream an answer through faults, cancel others, and check the results."""
@@ -286,9 +286,11 @@ async def _cancel_one(line: Callable[[str], None], gateway: "Gateway", when: str
         result = await response.cancel()
         outcome = evolve(await response.outcome(), cancel=result)  # of one that was over already, it knows no cancel
         truth = (await gateway.retrieve(response.id or "")).status
-    words = f"cancelled {when}, after event {cursor}: {outcome_words(outcome)}"
-    line(f"  {words}")
-    return Claim(f"{words}; the gateway says {truth}", outcome.status == truth and outcome.proof is not None)
+    line(f"  cancelled {when}, after event {cursor}: {outcome_words(outcome)}")
+    return Claim(
+        f"cancelled {when}: {outcome.status}, and the gateway says {truth}",
+        outcome.status == truth and outcome.proof is not None,
+    )
 
 
 async def _read_up_to(response: "FollowedResponse", number: int | None) -> None:
@@ -306,7 +308,6 @@ async def _cancel_batch(line: Callable[[str], None], gateway: "Gateway") -> Clai
     show = in_words(lambda words: line(f"  {words}"))
     outcome = await follow_batch(gateway, made.id or "", show, is_cancel=True)
     truth = (await gateway.batches.retrieve(made.id or "")).status
+    line(f"  {batch_words(outcome)}")
     is_cancelled = outcome.status is OutcomeStatus.CANCELLED and outcome.proof is not None
-    return Claim(
-        f"the batch was {batch_words(outcome)}; the gateway says {truth}", is_cancelled and truth == "cancelled"
-    )
+    return Claim(f"the batch: {outcome.status}, and the gateway says {truth}", is_cancelled and truth == "cancelled")

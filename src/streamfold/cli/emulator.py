@@ -33,25 +33,29 @@ WEBHOOKS = Group("Webhooks", sort_key=6)
 class Behaviour:
     """The emulator's own options; None keeps its default."""
 
-    key: Annotated[str | None, Parameter(help="The only API key to accept; by default any.")] = field(
+    key: Annotated[str | None, Parameter(help="The only API key to accept [default: any]")] = field(
         default=None, repr=False
     )
     tokens_per_second: Annotated[
-        float | None, Parameter(help="How fast it answers; 50. 0: as fast as it can.", group=MODEL)
+        float | None, Parameter(help="How fast it answers; 0: as fast as it can [default: 50]", group=MODEL)
     ] = None
-    seed: Annotated[int | None, Parameter(help="Another seed gives other ids and texts; 0.", group=MODEL)] = None
+    seed: Annotated[int | None, Parameter(help="Another seed gives other ids and texts [default: 0]", group=MODEL)] = (
+        None
+    )
     playback: Annotated[
         Path | None, Parameter(help="Answer with this recorded stream instead of the model.", group=MODEL)
     ] = None
-    queue_seconds: Annotated[float | None, Parameter(help="How long a response is queued; 0.", group=MODEL)] = None
+    queue_seconds: Annotated[
+        float | None, Parameter(help="How long a response is queued [default: 0]", group=MODEL)
+    ] = None
     hold_after_events: Annotated[
         int | None, Parameter(help="Pause after this many events, until cancelled.", group=MODEL)
     ] = None
     cancel: Annotated[
-        str | None, Parameter(help="How cancels behave; by default as in the path's dialect.", group=STREAMS)
+        str | None, Parameter(help="How cancels behave [default: as in the dialect of the path]", group=STREAMS)
     ] = None
     keepalive_seconds: Annotated[
-        float | None, Parameter(help="Send a comment after this much silence; 2.", group=STREAMS)
+        float | None, Parameter(help="Send a comment after this much silence [default: 2]", group=STREAMS)
     ] = None
     resume_window_seconds: Annotated[
         float | None, Parameter(help="How old a response may be to be streamed again.", group=STREAMS)
@@ -64,23 +68,25 @@ class Behaviour:
         bool | None, Parameter(help="Cancel a foreground response when its client disconnects.", group=STREAMS)
     ] = None
     batch_stage_seconds: Annotated[
-        float | None, Parameter(help="How long a batch stays in each status; 1.", group=BATCHES)
+        float | None, Parameter(help="How long a batch stays in each status [default: 1]", group=BATCHES)
     ] = None
     batch_cancel_seconds: Annotated[
-        float | None, Parameter(help="How long a batch is cancelling; 1.", group=BATCHES)
+        float | None, Parameter(help="How long a batch is cancelling [default: 1]", group=BATCHES)
     ] = None
-    batch_requests: Annotated[int | None, Parameter(help="How many requests a batch has; 3.", group=BATCHES)] = None
+    batch_requests: Annotated[
+        int | None, Parameter(help="How many requests a batch has [default: 3]", group=BATCHES)
+    ] = None
     invalid_status: Annotated[
-        int | None, Parameter(help="The status for an invalid request, 400 or 422; 400.", group=FAULTS)
+        int | None, Parameter(help="The status for an invalid request, 400 or 422 [default: 400]", group=FAULTS)
     ] = None
     retry_after_seconds: Annotated[
-        float | None, Parameter(help="The Retry-After of a 429 or 503; 1.", group=FAULTS)
+        float | None, Parameter(help="The Retry-After of a 429 or 503 [default: 1]", group=FAULTS)
     ] = None
     webhook_attempts: Annotated[
-        int | None, Parameter(help="How often a webhook is sent, at most; 5.", group=WEBHOOKS)
+        int | None, Parameter(help="How often a webhook is sent, at most [default: 5]", group=WEBHOOKS)
     ] = None
     webhook_backoff_seconds: Annotated[
-        float | None, Parameter(help="The wait after the first failure; 0.5.", group=WEBHOOKS)
+        float | None, Parameter(help="The wait after the first failure [default: 0.5]", group=WEBHOOKS)
     ] = None
 
     @property

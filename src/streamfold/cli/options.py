@@ -51,8 +51,8 @@ EventDocuments: TypeAlias = Annotated[
 ]
 Policy: TypeAlias = Annotated[SequencePolicy, Parameter(help="How far to trust the server's sequence numbers.")]
 MaxBytes: TypeAlias = Annotated[
-    int, Parameter(help="The size up to which a gzip file is unpacked.", group=LIMITS, validator=AT_LEAST_ONE)
+    int, Parameter(help="Stop unpacking a gzip file at this size, in bytes.", group=LIMITS, validator=AT_LEAST_ONE)
 ]
 MaxFrameBytes: TypeAlias = Annotated[
-    int, Parameter(help="The largest frame to accept.", group=LIMITS, validator=AT_LEAST_ONE)
+    int, Parameter(help="The largest frame to accept, in bytes.", group=LIMITS, validator=AT_LEAST_ONE)
 ]

@@ -32,22 +32,31 @@ GATEWAY = Group("Gateway (flag, then environment, then config file)", sort_key=9
 class Flags:
     """The settings as flags; None if a flag was not given."""
 
-    base_url: Annotated[str | None, Parameter(help="Such as https://host/v1. STREAMFOLD_BASE_URL.", group=GATEWAY)] = (
-        None
-    )
+    base_url: Annotated[
+        str | None, Parameter(help="Such as https://host/v1 [env: STREAMFOLD_BASE_URL]", group=GATEWAY)
+    ] = None
     api_key: Annotated[
         str | None,
-        Parameter(help="Better in STREAMFOLD_API_KEY: other users can see flags.", group=GATEWAY),
+        Parameter(help="Other users can see flags: prefer [env: STREAMFOLD_API_KEY]", group=GATEWAY),
     ] = field(default=None, repr=False)
-    on_behalf_of: Annotated[str | None, Parameter(help="The end user. STREAMFOLD_ON_BEHALF_OF.", group=GATEWAY)] = None
+    on_behalf_of: Annotated[
+        str | None, Parameter(help="The end user [env: STREAMFOLD_ON_BEHALF_OF]", group=GATEWAY)
+    ] = None
     dialect: Annotated[
         str | None,
-        Parameter(help="mka1, openai or open-responses; guessed from the base URL. STREAMFOLD_DIALECT.", group=GATEWAY),
+        Parameter(
+            help="mka1, openai or open-responses [default: guessed from the URL] [env: STREAMFOLD_DIALECT]",
+            group=GATEWAY,
+        ),
     ] = None
-    http: Annotated[str | None, Parameter(help="httpx (the default) or direct. STREAMFOLD_HTTP.", group=GATEWAY)] = None
+    http: Annotated[
+        str | None, Parameter(help="httpx or direct [default: httpx] [env: STREAMFOLD_HTTP]", group=GATEWAY)
+    ] = None
     config: Annotated[
         Path | None,
-        Parameter(help="Another config file than config.toml in your folder. STREAMFOLD_CONFIG.", group=GATEWAY),
+        Parameter(
+            help="The config file [default: config.toml in your config folder] [env: STREAMFOLD_CONFIG]", group=GATEWAY
+        ),
     ] = None
 
 

@@ -57,7 +57,7 @@ def fold(
     speed: Annotated[
         float | None,
         Parameter(
-            help="Events per second for --watch: 50 by default; stdin is shown as it arrives.",
+            help="Events per second for --watch [default: 50; stdin: as they arrive]",
             validator=Number(gt=0),
         ),
     ] = None,

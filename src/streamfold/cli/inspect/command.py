@@ -18,7 +18,7 @@ def inspect(
     id: ResponseId,
     /,
     *,
-    at: Annotated[int | None, sequence_number("Start at this sequence number; by default at the end.")] = None,
+    at: Annotated[int | None, sequence_number("Start at this sequence number [default: the end]")] = None,
     flags: LogFlags | None = None,
 ) -> int:
     """Look at a recorded or live response, at any of its events."""

@@ -39,9 +39,14 @@ class LogFlags:
 
     log: Annotated[
         str | None,
-        Parameter(help="sqlite:PATH or valkey://HOST/DB. STREAMFOLD_LOG; else log.db in your data folder.", group=LOG),
+        Parameter(
+            help="sqlite:PATH or valkey://HOST/DB [default: log.db in your data folder] [env: STREAMFOLD_LOG]",
+            group=LOG,
+        ),
     ] = None
-    tenant: Annotated[str, Parameter(help="Whose streams; by default those without a tenant.", group=LOG)] = NO_TENANT
+    tenant: Annotated[str, Parameter(help="Whose streams [default: no tenant]", group=LOG, show_default=False)] = (
+        NO_TENANT
+    )
 
     def key(self, response_id: str) -> "StreamKey":
         """Return the key of this response's stream."""
@@ -57,7 +62,7 @@ class RecordFlags(LogFlags):
 
     log: Annotated[
         str | None,
-        Parameter(help="Record the events here: sqlite:PATH or valkey://HOST/DB. STREAMFOLD_LOG.", group=LOG),
+        Parameter(help="Record the events in sqlite:PATH or valkey://HOST/DB [env: STREAMFOLD_LOG]", group=LOG),
     ] = None
 
 

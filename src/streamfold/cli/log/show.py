@@ -230,7 +230,7 @@ def replay(
     id: ResponseId,
     /,
     *,
-    at: Annotated[int | None, sequence_number("The sequence number; by default the last one.")] = None,
+    at: Annotated[int | None, sequence_number("The sequence number [default: the last one]")] = None,
     json: Document = False,
     flags: LogFlags | None = None,
 ) -> int:

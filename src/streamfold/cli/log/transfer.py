@@ -41,7 +41,7 @@ def export(
     file: Annotated[str, Parameter(name="FILE", help="Where to write it; - for stdout.")],
     /,
     *,
-    at: Annotated[int | None, sequence_number("Stop after this sequence number; by default export all.")] = None,
+    at: Annotated[int | None, sequence_number("Stop after this sequence number [default: the last one]")] = None,
     force: Annotated[bool, Parameter(help="Overwrite an existing file.", show_default=False)] = False,
     flags: LogFlags | None = None,
 ) -> int:
@@ -106,7 +106,7 @@ def import_(
     /,
     *,
     id: Annotated[
-        str | None, Parameter(help="The id to store it under; by default that of its first Response.")
+        str | None, Parameter(help="The id to store it under [default: the id of its first Response]")
     ] = None,
     policy: Policy = SequencePolicy.STRICT,
     json: Document = False,

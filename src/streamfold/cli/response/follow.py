@@ -30,7 +30,7 @@ def follow(
     /,
     *,
     starting_after: Annotated[
-        int | None, sequence_number("Resume after this sequence number; by default from the start.")
+        int | None, sequence_number("Resume after this sequence number [default: the start]")
     ] = None,
     json: EventDocuments = False,
     into: RecordFlags = NO_LOG,
