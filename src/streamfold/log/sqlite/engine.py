@@ -4,7 +4,7 @@ One thread writes and one reads; writer.py explains how many appends share one c
 """
 
 import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, closing, contextmanager, suppress
 from functools import partial
 from os import PathLike
@@ -176,26 +176,27 @@ class SqliteLog(EventLog):
         if self._writer is not None:
             self._writer.close()
 
-    async def _write(
+    # Both return the awaitable of the worker itself: a coroutine of our own in between would cost each append a step.
+
+    def _write(
         self,
         query: Callable[Concatenate[queries.Transaction, Parameters], Result],
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
-    ) -> Result:
+    ) -> Awaitable[Result]:
         if self._writer is None:
             raise LogUnusable(str(self._path), CLOSED if self._is_closed else "it was opened with may_write=False")
-        return await self._writer.write(query, *args, **kwargs)
+        return self._writer.write(query, *args, **kwargs)
 
-    async def _read(
+    def _read(
         self,
         query: Callable[Concatenate[sqlite3.Connection, Parameters], Result],
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
-    ) -> Result:
+    ) -> Awaitable[Result]:
         # All tails of a stream wake at once and ask for the same page: those that wait share one query.
-        return await self._reader.run(
-            partial(query, self._connection, *args, **kwargs), dedupe_key=(query, args, *kwargs.values())
-        )
+        key = (query, args, *kwargs.values())
+        return self._reader.run(partial(query, self._connection, *args, **kwargs), dedupe_key=key)
 
     # In the threads
 

@@ -1,7 +1,7 @@
 """The threads of a SQLite log, and the writer, which makes all waiting writes one transaction."""
 
 import sqlite3
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Awaitable, Callable, Generator, Hashable
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -174,18 +174,18 @@ class Writer:
         self._worker = Worker(f"{path}", around=self._commit, max_jobs=MAX_JOBS)
         self.notifier: Notifier = Notifier(path)
 
-    async def write(
+    def write(
         self,
         query: Callable[Concatenate[Transaction, Parameters], Result],
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
-    ) -> Result:
+    ) -> Awaitable[Result]:
         """Run a query of `queries` in the next transaction, and return once that is on the disk.
 
         Raises:
             LogUnusable: The transaction failed, or the log is closed. What the query raises is raised too.
         """
-        return await self._worker.run(partial(query, self._transaction, *args, **kwargs))
+        return self._worker.run(partial(query, self._transaction, *args, **kwargs))
 
     def close(self) -> None:
         """Write what is queued and close the file."""
