@@ -9,7 +9,7 @@ import gc
 import inspect
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,34 +146,71 @@ def protocol_events(corpus: Path) -> list[dict[str, Any]]:
 
 
 def on_every_recording(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a test that takes `recording` for each recorded stream. A failure names every stream that it fails on.
+    """Run a test that takes `recording` for each recorded stream, as one case; see `for_every`."""
 
-    All are one case: a case for each takes longer to collect than to run.
+    def cases(given: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for recording in given.pop("recordings"):
+            yield recording.name, {"recording": recording}
+
+    return in_one_case(test, cases, replaced={"recording": "recordings"})
+
+
+def for_every(names: str, values: Iterable[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Run a test for each value, as one case that fails for all values that it fails for, and names them.
+
+    For hundreds of values this takes the place of `parametrize`: to collect so many cases takes longer than to run them.
+
+    Args:
+        names: The argument that the test takes, or several, separated by commas; then each value is a tuple.
+        values: What to run it for.
+    """
+    split = names.split(",")
+
+    def cases(_: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for value in values:
+            arguments = dict(zip(split, value if len(split) > 1 else [value], strict=True))
+            yield str(arguments[split[0]]), arguments
+
+    return lambda test: in_one_case(test, cases, replaced=dict.fromkeys(split))
+
+
+def in_one_case(
+    test: Callable[..., Any],
+    cases: Callable[[dict[str, Any]], Iterable[tuple[str, dict[str, Any]]]],
+    *,
+    replaced: dict[str, str | None],
+) -> Callable[..., Any]:
+    """A test that runs another for each of the cases, each a name and arguments.
+
+    Args:
+        test: The test for one case.
+        cases: Makes the cases from what pytest gives; takes out what the test does not take.
+        replaced: The arguments that pytest does not give, with the fixture to ask for instead, or None.
     """
 
     @functools.wraps(test)
     def run(**given: Any) -> None:
         failures = []
-        for recording in given.pop("recordings"):
+        for name, arguments in cases(given):
             try:
-                test(recording=recording, **given)
+                test(**arguments, **given)
             except FAILURES as error:
-                failures.append((recording.name, error))
+                failures.append((name, error))
         raise_first(failures)
 
     @functools.wraps(test)
     async def run_async(**given: Any) -> None:
         failures = []
-        for recording in given.pop("recordings"):
+        for name, arguments in cases(given):
             try:
-                await test(recording=recording, **given)
+                await test(**arguments, **given)
             except FAILURES as error:
-                failures.append((recording.name, error))
+                failures.append((name, error))
         raise_first(failures)
 
     wrapper = run_async if inspect.iscoroutinefunction(test) else run
     asked = inspect.signature(test).parameters.values()
-    names = [each.replace(name="recordings") if each.name == "recording" else each for each in asked]
+    names = [each.replace(name=name) for each in asked if (name := replaced.get(each.name, each.name))]
     vars(wrapper)["__signature__"] = inspect.Signature(names)
     return wrapper
 
@@ -181,5 +218,5 @@ def on_every_recording(test: Callable[..., Any]) -> Callable[..., Any]:
 def raise_first(failures: list[tuple[str, BaseException]]) -> None:
     if failures:
         error = failures[0][1]
-        error.add_note(f"It fails on {len(failures)} recordings: " + ", ".join(name for name, _ in failures))
+        error.add_note(f"It fails for {len(failures)}: " + ", ".join(name for name, _ in failures))
         raise error

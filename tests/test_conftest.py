@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Recording, on_every_recording
+from tests.conftest import Recording, for_every, on_every_recording
 from tests.fold.recorded import CUT_BY_HAND, UNNUMBERED, events_of
 
 THREE = [Recording(name, Path(name)) for name in ("a.sse", "b.sse", "c.sse")]
@@ -58,7 +58,7 @@ def test_a_failure_names_every_recording_that_fails() -> None:
 
     with pytest.raises(AssertionError) as caught:
         test(recordings=THREE)
-    assert caught.value.__notes__ == ["It fails on 2 recordings: a.sse, c.sse"]
+    assert caught.value.__notes__ == ["It fails for 2: a.sse, c.sse"]
 
 
 def test_a_failure_of_pytests_own_counts_as_well() -> None:
@@ -68,4 +68,15 @@ def test_a_failure_of_pytests_own_counts_as_well() -> None:
 
     with pytest.raises(pytest.fail.Exception) as caught:
         test(recordings=THREE)
-    assert caught.value.__notes__ == ["It fails on 3 recordings: a.sse, b.sse, c.sse"]
+    assert caught.value.__notes__ == ["It fails for 3: a.sse, b.sse, c.sse"]
+
+
+def test_a_test_for_every_value_is_one_case_that_names_what_it_fails_for() -> None:
+    @for_every("name,size", [("a", 1), ("b", 2), ("c", 3)])
+    def test(name: str, size: int, other: int) -> None:
+        assert size + other == 3
+
+    assert list(inspect.signature(test).parameters) == ["other"]
+    with pytest.raises(AssertionError) as caught:
+        test(other=1)
+    assert caught.value.__notes__ == ["It fails for 2: a, c"]

@@ -17,6 +17,7 @@ from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, 
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Elements, Object
 from streamfold.schema import ErrorEvent, Event, OutputItemDone, decode_event
+from tests.conftest import for_every
 from tests.fold.made import MESSAGE, added, completed, created, delta, event, keepalive, seen
 
 SPELLINGS = Raw(b'{"z" : 1E400,"big":123456789012345678901234567890,"s":"\\u0041","n":{ }}')
@@ -220,7 +221,7 @@ def test_the_cause_of_a_refusal_is_kept() -> None:
     assert str(raised.value.__cause__) == raised.value.reason
 
 
-@pytest.mark.parametrize("length", range(len(encode(SAVED))))
+@for_every("length", range(len(encode(SAVED))))
 def test_a_checkpoint_cut_short_anywhere_is_refused(length: int) -> None:
     with pytest.raises(MalformedCheckpoint):
         restore(encode(SAVED)[:length])

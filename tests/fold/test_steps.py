@@ -25,11 +25,12 @@ from streamfold.schema import (
     decode_event,
 )
 from streamfold.schema import event as wire
+from tests.conftest import for_every
 from tests.fold.made import MESSAGE, added, completed, created, delta, event, seen, tolerated
 
 JsonObject = dict[str, Any]
 
-EACH_NAME = pytest.mark.parametrize("name", EVENT_TYPES)
+EACH_NAME = for_every("name", EVENT_TYPES)
 
 # What the wire's operations say, where the steps do something else. Its words for the delta of a shell's output: it
 # "appends `delta.stdout` and `delta.stderr`, when present, to a provisional entry", yet its operation is `none`.

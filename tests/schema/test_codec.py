@@ -25,6 +25,7 @@ from streamfold.schema.event import (
     OutputTextDelta,
     UnknownEvent,
 )
+from tests.conftest import for_every
 
 NAME = "response.output_text.delta"
 DELTA = (
@@ -210,7 +211,7 @@ def test_what_is_no_json_object_with_a_type_has_neither_type_nor_number(data: by
     assert event.error
 
 
-@pytest.mark.parametrize("length", range(len(DELTA)))
+@for_every("length", range(len(DELTA)))
 def test_an_event_cut_short_anywhere_has_neither_type_nor_number(length: int) -> None:
     event = an_unknown(DELTA[:length])
     assert (event.wire_type, event.sequence_number) == ("", None)

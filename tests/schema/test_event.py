@@ -11,8 +11,9 @@ from msgspec.structs import fields
 from streamfold.schema import event as wire
 from streamfold.schema.codec import decode_event
 from streamfold.schema.event import EVENT_TYPES, HoldsObjects, KnownEvent, UnknownEvent
+from tests.conftest import for_every
 
-EACH_TYPE = pytest.mark.parametrize(("name", "kind"), EVENT_TYPES.items(), ids=EVENT_TYPES)
+EACH_TYPE = for_every("name,kind", EVENT_TYPES.items())
 
 # What a field of this JSON type is in Python; `| None` is added to all but objects where it may be absent.
 PYTHON_TYPES: dict[str, Any] = {"string": str, "integer": int, "object": Raw, "array": tuple[Raw, ...]}
