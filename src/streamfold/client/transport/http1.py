@@ -17,6 +17,7 @@ __all__ = ["ReplyParser", "Target", "request_bytes", "target_of"]
 # Bounds what comes between two parts of a body: heads, trailers, the head of a chunk. A server could send them for ever.
 MAX_OVERHEAD_BYTES = 1024 * 1024
 PORTS = {"http": 80, "https": 443}
+DEFAULTS = {"accept-encoding": "identity", "connection": "close", "user-agent": "streamfold"}
 VISIBLE = re.compile(r"[!-~]+")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 LINE_BREAKING = re.compile(r"[\r\n\0]")
@@ -60,19 +61,17 @@ def request_bytes(request: Request, target: Target) -> bytes:
     Raises:
         InvalidArgument: The method or a header would break the lines.
     """
-    fields = [("host", target.authority), *request.headers]
-    given = {name.lower() for name, _ in request.headers}
-    defaults = {"accept-encoding": "identity", "connection": "close", "user-agent": "streamfold"}
-    fields += [(name, value) for name, value in defaults.items() if name not in given]
-    if request.body is not None:
-        fields.append(("content-length", str(len(request.body))))
-    for name, value in fields:
-        if not TOKEN.fullmatch(name) or LINE_BREAKING.search(value):
-            raise InvalidArgument("headers", f"{name!r} cannot be sent as a header")
     if not TOKEN.fullmatch(request.method):
         raise InvalidArgument("method", f"{request.method!r} is not an HTTP method")
-    lines = [f"{request.method} {target.path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields), "", ""]
-    return "\r\n".join(lines).encode() + (request.body or b"")
+    given = {name.lower() for name, _ in request.headers}
+    length = [] if request.body is None else [("content-length", str(len(request.body)))]
+    defaults = [(name, value) for name, value in DEFAULTS.items() if name not in given]
+    lines = [f"{request.method} {target.path} HTTP/1.1"]
+    for name, value in [("host", target.authority), *request.headers, *defaults, *length]:
+        if not TOKEN.fullmatch(name) or LINE_BREAKING.search(value):
+            raise InvalidArgument("headers", f"{name!r} cannot be sent as a header")
+        lines.append(f"{name}: {value}")
+    return "\r\n".join([*lines, "", ""]).encode() + (request.body or b"")
 
 
 # Why the parser never raises. Bytes that came before a fault must be handed over before the fault is reported (rule 1), and
