@@ -12,15 +12,13 @@ several threads at once.
 
 import atexit
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, ExitStack
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
 from functools import wraps
 from threading import Event as ThreadEvent
 from threading import Lock
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
 
-import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from streamfold.client.api.batches import Batches
@@ -28,7 +26,7 @@ from streamfold.client.api.gateway import Gateway as AsyncGateway
 from streamfold.client.follow.batch import FollowedBatch
 from streamfold.client.follow.follow import FollowedResponse
 from streamfold.client.transport.resolve import Http
-from streamfold.errors import StreamfoldError, UsageError
+from streamfold.errors import UsageError
 from streamfold.fold import State
 from streamfold.schema import Batch, Dialect, Event
 from streamfold.session import Patience, Repair
@@ -49,9 +47,6 @@ CANCEL_SECONDS = 15.0  # a cancelled call may still send a cancel, and settle it
 # Ctrl-C. Python raises KeyboardInterrupt in the main thread, which waits, and not in the loop, which works. So the waiting
 # side cancels the task and waits until it has unwound: the socket is closed before the exception leaves the call. A read
 # that was interrupted loses no event, because a followed response resumes after its cursor.
-#
-# A context manager is entered, held open and left by one task (`Held`), because anyio's cancel scopes and task groups may
-# not be left by another task than the one that entered them. The `with` block only signals that task to leave.
 
 
 class EventLoop:
@@ -63,8 +58,8 @@ class EventLoop:
         self._portal: BlockingPortal | None = None
         self._is_closed = False
 
-    def start(self, call: Callable[[], Awaitable[T]]) -> tuple[Future[T], ThreadEvent]:
-        """Start a task. Returns its result to come, and an event that is set once the task has unwound."""
+    def portal(self) -> BlockingPortal:
+        """What reaches the loop from other threads."""
         with self._lock:
             if self._is_closed:
                 raise UsageError("the gateway is closed; make another one")
@@ -72,7 +67,10 @@ class EventLoop:
                 self._portal = self._stack.enter_context(start_blocking_portal(name="streamfold"))
                 # A portal that is still open when the interpreter tears down waits for ever for its own dead thread.
                 atexit.register(self.close)
-            portal = self._portal
+            return self._portal
+
+    def run(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Run a task and wait for it. Ctrl-C in the waiting thread cancels the task before it is raised."""
         has_ended = ThreadEvent()
 
         async def run() -> T:
@@ -81,14 +79,7 @@ class EventLoop:
             finally:
                 has_ended.set()
 
-        return portal.start_task_soon(run), has_ended
-
-    def run(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Run a task and wait for it. Ctrl-C in the waiting thread cancels the task before it is raised."""
-        return self.wait(*self.start(call))
-
-    def wait(self, result: Future[T], has_ended: ThreadEvent) -> T:
-        """Wait for a task that was started."""
+        result = self.portal().start_task_soon(run)
         try:
             return result.result()
         except BaseException:
@@ -109,84 +100,33 @@ class EventLoop:
         while (item := self.run(fetch)) is not END:
             yield item
 
-    # A response that was never left still has its task, which waits for the signal to leave. Stopping the loop without cancelling
-    # would wait for it for ever, so what still runs is cancelled: that disconnects, as leaving the block would.
+    # What still runs is cancelled: a response or a log that was never left would be waited for, and nothing would end it.
+    # Cancelling disconnects, as leaving the block would.
     def close(self) -> None:
         """Cancel what still runs, and end the thread."""
         with self._lock:
             portal, self._portal, self._is_closed = self._portal, None, True
         if portal is not None:
             atexit.unregister(self.close)
-            portal.call(portal.stop, True)  # else a response that was never left would be waited for
+            portal.call(portal.stop, True)
             self._stack.close()
 
 
-class Held(Generic[T]):
-    """An async context manager that one task of the loop enters, holds open and leaves.
-
-    The same task must do all three: cancel scopes and task groups may not be left by another one.
-    """
-
-    def __init__(self, loop: EventLoop, context: AbstractAsyncContextManager[T]) -> None:
-        self._loop = loop
-        self._context = context
-        self._error: StreamfoldError | None = None
-
-    def __enter__(self) -> T:
-        entered: Future[T] = Future()
-        self._task, self._has_ended = self._loop.start(lambda: self._hold(entered))
-        try:
-            return entered.result()
-        except BaseException:
-            if self._task.cancel():
-                self._has_ended.wait(CANCEL_SECONDS)
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # Others mean nothing to what is left, and some, as KeyboardInterrupt, would end the loop.
-        self._error = error if isinstance(error, StreamfoldError) else None
-        self._loop.run(self._let_go)
-        try:
-            self._loop.wait(self._task, self._has_ended)
-        except StreamfoldError as raised:
-            if raised is not error:
-                raise
-
-    async def _let_go(self) -> None:
-        self._leave.set()
-
-    async def _hold(self, entered: Future[T]) -> None:
-        try:
-            async with self._context as value:
-                self._leave = anyio.Event()
-                entered.set_result(value)
-                await self._leave.wait()
-                if self._error is not None:
-                    raise self._error
-        except BaseException as error:
-            if not entered.done():
-                entered.set_exception(error)
-            raise
-
-
 class Block(Generic[Followed]):
-    """What is followed inside a plain `with`."""
+    """What is followed inside a plain `with`. A followed response may be entered and left by different tasks."""
 
     def __init__(self, inner: Followed, loop: EventLoop) -> None:
         self._inner: Followed = inner
         self._loop = loop
-        self._held: Held[Any] = Held(loop, inner)
 
     def __enter__(self) -> Self:
-        self._held.__enter__()
+        self._loop.run(self._inner.__aenter__)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._held.__exit__(kind, error, trace)
+        self._loop.run(lambda: self._inner.__aexit__(kind, error, trace))
 
 
 # The methods of the async classes, for objects that hold one as `_inner` and its loop as `_loop`. Signatures and
@@ -283,9 +223,9 @@ class Gateway:
         finally:
             self._loop.close()
 
-    def opened(self, context: AbstractAsyncContextManager[T]) -> "Held[T]":
+    def opened(self, context: AbstractAsyncContextManager[T]) -> AbstractContextManager[T]:
         """Enter something async on the gateway's loop, most often a log: `with gateway.opened(SqliteLog(path)) as log`."""
-        return Held(self._loop, context)
+        return self._loop.portal().wrap_async_context_manager(context)
 
     stream = following(AsyncGateway.stream)
     """Create a response and follow it: `with gateway.stream(model=..., input=...) as response`."""

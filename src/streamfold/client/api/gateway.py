@@ -45,7 +45,6 @@ __all__ = ["Gateway"]
 # every resume, in every retrieve and in the cancel: a header that routes or authorizes must not be lost on a repair.
 
 OnRepair: TypeAlias = Callable[[Repair], None]
-DEFAULT_TIMEOUT_SECONDS = 600.0  # as openai's SDK has it: a long answer that is not streamed may take minutes
 
 
 class Gateway:
@@ -60,13 +59,14 @@ class Gateway:
         on_behalf_of: The end user, sent as X-On-Behalf-Of.
         http: What carries the requests: None for httpx2, or httpx where that is not installed; `"direct"`; an
             AsyncClient of either library; or any Transport.
-        timeout: Seconds that a plain call may take as a whole, retries included.
+        timeout: Seconds that a plain call may take as a whole, retries included. The default is that of openai's SDK: an
+            answer that is not streamed may take minutes.
         max_retries: How often a creation is sent again while the gateway has not taken it: after a failed connection,
             a 429 or a 503.
         connect_seconds: Seconds that a connection may take, TLS included.
         headers: Sent with every call.
         patience: The limits of what is followed. Its `total_seconds` bounds plain calls too.
-        on_repair: Called for each repair of every response that is followed, besides the one given with a call.
+        on_repair: Called for each repair of every followed response, before the one given with a call.
 
     Raises:
         InvalidArgument: An argument cannot be used; the error names it.
@@ -86,7 +86,7 @@ class Gateway:
         dialect: Dialect | str | None = None,
         on_behalf_of: str | None = None,
         http: Http = None,
-        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        timeout: float = 600.0,
         max_retries: int = 2,
         connect_seconds: float = 5.0,
         headers: Mapping[str, str] | None = None,
@@ -151,8 +151,8 @@ class Gateway:
             log: Records the response: an event reaches your code only after it is in the log.
             on_exit: `"leave"` disconnects when the block is left, and the response runs on; `"cancel"` cancels it.
             on_repair: Called for each repair of this response.
-            extra_headers: Headers to send besides, with every request for this response.
-            extra_query: Query parameters to send besides, with every request for this response.
+            extra_headers: Additional headers, sent with every request for this response.
+            extra_query: Additional query parameters, sent with every request for this response.
             extra_body: Fields to add to the body of the creation. They are not checked.
             timeout: Seconds that connecting may take, and that the stream may be silent; None for the gateway's
                 `connect_seconds` and `patience.idle_seconds`.
@@ -200,8 +200,8 @@ class Gateway:
                 one that has nothing).
             on_exit: `"leave"` disconnects when the block is left, and the response runs on; `"cancel"` cancels it.
             on_repair: Called for each repair of this response.
-            extra_headers: Headers to send besides, with every request.
-            extra_query: Query parameters to send besides, with every request.
+            extra_headers: Additional headers, sent with every request.
+            extra_query: Additional query parameters, sent with every request.
             timeout: Seconds that connecting may take, and that the stream may be silent; None for the gateway's
                 `connect_seconds` and `patience.idle_seconds`.
 
@@ -259,8 +259,8 @@ class Gateway:
         """Create a response and wait for it; with `background=True`, only until it is queued.
 
         Args:
-            extra_headers: Headers to send besides, or instead of ours with the same name.
-            extra_query: Query parameters to add.
+            extra_headers: Additional headers. One with the name of ours replaces it.
+            extra_query: Additional query parameters. One with the name of ours replaces it.
             extra_body: Fields to add to the body, or to replace ours with the same name. They are not checked.
             timeout: Seconds that the whole call may take, retries included; None for the gateway's `timeout`.
             max_retries: How often it is sent again while the gateway has not taken it; None for the gateway's.

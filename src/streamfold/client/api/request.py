@@ -37,11 +37,11 @@ IDEMPOTENCY_KEY = "idempotency-key"
 
 
 class CallOptions(TypedDict, total=False):
-    """What every call takes besides its own arguments, with the meaning that openai's SDK gives it.
+    """The options of every call, with the meaning that openai's SDK gives them.
 
     Attributes:
-        extra_headers: Headers to send besides, or instead of ours with the same name.
-        extra_query: Query parameters to add, or to replace ours with the same name.
+        extra_headers: Additional headers. One with the name of ours replaces it.
+        extra_query: Additional query parameters. One with the name of ours replaces it.
         extra_body: Fields to add to the JSON body, or to replace ours with the same name. They are not checked.
         timeout: Seconds that the whole call may take, retries included; None for the gateway's `timeout`.
     """
@@ -109,7 +109,7 @@ class Calls:
 
     # One object for a call with options instead of one more argument on each of the methods below.
     def with_options(self, options: CallOptions, *, default_timeout: float | None = None) -> "Calls":
-        """The same calls, with what one of them takes besides."""
+        """The same calls, with the options of one of them."""
         check_known(options, CallOptions.__annotations__)
         timeout = options.get("timeout")
         query = check_query("extra_query", options.get("extra_query"))
