@@ -15,7 +15,7 @@ from benchmarks.process import measure_apart, run_apart
 from benchmarks.stream.reading import ratio_row
 from streamfold.bench import Goal, Row, Spread, Timings, Variant
 
-__all__ = ["FULL_FOLLOWING", "QUICK_FOLLOWING", "Following", "measure_following"]
+__all__ = ["FULL_FOLLOWING", "QUICK_FOLLOWING", "FollowingScale", "measure_following"]
 
 TRANSPORTS = ("direct", "httpx2", "httpx")
 OPENAI = f"openai {version('openai')} AsyncStream"
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 
 @frozen
-class Following:
+class FollowingScale:
     """How much is measured.
 
     deltas: of the streams that are sent fast; paced_deltas: of the one that is sent slowly. rounds, slow_rounds: samples
@@ -47,22 +47,22 @@ class Following:
     sample_seconds: float = 0.05
 
 
-FULL_FOLLOWING = Following()
-QUICK_FOLLOWING = Following(
+FULL_FOLLOWING = FollowingScale()
+QUICK_FOLLOWING = FollowingScale(
     deltas=2_000, paced_deltas=400, rounds=3, slow_rounds=1, seconds=2.0, few=50, many=250, drops=5
 )
 
 
-def measure_following(plan: Following) -> Iterator[Row]:
+def measure_following(scale: FollowingScale) -> Iterator[Row]:
     """Yield the rows as they are measured."""
-    with serving(deltas=plan.deltas, paced_deltas=plan.paced_deltas) as url:
-        yield from each(plan, url)
-        yield from joined(plan, url)
-        yield from paced(plan, url)
-        yield from busy(plan, url)
-        yield from idle(plan, url)
-        yield from opening(plan, url)
-        yield from dropped(plan, url)
+    with serving(deltas=scale.deltas, paced_deltas=scale.paced_deltas) as url:
+        yield from each(scale, url)
+        yield from joined(scale, url)
+        yield from paced(scale, url)
+        yield from busy(scale, url)
+        yield from idle(scale, url)
+        yield from opening(scale, url)
+        yield from dropped(scale, url)
 
 
 def ours(kind: str) -> str:
@@ -118,10 +118,10 @@ class OneStream:
         return Row(self._benchmark, f"{kind}: events in a chunk", ours(kind), held, "events")
 
 
-def each(plan: Following, url: str) -> Iterator[Row]:
+def each(scale: FollowingScale, url: str) -> Iterator[Row]:
     """Each event its own write, as fast as the kernel takes them."""
-    stream = OneStream(url, "resp_each", benchmark="following-each", events=event_count(plan.deltas))
-    stream.measure(bare_kinds=TRANSPORTS, again=True, rounds=plan.rounds, sample_seconds=plan.sample_seconds)
+    stream = OneStream(url, "resp_each", benchmark="following-each", events=event_count(scale.deltas))
+    stream.measure(bare_kinds=TRANSPORTS, again=True, rounds=scale.rounds, sample_seconds=scale.sample_seconds)
     for kind, goal in (("direct", 40), ("httpx2", 8), ("httpx", None)):
         yield stream.against_openai(kind, goal)
     for kind, bound in (("direct", None), ("httpx2", 1.2), ("httpx", None)):
@@ -131,19 +131,19 @@ def each(plan: Following, url: str) -> Iterator[Row]:
     yield stream.chunk("httpx2")
 
 
-def joined(plan: Following, url: str) -> Iterator[Row]:
+def joined(scale: FollowingScale, url: str) -> Iterator[Row]:
     """Writes of 16 KiB."""
-    stream = OneStream(url, "resp_joined", benchmark="following-joined", events=event_count(plan.deltas))
-    stream.measure(bare_kinds=(), again=False, rounds=plan.rounds, sample_seconds=plan.sample_seconds)
+    stream = OneStream(url, "resp_joined", benchmark="following-joined", events=event_count(scale.deltas))
+    stream.measure(bare_kinds=(), again=False, rounds=scale.rounds, sample_seconds=scale.sample_seconds)
     for kind, goal in (("direct", 50), ("httpx2", None), ("httpx", None)):
         yield stream.against_openai(kind, goal)
     yield stream.chunk("direct")
 
 
-def paced(plan: Following, url: str) -> Iterator[Row]:
+def paced(scale: FollowingScale, url: str) -> Iterator[Row]:
     """Each event its own write, far enough apart to be read alone."""
-    stream = OneStream(url, "resp_paced", benchmark="following-paced", events=event_count(plan.paced_deltas))
-    stream.measure(bare_kinds=("direct", "httpx2"), again=False, rounds=plan.slow_rounds, sample_seconds=0)
+    stream = OneStream(url, "resp_paced", benchmark="following-paced", events=event_count(scale.paced_deltas))
+    stream.measure(bare_kinds=("direct", "httpx2"), again=False, rounds=scale.slow_rounds, sample_seconds=0)
     for kind in TRANSPORTS:
         yield stream.against_openai(kind, None)
     for kind in ("direct", "httpx2"):
@@ -154,14 +154,14 @@ def paced(plan: Following, url: str) -> Iterator[Row]:
 # Many streams
 
 
-def busy(plan: Following, url: str) -> Iterator[Row]:
+def busy(scale: FollowingScale, url: str) -> Iterator[Row]:
     """Many slow streams at once; for openai's client fewer, so that it keeps up."""
-    run = partial(follow_busily, seconds=plan.seconds)
-    runs = {kind: partial(run, kind, url, streams=plan.streams) for kind in TRANSPORTS}
-    for kind, found in in_turns(runs, rounds=plan.slow_rounds).items():
-        yield from about_busy(kind, found, streams=plan.streams, is_judged=kind == "direct")
-    found = [run_apart(partial(run, "openai", url, streams=plan.openai_streams))]
-    yield from about_busy("openai", found, streams=plan.openai_streams, is_judged=False)
+    run = partial(follow_busily, seconds=scale.seconds)
+    runs = {kind: partial(run, kind, url, streams=scale.streams) for kind in TRANSPORTS}
+    for kind, found in in_turns(runs, rounds=scale.slow_rounds).items():
+        yield from about_busy(kind, found, streams=scale.streams, is_judged=kind == "direct")
+    found = [run_apart(partial(run, "openai", url, streams=scale.openai_streams))]
+    yield from about_busy("openai", found, streams=scale.openai_streams, is_judged=False)
 
 
 def about_busy(kind: str, found: Sequence[Busy], *, streams: int, is_judged: bool) -> Iterator[Row]:
@@ -178,17 +178,17 @@ def about_busy(kind: str, found: Sequence[Busy], *, streams: int, is_judged: boo
         yield Row("following-busy", f"{about}, {name}", subject, Spread.of(samples), unit, goal=goal)
 
 
-def idle(plan: Following, url: str) -> Iterator[Row]:
+def idle(scale: FollowingScale, url: str) -> Iterator[Row]:
     """The memory of a silent stream."""
     if not has_memory_figures():
         print("no resident memory: this system does not tell it as Linux does", file=sys.stderr)
         return
     kinds = (*TRANSPORTS, "openai")
-    run = partial(idle_kib, few=plan.few, many=plan.many)
-    for kind, samples in in_turns({kind: partial(run, kind, url) for kind in kinds}, rounds=plan.slow_rounds).items():
+    run = partial(idle_kib, few=scale.few, many=scale.many)
+    for kind, samples in in_turns({kind: partial(run, kind, url) for kind in kinds}, rounds=scale.slow_rounds).items():
         yield Row(
             benchmark="following-idle",
-            name=f"{kind}: memory of an idle stream, {plan.many:,} against {plan.few:,}",
+            name=f"{kind}: memory of an idle stream, {scale.many:,} against {scale.few:,}",
             subject=OPENAI if kind == "openai" else ours(kind),
             ours=Spread.of(samples),
             unit="KiB",
@@ -196,30 +196,30 @@ def idle(plan: Following, url: str) -> Iterator[Row]:
         )
 
 
-def opening(plan: Following, url: str) -> Iterator[Row]:
+def opening(scale: FollowingScale, url: str) -> Iterator[Row]:
     """What opening many streams at once takes."""
-    run = partial(opening_seconds, streams=plan.opened)
+    run = partial(opening_seconds, streams=scale.opened)
     runs = {kind: partial(run, kind, url) for kind in (*TRANSPORTS, "openai")}
-    taken = {kind: tuple(samples) for kind, samples in in_turns(runs, rounds=plan.slow_rounds).items()}
+    taken = {kind: tuple(samples) for kind, samples in in_turns(runs, rounds=scale.slow_rounds).items()}
     timings = Timings({OPENAI if kind == "openai" else ours(kind): samples for kind, samples in taken.items()})
     for kind in TRANSPORTS:
         yield Row(
             benchmark="following-open",
-            name=f"{kind}: {plan.opened:,} streams opened at once, each",
+            name=f"{kind}: {scale.opened:,} streams opened at once, each",
             subject=ours(kind),
-            ours=timings.seconds(ours(kind)).scaled(1e3 / plan.opened),
+            ours=timings.seconds(ours(kind)).scaled(1e3 / scale.opened),
             unit="ms",
             reference=OPENAI,
-            theirs=timings.seconds(OPENAI).scaled(1e3 / plan.opened),
+            theirs=timings.seconds(OPENAI).scaled(1e3 / scale.opened),
             ratio=timings.ratio(OPENAI, ours(kind)),
             is_faster=True,
         )
 
 
-def dropped(plan: Following, url: str) -> Iterator[Row]:
+def dropped(scale: FollowingScale, url: str) -> Iterator[Row]:
     """What a drop costs besides the back-off, compared with one request of the bare transport."""
     for kind in TRANSPORTS:
-        found = run_apart(partial(drops, kind, url, count=plan.drops))
+        found = run_apart(partial(drops, kind, url, count=scale.drops))
         timings = Timings({ours(kind): found.after, bare(kind): found.bare})
         yield Row(
             benchmark="following-dropped",

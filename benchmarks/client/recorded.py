@@ -12,13 +12,13 @@ from benchmarks.process import run_apart
 from streamfold.bench import Goal, Row, Spread
 from streamfold.client.follow.recorder import LEASE_SECONDS
 
-__all__ = ["FULL_RECORDED", "QUICK_RECORDED", "Recorded", "measure_recorded"]
+__all__ = ["FULL_RECORDED", "QUICK_RECORDED", "RecordedScale", "measure_recorded"]
 
 BARE = "the same, not recorded"
 
 
 @frozen
-class Recorded:
+class RecordedScale:
     """How much is measured. streams: followed at once, 50 events a second each. rounds, seconds: of each variant.
 
     seconds: two commits of a writer that may be behind, so that each round has as many.
@@ -29,24 +29,24 @@ class Recorded:
     rounds: int = 15
 
 
-FULL_RECORDED = Recorded()
-QUICK_RECORDED = Recorded(seconds=2.0, rounds=1)
+FULL_RECORDED = RecordedScale()
+QUICK_RECORDED = RecordedScale(seconds=2.0, rounds=1)
 BEHIND, BEFORE = "recorded, at most 250 events behind", "recorded, before it is read"
 VARIANTS = {BARE: None, BEHIND: 250, BEFORE: 0}  # how far the log may be behind; None for no log
 
 
-def measure_recorded(plan: Recorded) -> Iterator[Row]:
+def measure_recorded(scale: RecordedScale) -> Iterator[Row]:
     """Yield the rows as they are measured."""
     with serving(deltas=1, paced_deltas=1) as url:
-        for streams in plan.streams:
-            yield from recorded(plan, url, streams)
+        for streams in scale.streams:
+            yield from recorded(scale, url, streams)
 
 
-def recorded(plan: Recorded, url: str, streams: int) -> Iterator[Row]:
+def recorded(scale: RecordedScale, url: str, streams: int) -> Iterator[Row]:
     """Many streams at once: each variant compared with no log."""
-    run = partial(follow_busily, "httpx2", url, name="resp_often", streams=streams, seconds=plan.seconds)
+    run = partial(follow_busily, "httpx2", url, name="resp_often", streams=streams, seconds=scale.seconds)
     runs = {name: partial(run, max_behind=most) for name, most in VARIANTS.items()}
-    found = side_by_side(runs, rounds=plan.rounds)
+    found = side_by_side(runs, rounds=scale.rounds)
     bare = found[BARE]
     for name in (BEHIND, BEFORE):
         ratios = [one.seconds_an_event / other.seconds_an_event for one, other in zip(found[name], bare, strict=True)]

@@ -15,13 +15,13 @@ import anyio
 from attrs import frozen
 
 from benchmarks.log.processes import among_processes
-from benchmarks.log.tails import FULL_TAILING, QUICK_TAILING, Loosely, Tailing, measure_tails
+from benchmarks.log.tails import FULL_TAILING, QUICK_TAILING, Loosely, TailScale, measure_tails
 from streamfold.bench import Goal, Row, Spread
 from streamfold.log import Lease, Record, SqliteLog, StreamKey
 from streamfold.log.sqlite import queries
 from streamfold.log.sqlite.file import connect, make
 
-__all__ = ["FULL_LOGGING", "QUICK_LOGGING", "Logging", "measure_logs"]
+__all__ = ["FULL_LOGGING", "QUICK_LOGGING", "LogScale", "measure_logs"]
 
 DATA = b'{"type":"response.output_text.delta","delta":"' + b"x" * 150 + b'"}'  # 200 bytes, as engines are measured
 GROUPED, SINGLY, LOOSELY = "SqliteLog", "the same, an append a commit", "the same, synchronous = NORMAL"
@@ -31,7 +31,7 @@ AWAITED, DIRECT = "SqliteLog", "the same, in the caller's thread"
 
 
 @frozen
-class Logging:
+class LogScale:
     """How much is measured. writers: tasks, each of which waits for its append. appends: of each writer.
 
     few, many: streams in one file. batches: transactions of one stream. rounds: samples of each variant, in turns.
@@ -47,11 +47,11 @@ class Logging:
     processes: int = 8
     seconds: float = 3.0
     rounds: int = 5
-    tailing: Tailing = FULL_TAILING
+    tailing: TailScale = FULL_TAILING
 
 
-FULL_LOGGING = Logging()
-QUICK_LOGGING = Logging(
+FULL_LOGGING = LogScale()
+QUICK_LOGGING = LogScale(
     appends=20, many=1_000, sample_appends=100, batches=20, seconds=1, rounds=3, tailing=QUICK_TAILING
 )
 
@@ -65,16 +65,16 @@ class Singly(SqliteLog):
         self._writer._worker._max_jobs = 1
 
 
-def measure_logs(plan: Logging) -> Iterator[Row]:
+def measure_logs(scale: LogScale) -> Iterator[Row]:
     """Yield the rows as they are measured."""
     with TemporaryDirectory() as folder:
-        yield against_inserts(plan, Path(folder), "NORMAL", 16, Goal("≥", 0.5, "× as many"))
-        yield against_inserts(plan, Path(folder), "FULL", 256, Goal("≥", 0.7, "× as many"))
-        yield from together(plan, Path(folder))
-        yield awaited(plan, Path(folder))
-        yield among_many(plan, Path(folder))
-        yield from among_processes(plan.processes, plan.seconds, Path(folder))
-        yield from measure_tails(plan.tailing, Path(folder))
+        yield against_inserts(scale, Path(folder), "NORMAL", 16, Goal("≥", 0.5, "× as many"))
+        yield against_inserts(scale, Path(folder), "FULL", 256, Goal("≥", 0.7, "× as many"))
+        yield from together(scale, Path(folder))
+        yield awaited(scale, Path(folder))
+        yield among_many(scale, Path(folder))
+        yield from among_processes(scale.processes, scale.seconds, Path(folder))
+        yield from measure_tails(scale.tailing, Path(folder))
 
 
 def in_turns(rounds: int, variants: Mapping[str, Callable[[int], float]]) -> dict[str, list[float]]:
@@ -94,13 +94,13 @@ def compared(
     return Row("log", f"SQLite: {name}", ours, one, unit, theirs, other, ratio, goal=goal, is_faster=is_faster)
 
 
-def against_inserts(plan: Logging, folder: Path, synchronous: str, size: int, goal: Goal) -> Row:
+def against_inserts(scale: LogScale, folder: Path, synchronous: str, size: int, goal: Goal) -> Row:
     """One stream, batch after batch in this thread: the cost of the checks before each write."""
     variants = {CONTRACT: appended, RAW: inserted}
     found = in_turns(
-        plan.rounds,
+        scale.rounds,
         {
-            name: partial(records_a_second, write, folder / f"{synchronous} {name}", synchronous, size, plan.batches)
+            name: partial(records_a_second, write, folder / f"{synchronous} {name}", synchronous, size, scale.batches)
             for name, write in variants.items()
         },
     )
@@ -139,26 +139,26 @@ def records_a_second(write: Inserting, path: Path, synchronous: str, size: int, 
         return batches * size / (perf_counter() - begun)
 
 
-def together(plan: Logging, folder: Path) -> Iterator[Row]:
+def together(scale: LogScale, folder: Path) -> Iterator[Row]:
     """Many writers at once, sharing commits or with a commit each, and without waiting for the disk."""
 
     def measured(name: str, kind: Callable[[Path], SqliteLog], number: int) -> float:
-        return anyio.run(appends_a_second, kind(folder / f"{number} {name}.db"), plan.writers, plan.appends)
+        return anyio.run(appends_a_second, kind(folder / f"{number} {name}.db"), scale.writers, scale.appends)
 
     kinds: dict[str, Callable[[Path], SqliteLog]] = {GROUPED: SqliteLog, SINGLY: Singly, LOOSELY: Loosely}
-    found = in_turns(plan.rounds, {name: partial(measured, name, kind) for name, kind in kinds.items()})
-    name, unit = f"{plan.writers} writers, each waits for its append", "appends/s"
+    found = in_turns(scale.rounds, {name: partial(measured, name, kind) for name, kind in kinds.items()})
+    name, unit = f"{scale.writers} writers, each waits for its append", "appends/s"
     yield Row("log", f"SQLite: {name}", GROUPED, Spread.of(found[GROUPED]), unit, goal=Goal("≥", 10_000, unit))
     yield compared(name, unit, found, GROUPED, SINGLY, Goal("≥", 6, "× as many"), is_faster=True)
     yield compared(name, unit, found, GROUPED, LOOSELY, Goal("≥", 0.75, "× as many"), is_faster=True)
 
 
-def awaited(plan: Logging, folder: Path) -> Row:
+def awaited(scale: LogScale, folder: Path) -> Row:
     """One writer: the cost of writing in the log's own thread instead of the caller's."""
     found = in_turns(
-        plan.rounds,
+        scale.rounds,
         {
-            name: partial(median_append, folder / f"awaited {name}", append, plan.sample_appends)
+            name: partial(median_append, folder / f"awaited {name}", append, scale.sample_appends)
             for name, append in {AWAITED: awaited_append, DIRECT: direct_append}.items()
         },
     )
@@ -192,12 +192,12 @@ def median_append(path: Path, append: Appending, count: int, number: int) -> flo
     return anyio.run(run)
 
 
-def among_many(plan: Logging, folder: Path) -> Row:
+def among_many(scale: LogScale, folder: Path) -> Row:
     """One append to a file of few streams, and to a file of many."""
-    few, many = anyio.run(append_milliseconds, folder, plan)
+    few, many = anyio.run(append_milliseconds, folder, scale)
     ratio = Spread.of([median(many) / median(few)])
-    name = f"SQLite: an append among {plan.many:,} streams, against {plan.few:,}"
-    theirs = f"among {plan.few:,}"
+    name = f"SQLite: an append among {scale.many:,} streams, against {scale.few:,}"
+    theirs = f"among {scale.few:,}"
     return Row("log", name, GROUPED, Spread.of(many), "ms", theirs, Spread.of(few), ratio, goal=Goal("≤", 2))
 
 
@@ -220,13 +220,13 @@ async def write(log: SqliteLog, lease: Lease, appends: int) -> None:
         await log.append(lease, [Record(number, "response.output_text.delta", DATA)])
 
 
-async def append_milliseconds(folder: Path, plan: Logging) -> tuple[list[float], list[float]]:
+async def append_milliseconds(folder: Path, scale: LogScale) -> tuple[list[float], list[float]]:
     """How long an append took, each to another stream, in turns to a file of few and to a file of many."""
     async with SqliteLog(folder / "few.db") as few, SqliteLog(folder / "many.db") as many:
-        counts = {few: plan.few, many: plan.many}
+        counts = {few: scale.few, many: scale.many}
         leases = {log: await begin_all(log, count) for log, count in counts.items()}
         taken: dict[SqliteLog, list[float]] = {few: [], many: []}
-        for number in range(plan.sample_appends):
+        for number in range(scale.sample_appends):
             for log in (few, many) if number % 2 == 0 else (many, few):
                 lease = leases[log][number * STRIDE % counts[log]]
                 record = Record(number // counts[log], "response.output_text.delta", DATA)

@@ -20,7 +20,7 @@ from msgspec.json import decode, encode
 from streamfold.bench import Goal, Row, Spread
 from streamfold.log import Record, SqliteLog, StreamKey, Watch, tail
 
-__all__ = ["FULL_TAILING", "QUICK_TAILING", "Loosely", "Tailing", "measure_tails"]
+__all__ = ["FULL_TAILING", "QUICK_TAILING", "Loosely", "TailScale", "measure_tails"]
 
 KEY = StreamKey("tenant", "resp_1")
 POLL_SECONDS = 0.005
@@ -30,7 +30,7 @@ SHARED, OWN = "one log for all tails of a process", "a log for each tail"
 
 
 @frozen
-class Tailing:
+class TailScale:
     """How much is measured. records: of each run. alone, crowd: records a second. processes, tails: of the crowd; the
     tails of each process. rounds: runs of each variant, in turns."""
 
@@ -42,8 +42,8 @@ class Tailing:
     rounds: int = 3
 
 
-FULL_TAILING = Tailing()
-QUICK_TAILING = Tailing(records=60, processes=2, rounds=1)
+FULL_TAILING = TailScale()
+QUICK_TAILING = TailScale(records=60, processes=2, rounds=1)
 
 
 @frozen
@@ -96,18 +96,18 @@ class Asleep(Watch):
         await anyio.sleep(POLL_SECONDS)
 
 
-def measure_tails(plan: Tailing, folder: Path) -> Iterator[Row]:
+def measure_tails(scale: TailScale, folder: Path) -> Iterator[Row]:
     """Yield the rows as they are measured."""
     alone = {WOKEN: (1, 1, False), POLLING: (1, 1, True)}
-    woken, polling = runs(plan, folder, alone, processes=1, rate=plan.alone).values()
-    yield row(f"a tail in another process, {plan.alone:g} records/s", WOKEN, woken, POLLING, polling, Goal("≤", 0.35))
+    woken, polling = runs(scale, folder, alone, processes=1, rate=scale.alone).values()
+    yield row(f"a tail in another process, {scale.alone:g} records/s", WOKEN, woken, POLLING, polling, Goal("≤", 0.35))
     after = Spread.of([median(each.late) - median(each.acknowledged) for each in woken])
     yield Row("log", "SQLite: the same, less the append itself", WOKEN, after, "ms", goal=Goal("≤", 1, "ms"))
 
-    crowds = {SHARED: (1, plan.tails, False), OWN: (plan.tails, 1, False)}
-    shared, own = runs(plan, folder, crowds, processes=plan.processes, rate=plan.crowd).values()
-    (one,) = runs(plan, folder, {"alone": (1, 1, False)}, processes=1, rate=plan.crowd).values()
-    name = f"{plan.processes * plan.tails} tails in {plan.processes} processes, {plan.crowd:g} records/s"
+    crowds = {SHARED: (1, scale.tails, False), OWN: (scale.tails, 1, False)}
+    shared, own = runs(scale, folder, crowds, processes=scale.processes, rate=scale.crowd).values()
+    (one,) = runs(scale, folder, {"alone": (1, 1, False)}, processes=1, rate=scale.crowd).values()
+    name = f"{scale.processes * scale.tails} tails in {scale.processes} processes, {scale.crowd:g} records/s"
     yield row(name, SHARED, shared, "one tail", one, Goal("≤", 4))
     cores = [Spread.of([each.cores for each in seen]) for seen in (shared, own)]
     ratio = Spread.of([each.cores / other.cores for each, other in zip(shared, own, strict=True)])
@@ -122,20 +122,20 @@ def row(name: str, subject: str, ours: Sequence[Seen], reference: str, theirs: S
 
 
 def runs(
-    plan: Tailing, folder: Path, variants: dict[str, tuple[int, int, bool]], *, processes: int, rate: float
+    scale: TailScale, folder: Path, variants: dict[str, tuple[int, int, bool]], *, processes: int, rate: float
 ) -> dict[str, list[Seen]]:
     """What each variant showed, round by round. A variant is a number of logs, of tails each, and whether it polls."""
     found: dict[str, list[Seen]] = {name: [] for name in variants}
-    for number in range(plan.rounds):
+    for number in range(scale.rounds):
         for name in variants if number % 2 == 0 else reversed(list(variants)):
             logs, tails, polls = variants[name]
             path = folder / f"tails {processes} {number} {name}.db"
             asked = Asked(str(path), logs, tails, polls)
-            found[name].append(anyio.run(seen_by, plan, path, asked, processes, rate))
+            found[name].append(anyio.run(seen_by, scale, path, asked, processes, rate))
     return found
 
 
-async def seen_by(plan: Tailing, path: Path, asked: Asked, processes: int, rate: float) -> Seen:
+async def seen_by(scale: TailScale, path: Path, asked: Asked, processes: int, rate: float) -> Seen:
     command = [sys.executable, "-m", "benchmarks.log.tails", encode(asked).decode()]
     async with Loosely(path) as log:  # it is the wake that is measured, and not the disk
         lease = await log.acquire(KEY, owner="bench", seconds=3600)
@@ -145,7 +145,7 @@ async def seen_by(plan: Tailing, path: Path, asked: Asked, processes: int, rate:
                 await run_sync(line_of, reader)
             acknowledged: list[float] = []
             begun = perf_counter()
-            for number in range(plan.records):
+            for number in range(scale.records):
                 await anyio.sleep(max(0.0, begun + number / rate - perf_counter()))
                 sent = monotonic_ns()
                 await log.append(lease, [Record(number, "delta", b"%d" % sent)])

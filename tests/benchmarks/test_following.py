@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.chart import draw, is_drawable
 from benchmarks.client import clients, crowd, following
-from benchmarks.client.following import Following, measure_following
+from benchmarks.client.following import FollowingScale, measure_following
 from benchmarks.client.load import event_count, serving
 from benchmarks.process import ProcessEnded, run_apart
 from benchmarks.stream.reading import DifferentWork
@@ -20,7 +20,7 @@ from streamfold.bench import Row, Timings, Variant, measure
 
 pytestmark = pytest.mark.thorough
 
-TINY = Following(
+TINY = FollowingScale(
     deltas=30,
     paced_deltas=5,
     rounds=1,
@@ -140,7 +140,7 @@ def test_nothing_to_draw_is_an_error(tmp_path: Any) -> None:
         draw([], tmp_path / "chart.svg")
 
 
-def rows_of(benchmark: Callable[[Following, str], Iterator[Row]], url: str) -> list[Row]:
+def rows_of(benchmark: Callable[[FollowingScale, str], Iterator[Row]], url: str) -> list[Row]:
     return list(benchmark(TINY, url))
 
 

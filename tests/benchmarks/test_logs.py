@@ -2,12 +2,12 @@
 
 import pytest
 
-from benchmarks.log.sqlite import AWAITED, CONTRACT, DIRECT, GROUPED, LOOSELY, RAW, SINGLY, Logging, measure_logs
-from benchmarks.log.tails import Tailing
+from benchmarks.log.sqlite import AWAITED, CONTRACT, DIRECT, GROUPED, LOOSELY, RAW, SINGLY, LogScale, measure_logs
+from benchmarks.log.tails import TailScale
 
 pytestmark = pytest.mark.thorough
 
-TINY = Logging(
+TINY = LogScale(
     writers=3,
     appends=2,
     few=2,
@@ -17,7 +17,7 @@ TINY = Logging(
     processes=2,
     seconds=0.2,
     rounds=2,
-    tailing=Tailing(records=15, processes=1, tails=2, rounds=1),
+    tailing=TailScale(records=15, processes=1, tails=2, rounds=1),
 )
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from benchmarks.client.recorded import BEFORE, BEHIND, Recorded, measure_recorded
+from benchmarks.client.recorded import BEFORE, BEHIND, RecordedScale, measure_recorded
 
 pytestmark = pytest.mark.thorough
 
-TINY = Recorded(streams=(2,), seconds=0.3, rounds=1)
+TINY = RecordedScale(streams=(2,), seconds=0.3, rounds=1)
 
 
 def test_each_way_to_record_is_compared_with_none() -> None:

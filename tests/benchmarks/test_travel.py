@@ -4,9 +4,9 @@ from importlib import import_module
 
 import pytest
 
-from benchmarks.log.travel import FOLD, REPLAY, SAVE, Travel, measure_travel
+from benchmarks.log.travel import FOLD, REPLAY, SAVE, TravelScale, measure_travel
 
-TINY = Travel(deltas=60, replays=4, folds=2, rounds=2)
+TINY = TravelScale(deltas=60, replays=4, folds=2, rounds=2)
 
 
 def test_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from benchmarks.log.valkey import GROUPED, OURS, RAW, SINGLY, XREAD, Serving, measure_valkey
+from benchmarks.log.valkey import GROUPED, OURS, RAW, SINGLY, XREAD, ValkeyScale, measure_valkey
 from tests.log.valkeys import find_server
 
 pytestmark = pytest.mark.thorough
 
-TINY = Serving(writers=4, appends=3, records=300, streams=3, busy=1, seconds=0.2, rounds=1)
+TINY = ValkeyScale(writers=4, appends=3, records=300, streams=3, busy=1, seconds=0.2, rounds=1)
 
 
 def test_what_is_measured_of_the_log_on_valkey() -> None:
