@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from streamfold.errors import InvalidArgument, LogClosed, LogConflict, LogError, LogGap, WriterFenced
 from streamfold.log import Record, says_the_same
-from streamfold.log.append import Head, new_records, next_epoch, require_series
+from streamfold.log.append import StreamHead, new_records, next_epoch, require_series
 
 
 def record(number: int, text: str = "") -> Record:
@@ -27,7 +27,7 @@ def test_what_is_appended_leaves_no_hole_and_changes_nothing(
 ) -> None:
     there = {number: record(number) for number in range(first_number, first_number + count)}
     records = [record(number, "other" if number - begin == other else "") for number in range(begin, begin + length)]
-    head = Head(first_number + count, epoch=3, is_finished=is_finished)
+    head = StreamHead(first_number + count, epoch=3, is_finished=is_finished)
 
     def stored(first: int, beyond: int) -> list[Record]:
         return [there[number] for number in range(first, beyond) if number in there]

@@ -8,7 +8,7 @@ async with open_log("sqlite:streams.db") as log:
 """
 
 from streamfold.log.address import open_log
-from streamfold.log.append import Head, new_records, next_epoch, require_beginning, require_series, says_the_same
+from streamfold.log.append import StreamHead, new_records, next_epoch, require_beginning, require_series, says_the_same
 from streamfold.log.log import READ_AT_ONCE, EventLog, Subscriptions, Watch
 from streamfold.log.memory import MemoryLog
 from streamfold.log.record import (
@@ -32,13 +32,13 @@ __all__ = [
     "Diagnosis",
     "Durability",
     "EventLog",
-    "Head",
     "Lease",
     "MemoryLog",
     "Note",
     "Record",
     "SavedCheckpoint",
     "SqliteLog",
+    "StreamHead",
     "StreamInfo",
     "StreamKey",
     "StreamPages",

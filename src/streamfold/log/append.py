@@ -10,7 +10,7 @@ from msgspec.json import Decoder
 from streamfold.errors import InvalidArgument, LogClosed, LogConflict, LogGap, WriterFenced
 from streamfold.log.record import Record
 
-__all__ = ["Head", "new_records", "next_epoch", "require_beginning", "require_series", "says_the_same"]
+__all__ = ["StreamHead", "new_records", "next_epoch", "require_beginning", "require_series", "says_the_same"]
 
 # Theory of operation: leases, epochs and fencing. A stream has one writer. Its lease keeps others out for a time, but a
 # lease alone is not safe: a writer that was paused (garbage collection, a suspended machine) wakes up after its lease
@@ -36,7 +36,7 @@ _decode_fields: Callable[[bytes], dict[str, Raw]] = Decoder(dict[str, Raw]).deco
 
 
 @frozen
-class Head:
+class StreamHead:
     """What an append is checked against.
 
     Attributes:
@@ -84,7 +84,7 @@ def require_series(records: Sequence[Record]) -> None:
 
 
 def new_records(
-    head: Head, records: Sequence[Record], *, epoch: int, stored: Callable[[int, int], Sequence[Record]]
+    head: StreamHead, records: Sequence[Record], *, epoch: int, stored: Callable[[int, int], Sequence[Record]]
 ) -> Sequence[Record]:
     """The records of an append that the stream does not have yet.
 

@@ -15,7 +15,7 @@ from typing import Any
 from attrs import define, evolve, field
 
 from streamfold.errors import LeaseHeld, LogGap, LogUnusable, UnknownStream, WriterFenced
-from streamfold.log.append import Head, new_records, next_epoch, require_beginning
+from streamfold.log.append import StreamHead, new_records, next_epoch, require_beginning
 from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog, Subscriptions, Watch
 from streamfold.log.record import (
     Damage,
@@ -34,7 +34,7 @@ __all__ = ["MemoryLog"]
 
 
 @define
-class _Stream:
+class _MemoryStream:
     info: StreamInfo
     records: list[Record] = field(factory=list[Record])
     checkpoints: dict[int, bytes] = field(factory=dict[int, bytes])
@@ -64,7 +64,7 @@ class MemoryLog(EventLog):
 
     def __init__(self, *, clock: Callable[[], float] = time) -> None:
         self._clock = clock
-        self._streams: dict[StreamKey, _Stream] = {}
+        self._streams: dict[StreamKey, _MemoryStream] = {}
         self._subscriptions = Subscriptions()
         self._is_closed = False
 
@@ -75,7 +75,7 @@ class MemoryLog(EventLog):
         stream = self._streams.get(key)
         if stream is None:
             info = StreamInfo(key=key, first_number=first_number, next_number=first_number, epoch=0, created_at=now)
-            stream = self._streams[key] = _Stream(info)
+            stream = self._streams[key] = _MemoryStream(info)
         info = stream.info
         if info.owner not in {"", owner} and info.lease_expires_at > now:
             raise LeaseHeld(info.owner, info.lease_expires_at - now)
@@ -97,7 +97,7 @@ class MemoryLog(EventLog):
         self._require_open()
         stream = self._stream(lease.key)
         info = stream.info
-        head = Head(info.next_number, info.epoch, info.is_finished)
+        head = StreamHead(info.next_number, info.epoch, info.is_finished)
         new = new_records(head, records, epoch=lease.epoch, stored=stream.between)
         stream.records += new
         stream.change(next_number=info.next_number + len(new), status=info.status or status)
@@ -203,13 +203,13 @@ class MemoryLog(EventLog):
         if self._is_closed:
             raise LogUnusable("the log in memory", CLOSED)
 
-    def _stream(self, key: StreamKey) -> _Stream:
+    def _stream(self, key: StreamKey) -> _MemoryStream:
         stream = self._streams.get(key)
         if stream is None:
             raise UnknownStream(key.tenant, key.response_id)
         return stream
 
-    def _written_by(self, lease: Lease) -> _Stream:
+    def _written_by(self, lease: Lease) -> _MemoryStream:
         self._require_open()
         stream = self._stream(lease.key)
         if stream.info.epoch != lease.epoch:

@@ -7,7 +7,7 @@ import anyio
 
 from streamfold.errors import LogGap, UnknownStream, UsageError, WriterFenced
 from streamfold.fold import State, checkpoint
-from streamfold.history import CheckpointPolicy, filler
+from streamfold.history import MAX_HOLE, CheckpointPolicy, filler
 from streamfold.log import EventLog, Lease, Note, Record, SavedCheckpoint, StreamKey
 from streamfold.session import Applied, Outcome, Proof
 
@@ -23,8 +23,6 @@ __all__ = ["LogWriter"]
 #
 # Every append can fail after it was done, when only its answer was lost. So nothing is taken off `unwritten` before an
 # append has returned, and appending the same records twice adds nothing.
-
-LONGEST_HOLE = 1_000  # numbers in a row that the gateway may leave out; more are a mistake, and each would be a record
 
 
 class LogWriter:
@@ -133,8 +131,8 @@ class LogWriter:
         records: list[Record] = []
         number = self._next
         for each in taken:
-            own = each.state.cursor or 0
-            if number < own <= number + LONGEST_HOLE:
+            own = each.state.cursor or 0  # the fold has judged it: there is nothing to refuse here
+            if number < own <= number + MAX_HOLE:
                 records += map(filler, range(number, own))
                 number = own
             records.append(Record(number, each.event.wire_type, each.data))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from streamfold.errors import InvalidArgument, LeaseHeld, LogGap, UnknownStream, WriterFenced
-from streamfold.log.append import Head, new_records, next_epoch
+from streamfold.log.append import StreamHead, new_records, next_epoch
 from streamfold.log.record import Lease, Note, Record, SavedCheckpoint, StreamInfo, StreamKey
 from streamfold.log.sqlite.notify import Notification
 from streamfold.log.sqlite.schema import (
@@ -144,7 +144,7 @@ def append(transaction: Transaction, lease: Lease, records: Sequence[Record], *,
     connection = transaction.connection
     row = _require(connection, lease.key)
     new = new_records(
-        Head(row.next_number, row.epoch, row.status is not None),
+        StreamHead(row.next_number, row.epoch, row.status is not None),
         records,
         epoch=lease.epoch,
         stored=lambda first, end: _between(connection, row, first, end),

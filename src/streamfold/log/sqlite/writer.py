@@ -96,6 +96,7 @@ class Worker:
         """
         if self._is_closed:
             raise LogUnusable(self._name, CLOSED)
+        # A job that has begun may have read already: its result could be older than this call, so it is not shared.
         job = self._shared.get(dedupe_key)
         if job is None or job.has_begun:
             job = _Job(run, dedupe_key)

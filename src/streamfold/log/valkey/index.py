@@ -74,6 +74,8 @@ class Index:
 
     async def expire(self, *, limit: int) -> int:
         """Drop streams whose retention has ended, and return how many were dropped."""
+        # The script that drops a stream looks at its own expiry, not at the index, which may be stale: `retain` writes the index
+        # first. A stream that lives on gets its entry moved to when it is due.
         dropped = 0
         seen: set[bytes] = set()
         while dropped < limit:
@@ -102,6 +104,8 @@ class Index:
     async def _page(
         self, index: str, look_up: Callable[[str], Awaitable[Found | None]], *, after: str | None, limit: int
     ) -> list[Found]:
+        # An entry whose stream is gone is removed, and does not count: so a page may take several reads, and only a read that
+        # returns fewer entries than asked for is the end.
         found: list[Found] = []
         begin = b"-" if after is None else b"(" + after.encode()
         while len(found) < limit:

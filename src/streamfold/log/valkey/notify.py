@@ -56,6 +56,7 @@ class Channel:
     def receive(self, records: Sequence[Record]) -> None:
         """Take a message in. Without records it says that something changed: the log must be read."""
         self.messages += 1
+        # Messages of one stream arrive in order, but one that was lost leaves a gap that must not be bridged.
         follows = self._newest and records and records[0].sequence_number == self._newest[-1].sequence_number + 1
         if not follows:
             self._newest.clear()

@@ -155,6 +155,7 @@ def refuse(answer: Answer, key: StreamKey, *, epoch: int = 0, number: int = 0) -
 
 def encode_records(records: Sequence[Record]) -> list[bytes]:
     """Records as the script takes them: the sizes of all, empty if they are too large to publish; then each record."""
+    # The sizes let a reader cut a message into records; without them it holds none, and only says that something changed.
     parts = [b"", *map(_encoded, records)]
     if sum(map(len, parts)) <= MAX_PUBLISHED_BYTES:
         parts[0] = b" ".join([b"%d" % len(part) for part in parts[1:]])

@@ -167,6 +167,7 @@ class Servers:
         return answered.answer
 
     async def _execute(self, key: str, command: Command, *, is_write: bool) -> PipelineAnswer:
+        # The server and the number of tries are plain variables: this runs for every command, and mostly once.
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._patience_seconds
         server, is_asking, tries = self.having(key), False, 0
@@ -207,7 +208,7 @@ class Servers:
             return
         version = self._version
         async with self._refreshing:
-            if self._version == version:
+            if self._version == version:  # else another task refreshed it while we waited for the lock
                 known = list(dict.fromkeys([*self._servers, self._first]))
                 slots = await _first_answer([self._slots_of(self._server(*each)) for each in known])
                 self._version += 1
