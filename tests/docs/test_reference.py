@@ -173,7 +173,7 @@ CREATED = b'{"type":"response.created","sequence_number":1,"response":{}}'
         ("a key that comes twice", DELTA.replace(b":1,", b':7,"sequence_number":1,'), MENDED),
         ("a number beyond a float", CREATED.replace(b"{}", b'{"temperature":1e400}'), MENDED),
         ("`NaN`, `Infinity`", DELTA.replace(b'"a"', b"NaN"), TORN),
-        ("text behind the object", DELTA + b" x", TORN),
+        ("text after the object", DELTA + b" x", TORN),
         ("an array, a text, a number", b"[]", TORN),
         ("nothing at all", b"", TORN),
         ("an object without a `type` that is text", b'{"type":1,"sequence_number":1}', TORN),
