@@ -1,12 +1,7 @@
 """Event-sourced state for streamed LLM responses: exact, immutable, at every sequence number.
 
-In      bytes of a Responses API stream, cut anywhere
-Out     events, a State after each, and the Response it stands for
-Units   bytes; sequence numbers
-Errors  StreamfoldError and its families
-Source  docs/reference/api.md
-
-The pure core: no socket, no file, no clock. Event types are in `streamfold.schema`.
+This is the pure core: feed it the bytes of a Responses API stream, get events, a State after each, and the Response it
+stands for. It opens no socket and no file. Event classes are in `streamfold.schema`, the client in `streamfold.client`.
 """
 
 from streamfold import errors, sse

@@ -77,7 +77,7 @@ def is_end_marker(data: bytes) -> bool:
 
 
 def well_formed(data: bytes) -> bytes:
-    """Return the same JSON with U+FFFD for each character that no text can hold; the same object if there is none."""
+    """Return the same JSON with U+FFFD for each character that no text can hold."""
     try:
         data.decode()
     except UnicodeDecodeError:

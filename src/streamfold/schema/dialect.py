@@ -1,11 +1,8 @@
-"""Where MKA1, OpenAI and Open Responses differ, as values: chosen once, so that no `if` asks for the server's name.
+"""The differences between MKA1, OpenAI and Open Responses as values, so that no `if` asks for a server's name.
 
-In      nothing: three constants, and a table of them by name
-Out     Dialect; a field is None where no source states it, which is never the same as no
-Units   seconds; sequence numbers; HTTP status codes
-Source  docs/reference/dialects.md; "protocol" below names sections of the protocol reference
-
-MKA1's values are those of its documentation, with its SDK's where only that speaks; no stream of it was recorded.
+A field is None if no source states it, which is never the same as no. MKA1's values come from its documentation, or
+from its SDK if the documentation says nothing; no stream of it was recorded. "protocol" names sections of the protocol
+reference.
 """
 
 from collections.abc import Mapping
@@ -30,12 +27,12 @@ class DoneMarker(StrEnum):
     """What a server of the dialect does with `data: [DONE]` at the end of a stream."""
 
     REQUIRED = "required"
-    OPTIONAL = "optional"  # not sent by the original, and taken by its SDK
+    OPTIONAL = "optional"  # not sent by the original, but accepted by its SDK
     FORBIDDEN = "forbidden"  # the SDK raises on it
 
 
 class FinishedReplay(StrEnum):
-    """What a stream of a Response that is over already holds."""
+    """What you get if you stream a Response that is over."""
 
     TERMINAL_EVENT = "terminal_event"
     ALL_EVENTS = "all_events"
@@ -44,16 +41,16 @@ class FinishedReplay(StrEnum):
 class WebhookScheme(StrEnum):
     """How the gateway signs a webhook."""
 
-    MKA1 = "mka1"  # one header, over the body alone
+    MKA1 = "mka1"  # one header, over just the body
     STANDARD = "standard"  # Standard Webhooks: three headers, over id, time and body
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
-    """One server family's habits on the wire.
+    """How one family of servers behaves on the wire.
 
     Paths and queries
         name                        the key in DIALECTS
-        path_prefix                 what comes before `/responses` (protocol 4)
+        path_prefix                 what precedes `/responses` (protocol 4)
         include_parameter           the query's name for each value of `include` (protocol 15, 16.5)
         can_retrieve, can_cancel    whether its schema has these calls at all (protocol 6)
         lowest_starting_after       (protocol 5)
@@ -70,12 +67,12 @@ class Dialect(Struct, frozen=True, kw_only=True):
         has_cancelled_event         whether `response.cancelled` is a stream event (protocol 6, 16.6)
         arguments_done_has_name     whether function_call_arguments.done carries the function's `name` (protocol 16.9)
         reasoning_event_prefix      `.delta` and `.done` follow it (protocol 16.9)
-        sdk_read_timeout_seconds    the silence after which the dialect's SDK gives up (protocol 10, 16.2)
+        sdk_read_timeout_seconds    the silence in seconds after which the dialect's SDK gives up (protocol 10, 16.2)
 
     Resuming
-        resume_needs_background     whether the Response must be made with background=true (protocol 4, 13.6, 16.8)
-        resume_needs_stream         whether it must be made with stream=true (protocol 13.6, 16.8)
-        resume_window_seconds       its age after which it can no longer be streamed (protocol 13.7)
+        resume_needs_background     whether the Response must be created with background=true (protocol 4, 13.6, 16.8)
+        resume_needs_stream         whether it must be created with stream=true (protocol 13.6, 16.8)
+        resume_window_seconds       its age in seconds after which it can no longer be streamed (protocol 13.7)
         finished_replay             (protocol 13.5)
 
     Cancel (protocol 6): the status of a refusal
@@ -99,7 +96,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
         allows_item_extensions      whether an item's type may be `prefix:name` (protocol 2)
         requires_max_concurrency    whether every Batch has it (protocol 7)
         usage_has_cache_writes      whether the usage counts `cache_write_tokens`
-        served_tier                 the `service_tier` of a Response that ended and was asked for with `auto`
+        served_tier                 the `service_tier` of an ended Response that was created with `auto`
 
     Serving
         cancels_on_disconnect       whether a foreground Response is cancelled when its client disconnects
@@ -160,7 +157,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
 
 _OPEN_RESPONSES_ITEMS = frozenset({"message", "reasoning", "function_call", "function_call_output", "compaction"})
 
-# On MKA1 and on OpenAI alike.
+# On both MKA1 and OpenAI.
 _TOOL_ITEMS = frozenset(
     {
         "code_interpreter_call",
