@@ -32,7 +32,7 @@ async def join(
     *,
     after: int | None,
     held: LeaseHeld,
-    take_over: Callable[[], Awaitable[None]],
+    take_over: Callable[[], Awaitable[bool]],
     finish: Callable[[], Awaitable[None]],
 ) -> AsyncIterator[Reply]:
     """Open a stream of the log as a reply.
@@ -42,7 +42,8 @@ async def join(
         key: The stream.
         after: The number of the last record that is known.
         held: Says how long the lease of the other process lasts at least.
-        take_over: Takes the lease; raises LeaseHeld if another process still has it.
+        take_over: Takes the lease. Returns False if the stream was finished meanwhile; raises LeaseHeld if another process
+            still has it.
         finish: Called when the stream is finished, after its last record.
     """
     async with log.watch(key) as watch:
@@ -60,7 +61,7 @@ class LogReply:
         watch: Watch,
         after: int | None,
         held: LeaseHeld,
-        take_over: Callable[[], Awaitable[None]],
+        take_over: Callable[[], Awaitable[bool]],
         finish: Callable[[], Awaitable[None]],
     ) -> None:
         self.status = 200
@@ -117,8 +118,7 @@ class LogReply:
             await self._watch.wait(seconds=min(LOOK_SECONDS, left))
             return
         try:
-            await self._take_over()
-            self._is_ours = True
+            self._is_ours = await self._take_over()
         except LeaseHeld as held:  # it was renewed, or another process was faster
             self._try_at = self._clock() + max(held.seconds, 0.01)
 

@@ -152,7 +152,7 @@ class Recorder:
         held: LeaseHeld | None = None
         if not info.is_finished:
             try:
-                await self._writer.acquire(key)
+                self.is_closed = not await self._writer.acquire(key)
             except LeaseHeld as error:
                 held = error
         known = self._last = await replay(self._log, key)
@@ -180,8 +180,8 @@ class Recorder:
     def _join(self, key: StreamKey, known: State, held: LeaseHeld) -> AbstractAsyncContextManager[Reply]:
         self._is_joined = True
 
-        async def take_over() -> None:
-            await self._writer.acquire(key)
+        async def take_over() -> bool:
+            return await self._writer.acquire(key)
 
         async def finish() -> None:
             # The last word came from outside the stream, and was saved beside the records.
@@ -327,11 +327,11 @@ class Recorder:
         first, last = self._writer.unwritten[0].state.cursor or 0, self._writer.unwritten[-1].state.cursor or 0
         while not self._writer.has_lease and self._writer.unwritten:
             try:
-                await self._writer.acquire(key, first_number=first)
+                self.is_closed = not await self._writer.acquire(key, first_number=first)
+                is_written = self.is_closed
             except LeaseHeld as held:
-                info = await self._log.info(key)
-                if info is not None and (info.next_number > last or info.is_finished):
-                    self._writer.unwritten.clear()
-                    self.is_closed = info.is_finished
-                else:
+                is_written = (await self._log.require(key)).next_number > last
+                if not is_written:
                     await anyio.sleep(min(held.seconds, LOOK_SECONDS))
+            if is_written:
+                self._writer.unwritten.clear()

@@ -73,17 +73,24 @@ class LogWriter:
         """Have something noted after the last event that arrived."""
         self.notes.append(Note(kind, text, self.after, self._clock()))
 
-    async def acquire(self, key: StreamKey, *, first_number: int = 0) -> None:
-        """Become the writer. first_number: Of the first record, if the stream is created.
+    async def acquire(self, key: StreamKey, *, first_number: int = 0) -> bool:
+        """Become the writer. Returns False if there is nothing to write, because the stream is finished.
+
+        Args:
+            key: The stream.
+            first_number: The number of the first record, if the stream is created.
 
         Raises:
             LeaseHeld: Another process has the lease.
         """
         lease = await self._log.acquire(key, owner=self._owner, seconds=self._lease_seconds, first_number=first_number)
-        self._lease, self._next = lease, max(first_number, 0) if self.unwritten else lease.next_number
+        if (await self._log.require(key)).is_finished:
+            return False
+        self._lease, self._next = lease, first_number if self.unwritten else lease.next_number
         saved = await self._log.checkpoint(key)
         self._checkpoints = CheckpointPolicy(saved_bytes=len(saved.data) if saved else 0)
         self.is_leased.set()
+        return True
 
     async def keep_lease(self) -> None:
         """Write what is not written, and renew the lease if half of it is over."""
