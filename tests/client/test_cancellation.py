@@ -45,7 +45,7 @@ async def read_states(here: Gateway, response_id: str, on_exit: OnExit) -> None:
 
 async def read_text(here: Gateway, response_id: str, on_exit: OnExit) -> None:
     async with here.follow(response_id, on_exit=on_exit) as response:
-        async for _ in response.text():
+        async for _ in response.text(strict=False):
             pass
 
 

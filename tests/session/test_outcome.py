@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from attrs.exceptions import FrozenInstanceError
 
+from streamfold.errors import OutcomeError, ResponseCancelled, ResponseFailed, ResponseIncomplete, ResponseLost
 from streamfold.fold import State, fold
 from streamfold.schema import ResponseStatus, is_terminal_status
 from streamfold.session.outcome import CancelResult, Conflict, Outcome, OutcomeStatus, Proof, RepairKind
-from tests.fold.made import keepalive
+from tests.fold.made import event, keepalive
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,56 @@ def test_an_outcome_cannot_be_changed() -> None:
     outcome: Any = Outcome(status=OutcomeStatus.LOST, state=State())
     with pytest.raises(FrozenInstanceError):
         outcome.reason = "x"
+
+
+# Ends as errors
+
+
+def ended_as(status: str, **response: Any) -> Outcome:
+    state = fold([event("response.completed", 0, response={"id": "resp_1", "status": status} | response)])
+    return Outcome(status=OutcomeStatus(status), state=state, response_id="resp_1")
+
+
+def test_a_completed_outcome_is_returned() -> None:
+    outcome = ended_as("completed")
+    assert outcome.raise_for_status() is outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "response", "error", "reason", "code"),
+    [
+        (
+            "failed",
+            {"error": {"code": "server_error", "message": "It broke."}},
+            ResponseFailed,
+            "It broke.",
+            "server_error",
+        ),
+        ("failed", {"error": {"code": 7}}, ResponseFailed, "", "7"),
+        ("failed", {"error": {"message": "It broke."}}, ResponseFailed, "It broke.", None),
+        ("failed", {}, ResponseFailed, "", None),
+        (
+            "incomplete",
+            {"incomplete_details": {"reason": "max_output_tokens"}},
+            ResponseIncomplete,
+            "max_output_tokens",
+            None,
+        ),
+        ("cancelled", {}, ResponseCancelled, "", None),
+    ],
+)
+def test_a_bad_end_is_raised_with_what_the_gateway_said(
+    status: str, response: dict[str, Any], error: type[OutcomeError], reason: str, code: str | None
+) -> None:
+    with pytest.raises(error) as caught:
+        ended_as(status, **response).raise_for_status()
+    assert type(caught.value) is error
+    raised = caught.value
+    assert (raised.response_id, raised.status, raised.reason, raised.code) == ("resp_1", status, reason, code)
+
+
+@pytest.mark.parametrize(("status", "error"), [("lost", ResponseLost), ("abandoned", OutcomeError)])
+def test_an_end_that_is_not_known_is_raised_with_its_reason(status: str, error: type[OutcomeError]) -> None:
+    with pytest.raises(error) as caught:
+        Outcome(status=OutcomeStatus(status), state=State(), reason="the network").raise_for_status()
+    assert (type(caught.value), caught.value.reason, caught.value.response_id) == (error, "the network", None)

@@ -7,14 +7,16 @@ from typing import Any
 import anyio
 import pytest
 
-from streamfold import State, fold, snapshot_json
+from streamfold import EventReader, State, fold, snapshot_json
 from streamfold.client import Gateway, Request
 from streamfold.errors import (
     ConnectFailed,
     Disconnected,
     IdleTimeout,
+    InvalidArgument,
     ProtocolViolation,
     RequestRefused,
+    ResponseFailed,
     UnexpectedAnswer,
     UsageError,
 )
@@ -691,3 +693,53 @@ async def test_the_final_state_is_that_of_a_plain_fold() -> None:
     async with here.stream(model="toy", input="hi") as response:
         events = [event async for event in response]
         assert snapshot_json(response.state) == snapshot_json(fold(events, State()))
+
+
+# What is refused, and ends that are bad
+
+
+async def test_a_wrong_on_exit_is_refused_when_it_is_given() -> None:
+    here, stub = gateway(in_turn())
+    wrong: Any = "cancle"
+    with pytest.raises(InvalidArgument, match=r"on_exit.*cancle"):
+        here.stream(model="toy", input="hi", on_exit=wrong)
+    assert stub.asked == []
+
+
+async def test_a_bad_end_raises_only_if_that_is_asked_for() -> None:
+    failed = ended(4, "failed", text="Hello")
+    here, _ = gateway(lambda request: stream(*WHOLE[:4], failed))
+    async with here.stream(model="toy", input="hi") as response:
+        with pytest.raises(ResponseFailed):
+            assert "".join([piece async for piece in response.text()]) == "Hello"
+    async with here.stream(model="toy", input="hi") as response:
+        assert "".join([piece async for piece in response.text(strict=False)]) == "Hello"
+        outcome = await response.outcome()
+    with pytest.raises(ResponseFailed, match=RESPONSE_ID):
+        outcome.raise_for_status()
+
+
+async def test_text_from_a_cursor_or_a_state_is_what_follows() -> None:
+    here, _ = gateway(in_turn(stream(*WHOLE[3:])))
+    async with here.follow(RESPONSE_ID, starting_after=2) as response:
+        assert [piece async for piece in response.text()] == ["lo"]
+    known = fold(EventReader().feed(b"".join(WHOLE[:3])))
+    here, _ = gateway(in_turn(stream(*WHOLE[3:])))
+    async with here.follow(RESPONSE_ID, state=known) as response:
+        assert [piece async for piece in response.text()] == ["lo"]
+
+
+async def test_text_that_is_asked_for_late_begins_with_all_that_came() -> None:
+    here, _ = gateway(in_turn(stream(*WHOLE)))
+    async with here.stream(model="toy", input="hi") as response:
+        for _ in range(3):
+            await anext(response)
+        assert "".join([piece async for piece in response.text()]) == "Hello"
+
+
+async def test_the_opening_of_a_stream_is_bounded_by_the_whole_time() -> None:
+    here, stub = gateway(by_call(create=Told(opening=forever())), Patience(total_seconds=0.05))
+    with anyio.fail_after(5), pytest.raises(IdleTimeout, match=r"no stream within 0\.05 seconds"):
+        async with here.stream(model="toy", input="hi"):
+            raise AssertionError("the block is not entered")
+    assert stub.is_open == 0

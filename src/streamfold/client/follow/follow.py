@@ -198,7 +198,7 @@ class FollowedResponse:
                 with anyio.move_on_after(CANCEL_ON_EXIT_SECONDS, shield=True):
                     await stream.cancel_without_reading()
         finally:
-            session.receive_leave(now=runner.clock())
+            stream.leave()
             try:
                 if not isinstance(error, LogError):  # else the log's failure is known already
                     with anyio.move_on_after(RECORD_ON_EXIT_SECONDS, shield=True):

@@ -205,7 +205,7 @@ class Runner(Generic[S]):
                 case Repair():
                     self._report_repair(step)
         self._timer.schedule(wake_at)
-        self._report_end()
+        self.report_end()
         self.changed.notify()
 
     async def _ask(self, call: Retrieve | Cancel) -> None:
@@ -288,12 +288,14 @@ class Runner(Generic[S]):
         if self._on_repair is not None:
             self._on_repair(repair)
 
-    def _report_end(self) -> None:
+    def report_end(self) -> None:
+        """Write the outcome to the stdlib's log, once it is known."""
         outcome = self.session.outcome
         if outcome is None or self._is_reported:
             return
         self._is_reported = True
-        level = logging.INFO if outcome.status in GOOD_ENDS else logging.WARNING
+        is_wanted = outcome.status in GOOD_ENDS or outcome.cancel is CancelResult.CANCEL_WON
+        level = logging.INFO if is_wanted else logging.WARNING
         proof = outcome.proof or "no proof"
         repairs = len(self.session.repairs)
         logger.log(level, "%s: %s (%s, repairs: %d)", self._label, outcome.status, proof, repairs)

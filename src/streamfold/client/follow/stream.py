@@ -138,6 +138,11 @@ class Stream:
         if session.response_id is not None:  # else there is nothing to cancel by
             await self.runner.wait_for_cancel()
 
+    def leave(self) -> None:
+        """The caller disconnects."""
+        self.session.receive_leave(now=self._clock())
+        self.runner.report_end()
+
     # Connections
 
     async def open_first(
