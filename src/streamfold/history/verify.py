@@ -71,19 +71,11 @@ class StreamReports:
         except LogError as error:
             self._note(None, error)
         try:
-            await self._list()
+            async for info in self._log.streams():
+                self._keys.append(info.key)
         except LogError as error:
             self._note(None, error)
         self.streams = len(self._keys)
-
-    async def _list(self) -> None:
-        tenant: str | None = None
-        while tenants := await self._log.tenants(after=tenant):
-            for tenant in tenants:
-                response_id: str | None = None
-                while infos := await self._log.list(tenant, after=response_id):
-                    self._keys.extend(info.key for info in infos)
-                    response_id = infos[-1].key.response_id
 
     async def _info(self, key: StreamKey) -> StreamInfo | None:
         """The head of a stream; None if it was dropped meanwhile or cannot be read."""

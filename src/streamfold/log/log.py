@@ -181,6 +181,17 @@ class EventLog(ABC):
     async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
         """One page of the tenants that have streams, in order. `after` is the last one of the page before."""
 
+    async def streams(self) -> AsyncGenerator[StreamInfo, None]:
+        """The streams of all tenants: `async for info in log.streams()`."""
+        tenant: str | None = None
+        while tenants := await self.tenants(after=tenant):
+            for tenant in tenants:
+                response_id: str | None = None
+                while infos := await self.list(tenant, after=response_id):
+                    for info in infos:
+                        yield info
+                    response_id = infos[-1].key.response_id
+
     # Cancels, checkpoints and notes
 
     @abstractmethod

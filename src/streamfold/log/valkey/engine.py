@@ -242,7 +242,7 @@ class ValkeyLog(EventLog):
 
     async def damages(self) -> Sequence[Damage]:
         found: list[Damage] = []
-        async for info in self._index().everything(self.info):
+        async for info in self.streams():
             if reason := await self._damage(info):
                 found.append(Damage(info.key, reason))
         return found

@@ -1,7 +1,7 @@
 """The indexes: which tenants and streams exist, and which streams may be dropped. They are hints, never the truth."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -17,8 +17,6 @@ __all__ = ["Index", "Look"]
 # and the creator's second write comes after the creation. In every order, a stream that exists ends up in its index.
 #
 # All members of a listing have the score 0, so that the server orders them by their bytes.
-
-PAGE = 100
 
 Look = Callable[[StreamKey], Awaitable[StreamInfo | None]]
 Found = TypeVar("Found")
@@ -60,17 +58,6 @@ class Index:
             return tenant if await self.streams(tenant, look, after=None, limit=1) else None
 
         return await self._page(TENANTS, look_up, after=after, limit=limit)
-
-    async def everything(self, look: Look) -> AsyncIterator[StreamInfo]:
-        """Every stream of every tenant."""
-        tenant: str | None = None
-        while tenants := await self.tenants(look, after=tenant, limit=PAGE):
-            for tenant in tenants:
-                response_id: str | None = None
-                while infos := await self.streams(tenant, look, after=response_id, limit=PAGE):
-                    for info in infos:
-                        yield info
-                    response_id = infos[-1].key.response_id
 
     async def expire(self, *, limit: int) -> int:
         """Drop streams whose retention has ended, and return how many were dropped."""
