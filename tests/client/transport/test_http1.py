@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfold.client.conformance import chunk, head
-from streamfold.client.transport.http1 import ReplyParser, Target, request_bytes, target_of
+from streamfold.client.transport.http1 import Destination, ReplyParser, destination_of, request_bytes
 from streamfold.client.transport.transport import Request
 from streamfold.errors import Disconnected, InvalidArgument, ProtocolViolation
 
@@ -15,16 +15,16 @@ WHOLE = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + head() + chunk(b"one") 
 
 
 @pytest.mark.parametrize(
-    ("url", "target"),
+    ("url", "destination"),
     [
-        ("http://host", Target("host", 80, False, "/", "host")),
-        ("https://host:8443/v1?a=1&b", Target("host", 8443, True, "/v1?a=1&b", "host:8443")),
-        ("http://[::1]:80/x", Target("::1", 80, False, "/x", "[::1]:80")),
-        ("https://HOST/#part", Target("host", 443, True, "/", "HOST")),
+        ("http://host", Destination("host", 80, False, "/", "host")),
+        ("https://host:8443/v1?a=1&b", Destination("host", 8443, True, "/v1?a=1&b", "host:8443")),
+        ("http://[::1]:80/x", Destination("::1", 80, False, "/x", "[::1]:80")),
+        ("https://HOST/#part", Destination("host", 443, True, "/", "HOST")),
     ],
 )
-def test_a_url_says_where_to_go(url: str, target: Target) -> None:
-    assert target_of(url) == target
+def test_a_url_says_where_to_go(url: str, destination: Destination) -> None:
+    assert destination_of(url) == destination
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def test_a_url_says_where_to_go(url: str, target: Target) -> None:
 )
 def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        target_of(url)
+        destination_of(url)
     assert caught.value.name == "url"
 
 
 def test_a_request_is_written_with_what_every_request_needs() -> None:
     request = Request(method="POST", url="http://host/v1", headers=(("X-One", "1"), ("User-Agent", "mine")), body=b"{}")
-    assert request_bytes(request, target_of(request.url)).split(b"\r\n") == [
+    assert request_bytes(request, destination_of(request.url)).split(b"\r\n") == [
         b"POST /v1 HTTP/1.1",
         b"host: host",
         b"X-One: 1",
@@ -69,7 +69,7 @@ def test_a_request_is_written_with_what_every_request_needs() -> None:
 def test_a_request_that_would_break_its_lines_is_refused(method: str, name: str, value: str) -> None:
     request = Request(method=method, url="http://host/", headers=((name, value),))
     with pytest.raises(InvalidArgument):
-        request_bytes(request, target_of(request.url))
+        request_bytes(request, destination_of(request.url))
 
 
 @given(st.lists(st.integers(1, len(WHOLE) - 1), max_size=20))

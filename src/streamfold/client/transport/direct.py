@@ -14,7 +14,7 @@ from anyio.streams.tls import TLSStream
 
 from streamfold.client.transport.body import ReplyBody
 from streamfold.client.transport.failure import disconnected, sentence
-from streamfold.client.transport.http1 import ReplyParser, Target, request_bytes, target_of
+from streamfold.client.transport.http1 import Destination, ReplyParser, destination_of, request_bytes
 from streamfold.client.transport.timing import ABORTED, IdleTimer, spawn
 from streamfold.client.transport.tls import shared_context
 from streamfold.client.transport.transport import Reply, Request
@@ -44,9 +44,9 @@ class DirectTransport:
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncGenerator[Reply, None]:
         """Send a request; the context gives its reply."""
-        target = target_of(request.url)
-        sent = request_bytes(request, target)
-        stream = await self._connect(target, request.connect_timeout_seconds)
+        destination = destination_of(request.url)
+        sent = request_bytes(request, destination)
+        stream = await self._connect(destination, request.connect_timeout_seconds)
         reply = DirectReply(stream, request)
         try:
             await reply.begin(sent)
@@ -57,16 +57,16 @@ class DirectTransport:
     async def aclose(self) -> None:
         """Nothing is kept open between replies."""
 
-    async def _connect(self, target: Target, seconds: float) -> ByteStream:
+    async def _connect(self, destination: Destination, seconds: float) -> ByteStream:
         stream: ByteStream | None = None
         try:
             with anyio.fail_after(seconds):
-                stream = await anyio.connect_tcp(target.host, target.port)
-                if not target.is_tls:
+                stream = await anyio.connect_tcp(destination.host, destination.port)
+                if not destination.is_tls:
                     return stream
                 return await TLSStream.wrap(
                     stream,
-                    hostname=target.host,
+                    hostname=destination.host,
                     ssl_context=self._ssl_context or shared_context(),
                     server_side=False,
                     standard_compatible=False,  # HTTP itself says where it ends, and many servers send no close_notify
@@ -77,7 +77,7 @@ class DirectTransport:
             if not isinstance(error, NO_CONNECTION):
                 raise
             said = f"no connection within {seconds:g} seconds" if isinstance(error, TimeoutError) else sentence(error)
-            raise ConnectFailed(f"{target.authority}: {said}") from error
+            raise ConnectFailed(f"{destination.authority}: {said}") from error
 
 
 # How a reply ends. Three things can end it, and each leaves its reason where the reader finds it after the bytes before it:

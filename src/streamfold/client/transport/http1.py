@@ -12,7 +12,7 @@ from streamfold.client.transport.failure import sentence
 from streamfold.client.transport.transport import Request
 from streamfold.errors import Disconnected, InvalidArgument, ProtocolViolation, TransportError
 
-__all__ = ["ReplyParser", "Target", "request_bytes", "target_of"]
+__all__ = ["Destination", "ReplyParser", "destination_of", "request_bytes"]
 
 # Bounds what comes between two parts of a body: heads, trailers, the head of a chunk. A server could send them for ever.
 MAX_OVERHEAD_BYTES = 1024 * 1024
@@ -24,7 +24,7 @@ LINE_BREAKING = re.compile(r"[\r\n\0]")
 
 
 @frozen
-class Target:
+class Destination:
     """Where a request goes: host and port, and what the request line and the `host` header say."""
 
     host: str
@@ -34,7 +34,7 @@ class Target:
     authority: str
 
 
-def target_of(url: str) -> Target:
+def destination_of(url: str) -> Destination:
     """Take a URL apart.
 
     Raises:
@@ -52,10 +52,10 @@ def target_of(url: str) -> Target:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not VISIBLE.fullmatch(path) or not VISIBLE.fullmatch(parts.netloc):
         raise InvalidArgument("url", f"must be percent-encoded: {url!r}")
-    return Target(host, port or PORTS[parts.scheme], parts.scheme == "https", path, parts.netloc)
+    return Destination(host, port or PORTS[parts.scheme], parts.scheme == "https", path, parts.netloc)
 
 
-def request_bytes(request: Request, target: Target) -> bytes:
+def request_bytes(request: Request, destination: Destination) -> bytes:
     """The request as bytes. It asks for a connection of its own, and for a body without encoding.
 
     Raises:
@@ -66,8 +66,8 @@ def request_bytes(request: Request, target: Target) -> bytes:
     given = {name.lower() for name, _ in request.headers}
     length = [] if request.body is None else [("content-length", str(len(request.body)))]
     defaults = [(name, value) for name, value in DEFAULTS.items() if name not in given]
-    lines = [f"{request.method} {target.path} HTTP/1.1"]
-    for name, value in [("host", target.authority), *request.headers, *defaults, *length]:
+    lines = [f"{request.method} {destination.path} HTTP/1.1"]
+    for name, value in [("host", destination.authority), *request.headers, *defaults, *length]:
         if not TOKEN.fullmatch(name) or LINE_BREAKING.search(value):
             raise InvalidArgument("headers", f"{name!r} cannot be sent as a header")
         lines.append(f"{name}: {value}")
