@@ -18,8 +18,6 @@ from streamfold.cli.response.create import create
 from streamfold.cli.response.follow import follow
 from streamfold.cli.terminal import USAGE, Failure, say
 
-__all__ = ["app", "run"]
-
 
 def _version() -> str:
     return version("streamfold")

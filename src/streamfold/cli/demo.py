@@ -32,8 +32,6 @@ from streamfold.session import Backoff, Outcome, OutcomeStatus, Patience, Repair
 if TYPE_CHECKING:
     from streamfold.client import FollowedResponse, Gateway
 
-__all__ = ["demo"]
-
 FAULTS = (
     "drop:after_events=40,how=rst",
     "refuse:status=503,retry_after=0.1",
@@ -194,17 +192,9 @@ async def compare(disturbed: Disturbed, gateway: "Gateway") -> list[Claim]:
             undisturbed += [each.data for each in applied]
     truth = await gateway.retrieve(disturbed.id)
     outcome, text = disturbed.outcome, disturbed.outcome.state.output_text
-    lost = len(set(undisturbed) - set(disturbed.payloads))
-    twice = len(disturbed.payloads) - len(set(disturbed.payloads))
-    numbers = [decode(each)["sequence_number"] for each in disturbed.payloads]
-    is_whole = disturbed.payloads == undisturbed and numbers == list(range(len(numbers)))
     return [
         Claim(f"{len(FAULTS)} connections failed; {len(outcome.repairs)} repairs", len(outcome.repairs) >= 4),
-        Claim(
-            f"{lost or 'no'} events lost, {twice or 'none'} applied twice: {len(numbers)} events, "
-            "byte for byte the same as without faults",
-            is_whole and not lost and not twice,
-        ),
+        _same_events(disturbed.payloads, undisturbed),
         Claim(
             f"the text is what the gateway has: {len(text):,} characters, all of it from events",
             text == truth.output_text and len(text) > 0 and not outcome.is_compacted,
@@ -215,6 +205,16 @@ async def compare(disturbed: Disturbed, gateway: "Gateway") -> list[Claim]:
         ),
         *fold_claims(undisturbed),
     ]
+
+
+def _same_events(payloads: list[bytes], undisturbed: list[bytes]) -> Claim:
+    lost, twice = len(set(undisturbed) - set(payloads)), len(payloads) - len(set(payloads))
+    numbers = [decode(each)["sequence_number"] for each in payloads]
+    return Claim(
+        f"{lost or 'no'} events lost, {twice or 'none'} applied twice: {len(numbers)} events, "
+        "byte for byte the same as without faults",
+        payloads == undisturbed and numbers == list(range(len(numbers))),
+    )
 
 
 # Folding

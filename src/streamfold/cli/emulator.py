@@ -16,8 +16,6 @@ from streamfold.errors import InvalidArgument, StreamfoldError
 if TYPE_CHECKING:
     from streamfold.emulator import Emulator
 
-__all__ = ["emulator"]
-
 DEFAULT_PORT = 8787
 FLAGS = {"faults": "fault"}  # an option's name where the flag has another
 

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 
 from streamfold.cli.terminal import BROKEN_PIPE, ERROR, INTERRUPTED, say
 
-__all__ = ["main"]
-
 # What a missing library is for, and the extra that installs it.
 EXTRAS = {
     "cyclopts": ("the command line", "cli"),

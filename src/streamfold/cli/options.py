@@ -8,19 +8,6 @@ from cyclopts.validators import Number
 
 from streamfold.fold import SequencePolicy
 
-__all__ = [
-    "DEFAULT_MAX_BYTES",
-    "STDIN",
-    "Document",
-    "EventDocuments",
-    "MaxBytes",
-    "MaxFrameBytes",
-    "Policy",
-    "RecordedFile",
-    "ResponseId",
-    "sequence_number",
-]
-
 STDIN = "-"
 DEFAULT_MAX_BYTES = 4 * 1024**3
 

@@ -16,8 +16,6 @@ from cyclopts import Group, Parameter
 
 from streamfold.cli.terminal import USAGE, Failure, say
 
-__all__ = ["Flags", "Settings", "read_settings", "user_folder"]
-
 NAMES = ("base_url", "api_key", "on_behalf_of", "dialect", "http")
 FILE_NAME = "config.toml"
 CLIENTS = ("httpx", "direct")
@@ -122,22 +120,27 @@ def _from_environment(environ: Mapping[str, str], prefix: str, names: tuple[str,
 def _from_file(path: Path | None, environ: Mapping[str, str]) -> Layer:
     named = path or (Path(environ["STREAMFOLD_CONFIG"]) if environ.get("STREAMFOLD_CONFIG") else None)
     file = named or user_folder("config", environ) / FILE_NAME
+    if named is None and not file.exists():
+        return {}
+    fields, others_can_read = _load(file)
+    _check_fields(fields, file)
+    if others_can_read and fields.get("api_key"):
+        say(f"other users can read the key in {file}; run: chmod 600 {file}")
+    return {name: (value, f"{name} in {file}") for name, value in fields.items() if value}
+
+
+def _load(file: Path) -> tuple[dict[str, Any], bool]:
+    """Return the file's settings, and whether other users can read it."""
     try:
         with file.open("rb") as opened:
-            others_can_read = os.name == "posix" and os.fstat(opened.fileno()).st_mode & (stat.S_IRGRP | stat.S_IROTH)
-            fields = tomllib.load(opened)
+            is_open_to_others = os.fstat(opened.fileno()).st_mode & (stat.S_IRGRP | stat.S_IROTH) != 0
+            return tomllib.load(opened), os.name == "posix" and is_open_to_others
     except FileNotFoundError:
-        if named is None:
-            return {}
         raise Failure(f"{file}: no such file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Failure(f"{file}: not valid TOML: {error}") from error
     except OSError as error:
         raise Failure(f"{file}: cannot be read: {error.strerror or error}") from error
-    _check_fields(fields, file)
-    if others_can_read and fields.get("api_key"):
-        say(f"other users can read the key in {file}; run: chmod 600 {file}")
-    return {name: (value, f"{name} in {file}") for name, value in fields.items() if value}
 
 
 def _check_fields(fields: Mapping[str, Any], file: Path) -> None:

@@ -11,20 +11,6 @@ from typing import BinaryIO
 
 from streamfold.errors import StreamfoldError
 
-__all__ = [
-    "BROKEN_PIPE",
-    "ERROR",
-    "INTERRUPTED",
-    "USAGE",
-    "Failure",
-    "Output",
-    "cut",
-    "one_line",
-    "say",
-    "say_command",
-    "without_controls",
-]
-
 ERROR = 1
 USAGE = 2
 INTERRUPTED = 128 + 2  # what a shell reports for SIGINT

@@ -221,8 +221,8 @@ def test_a_read_that_fails_leaves_what_came_before(run: Run, monkeypatch: pytest
 
         return read_once
 
-    begin = source.Source.__init__
-    monkeypatch.setattr(source.Source, "__init__", lambda self, read, **size: begin(self, fail(read), **size))
+    begin = source.ByteSource.__init__
+    monkeypatch.setattr(source.ByteSource, "__init__", lambda self, read, **size: begin(self, fail(read), **size))
     ran = run("fold", "-", "--json")
     assert (ran.code, ran.err, ran.document["cursor"]) == (1, "streamfold: stdin: Input/output error\n", 4)
 

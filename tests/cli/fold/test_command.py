@@ -193,6 +193,6 @@ def test_ctrl_c_while_reading_leaves_what_was_folded(run: Run, monkeypatch: pyte
         yield b"".join(FRAMES[:4])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(source.Source, "chunks", lambda self, **_: read_some(iter(())))
+    monkeypatch.setattr(source.ByteSource, "chunks", lambda self, **_: read_some(iter(())))
     ran = run("fold", "-", "--json")
     assert (ran.code, ran.document["cursor"], ran.err) == (130, 3, "streamfold: stdin: stopped after event 3\n")

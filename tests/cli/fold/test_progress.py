@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from streamfold.cli.fold import source as module
-from streamfold.cli.fold.source import Source
+from streamfold.cli.fold.source import ByteSource
 
 CHUNKS = [b"x" * 1000] * 5
 
@@ -23,7 +23,7 @@ def shown(
     monkeypatch.setattr(module, "MIN_BAR_BYTES", at_least)
     monkeypatch.setattr(sys, "stderr", stderr)
     read = iter([*CHUNKS, b""])
-    source = Source(lambda _: next(read), size=size)
+    source = ByteSource(lambda _: next(read), size=size)
     assert b"".join(source.chunks_with_bar()) == b"".join(CHUNKS)
     return stderr.getvalue()
 

@@ -5,7 +5,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfold.cli.inspect.timeline import At, Between, End, Mark, MarkKind, Timeline, in_order
+from streamfold.cli.inspect.timeline import EndRow, EventRow, Mark, MarkKind, NoteRow, Timeline, in_order
 from streamfold.log import Note
 
 
@@ -26,10 +26,12 @@ def timelines(draw: st.DrawFn) -> Timeline:
 @given(timelines())
 def test_the_rows_hold_each_number_each_note_and_the_end_once(timeline: Timeline) -> None:
     places = [timeline.place(row) for row in range(timeline.rows)]
-    assert [each.number for each in places if isinstance(each, At)] == list(range(timeline.first, timeline.beyond))
-    assert tuple(each.note for each in places if isinstance(each, Between)) == timeline.notes
-    assert [each for each in places if isinstance(each, End)] == ([End("completed")] if timeline.status else [])
-    assert not timeline.is_finished or isinstance(places[-1], End)
+    assert [each.number for each in places if isinstance(each, EventRow)] == list(
+        range(timeline.first, timeline.beyond)
+    )
+    assert tuple(each.note for each in places if isinstance(each, NoteRow)) == timeline.notes
+    assert [each for each in places if isinstance(each, EndRow)] == ([EndRow("completed")] if timeline.status else [])
+    assert not timeline.is_finished or isinstance(places[-1], EndRow)
 
 
 @given(timelines())
@@ -37,7 +39,7 @@ def test_the_row_of_a_place_is_the_row_it_was_found_in(timeline: Timeline) -> No
     for row in range(timeline.rows):
         place = timeline.place(row)
         assert timeline.row_like(place) == row
-        if isinstance(place, At):
+        if isinstance(place, EventRow):
             assert timeline.row_of(place.number) == row
 
 
@@ -45,7 +47,7 @@ def test_the_row_of_a_place_is_the_row_it_was_found_in(timeline: Timeline) -> No
 def test_a_note_stands_behind_the_number_that_it_names(timeline: Timeline) -> None:
     for row in range(timeline.rows):
         place = timeline.place(row)
-        if isinstance(place, Between):
+        if isinstance(place, NoteRow):
             after = place.note.after
             is_inside = after is not None and timeline.first <= after < timeline.beyond
             assert not is_inside or timeline.number_at(row) == after
@@ -59,7 +61,7 @@ def test_a_place_is_found_again_in_a_longer_timeline(timeline: Timeline, afters:
         place = timeline.place(row)
         found = longer.place(longer.row_like(place))
         assert (
-            (found.note == place.note) if isinstance(place, Between) and isinstance(found, Between) else found == place
+            (found.note == place.note) if isinstance(place, NoteRow) and isinstance(found, NoteRow) else found == place
         )
 
 
@@ -107,4 +109,4 @@ def test_a_note_before_the_first_event_has_no_number() -> None:
 
 
 def test_a_note_that_is_gone_is_looked_for_at_the_beginning() -> None:
-    assert Timeline(first=0, beyond=3).row_like(Between(note(1), 0)) == 0
+    assert Timeline(first=0, beyond=3).row_like(NoteRow(note(1), 0)) == 0

@@ -31,8 +31,6 @@ from streamfold.sse import MAX_FRAME_BYTES
 if TYPE_CHECKING:
     from streamfold.log import EventLog
 
-__all__ = ["fold", "paced"]
-
 READABLE_EVENTS_PER_SECOND = 50.0
 MAX_LAG_SECONDS = 0.25  # how late an event may be for the next ones to catch up; after a slow producer they do not
 CHUNKS_AHEAD = 64  # that may wait for the log
@@ -67,17 +65,14 @@ def fold(
     into: RecordFlags = NO_LOG,
 ) -> int:
     """Fold a recorded stream into its Response."""
-    if json + events + watch > 1:
-        raise Failure("--json, --events and --watch exclude each other; see streamfold fold --help", USAGE)
-    if speed is not None and not watch:
-        raise Failure("--speed needs --watch; see streamfold fold --help", USAGE)
-    if speed is None and watch and file != STDIN:
-        speed = READABLE_EVENTS_PER_SECOND
+    _check_options(json=json, events=events, watch=watch, speed=speed)
     output = Output()
     view = _view(output, json=json, events=events, watch=watch)
     reading = Reading(policy=policy, at=at, max_frame_bytes=max_frame_bytes)
     has_bar = not (output.is_terminal and (events or watch))  # the bar would run through the lines
     copy = Copy(into, policy=policy, max_frame_bytes=max_frame_bytes) if recorded_in(into) else None
+    if speed is None and watch and file != STDIN:
+        speed = READABLE_EVENTS_PER_SECOND
     failure = _show(file, reading, view, max_bytes=max_bytes, speed=speed, has_bar=has_bar, copy=copy)
     view.finish(End(reading.state, events=reading.events))
     name = "stdin" if file == STDIN else file
@@ -88,6 +83,13 @@ def fold(
     if watch and output.is_terminal:
         say(f"{name}: {reading.state.status or 'no status'}, {reading.place}")
     return 0
+
+
+def _check_options(*, json: bool, events: bool, watch: bool, speed: float | None) -> None:
+    if json + events + watch > 1:
+        raise Failure("--json, --events and --watch exclude each other; see streamfold fold --help", USAGE)
+    if speed is not None and not watch:
+        raise Failure("--speed needs --watch; see streamfold fold --help", USAGE)
 
 
 def _view(output: Output, *, json: bool, events: bool, watch: bool) -> View:

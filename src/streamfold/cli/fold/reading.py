@@ -23,8 +23,6 @@ from streamfold.schema import (
 )
 from streamfold.sse import MAX_FRAME_BYTES
 
-__all__ = ["Reading", "too_large"]
-
 TERMINAL_EVENTS = frozenset({ResponseCompleted, ResponseFailed, ResponseIncomplete, ResponseCancelled})
 BLANK_LINES = (b"\n\n", b"\r\r", b"\r\n\r\n")
 

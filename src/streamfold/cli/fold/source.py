@@ -20,8 +20,6 @@ from msgspec.json import Decoder
 from streamfold.cli.options import DEFAULT_MAX_BYTES, STDIN
 from streamfold.cli.terminal import Failure
 
-__all__ = ["HEAD_BYTES", "AsyncSource", "Source", "describe", "open_async_source", "open_source", "os_reason"]
-
 CHUNK_BYTES = 64 * 1024
 MIN_BAR_BYTES = 8 * 1024 * 1024  # a smaller file is read in a tenth of a second
 HEAD_BYTES = 1024 * 1024  # kept to describe a file without events; a JSON body is read whole up to here
@@ -37,7 +35,7 @@ def os_reason(error: OSError) -> str:
     return REASONS.get(type(error), error.strerror or str(error))
 
 
-class Source:
+class ByteSource:
     """Something that is read once, from start to end.
 
     Args:
@@ -105,7 +103,7 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def open_source(path: str) -> Generator[Source, None, None]:
+def open_source(path: str) -> Generator[ByteSource, None, None]:
     """Open the file at this path, or stdin for `-`, and close it at the end.
 
     Raises:
@@ -114,11 +112,11 @@ def open_source(path: str) -> Generator[Source, None, None]:
     if path == STDIN:
         if sys.stdin is None:
             raise Failure("it is closed")
-        yield Source(cast(BufferedReader, sys.stdin.buffer).read1)  # read1: what a slow producer wrote, at once
+        yield ByteSource(cast(BufferedReader, sys.stdin.buffer).read1)  # read1: what a slow producer wrote, at once
         return
     with _open(path) as file:
         about = os.fstat(file.fileno())
-        yield Source(file.read, size=about.st_size if stat.S_ISREG(about.st_mode) else None)
+        yield ByteSource(file.read, size=about.st_size if stat.S_ISREG(about.st_mode) else None)
 
 
 def _open(path: str) -> FileIO:
@@ -131,17 +129,17 @@ def _open(path: str) -> FileIO:
 # For a task: reading a pipe blocks the event loop, and a signal does not end the read. So wait until bytes are there.
 
 
-class AsyncSource:
+class AsyncByteSource:
     """Iterate it for the chunks. `head`: the first bytes, for `describe`."""
 
-    def __init__(self, source: Source, *, max_bytes: int, descriptor: int | None) -> None:
+    def __init__(self, source: ByteSource, *, max_bytes: int, descriptor: int | None) -> None:
         self._source = source
         self._max_bytes = max_bytes
         self._descriptor = descriptor
         self._chunks: Iterator[bytes] | None = None
         self.head: bytes = b""
 
-    def __aiter__(self) -> "AsyncSource":
+    def __aiter__(self) -> "AsyncByteSource":
         return self
 
     async def __anext__(self) -> bytes:
@@ -160,14 +158,14 @@ class AsyncSource:
 
 
 @contextmanager
-def open_async_source(path: str, *, max_bytes: int) -> Generator[AsyncSource]:
+def open_async_source(path: str, *, max_bytes: int) -> Generator[AsyncByteSource]:
     """Open the file, or stdin for `-`, for a task.
 
     Raises:
         Failure: It cannot be opened.
     """
     with open_source(path) as source:
-        yield AsyncSource(source, max_bytes=max_bytes, descriptor=_waitable_stdin() if path == STDIN else None)
+        yield AsyncByteSource(source, max_bytes=max_bytes, descriptor=_waitable_stdin() if path == STDIN else None)
 
 
 def _waitable_stdin() -> int | None:
@@ -255,7 +253,7 @@ FIELD = re.compile(rb"^(?::|(?:data|event|id|retry):)", re.MULTILINE)
 BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
-class _Body(Struct):
+class _JsonBody(Struct):
     """What distinguishes JSON bodies. A server may have put anything here."""
 
     object: Any = None
@@ -265,7 +263,7 @@ class _Body(Struct):
     message: Any = None
 
 
-_decode_body = Decoder(_Body).decode
+_decode_json_body = Decoder(_JsonBody).decode
 
 
 def describe(head: bytes) -> str:
@@ -291,7 +289,7 @@ def _title(page: bytes) -> str:
 
 def _describe_json(text: bytes) -> str:
     try:
-        body = _decode_body(text)
+        body = _decode_json_body(text)
     except (DecodeError, RecursionError, UnicodeDecodeError):
         return "JSON but not one object, not an event stream"
     if body.object == "response":

@@ -21,10 +21,8 @@ from textual.widget import Widget
 from streamfold.cli.inspect.pages import Pages
 from streamfold.cli.inspect.render import Line, Style, Tab
 from streamfold.cli.inspect.row import CHECKPOINT, SIGNS, pieces_of_row
-from streamfold.cli.inspect.timeline import At, Timeline
+from streamfold.cli.inspect.timeline import EventRow, Timeline
 from streamfold.cli.terminal import without_controls
-
-__all__ = ["EventList", "Pane"]
 
 VIRTUAL_SIZE: Reactive[Size] = vars(Widget)["virtual_size"]
 
@@ -114,7 +112,7 @@ class EventList(LineView):
         """The first and the last number on the screen."""
         rows = range(self.top, min(self.top + self.height, self._timeline.rows))
         places = (self._timeline.place(row) for row in rows)
-        numbers = [place.number for place in places if isinstance(place, At)]
+        numbers = [place.number for place in places if isinstance(place, EventRow)]
         return [numbers[0], numbers[-1]] if numbers else []
 
     def render_line(self, y: int) -> Strip:
@@ -134,7 +132,7 @@ class EventList(LineView):
     def _pieces(self, row: int, width: int) -> list[tuple[str, str]]:
         timeline = self._timeline
         place = timeline.place(row)
-        entry = self._pages.entry(place.number) if isinstance(place, At) else None
+        entry = self._pages.entry(place.number) if isinstance(place, EventRow) else None
         digits = len(str(timeline.last_number or 0))
         return pieces_of_row(place, entry, mark=timeline.mark_of.get(row), digits=digits, width=width)
 

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from streamfold.cli.log.place import LogFlags, visit_log
+from streamfold.cli.log.place import OWN_LOG, LogFlags, visit_log
 from streamfold.cli.options import ResponseId, sequence_number
 from streamfold.cli.terminal import USAGE, Failure
 from streamfold.errors import NumberNotReached
@@ -11,15 +11,13 @@ from streamfold.errors import NumberNotReached
 if TYPE_CHECKING:
     from streamfold.log import EventLog
 
-__all__ = ["inspect"]
-
 
 def inspect(
     id: ResponseId,
     /,
     *,
     at: Annotated[int | None, sequence_number("Start at this sequence number [default: the end]")] = None,
-    flags: LogFlags | None = None,
+    flags: LogFlags = OWN_LOG,
 ) -> int:
     """Look at a recorded or live response, at any of its events."""
     from streamfold.cli.inspect.program import Inspector
@@ -27,7 +25,6 @@ def inspect(
 
     if not _is_terminal():
         raise Failure(f"inspect needs a terminal; in a pipe, use streamfold log show {id}", USAGE)
-    flags = flags or LogFlags()
     key = flags.key(id)
 
     async def show(log: "EventLog") -> int:

@@ -11,8 +11,6 @@ from streamfold.history import is_filler, replay
 from streamfold.log import EventLog, Record, StreamKey
 from streamfold.schema import decode_event
 
-__all__ = ["NO_EVENT", "PAGE", "Damaged", "Entry", "Pages", "read_what_can_be"]
-
 PAGE = 200
 MAX_PAGES = 24
 NO_EVENT = "no event has this number"

@@ -25,14 +25,12 @@ from streamfold.cli.inspect.render import Selection, Tab, render, selection_of
 from streamfold.cli.inspect.row import STATUS_STYLES, caption
 from streamfold.cli.inspect.scan import find, scan
 from streamfold.cli.inspect.scrubber import Scrubber
-from streamfold.cli.inspect.timeline import At, Timeline
+from streamfold.cli.inspect.timeline import EventRow, Timeline
 from streamfold.cli.terminal import one_line, without_controls
 from streamfold.errors import LogError
 from streamfold.fold import State, snapshot_json
 from streamfold.log import EventLog, StreamKey
 from streamfold.schema import UNDECODABLE
-
-__all__ = ["Inspector"]
 
 LEAPS = 100  # left and right move by this part of the stream
 SEPARATOR = "  ·  "
@@ -137,7 +135,7 @@ class Inspector(App[None]):
         pieces = [("", "")]
         if timeline.rows:
             place = timeline.place(self.row)
-            pieces = caption(place, self._pages.entry(place.number) if isinstance(place, At) else None)
+            pieces = caption(place, self._pages.entry(place.number) if isinstance(place, EventRow) else None)
         self._caption.update(Text.assemble(*pieces, no_wrap=True, overflow="ellipsis"), layout=False)
         facts = status_line(
             timeline, self.row, self._selection.after, is_following=self.is_following, message=self._message
@@ -323,13 +321,13 @@ class Inspector(App[None]):
 # The line of facts
 
 
-class _Usage(Struct):
+class _Tokens(Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
 
 
 class _Used(Struct):
-    usage: _Usage | None = None
+    usage: _Tokens | None = None
 
 
 _decode_used = Decoder(_Used).decode

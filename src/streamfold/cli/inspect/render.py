@@ -8,15 +8,13 @@ from msgspec.json import format as format_json
 from rich.cells import cell_len, chop_cells
 
 from streamfold.cli.inspect.pages import NO_EVENT, Entry, Pages
-from streamfold.cli.inspect.timeline import At, Between, End, Timeline
+from streamfold.cli.inspect.timeline import EndRow, EventRow, NoteRow, Timeline
 from streamfold.cli.log.show import timestamp
 from streamfold.errors import LogError
 from streamfold.fold import State, snapshot_json
 from streamfold.history import Change, diff, replay
 from streamfold.log import EventLog, Note, StreamKey
 from streamfold.schema import UNDECODABLE
-
-__all__ = ["Line", "Selection", "Style", "Tab", "pieces", "render", "selection_of"]
 
 INDENT = 2
 NO_RECORD = "no event has been recorded yet"
@@ -67,12 +65,12 @@ async def selection_of(log: EventLog, key: StreamKey, *, timeline: Timeline, pag
     number = timeline.number_at(row)
     entry = None if number is None else pages.entry(number)
     match timeline.place(row):
-        case At():
+        case EventRow():
             return _of_event(entry)
-        case Between(note):
+        case NoteRow(note):
             state = entry.after if entry else State()
             return Selection(state, state, words=(_note_words(note),))
-        case End(status):
+        case EndRow(status):
             try:
                 last = await replay(log, key)
             except LogError as error:

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from rich.cells import cell_len
 
 from streamfold.cli.inspect.pages import NO_EVENT, Entry
-from streamfold.cli.inspect.timeline import At, Between, End, MarkKind, Place
+from streamfold.cli.inspect.timeline import EndRow, EventRow, MarkKind, NoteRow, Place
 from streamfold.cli.terminal import cut, one_line
 from streamfold.log import Note
-
-__all__ = ["CHECKPOINT", "SIGNS", "STATUS_STYLES", "caption", "pieces_of_row"]
 
 SIGNS: Mapping[MarkKind, tuple[str, str]] = {
     MarkKind.RESUME: ("↻", "bold yellow"),
@@ -38,23 +36,23 @@ def pieces_of_row(place: Place, entry: Entry | None, *, mark: MarkKind | None, d
     """Return the row's pieces, from the left. `entry` is None until it is loaded; `digits` are those of the last number."""
     sign = SIGNS[mark] if mark else (" ", "")
     match place:
-        case At(number):
+        case EventRow(number):
             numbered = (f" {number:>{digits}} ", "dim")
             return [sign, numbered, *_change(entry, width - digits - 3)]
-        case Between(note):
+        case NoteRow(note):
             return [sign, (" " * (digits + 2), ""), (cut(_of_note(note), width - digits - 3), sign[1])]
-        case End(status):
+        case EndRow(status):
             return [sign, (" " * (digits + 2), ""), (f"the end: {status}", STATUS_STYLES.get(status, "bold red"))]
 
 
 def caption(place: Place, entry: Entry | None) -> Pieces:
     """Return the line above the right side."""
     match place:
-        case At(number):
+        case EventRow(number):
             return [(f"{number} ", "bold"), (one_line(entry.record.name) if entry and entry.record else "", "")]
-        case Between(note):
+        case NoteRow(note):
             return [(f"{note.kind}: ", "bold"), (one_line(note.text), "")]
-        case End(status):
+        case EndRow(status):
             return [("the end: ", "bold"), (status, "")]
 
 

@@ -18,8 +18,6 @@ from streamfold.history import is_filler
 from streamfold.log import EventLog, Note, Record, StreamInfo, StreamKey, Watch
 from streamfold.schema import UNDECODABLE
 
-__all__ = ["Scan", "Search", "find", "first_look", "scan"]
-
 PAGE = 1000  # records
 SAFETY_SECONDS = 0.5
 

@@ -12,8 +12,6 @@ from textual.widget import Widget
 from streamfold.cli.inspect.row import CHECKPOINT, SIGNS
 from streamfold.cli.inspect.timeline import MarkKind, Timeline
 
-__all__ = ["Scrubber"]
-
 BEFORE, HANDLE, AFTER = ("━", "bold"), ("●", "bold"), ("─", "dim")
 # If several marks share a column, the first of these is shown.
 WEIGHTS = {

@@ -10,8 +10,6 @@ from msgspec import Struct
 
 from streamfold.log import Note, StreamInfo
 
-__all__ = ["At", "Between", "End", "Mark", "MarkKind", "Place", "Timeline", "begin", "in_order"]
-
 
 class MarkKind(StrEnum):
     """Why a row has a mark."""
@@ -34,26 +32,26 @@ class Mark(Struct, frozen=True, gc=False):
     kind: MarkKind
 
 
-class At(Struct, frozen=True, gc=False):
+class EventRow(Struct, frozen=True, gc=False):
     """A row with the record of this number."""
 
     number: int
 
 
-class Between(Struct, frozen=True):
+class NoteRow(Struct, frozen=True):
     """A row with a note. `place` is its index among the stream's notes."""
 
     note: Note
     place: int
 
 
-class End(Struct, frozen=True, gc=False):
+class EndRow(Struct, frozen=True, gc=False):
     """The row after the last record of a finished stream."""
 
     status: str
 
 
-Place: TypeAlias = At | Between | End
+Place: TypeAlias = EventRow | NoteRow | EndRow
 
 
 @frozen(kw_only=True, slots=False)
@@ -109,9 +107,9 @@ class Timeline:
         """Return what is in a row, which must be one of `rows`."""
         before = bisect_left(self._note_rows, row)
         if before < len(self._note_rows) and self._note_rows[before] == row:
-            return Between(self.notes[before], before)
+            return NoteRow(self.notes[before], before)
         number = self.first + row - before
-        return At(number) if number < self.beyond else End(self.status or "")
+        return EventRow(number) if number < self.beyond else EndRow(self.status or "")
 
     def row_of(self, number: int) -> int:
         """Return the row of a record's number."""
@@ -120,21 +118,21 @@ class Timeline:
     def number_at(self, row: int) -> int | None:
         """Return the number of the last record up to this row; None before the first."""
         match self.place(row):
-            case At(number):
+            case EventRow(number):
                 return number
-            case Between(_, place):
+            case NoteRow(_, place):
                 return self._afters[place] if self._afters[place] >= self.first else None
-            case End():
+            case EndRow():
                 return self.last_number
 
     def row_like(self, place: Place) -> int:
         """Return the row of a place from an earlier timeline of the same stream."""
         match place:
-            case At(number):
+            case EventRow(number):
                 return self.row_of(number)
-            case Between(note, _):
+            case NoteRow(note, _):
                 return self._note_rows[self.notes.index(note)] if note in self.notes else 0
-            case End():
+            case EndRow():
                 return self.rows - 1
 
     @cached_property

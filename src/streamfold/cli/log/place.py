@@ -20,8 +20,6 @@ from streamfold.errors import InvalidArgument, StreamfoldError, UnknownStream
 if TYPE_CHECKING:
     from streamfold.log import EventLog, StreamKey
 
-__all__ = ["NO_LOG", "LogFlags", "RecordFlags", "log_address", "log_flags", "opened_for", "recorded_in", "visit_log"]
-
 T = TypeVar("T")
 
 NO_TENANT = ""  # here and in the client
@@ -66,7 +64,7 @@ class RecordFlags(LogFlags):
     ] = None
 
 
-NO_LOG = RecordFlags()
+OWN_LOG, NO_LOG = LogFlags(), RecordFlags()
 
 
 def recorded_in(flags: LogFlags, *, environ: Mapping[str, str] = os.environ) -> str | None:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Raw
 from msgspec.json import encode
 
-from streamfold.cli.log.place import LogFlags, visit_log
+from streamfold.cli.log.place import OWN_LOG, LogFlags, visit_log
 from streamfold.cli.options import Document, ResponseId, sequence_number
 from streamfold.cli.output.step import Step, describe_change
 from streamfold.cli.output.view import DocumentView, End, EventsView, ResponseView
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from streamfold.history import Change
     from streamfold.log import EventLog, Note, StreamInfo, StreamKey
 
-__all__ = ["StreamDocument", "diff", "ls", "replay", "show", "stream_document", "timestamp"]
-
 OPEN = "open"
 COLUMNS = ("response", "status", "records", "numbers", "created", "kept until")
 
@@ -29,47 +27,27 @@ def timestamp(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
-class StreamDocument(Struct, frozen=True):
-    """One stream in JSON, with its fields in order."""
-
-    response_id: str
-    tenant: str
-    status: str | None
-    first_number: int
-    next_number: int
-    is_cancel_requested: bool
-    owner: str | None
-    lease_expires_at: float | None
-    created_at: float
-    expires_at: float | None
-
-
-def stream_document(info: "StreamInfo") -> StreamDocument:
+def stream_document(info: "StreamInfo") -> dict[str, object]:
     """Return the stream as JSON has it."""
-    return StreamDocument(
-        response_id=info.key.response_id,
-        tenant=info.key.tenant,
-        status=info.status,
-        first_number=info.first_number,
-        next_number=info.next_number,
-        is_cancel_requested=info.is_cancel_requested,
-        owner=info.owner or None,
-        lease_expires_at=info.lease_expires_at if info.owner else None,
-        created_at=info.created_at,
-        expires_at=info.expires_at,
-    )
+    return {
+        "response_id": info.key.response_id,
+        "tenant": info.key.tenant,
+        "status": info.status,
+        "first_number": info.first_number,
+        "next_number": info.next_number,
+        "is_cancel_requested": info.is_cancel_requested,
+        "owner": info.owner or None,
+        "lease_expires_at": info.lease_expires_at if info.owner else None,
+        "created_at": info.created_at,
+        "expires_at": info.expires_at,
+    }
 
 
 # ls
 
 
-class _ListDocument(Struct, frozen=True):
-    streams: list[StreamDocument]
-
-
-def ls(*, json: Document = False, flags: LogFlags | None = None) -> int:
+def ls(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
     """List the streams of a log."""
-    flags = flags or LogFlags()
     tenant = flags.tenant
 
     async def find(log: "EventLog") -> "tuple[list[StreamInfo], Sequence[str]]":
@@ -81,15 +59,20 @@ def ls(*, json: Document = False, flags: LogFlags | None = None) -> int:
     found, tenants = visit_log(flags, find, may_write=False)
     output = Output()
     if json:
-        output.write_bytes(encode(_ListDocument([stream_document(info) for info in found])) + b"\n")
+        output.write_bytes(encode({"streams": [*map(stream_document, found)]}) + b"\n")
     elif not found:
         others = ", ".join(f"--tenant {each}" if each else "no tenant" for each in tenants)
         say(f"no streams of this tenant; the log has streams of: {others}" if others else "the log is empty")
-    elif output.is_terminal:
+    else:
+        _print_list(found, output)
+    return 0
+
+
+def _print_list(found: "Sequence[StreamInfo]", output: Output) -> None:
+    if output.is_terminal:
         _draw([_cells(info) for info in found])
     else:
         output.write("".join("\t".join(_cells(info)) + "\n" for info in found))
-    return 0
 
 
 def _cells(info: "StreamInfo") -> tuple[str, ...]:
@@ -118,32 +101,8 @@ def _draw(rows: list[tuple[str, ...]]) -> None:
 # show
 
 
-class _NoteDocument(Struct, frozen=True):
-    kind: str
-    text: str
-    after: int | None
-    at: float
-
-
-class _EventDocument(Struct, frozen=True):
-    sequence_number: int
-    type: str
-    bytes: int
-    change: str
-
-
-class _ShowDocument(Struct, frozen=True):
-    """The document of `show --json`, with its fields in order."""
-
-    stream: StreamDocument
-    checkpoints: list[int]
-    notes: list[_NoteDocument]
-    events: list[_EventDocument]
-
-
-def show(id: ResponseId, /, *, json: Document = False, flags: LogFlags | None = None) -> int:
+def show(id: ResponseId, /, *, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
     """Show a stream: its status, its notes, and a line per event."""
-    flags = flags or LogFlags()
     key = flags.key(id)
     output = Output()
 
@@ -211,16 +170,17 @@ async def _document(log: "EventLog", info: "StreamInfo", checkpoints: list[int],
     from streamfold.history import states
 
     events = [
-        _EventDocument(
-            sequence_number=each.record.sequence_number,
-            type=each.record.name,
-            bytes=len(each.record.data),
-            change=describe_change(Step(each.event, each.record.data, each.before, each.after)),
-        )
+        {
+            "sequence_number": each.record.sequence_number,
+            "type": each.record.name,
+            "bytes": len(each.record.data),
+            "change": describe_change(Step(each.event, each.record.data, each.before, each.after)),
+        }
         async for each in states(log, info.key)
     ]
-    noted = [_NoteDocument(note.kind, note.text, note.after, note.at) for note in notes]
-    return encode(_ShowDocument(stream_document(info), checkpoints, noted, events)) + b"\n"
+    noted = [{"kind": note.kind, "text": note.text, "after": note.after, "at": note.at} for note in notes]
+    document = {"stream": stream_document(info), "checkpoints": checkpoints, "notes": noted, "events": events}
+    return encode(document) + b"\n"
 
 
 # replay
@@ -232,10 +192,9 @@ def replay(
     *,
     at: Annotated[int | None, sequence_number("The sequence number [default: the last one]")] = None,
     json: Document = False,
-    flags: LogFlags | None = None,
+    flags: LogFlags = OWN_LOG,
 ) -> int:
     """Show the Response as it was at a sequence number."""
-    flags = flags or LogFlags()
     key = flags.key(id)
 
     async def find(log: "EventLog") -> End:
@@ -274,10 +233,9 @@ def diff(
     /,
     *,
     json: Document = False,
-    flags: LogFlags | None = None,
+    flags: LogFlags = OWN_LOG,
 ) -> int:
     """Show what differs between the Response at two sequence numbers."""
-    flags = flags or LogFlags()
     key = flags.key(id)
 
     async def find(log: "EventLog") -> "tuple[Change, ...]":

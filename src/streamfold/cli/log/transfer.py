@@ -12,7 +12,7 @@ from msgspec.json import encode
 
 from streamfold.cli.fold.reading import too_large
 from streamfold.cli.fold.source import describe, open_async_source
-from streamfold.cli.log.place import LogFlags, visit_log
+from streamfold.cli.log.place import OWN_LOG, LogFlags, visit_log
 from streamfold.cli.log.show import stream_document
 from streamfold.cli.options import (
     DEFAULT_MAX_BYTES,
@@ -33,8 +33,6 @@ from streamfold.sse import MAX_FRAME_BYTES
 if TYPE_CHECKING:
     from streamfold.log import EventLog, StreamInfo
 
-__all__ = ["export", "import_"]
-
 
 def export(
     id: ResponseId,
@@ -43,10 +41,9 @@ def export(
     *,
     at: Annotated[int | None, sequence_number("Stop after this sequence number [default: the last one]")] = None,
     force: Annotated[bool, Parameter(help="Overwrite an existing file.", show_default=False)] = False,
-    flags: LogFlags | None = None,
+    flags: LogFlags = OWN_LOG,
 ) -> int:
     """Write a stream as server-sent events, each event's data exactly as it was received."""
-    flags = flags or LogFlags()
     key = flags.key(id)
 
     async def write(log: "EventLog") -> int:
@@ -112,10 +109,9 @@ def import_(
     json: Document = False,
     max_bytes: MaxBytes = DEFAULT_MAX_BYTES,
     max_frame_bytes: MaxFrameBytes = MAX_FRAME_BYTES,
-    flags: LogFlags | None = None,
+    flags: LogFlags = OWN_LOG,
 ) -> int:
     """Store a recorded stream. Importing it again changes nothing."""
-    flags = flags or LogFlags()
     name = "stdin" if file == STDIN else file
 
     async def store(log: "EventLog") -> "StreamInfo | None":

@@ -8,10 +8,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from msgspec import Struct
 from msgspec.json import encode
 
-from streamfold.cli.log.place import LogFlags, visit_log
+from streamfold.cli.log.place import OWN_LOG, LogFlags, visit_log
 from streamfold.cli.log.show import stream_document
 from streamfold.cli.options import Document, ResponseId, sequence_number
 from streamfold.cli.terminal import ERROR, Failure, Output
@@ -19,8 +18,6 @@ from streamfold.cli.terminal import ERROR, Failure, Output
 if TYPE_CHECKING:
     from streamfold.history import StreamReport
     from streamfold.log import Diagnosis, EventLog, StreamInfo
-
-__all__ = ["doctor", "drop", "expire", "fork", "verify"]
 
 # What an acknowledged event survives, by durability.
 SURVIVES = {
@@ -38,10 +35,9 @@ def fork(
     *,
     at: Annotated[int, sequence_number("The last sequence number to copy.")],
     json: Document = False,
-    flags: LogFlags | None = None,
+    flags: LogFlags = OWN_LOG,
 ) -> int:
     """Start a new stream with a copy of this one's events up to a number."""
-    flags = flags or LogFlags()
     key, to = flags.key(id), flags.key(new_id)
 
     async def copy(log: "EventLog") -> "StreamInfo | None":
@@ -65,7 +61,7 @@ def fork(
     return 0
 
 
-def expire(*, json: Document = False, flags: LogFlags | None = None) -> int:
+def expire(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
     """Drop the expired streams of all tenants."""
 
     async def drop_all(log: "EventLog") -> int:
@@ -74,14 +70,13 @@ def expire(*, json: Document = False, flags: LogFlags | None = None) -> int:
             count += dropped
         return count
 
-    count = visit_log(flags or LogFlags(), drop_all, may_write=True)
+    count = visit_log(flags, drop_all, may_write=True)
     _print_dropped(f"{count} stream{'' if count == 1 else 's'} dropped", count, json=json)
     return 0
 
 
-def drop(id: ResponseId, /, *, json: Document = False, flags: LogFlags | None = None) -> int:
+def drop(id: ResponseId, /, *, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
     """Delete a stream and everything stored with it."""
-    flags = flags or LogFlags()
     key = flags.key(id)
 
     async def delete(log: "EventLog") -> None:
@@ -105,27 +100,12 @@ def _print_dropped(words: str, count: int, *, json: bool) -> None:
 # verify
 
 
-class _StreamReport(Struct, frozen=True):
-    response_id: str | None
-    tenant: str | None
-    status: str | None
-    events: int
-    problems: tuple[str, ...]
-
-
-class _VerifyDocument(Struct, frozen=True):
-    """The document of `verify --json`, with its fields in order."""
-
-    whole: int
-    damaged: list[_StreamReport]
-
-
-def verify(*, json: Document = False, flags: LogFlags | None = None) -> int:
+def verify(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
     """Check that every stream of every tenant is intact. Reads the whole log."""
     output = Output()
-    whole, damaged = visit_log(flags or LogFlags(), lambda log: _check(log, None if json else output), may_write=False)
+    whole, damaged = visit_log(flags, lambda log: _check(log, None if json else output), may_write=False)
     if json:
-        output.write_bytes(encode(_VerifyDocument(whole, [_report(each) for each in damaged])) + b"\n")
+        output.write_bytes(encode({"whole": whole, "damaged": [*map(_report, damaged)]}) + b"\n")
     else:
         output.write(f"{whole} intact, {len(damaged)} damaged\n" if whole or damaged else "no streams\n")
     return ERROR if damaged else 0
@@ -156,15 +136,15 @@ def _name(verdict: "StreamReport") -> str:
     return f"{verdict.key.response_id}{tenant}"
 
 
-def _report(verdict: "StreamReport") -> _StreamReport:
+def _report(verdict: "StreamReport") -> dict[str, object]:
     key = verdict.key
-    return _StreamReport(
-        response_id=key.response_id if key else None,
-        tenant=key.tenant if key else None,
-        status=verdict.status,
-        events=verdict.events,
-        problems=verdict.problems,
-    )
+    return {
+        "response_id": key.response_id if key else None,
+        "tenant": key.tenant if key else None,
+        "status": verdict.status,
+        "events": verdict.events,
+        "problems": verdict.problems,
+    }
 
 
 @contextmanager
@@ -185,9 +165,9 @@ def _progress() -> Generator[Callable[[int], None]]:
 # doctor
 
 
-def doctor(*, json: Document = False, flags: LogFlags | None = None) -> int:
+def doctor(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
     """Show versions, settings, what an event survives once it is acknowledged, and what is unsafe."""
-    diagnosis = visit_log(flags or LogFlags(), lambda log: log.diagnose(), may_write=False)
+    diagnosis = visit_log(flags, lambda log: log.diagnose(), may_write=False)
     output = Output()
     if json:
         output.write_bytes(encode(_facts(diagnosis)) + b"\n")

@@ -2,22 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from msgspec import Raw, Struct
 from msgspec.json import encode
 
-from streamfold.fold import Anomaly, snapshot
+from streamfold.fold import snapshot
 from streamfold.session import BatchOutcome, CancelResult, Outcome, OutcomeStatus, Proof, Repair
-
-__all__ = [
-    "STILL_RUNNING",
-    "batch_document",
-    "batch_words",
-    "exit_code",
-    "outcome_document",
-    "outcome_words",
-    "reason",
-    "repair_words",
-]
 
 PROOFS: Mapping[Proof | None, str] = {
     Proof.TERMINAL_EVENT: "confirmed by its terminal event",
@@ -37,44 +25,6 @@ CANCELS: Mapping[CancelResult, str] = {
 STILL_RUNNING = frozenset({CancelResult.UNCONFIRMED, CancelResult.NOT_ALLOWED})
 
 
-class RepairDocument(Struct, frozen=True):
-    """One repair. `seconds` count from when following began."""
-
-    kind: str
-    reason: str
-    after: int | None
-    seconds: float
-
-
-class OutcomeDocument(Struct, frozen=True):
-    """The outcome of a response, with its fields in order."""
-
-    status: str
-    response_id: str | None
-    proof: str | None
-    cancel: str | None
-    cursor: int | None
-    repairs: tuple[RepairDocument, ...]
-    conflicts: tuple[str, ...]
-    anomalies: tuple[Anomaly, ...]
-    compacted: bool
-    compacted_after: int | None
-    reason: str
-    output_text: str
-
-
-class BatchDocument(Struct, frozen=True):
-    """The outcome of a batch, with its fields in order."""
-
-    status: str
-    batch_id: str
-    proof: str | None
-    cancel: str | None
-    conflicts: tuple[str, ...]
-    reason: str
-    batch: Raw
-
-
 def outcome_document(
     outcome: Outcome, *, response_id: str | None, begun: float = 0.0, hide: Callable[[str], str] = str
 ) -> bytes:
@@ -86,37 +36,43 @@ def outcome_document(
         begun: The session's time when following began.
         hide: Takes secrets out of a reason.
     """
-    document = OutcomeDocument(
-        status=outcome.status,
-        response_id=response_id,
-        proof=outcome.proof,
-        cancel=outcome.cancel,
-        cursor=outcome.state.cursor,
-        repairs=tuple(
-            RepairDocument(each.kind, hide(each.reason), each.after, round(each.at - begun, 3))
-            for each in outcome.repairs
-        ),
-        conflicts=tuple(map(str, outcome.conflicts)),
-        anomalies=outcome.anomalies,
-        compacted=outcome.is_compacted,
-        compacted_after=outcome.compacted_after,
-        reason=hide(outcome.reason),
-        output_text=outcome.state.output_text,
-    )
+    repairs = [
+        {
+            "kind": each.kind,
+            "reason": hide(each.reason),
+            "after": each.after,
+            "seconds": round(each.at - begun, 3),  # since following began
+        }
+        for each in outcome.repairs
+    ]
+    document = {
+        "status": outcome.status,
+        "response_id": response_id,
+        "proof": outcome.proof,
+        "cancel": outcome.cancel,
+        "cursor": outcome.state.cursor,
+        "repairs": repairs,
+        "conflicts": [*map(str, outcome.conflicts)],
+        "anomalies": outcome.anomalies,
+        "compacted": outcome.is_compacted,
+        "compacted_after": outcome.compacted_after,
+        "reason": hide(outcome.reason),
+        "output_text": outcome.state.output_text,
+    }
     return encode({"outcome": document}) + b"\n"
 
 
 def batch_document(outcome: BatchOutcome, *, batch_id: str, hide: Callable[[str], str] = str) -> bytes:
     """Return the same for a batch."""
-    document = BatchDocument(
-        status=outcome.status,
-        batch_id=batch_id,
-        proof=outcome.proof,
-        cancel=outcome.cancel,
-        conflicts=tuple(map(str, outcome.conflicts)),
-        reason=hide(outcome.reason),
-        batch=Raw(encode(outcome.batch)),
-    )
+    document = {
+        "status": outcome.status,
+        "batch_id": batch_id,
+        "proof": outcome.proof,
+        "cancel": outcome.cancel,
+        "conflicts": [*map(str, outcome.conflicts)],
+        "reason": hide(outcome.reason),
+        "batch": outcome.batch,
+    }
     return encode({"outcome": document}) + b"\n"
 
 

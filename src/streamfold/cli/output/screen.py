@@ -23,8 +23,6 @@ from streamfold.fold import State, TextGrowth, snapshot
 from streamfold.schema import OutputItemDone, Response
 from streamfold.session import OutcomeStatus, Repair
 
-__all__ = ["Screen"]
-
 DRAWINGS_PER_SECOND = 12
 MIN_COLUMNS, MIN_ROWS = 40, 14
 MAX_NOTES = 4

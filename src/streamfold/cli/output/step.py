@@ -13,8 +13,6 @@ from streamfold.fold import AnomalyKind, State, snapshot_json
 from streamfold.schema import Event
 from streamfold.schema import event as wire
 
-__all__ = ["Step", "describe_change"]
-
 MAX_QUOTED = 40  # characters of a text
 NOTHING = "nothing in the Response"
 NOT_APPLIED = {AnomalyKind.AFTER_TERMINAL, AnomalyKind.INDEX_REFUSED, AnomalyKind.MISFIT}

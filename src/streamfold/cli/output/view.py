@@ -12,11 +12,9 @@ from msgspec import Raw, Struct, json
 from streamfold.cli.output.outcome import outcome_document, outcome_words, repair_words
 from streamfold.cli.output.step import Step, describe_change
 from streamfold.cli.terminal import Output, say
-from streamfold.fold import Anomaly, State, TextGrowth, snapshot_json
+from streamfold.fold import State, TextGrowth, snapshot_json
 from streamfold.schema import OutputItemDone
 from streamfold.session import Outcome, OutcomeStatus, Repair
-
-__all__ = ["DocumentView", "End", "EventsView", "Hide", "JsonLines", "ResponseView", "TextView", "View"]
 
 Hide = Callable[[str], str]  # takes secrets out of a sentence
 
@@ -70,18 +68,6 @@ class ResponseView(View):
             _write_json(self._output, snapshot_json(end.state), has_colours=True)
 
 
-class Document(Struct, frozen=True):
-    """The document of `--json`, with its fields in order."""
-
-    cursor: int | None
-    status: str | None
-    terminal: bool
-    events: int
-    output_text: str
-    anomalies: tuple[Anomaly, ...]
-    response: Raw
-
-
 class DocumentView(View):
     """One JSON document that says everything, even of a stream without events."""
 
@@ -90,15 +76,15 @@ class DocumentView(View):
 
     def finish(self, end: End) -> None:
         state = end.state
-        document = Document(
-            cursor=state.cursor,
-            status=state.status,
-            terminal=state.is_terminal,
-            events=end.events,
-            output_text=state.output_text,
-            anomalies=state.anomalies,
-            response=Raw(snapshot_json(state)),
-        )
+        document = {
+            "cursor": state.cursor,
+            "status": state.status,
+            "terminal": state.is_terminal,
+            "events": end.events,
+            "output_text": state.output_text,
+            "anomalies": state.anomalies,
+            "response": Raw(snapshot_json(state)),
+        }
         _write_json(self._output, json.encode(document), tail=b"\n")
 
 

@@ -16,8 +16,6 @@ from streamfold.session import BatchOutcome, CancelResult, OutcomeStatus
 if TYPE_CHECKING:
     from streamfold.client import FollowedBatch, Gateway
 
-__all__ = ["batch_commands", "follow_batch", "in_words"]
-
 BatchId: TypeAlias = Annotated[str, Parameter(name="ID", help="The batch's id.")]
 Json: TypeAlias = Annotated[
     bool, Parameter(help="Print each Batch as a line of JSON, then the outcome.", show_default=False)

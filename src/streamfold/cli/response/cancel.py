@@ -16,8 +16,6 @@ from streamfold.session import CancelResult, Outcome, OutcomeStatus
 if TYPE_CHECKING:
     from streamfold.client import Gateway
 
-__all__ = ["cancel"]
-
 
 def cancel(
     id: ResponseId,

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from streamfold.client import FollowedResponse, Gateway
     from streamfold.log import EventLog
 
-__all__ = ["create"]
-
 REQUEST = Group("Request", sort_key=1)
 
 
@@ -102,7 +100,10 @@ def _print(response: Response, settings: Settings, *, json: bool) -> int:
         say_command("follow", response.id or "", *settings.flags)
     if not is_over or response.status == "completed":
         return 0
-    error, details = response.error, response.incomplete_details
-    because = (error and error.message) or (details and details.reason) or "no reason given"
-    say(settings.hide(f"{response.id}: {response.status}: {because}"))
+    say(settings.hide(f"{response.id}: {response.status}: {_reason(response)}"))
     return ERROR
+
+
+def _reason(response: Response) -> str:
+    error, details = response.error, response.incomplete_details
+    return (error and error.message) or (details and details.reason) or "no reason given"

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from streamfold.client import FollowedResponse, Gateway
     from streamfold.log import EventLog
 
-__all__ = ["Following", "choose_view", "follow", "follow_to_the_end"]
-
 Open = Callable[["Gateway", "EventLog | None"], "Awaitable[FollowedResponse]"]
 
 

@@ -10,8 +10,6 @@ from streamfold.errors import ConnectFailed, GatewayError, InvalidArgument, Requ
 if TYPE_CHECKING:
     from streamfold.client import Gateway
 
-__all__ = ["ask_once", "run", "visit"]
-
 T = TypeVar("T")
 
 # The client's argument names as the command line spells them.
