@@ -1,8 +1,9 @@
-"""Check that each pure module is fully covered, branches too, by its own test file alone.
+"""Check that each pure module is fully covered, branches too, by its own tests alone.
 
-A module that is covered only by its neighbours' tests can break without its own tests noticing. Each pair
-(fold/text.py and tests/fold/test_text.py) runs in its own process. An `__init__` is left out: it has no logic.
-`make check` runs this; for some modules alone: `python -m tests.architecture.coverage_by_own_file fold/text.py`.
+A module that is covered only by its neighbours' tests can break without its own tests noticing. Each pair runs in its
+own process: fold/text.py with tests/fold/test_text.py, and test_text_*.py if that is divided. An `__init__` is left
+out: it has no logic. `make check` runs this. For some modules alone:
+`python -m tests.architecture.coverage_by_own_file fold/text.py`.
 """
 
 import json
@@ -37,26 +38,31 @@ def own_test(module: Path) -> Path:
     return module.with_name(f"test_{module.name}")
 
 
+def own_tests(test: Path) -> list[Path]:
+    """The files of a module's own tests: test_text.py, and test_text_*.py if it is divided."""
+    return [*test.parent.glob(test.name), *sorted(test.parent.glob(f"{test.stem}_*.py"))]
+
+
 def judge_pair(module: Path, test: Path, folder: Path) -> Verdict:
-    """Run one test file in `folder`, looking at one module only."""
+    """Run a module's own tests in `folder`, looking at that module only."""
     begun = time.monotonic()
-    if not test.exists():
+    tests = own_tests(test)
+    if not tests:
         return Verdict(f"no test file {os.path.relpath(test, folder)}", "", 0.0)
     try:
-        return Verdict(*run_pair(module, test, folder), time.monotonic() - begun)
+        return Verdict(*run_pair(module, tests, folder), time.monotonic() - begun)
     except subprocess.TimeoutExpired:
         return Verdict(f"still running after {LIMIT_SECONDS} s", time.monotonic() - begun)
 
 
-def run_pair(module: Path, test: Path, folder: Path) -> tuple[str, str]:
+def run_pair(module: Path, tests: Sequence[Path], folder: Path) -> tuple[str, str]:
     """The fault, and what the tests printed where they failed."""
     with tempfile.TemporaryDirectory() as scratch:
         data = f"--data-file={scratch}/data"
         run = ["run", "--branch", data, f"--include={module}", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        parts = sorted(test.parent.glob(f"{test.stem}_*.py"))  # a long test file may be divided: test_reduce_as.py
-        tests = coverage([*run, str(test), *map(str, parts)], folder)
-        if tests.returncode:
-            return "its own tests fail", tests.stdout + tests.stderr
+        done = coverage([*run, *map(str, tests)], folder)
+        if done.returncode:
+            return "its own tests fail", done.stdout + done.stderr
         report = coverage(["json", data, "--quiet", "-o", f"{scratch}/report.json"], folder)
         if report.returncode:
             return "never imported by its own tests", ""

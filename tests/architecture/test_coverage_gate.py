@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.coverage_by_own_file import judge_pair, own_test
+from tests.architecture.coverage_by_own_file import judge_pair, own_test, own_tests
 
 MODULE = "def pace(fast):\n    steps = 1\n    if fast:\n        steps = 2\n    return steps\n"
 LOAD = (
@@ -53,3 +53,9 @@ def test_a_module_without_a_test_file_is_caught(tmp_path: Path) -> None:
 def test_tests_mirror_the_source() -> None:
     assert own_test(Path("fold/text.py")) == Path("fold/test_text.py")
     assert own_test(Path("reader.py")) == Path("test_reader.py")
+
+
+def test_own_tests_may_be_divided(tmp_path: Path) -> None:
+    for name in ("test_pace.py", "test_pace_slow.py", "test_pacemaker.py"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in own_tests(tmp_path / "test_pace.py")] == ["test_pace.py", "test_pace_slow.py"]

@@ -1,9 +1,21 @@
-"""Chunks, answers and sessions made by hand: what the tests of this room share."""
+"""Chunks, answers and sessions made by hand, shared by the tests of sessions."""
 
 import json
 from typing import Any
 
-from streamfold.session import Action, Answer, Applied, Finish, Patience, Session, Wait
+from streamfold.session import (
+    Action,
+    Answer,
+    Applied,
+    Cancel,
+    Connect,
+    Finish,
+    Outcome,
+    Patience,
+    RepairKind,
+    Session,
+    Wait,
+)
 
 RESPONSE_ID = "resp_1"
 MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant"}
@@ -130,3 +142,43 @@ def refuse_all(one: Session, said: Answer, *, now: float) -> tuple[list[Action],
 
 def numbers(applied: list[Applied]) -> list[int | None]:
     return [each.event.sequence_number for each in applied]
+
+
+# What the tests of a session share
+
+RESUME, REPLAY, RETRIEVE = RepairKind
+HELD = (created(0), added(1), delta(2, "held"))
+OLD = refused(400, "This response can no longer be streamed because it is more than 5 minutes old.")
+HTML = Answer(200, {"content-type": "text/html"}, b"<html>hello</html>")
+BUSY = refused(503)
+
+
+def kinds(one: Session) -> list[RepairKind]:
+    return [repair.kind for repair in one.repairs]
+
+
+def over(one: Session) -> Outcome:
+    assert one.outcome is not None
+    return one.outcome
+
+
+def drop(one: Session, *, now: float = 1.0) -> None:
+    one.receive_failure(Connect(), "the connection was reset", now=now)
+
+
+def reopen(one: Session, *chunks: bytes, now: float = 1.0) -> float:
+    """Wait for the next connection, which brings these. Returns: the time then."""
+    call, now = next_call(one, now=now)
+    assert isinstance(call, Connect)
+    one.receive_connected(now=now)
+    for chunk in chunks:
+        one.receive_chunk(chunk, now=now)
+    return now
+
+
+def cancelled(*chunks: bytes, **given: Any) -> Heard:
+    """A session that read these, and has just sent a cancel, at the time 1."""
+    one = reading(*chunks, **given)
+    one.receive_cancel(now=1.0)
+    assert calls(one) == [Cancel()]
+    return one
