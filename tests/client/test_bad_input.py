@@ -60,6 +60,7 @@ def gateway(**given: Any) -> Gateway:
         ("max_retries", 1.5),
         ("max_retries", None),
         ("on_repair", "print"),
+        ("patience", 60),
         ("headers", ["x-trace"]),
         ("http", "urllib"),
         ("http", 7),
@@ -236,7 +237,9 @@ async def test_an_option_that_no_call_has_is_refused_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("how", ["stream", "follow"])
-@pytest.mark.parametrize(("name", "value"), [("on_exit", "cancle"), ("on_exit", None), ("on_repair", 7)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("on_exit", "cancle"), ("on_exit", None), ("on_repair", 7), ("log", "streams.db")]
+)
 async def test_what_is_to_happen_while_it_is_followed_is_checked_when_it_is_given(
     how: str, name: str, value: Any
 ) -> None:
@@ -245,6 +248,11 @@ async def test_what_is_to_happen_while_it_is_followed_is_checked_when_it_is_give
         "follow": lambda here: here.follow("resp_1", **{name: value}),
     }
     assert (await refused(calls[how])).name == name
+
+
+async def test_a_state_that_is_none_is_refused() -> None:
+    error = await refused(lambda here: here.follow("resp_1", state={"cursor": 7}))  # type: ignore[arg-type]
+    assert error.name == "state"
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_retries", -1), ("idempotency_key", "a\nb")])

@@ -15,7 +15,15 @@ from streamfold.client.transport.asgi import AsgiTransport
 from streamfold.client.transport.direct import DirectTransport
 from streamfold.client.transport.httpx import HttpxTransport
 from streamfold.emulator import Emulator, Options
-from streamfold.errors import Disconnected, GatewayError, IdleTimeout, InvalidArgument, RequestRefused, UnexpectedAnswer
+from streamfold.errors import (
+    Disconnected,
+    GatewayError,
+    IdleTimeout,
+    InvalidArgument,
+    RequestRefused,
+    UnexpectedAnswer,
+    UsageError,
+)
 from streamfold.schema import MKA1, OPENAI, Dialect, decode_response
 from streamfold.session import OutcomeStatus, Patience
 from tests.client.stub import Stub, Told, body_of, said, stream
@@ -312,6 +320,16 @@ async def test_a_transport_that_was_made_here_is_closed_with_the_gateway(
     async with Gateway("http://127.0.0.1:9", api_key=KEY, http=http):
         assert closed == []
     assert closed == ["DirectTransport" if http == "direct" else "HttpxTransport"]
+
+
+async def test_a_gateway_that_was_closed_says_so() -> None:
+    async with Gateway("http://127.0.0.1:9", api_key=KEY) as here:
+        pass
+    with pytest.raises(UsageError, match="the gateway is closed"):
+        await here.retrieve("resp_1")
+    for call in (lambda: here.stream(model="toy", input="hi"), lambda: here.follow("resp_1")):
+        with pytest.raises(UsageError, match="the gateway is closed"):
+            call()
 
 
 async def test_a_body_that_json_cannot_say_is_refused_before_it_is_sent() -> None:

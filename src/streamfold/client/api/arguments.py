@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from streamfold.errors import InvalidArgument
@@ -17,9 +17,11 @@ __all__ = [
     "check_batch_id",
     "check_choice",
     "check_count",
+    "check_has",
     "check_header",
     "check_headers",
     "check_include",
+    "check_kind",
     "check_known",
     "check_page",
     "check_query",
@@ -30,6 +32,7 @@ __all__ = [
     "resolve_dialect",
 ]
 
+T = TypeVar("T")
 HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 MAX_SAFE = 2**53 - 1
@@ -96,6 +99,20 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
         raise InvalidArgument(
             name, f"must be {' or '.join(map(repr, choices))}, got {value!r}{_nearest(value, choices)}"
         )
+
+
+def check_kind(name: str, value: T | None, kind: type[T]) -> T | None:
+    """An object of this class, or None."""
+    if value is None or isinstance(value, kind):
+        return value
+    raise InvalidArgument(name, f"must be a {kind.__name__}, got {value!r}")
+
+
+def check_has(name: str, value: T | None, method: str, *, wanted: str) -> T | None:
+    """An object that has this method, or None."""
+    if value is None or callable(getattr(value, method, None)):
+        return value
+    raise InvalidArgument(name, f"must be {wanted}, got {value!r}")
 
 
 # Names, queries, headers

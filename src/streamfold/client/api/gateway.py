@@ -5,7 +5,7 @@ A plain call is sent once, or again only while the gateway has not taken it. Onl
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeAlias, Unpack
+from typing import TypeAlias, Unpack
 from uuid import uuid4
 
 from attrs import evolve
@@ -14,7 +14,9 @@ from streamfold.client.api.answer import Deleted, Page, decode_deleted, decode_p
 from streamfold.client.api.arguments import (
     check_choice,
     check_count,
+    check_has,
     check_include,
+    check_kind,
     check_response_id,
     check_seconds,
     check_starting_after,
@@ -24,7 +26,7 @@ from streamfold.client.api.request import IDEMPOTENCY_KEY, CallOptions, Calls
 from streamfold.client.api.sending import Sender
 from streamfold.client.follow.follow import FollowedResponse, FollowRequest, OnExit, record
 from streamfold.client.transport.resolve import Http, resolve_transport
-from streamfold.errors import InvalidArgument
+from streamfold.errors import UsageError
 from streamfold.fold import State
 from streamfold.log import EventLog
 from streamfold.schema import CreateParams, Dialect, Response, decode_response
@@ -93,8 +95,8 @@ class Gateway:
         patience: Patience | None = None,
         on_repair: OnRepair | None = None,
     ) -> None:
-        self._patience = patience or Patience()
-        self._on_repair = _callable_or_none("on_repair", on_repair)
+        self._patience = check_kind("patience", patience, Patience) or Patience()
+        self._on_repair = check_has("on_repair", on_repair, "__call__", wanted="a function that takes a Repair")
         self._timeout = check_seconds("timeout", timeout)
         self._calls = Calls.to(
             base_url,
@@ -107,6 +109,7 @@ class Gateway:
         )
         retries = check_count("max_retries", max_retries)
         self._transport, self._owns_transport = resolve_transport(http)
+        self._is_closed = False
         self._sender = Sender(self._transport, max_retries=retries, patience=self._patience)
         self.batches: Batches = Batches(
             self._calls,
@@ -127,6 +130,7 @@ class Gateway:
     async def aclose(self) -> None:
         """Close what this gateway opened. A client or transport that was passed in stays its owner's."""
         if self._owns_transport:
+            self._is_closed = True
             await self._transport.aclose()
 
     # Followed
@@ -211,7 +215,7 @@ class Gateway:
         start = FollowRequest(
             response_id=check_response_id(response_id),
             starting_after=check_starting_after(starting_after),
-            state=state,
+            state=check_kind("state", state, State),
             include=check_include(include),
             include_obfuscation=include_obfuscation,
         )
@@ -230,7 +234,10 @@ class Gateway:
         on_repair: OnRepair | None,
         max_retries: int | None = None,
     ) -> FollowedResponse:
+        self._check_open()
         check_choice("on_exit", on_exit, ("leave", "cancel"))
+        check_has("on_repair", on_repair, "__call__", wanted="a function that takes a Repair")
+        check_has("log", log, "acquire", wanted="an EventLog, such as SqliteLog(path)")
         # A key that the caller put into extra_headers makes one response: no later request may carry it.
         headers = tuple(pair for pair in calls.headers if pair[0] != IDEMPOTENCY_KEY)
         response = FollowedResponse(
@@ -239,7 +246,7 @@ class Gateway:
             transport=self._sender.retrying(max_retries),
             patience=self._patience,
             on_exit=on_exit,
-            on_repair=_both(self._on_repair, _callable_or_none("on_repair", on_repair)),
+            on_repair=_both(self._on_repair, on_repair),
         )
         return response if log is None else record(response, log)
 
@@ -341,14 +348,13 @@ class Gateway:
         request = self._with(options).input_items(response_id, page=page, include=include)
         return await self._sender.ask(request, decode_page, expected="a list")
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise UsageError("the gateway is closed; make another one")
+
     def _with(self, options: CallOptions) -> Calls:
+        self._check_open()
         return self._calls.with_options(options, default_timeout=self._timeout)
-
-
-def _callable_or_none(name: str, given: Any) -> Any:
-    if given is not None and not callable(given):
-        raise InvalidArgument(name, f"must be a function that takes a Repair, got {given!r}")
-    return given
 
 
 def _both(first: OnRepair | None, second: OnRepair | None) -> OnRepair | None:
