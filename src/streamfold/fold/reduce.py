@@ -156,29 +156,40 @@ def _with(focus: GrowingText, document: Document) -> GrowingText:
 
 def apply(state: State, event: Event) -> State:
     """The general path, for every event."""
-    step = STEPS.get(type(event))
-    if step is None:
-        raise InvalidArgument(
-            "event", f"must be an event from an EventReader or decode_event, got {type(event).__name__}"
-        )
-    known = state.focus.document
-    expected = None if state.cursor is None or not known.is_numbered else state.cursor + 1
+    try:
+        step = STEPS[type(event)]
+    except KeyError:
+        kind = type(event).__name__
+        raise InvalidArgument("event", f"must be an event from an EventReader or decode_event, got {kind}") from None
+    expected = None if state.cursor is None or not state.focus.document.is_numbered else state.cursor + 1
     number = event.sequence_number
     if number is not None and number == expected:
         at, document = number, grown(state)
     else:
-        if number is not None and expected is not None and known.policy is not SequencePolicy.ARRIVAL:
-            if number < expected:
-                return state
-            if known.policy is SequencePolicy.STRICT:
-                raise SequenceGap(expected, number)
-        if number is None and isinstance(event, UnknownEvent) and (event.error or is_end_marker(event.data)):
-            return _with_unreadable(state) if event.error else state
-        at = _next_cursor(state, number)
-        document = _numbered(grown(state), event, at, is_first=expected is None)
+        judged = _judged(state, event, expected)
+        if isinstance(judged, State):
+            return judged
+        at, document = judged
     if document.is_closed and step not in AFTER_TERMINAL:
         return State(at, GrowingText(document.note(AnomalyKind.AFTER_TERMINAL, at)))
     return State(at, _focused(step(document, event, at), event, state.focus))
+
+
+def _judged(state: State, event: Event, expected: int | None) -> tuple[int, Document] | State:
+    """The number that an event takes, if it is not the expected one, and the document before its step.
+
+    Returns the state if no step is to be taken. Raises SequenceGap if the policy is strict and the event is ahead.
+    """
+    number, policy = event.sequence_number, state.focus.document.policy
+    if number is not None and expected is not None and policy is not SequencePolicy.ARRIVAL:
+        if number < expected:
+            return state
+        if policy is SequencePolicy.STRICT:
+            raise SequenceGap(expected, number)
+    if number is None and isinstance(event, UnknownEvent) and (event.error or is_end_marker(event.data)):
+        return _with_unreadable(state) if event.error else state
+    at = _next_cursor(state, number)
+    return at, _numbered(grown(state), event, at, is_first=expected is None)
 
 
 def _with_unreadable(state: State) -> State:
