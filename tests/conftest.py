@@ -9,6 +9,7 @@ import gc
 import inspect
 import json
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,25 @@ def recordings_sample(recordings: list[Recording]) -> list[Recording]:
     return [recording for recording in recordings if recording.name in SAMPLE]
 
 
+@pytest.fixture(params=["a sample", pytest.param("all", marks=pytest.mark.thorough)])
+def sampled_recordings(
+    request: pytest.FixtureRequest, recordings: list[Recording], recordings_sample: list[Recording]
+) -> list[Recording]:
+    """The sample; in `make test-all`, all recorded streams too."""
+    return recordings if request.param == "all" else recordings_sample
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C reach the programs that tests start: under `nohup`, or in the background, they inherit that it is ignored."""
+    is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if is_ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    if is_ignored:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @pytest.fixture(scope="session")
 def protocol_events(corpus: Path) -> list[dict[str, Any]]:
     """The wire's event types: one object each with its fields, scope and effect."""
@@ -148,11 +168,20 @@ def protocol_events(corpus: Path) -> list[dict[str, Any]]:
 def on_every_recording(test: Callable[..., Any]) -> Callable[..., Any]:
     """Run a test that takes `recording` for each recorded stream, as one case; see `for_every`."""
 
+    return on_recordings(test, fixture="recordings")
+
+
+def on_sampled_recordings(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a test that takes `recording` for each stream of the sample, and in `make test-all` for every one."""
+    return on_recordings(test, fixture="sampled_recordings")
+
+
+def on_recordings(test: Callable[..., Any], *, fixture: str) -> Callable[..., Any]:
     def cases(given: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for recording in given.pop("recordings"):
+        for recording in given.pop(fixture):
             yield recording.name, {"recording": recording}
 
-    return in_one_case(test, cases, replaced={"recording": "recordings"})
+    return in_one_case(test, cases, replaced={"recording": fixture})
 
 
 def for_every(names: str, values: Iterable[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -111,18 +111,21 @@ PROMPTS: Mapping[str, Mapping[str, Any]] = {
 
 
 @pytest.mark.parametrize(
-    ("asked", "background"),
+    ("asked", "background", "mka1"),
     [
-        # Every prompt in one of the two ways, the other one in `make test-all`.
+        # Every prompt in one of the four ways, the others in `make test-all`.
         pytest.param(
             asked,
-            background,
-            id=f"{name}, {'background' if background else 'foreground'}",
-            marks=() if place % 2 == background else pytest.mark.thorough,
+            place % 2 == 1,
+            "async" if place % 4 < 2 else "sync",
+            id=f"{name}, {'background' if place % 2 else 'foreground'}, {'async' if place % 4 < 2 else 'sync'}",
+            marks=() if place // 4 == 0 else pytest.mark.thorough,
         )
-        for place, (name, asked) in enumerate(PROMPTS.items())
-        for background in (False, True)
+        for number, (name, asked) in enumerate(PROMPTS.items())
+        for turn in range(4)
+        for place in [turn * 4 + (number + turn) % 4]
     ],
+    indirect=["mka1"],
 )
 async def test_every_event_decodes_typed_in_mka1s_sdk(mka1: Mka1, asked: Mapping[str, Any], background: bool) -> None:
     events = await mka1.events("create", model="toy", background=background, **asked)

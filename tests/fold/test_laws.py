@@ -327,6 +327,7 @@ def test_folding_a_checkpoint_equals_folding_the_state(story: Story, data: st.Da
 # And that the streams are what they say
 
 
+@pytest.mark.thorough
 def test_the_generated_streams_hold_every_event_type() -> None:
     found: set[str] = set()
 

@@ -24,7 +24,7 @@ from streamfold import (
 )
 from streamfold.fold.steps import GROWS
 from streamfold.schema import ShellCallOutputContentDelta
-from tests.conftest import Recording, on_every_recording
+from tests.conftest import Recording, on_every_recording, on_sampled_recordings
 from tests.fold.recorded import CUT_BY_HAND, UNNUMBERED, events_of, start, terminal_of, value
 
 # The terminal Response says output [] although items were streamed: the folded ones are kept.
@@ -134,7 +134,7 @@ def test_without_any_done_event_every_text_with_deltas_equals_the_terminal_one(r
     assert compared == 293
 
 
-@on_every_recording
+@on_sampled_recordings
 def test_cut_at_every_event_gives_the_same_end_state(recording: Recording) -> None:
     events = events_of(recording)
     kept = list(states(events, start(recording)))

@@ -6,7 +6,7 @@ from streamfold import EventReader, SequencePolicy, State, states
 from streamfold.history import export, import_stream, replay
 from streamfold.history import states as stored_states
 from streamfold.log import MemoryLog, StreamKey
-from tests.conftest import Recording, on_every_recording
+from tests.conftest import Recording, on_sampled_recordings
 from tests.fold.recorded import CUT_BY_HAND, events_of, start
 from tests.history.made import facts
 
@@ -31,7 +31,7 @@ def policy(recording: Recording) -> SequencePolicy:
     return SequencePolicy.RENUMBER if recording.name in CUT_BY_HAND else SequencePolicy.STRICT
 
 
-@on_every_recording
+@on_sampled_recordings
 async def test_what_was_imported_is_exported_with_the_same_data(recording: Recording) -> None:
     log = MemoryLog()
     response_id = await import_stream(log, "", [recording.data], policy=policy(recording))
@@ -43,7 +43,7 @@ async def test_what_was_imported_is_exported_with_the_same_data(recording: Recor
     assert await again.read(key, limit=1_000_000) == await log.read(key, limit=1_000_000)
 
 
-@on_every_recording
+@on_sampled_recordings
 async def test_every_state_is_that_of_the_fold(recording: Recording) -> None:
     log = MemoryLog()
     key = StreamKey("", await import_stream(log, "", [recording.data], policy=policy(recording)))
@@ -55,7 +55,7 @@ async def test_every_state_is_that_of_the_fold(recording: Recording) -> None:
     assert facts(await replay(log, key)) == facts(reached[-1])
 
 
-@on_every_recording
+@on_sampled_recordings
 async def test_it_is_finished_as_its_last_response_says(recording: Recording) -> None:
     log = MemoryLog()
     key = StreamKey("", await import_stream(log, "", [recording.data], policy=policy(recording)))

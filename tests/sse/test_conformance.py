@@ -17,6 +17,7 @@ import pytest
 from streamfold.sse import Frame, FrameDecoder
 
 CASES = 429
+SMALL_BYTES = 10_000
 NAMES = {"name", "class", "source", "hard", "notes"}
 FORMS = {"chunks", "events", "tolerant_events", "after_chunk", "final", "ignore"}
 
@@ -128,7 +129,7 @@ def test_no_case_is_left_out_and_each_form_in_them_is_understood(cases: list[Cas
         )
         for recut in (as_given, as_one, byte_by_byte, cut_at_random)
         for tolerant in (False, True)
-        for marks in [pytest.mark.thorough if recut is byte_by_byte and tolerant else ()]
+        for marks in [pytest.mark.thorough if recut is byte_by_byte else ()]
     ],
 )
 def test_every_case_gives_its_frames_however_it_is_cut(cases: list[Case], recut: Recut, tolerant: bool) -> None:
@@ -139,6 +140,15 @@ def test_every_case_gives_its_frames_however_it_is_cut(cases: list[Case], recut:
         failed += [f"{case['name']}: {fault}" for fault in found]
     assert failed == []
     assert tried == CASES
+
+
+@pytest.mark.parametrize("tolerant", [pytest.param(False, id="as the standard"), pytest.param(True, id="tolerant")])
+def test_every_small_case_gives_its_frames_byte_by_byte(cases: list[Case], tolerant: bool) -> None:
+    """The large ones too, in `make test-all`."""
+    small = [case for case in cases if sum(map(len, chunks_of(case))) < SMALL_BYTES]
+    assert len(small) > CASES - 10
+    found = {case["name"]: list(faults(case, byte_by_byte(chunks_of(case)), tolerant=tolerant)) for case in small}
+    assert {name: each for name, each in found.items() if each} == {}
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,10 @@ def terminal_response(data: bytes) -> dict[str, Any]:
     return [event["response"] for event in events if "response" in event][-1]
 
 
-def test_json_works_on_every_recording(recordings: list[Recording], capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    for recording in recordings:
+def test_json_works_on_every_recording(
+    sampled_recordings: list[Recording], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    for recording in sampled_recordings:
         policy = "renumber" if recording.name in WITH_A_GAP else "strict"
         assert main(["fold", str(recording.path), "--json", "--policy", policy]) == 0, recording.name
         out, err = capfdbinary.readouterr()
@@ -45,9 +47,9 @@ def test_a_gap_in_a_recording_gives_the_state_before_it(
 
 
 def test_events_has_a_line_for_each_event(
-    recordings: list[Recording], capfdbinary: pytest.CaptureFixture[bytes]
+    sampled_recordings: list[Recording], capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    for recording in recordings:
+    for recording in sampled_recordings:
         main(["fold", str(recording.path), "--json", "--policy", "renumber"])
         count = json.loads(capfdbinary.readouterr().out)["events"]
         main(["fold", str(recording.path), "--events", "--policy", "renumber"])
@@ -55,9 +57,9 @@ def test_events_has_a_line_for_each_event(
 
 
 def test_watch_ends_with_the_output_text(
-    recordings: list[Recording], capfdbinary: pytest.CaptureFixture[bytes]
+    sampled_recordings: list[Recording], capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    for recording in recordings:
+    for recording in sampled_recordings:
         main(["fold", str(recording.path), "--json", "--policy", "renumber"])
         text = json.loads(capfdbinary.readouterr().out)["output_text"].encode()
         main(["fold", str(recording.path), "--watch", "--speed", "1e12", "--policy", "renumber"])
