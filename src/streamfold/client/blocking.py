@@ -64,7 +64,7 @@ class EventLoop:
             if self._is_closed:
                 raise UsageError("the gateway is closed; make another one")
             if self._portal is None:
-                self._portal = self._stack.enter_context(start_blocking_portal(name="streamfold"))
+                self._portal = self._stack.enter_context(start_blocking_portal())
                 # A portal that is still open when the interpreter tears down waits for ever for its own dead thread.
                 atexit.register(self.close)
             return self._portal

@@ -191,6 +191,16 @@ def test_the_waits_count_in_the_time_of_the_call() -> None:
         waits_of(said({}, 429, retry_after="7"), said({}, 429, retry_after="7"), timeout=10.0)
 
 
+async def test_each_further_attempt_is_logged_without_key_and_payload(caplog: pytest.LogCaptureFixture) -> None:
+    here, _ = gateway(said({}, 503), NO_CONNECTION, MADE)
+    with caplog.at_level("INFO", logger="streamfold.client"):
+        await create(here, extra_query={"token": "secret"})
+    assert caplog.messages == [
+        "POST http://stub/v1/responses: not taken (status 503); attempt 2 in 0.0 s",
+        "POST http://stub/v1/responses: not taken (refused); attempt 3 in 0.0 s",
+    ]
+
+
 async def test_a_cancellation_while_it_waits_ends_it() -> None:
     here, stub = gateway(said({}, 429, retry_after="30"))
     with anyio.move_on_after(0.05):

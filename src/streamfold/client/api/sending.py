@@ -118,7 +118,8 @@ class RetryingTransport:
                 if is_given or is_last:
                     raise
                 wait, reason = self._backoff_seconds(attempt, 0.0), failure.reason
-            _log.info("%s not taken (%s); attempt %d in %.1f s", request.method, reason, attempt + 2, wait)
+            url = request.url.partition("?")[0]
+            _log.info("%s %s: not taken (%s); attempt %d in %.1f s", request.method, url, reason, attempt + 2, wait)
             await anyio.sleep(wait)
 
     def _wait_after(self, reply: Reply, attempt: int) -> float | None:
