@@ -1,15 +1,12 @@
--- What each method of a ValkeyLog does to a stream, in one atomic step.
+-- Everything that changes a stream: each step runs as a whole or not at all (decision 0014).
 --
--- KEYS     a stream's records, head and channel; its control, checkpoints and notes, but for `append`; or, for the last two
---          steps, one index alone
--- ARGV     the name of the step, then what it is given
--- Answer   a list: one word that says how it went, then what belongs to it
--- Units    sequence numbers; milliseconds since 1970 by the server's clock; 0 where it stands for never
--- Source   docs/reference/log.md; decision 0014
+-- KEYS: the stream's records, head and channel; for all steps except `append` also its control channel, checkpoints and
+-- notes. The last two steps take one index instead. ARGV: the name of the step, then its arguments. The answer is a list
+-- that starts with one word for the result. Times are in milliseconds since 1970 by the server's clock; 0 means never.
 --
--- A step looks first and writes then: it is refused as a whole, or done as a whole. It publishes last.
+-- Every step checks first, then writes, and publishes last: a step that is refused has changed nothing.
 
-local GRACE = 86400000 -- for how long the server itself keeps what may be dropped
+local GRACE = 86400000 -- how long the server keeps a stream that `expire` could drop
 
 local records, head, channel, control, checkpoints, notes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local call, format = redis.call, string.format
@@ -20,7 +17,7 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- All keys of a stream go together, so that none is ever there without the others.
+-- All keys of a stream expire together, so that none exists without the others.
 local function keep_until(expires)
   call('HSET', head, 'expires', format(WHOLE, expires))
   for _, key in ipairs({ records, head, checkpoints, notes }) do
@@ -32,9 +29,9 @@ local function keep_until(expires)
   end
 end
 
--- What is done most comes first, and is no function: all that is below is made anew for each call that reaches it.
--- An append that finishes the stream is given two things more. Behind are the records, and before them their sizes, for
--- whoever reads the message; '' where they are too large for one.
+-- The most frequent step comes first and is not a function: Lua creates the functions below anew in every call that
+-- reaches them. `finish` takes two more arguments than `append`. The records come last; before them are their sizes, for
+-- the readers of the message, or '' if they are too large for one.
 if ARGV[1] == 'append' or ARGV[1] == 'finish' then
   local epoch, first, sizes, kept, status, BEGIN = ARGV[2], tonumber(ARGV[3]), ARGV[4], nil, nil, 5
   if ARGV[1] == 'finish' then
@@ -46,7 +43,7 @@ if ARGV[1] == 'append' or ARGV[1] == 'finish' then
   elseif there[1] ~= epoch then
     return { 'fenced', there[1] }
   end
-  local count, known = #ARGV - BEGIN + 1, 0 -- known: of the records, how many are there already
+  local count, known = #ARGV - BEGIN + 1, 0 -- known: how many of the records are stored already
   if count > 0 then
     if ARGV[3] ~= there[2] then
       local next_number = tonumber(there[2])
@@ -77,11 +74,11 @@ if ARGV[1] == 'append' or ARGV[1] == 'finish' then
     local id = place == 0 and ARGV[3] .. '-1' or format(ID, first + place)
     call('XADD', records, id, 'd', ARGV[BEGIN + place])
   end
-  -- Also where it is the same as before: a WAIT that follows waits for the last write of its connection.
+  -- Even if nothing changed: the WAIT that follows waits for the last write of its connection, and there must be one.
   local done = { 'done', there[2] + count - known }
   call('HSET', head, 'next', done[2])
   local is_new, is_end = known < count, status and not there[3]
-  if is_new and there[2] == there[4] then -- the first records, which are a new key
+  if is_new and there[2] == there[4] then -- the first records create the key, which needs an expiry
     keep_until(tonumber(call('HGET', head, 'expires')))
   end
   if is_end then
@@ -111,19 +108,19 @@ local function whole(number)
   return format(WHOLE, number)
 end
 
-local function tell()
+local function notify()
   call('SPUBLISH', channel, '')
   call('SPUBLISH', control, '')
 end
 
 local function drop()
   call('DEL', records, head, checkpoints, notes)
-  tell()
+  notify()
 end
 
 local step = {}
 
--- Of a stream that nobody finished or retained: it stays for so long after its writer's lease has ended.
+-- A stream that is neither finished nor retained is kept for this long after its writer's lease ends.
 local function keep_while_open(is_settled, ends, open)
   if not is_settled then
     keep_until(ends + open)
@@ -146,7 +143,7 @@ function step.acquire(_, owner, lease, first, open)
   return { 'done', epoch, there[4] or first, whole(ends), is_new and 1 or 0, call('HGET', head, 'expires') }
 end
 
--- What a writer's steps begin with: nothing, where it may go on; else why it may not.
+-- Every step of a writer starts with this. Returns nil if it may continue, otherwise the refusal.
 local function refusal(epoch)
   local current = call('HGET', head, 'epoch')
   if not current then
@@ -180,7 +177,7 @@ function step.cancel()
     return { 'unknown' }
   end
   call('HSET', head, 'cancel', '1')
-  tell()
+  notify()
   return { 'done' }
 end
 
@@ -209,7 +206,7 @@ function step.checkpoint(_, at)
   return found and { 'done', found, call('HGET', checkpoints, found) } or { 'none' }
 end
 
--- A note that is the last one already was sent again, its answer having been lost.
+-- A note that equals the last one was sent again because its answer was lost.
 function step.note(_, epoch, note)
   local refused = refusal(epoch)
   if refused then
@@ -238,7 +235,7 @@ function step.drop()
   return { 'done', was_there }
 end
 
--- What is to become of a stream that an index says may be dropped.
+-- Drops a stream that the index lists as due, if it is; the index may be stale.
 function step.expire()
   local expires = tonumber(call('HGET', head, 'expires') or -1)
   if expires < 0 then
@@ -250,7 +247,7 @@ function step.expire()
   return { 'dropped' }
 end
 
--- The index of when streams may be dropped: an entry is changed only as long as it is the one that was read.
+-- The index of expiries. An entry is changed only if it is still the one that was read.
 
 local index = KEYS[1]
 
@@ -258,7 +255,7 @@ function step.due(_, limit)
   return { 'done', call('ZRANGE', index, '-inf', whole(now()), 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES') }
 end
 
--- To another time; without one, out of the index.
+-- Moves an entry to another time, or removes it if there is none.
 function step.move(_, tag, was, expires)
   if call('ZSCORE', index, tag) ~= was then
     return { 'done' }
