@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeAlias
 
 from streamfold.errors import LogUnusable, NumberNotReached
 from streamfold.log.log import READ_AT_ONCE, EventLog, Watch
@@ -28,8 +27,6 @@ __all__ = ["StreamPages", "Tail", "pages", "tail", "wait_for_cancel"]
 
 SAFETY_SECONDS = 0.5
 MAX_BYTES = 1024 * 1024
-
-Tailed: TypeAlias = AsyncGenerator["Tail", None]
 
 
 class StreamPages:
@@ -152,7 +149,7 @@ async def tail(
     after: int | None = None,
     safety_seconds: float = SAFETY_SECONDS,
     max_bytes: int = MAX_BYTES,
-) -> Tailed:
+) -> AsyncGenerator[Tail, None]:
     """Follow a stream until it is finished: first the records that are stored, then each one as it is appended.
 
         async with tail(log, key) as records:

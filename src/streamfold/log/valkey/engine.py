@@ -13,7 +13,7 @@ from typing import Self
 from anyio import CancelScope
 from msgspec.json import Decoder, Encoder
 
-from streamfold.errors import InvalidArgument, LogConflict, LogUnusable
+from streamfold.errors import InvalidArgument, LogConflict, LogUnusable, UnknownStream
 from streamfold.log.append import require_beginning, require_series, says_the_same
 from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog, Watch
 from streamfold.log.record import (
@@ -27,6 +27,7 @@ from streamfold.log.record import (
     StreamInfo,
     StreamKey,
 )
+from streamfold.log.tail import pages
 from streamfold.log.valkey.address import Address
 from streamfold.log.valkey.index import Index
 from streamfold.log.valkey.notify import Channels
@@ -249,16 +250,14 @@ class ValkeyLog(EventLog):
 
     async def _damage(self, info: StreamInfo) -> str:
         # The server has no checksums of its own for values in memory: ours are checked as the records are decoded.
-        needed = info.first_number
         try:
-            while records := await self.read(info.key, after=needed - 1):
-                for each in records:
-                    if each.sequence_number != needed:
-                        return f"record {needed} is missing"
-                    needed += 1
+            async for _ in pages(self, info):
+                pass
+        except UnknownStream:  # dropped meanwhile
+            return ""
         except LogUnusable as error:
             return error.reason
-        return f"record {needed} is missing" if needed < info.next_number else ""
+        return ""
 
     async def aclose(self) -> None:
         if not self._is_closed:
