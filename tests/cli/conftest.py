@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,16 +56,43 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    def run(*arguments: str | Path, stdin: bytes = b"", terminal: bool = False) -> Ran:
+    def run(
+        *arguments: str | Path,
+        stdin: bytes = b"",
+        terminal: bool = False,
+        ctrl_c_when: Callable[[bytes, str], bool] | None = None,
+        number: signal.Signals = signal.SIGINT,
+    ) -> Ran:
         out, err = io.BytesIO(), io.StringIO()
         kind = Terminal if terminal else io.TextIOWrapper
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         monkeypatch.setattr(sys, "stdout", kind(out, encoding="utf-8"))
         monkeypatch.setattr(sys, "stderr", err)
-        code = main([str(each) for each in arguments])
+        with ctrl_c(lambda: ctrl_c_when is not None and ctrl_c_when(out.getvalue(), err.getvalue()), number):
+            code = main([str(each) for each in arguments])
         return Ran(code, out.getvalue(), err.getvalue())
 
     return run
+
+
+@contextmanager
+def ctrl_c(when: Callable[[], bool], number: signal.Signals) -> Iterator[None]:
+    """Press Ctrl-C once, or send another signal, as soon as this holds."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.005):
+            if when():
+                signal.pthread_kill(threading.main_thread().ident or 0, number)
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
 
 
 @pytest.fixture

@@ -58,8 +58,19 @@ def test_ctrl_c_ends_cleanly_and_tells_where() -> None:
     assert process.returncode == 130
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
-@pytest.mark.parametrize("options", [[], ["--json"], ["--events"], ["--watch", "--speed", "1e9"]])
+@pytest.mark.parametrize(
+    ("options", "unbuffered"),
+    [
+        pytest.param([], "", id="Response"),
+        pytest.param(["--watch", "--speed", "1e9"], "1", id="watch-unbuffered"),
+        pytest.param(["--json"], "", id="json", marks=pytest.mark.thorough),
+        pytest.param(["--events"], "", id="events", marks=pytest.mark.thorough),
+        pytest.param(["--watch", "--speed", "1e9"], "", id="watch", marks=pytest.mark.thorough),
+        pytest.param([], "1", id="Response-unbuffered", marks=pytest.mark.thorough),
+        pytest.param(["--json"], "1", id="json-unbuffered", marks=pytest.mark.thorough),
+        pytest.param(["--events"], "1", id="events-unbuffered", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_reader_that_went_away_is_met_quietly(
     options: list[str], unbuffered: str, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +101,7 @@ def test_stdout_that_is_closed_is_no_traceback(save: Save) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("library", ["cyclopts", "rich"])
+@pytest.mark.parametrize("library", ["cyclopts", pytest.param("rich", marks=pytest.mark.thorough)])
 def test_without_the_extra_one_line_says_how_to_install_it(library: str) -> None:
     line = (
         f"import sys; sys.modules[{library!r}] = None; import streamfold.cli; sys.exit(streamfold.cli.main(['--help']))"
@@ -102,7 +113,10 @@ def test_without_the_extra_one_line_says_how_to_install_it(library: str) -> None
     )
 
 
-@pytest.mark.parametrize("command", [["emulator"], ["demo"]], ids=["emulator", "demo"])
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(["emulator"], id="emulator"), pytest.param(["demo"], id="demo", marks=pytest.mark.thorough)],
+)
 def test_without_the_emulators_server_one_line_says_how_to_install_it(command: list[str]) -> None:
     line = f"import sys; sys.modules['uvicorn'] = None; from streamfold.cli import main; sys.exit(main({command}))"
     done = subprocess.run([sys.executable, "-c", line], capture_output=True, check=False, timeout=20)

@@ -11,7 +11,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.cli.conftest import KEY, Gateways
+from streamfold.session import Patience
+from tests.cli.conftest import KEY, Gateways, Run
 from tests.cli.made import said
 
 COMMAND = [sys.executable, "-m", "streamfold"]
@@ -45,7 +46,7 @@ def events(lines: list[bytes]) -> list[dict[str, object]]:
     return [each for each in map(json.loads, lines) if "outcome" not in each]
 
 
-@pytest.mark.parametrize("http", ["httpx", "direct"])
+@pytest.mark.parametrize("http", ["httpx", pytest.param("direct", marks=pytest.mark.thorough)])
 def test_the_command_that_is_told_goes_on_where_it_stopped(http: str, gateways: Gateways, use: Use) -> None:
     use(gateways(tokens_per_second=100))
     with start(*CREATE, "--input", "150 words", "--json", "--http", http) as process:
@@ -74,79 +75,92 @@ def test_the_text_before_and_after_is_the_text(gateways: Gateways, use: Use) -> 
     assert (first + rest + done.stdout).decode() == ("0123456789 " * 15).strip() + "\n"
 
 
-def test_flags_are_told_again_but_never_the_key(gateways: Gateways, tmp_path: Path) -> None:
+def lines(count: int) -> Callable[[bytes, str], bool]:
+    """Whether stdout has so many lines."""
+    return lambda out, _: out.count(b"\n") >= count
+
+
+def test_flags_are_printed_again_but_never_the_key(gateways: Gateways, run: Run) -> None:
     url = gateways(tokens_per_second=50)
     flags = ("--base-url", url, "--api-key", KEY, "--on-behalf-of", "ada")
-    with start(*CREATE, "--input", "a long story", "--json", *flags) as process:
-        read_lines(process, 5)
-        _, told = interrupt(process)
-    assert told[1].endswith(f" --json --base-url {url} --on-behalf-of ada")
-    assert KEY not in "".join(told)
+    ran = run(*CREATE, "--input", "a long story", "--json", *flags, ctrl_c_when=lines(5))
+    assert ran.code == 130
+    assert ran.err.endswith(f" --json --base-url {url} --on-behalf-of ada\n")
+    assert KEY not in ran.err
 
 
-def test_the_response_is_left_running(gateways: Gateways, use: Use) -> None:
-    url = gateways(tokens_per_second=50)
-    use(url)
-    with start(*CREATE, "--input", "a long story", "--json") as process:
-        response_id = json.loads(read_lines(process, 1)[0])["response"]["id"]
-        interrupt(process)
-    with start("cancel", response_id) as process:
-        out, _ = process.communicate(timeout=20)
-    assert b"the cancel took effect" in out  # it still ran, so that there was something to cancel
+def test_sigterm_prints_the_command_too(gateways: Gateways, use: Use, run: Run) -> None:
+    use(gateways(tokens_per_second=50))
+    ran = run(*CREATE, "--input", "a long story", "--json", ctrl_c_when=lines(5), number=signal.SIGTERM)
+    assert ran.code == 130
+    assert ran.err.splitlines()[-1].startswith("  streamfold follow resp_")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_while_nothing_comes_ctrl_c_works_too(gateways: Gateways, use: Use) -> None:
+def test_the_response_is_left_running(gateways: Gateways, use: Use, run: Run) -> None:
+    use(gateways(tokens_per_second=50))
+    ran = run(*CREATE, "--input", "a long story", "--json", ctrl_c_when=lines(1))
+    response_id = ran.lines[0]["response"]["id"]
+    assert b"the cancel took effect" in run("cancel", response_id).out  # it was still running
+
+
+def test_while_nothing_comes_ctrl_c_works_too(gateways: Gateways, use: Use, run: Run) -> None:
     use(gateways("stall:after_events=6,seconds=60", tokens_per_second=50))
-    with start(*CREATE, "--input", "a long story", "--json") as process:
-        read_lines(process, 6)
-        _, told = interrupt(process)
-    assert told[0].startswith("streamfold: stopped after event 5; ")
+    ran = run(*CREATE, "--input", "a long story", "--json", ctrl_c_when=lines(6))
+    assert ran.err.startswith("streamfold: stopped after event 5; ")
 
 
-def test_while_it_is_mended_ctrl_c_works_too(gateways: Gateways, use: Use) -> None:
+def test_while_it_is_repaired_ctrl_c_works_too(gateways: Gateways, use: Use, run: Run) -> None:
     use(gateways("drop:after_events=6,on=create;refuse:on=resume,status=503,retry_after=60", tokens_per_second=50))
-    with start(*CREATE, "--input", "a long story") as process:
-        assert process.stderr is not None
-        while b"refused with 503" not in process.stderr.readline():
-            pass
-        process.send_signal(signal.SIGINT)
-        process.stderr.readline()
-        assert process.wait(timeout=20) == 130
+    ran = run(*CREATE, "--input", "a long story", ctrl_c_when=lambda _, err: "refused with 503" in err)
+    assert ran.code == 130
 
 
-def test_a_cancel_that_is_stopped_says_that_nothing_is_known(gateways: Gateways, use: Use) -> None:
+def test_what_is_lost_can_be_resumed_with_the_command_that_is_printed(
+    gateways: Gateways, use: Use, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Patience(total_seconds=0.5)
+    monkeypatch.setattr("streamfold.client.api.gateway.Patience", lambda: short)
+    use(gateways("stall:after_events=6,seconds=60", tokens_per_second=50))
+    ran = run(*CREATE, "--input", "a long story", "--json")
+    assert (ran.code, ran.outcome["status"]) == (1, "lost")
+    response_id, cursor = ran.outcome["response_id"], ran.outcome["cursor"]
+    assert ran.err.splitlines()[-2:] == [
+        f"streamfold: stopped after event {cursor}; resume {response_id} with:",
+        f"  streamfold follow {response_id} --starting-after {cursor} --json",
+    ]
+
+
+def test_a_cancel_that_is_stopped_says_that_nothing_is_known(gateways: Gateways, use: Use, run: Run) -> None:
     url = gateways("refuse:on=cancel,status=503,retry_after=60", tokens_per_second=20)
     use(url)
-    with start(*CREATE, "--input", "a long story", "--json") as process:
-        response_id = json.loads(read_lines(process, 1)[0])["response"]["id"]
-        interrupt(process)
-    with start("cancel", response_id) as process:
-        wait_for_visit(url, f"/{response_id}/cancel")
-        _, told = interrupt(process)
-    assert told == [
+    created = run(*CREATE, "--input", "a long story", "--json", ctrl_c_when=lines(1))
+    response_id = created.lines[0]["response"]["id"]
+    ran = run("cancel", response_id, ctrl_c_when=lambda *_: was_visited(url, f"/{response_id}/cancel"))
+    assert ran.err.splitlines() == [
         f"streamfold: stopped; {response_id} may or may not be cancelled. To cancel it again:",
         f"  streamfold cancel {response_id}",
     ]
 
 
-def test_a_batch_that_is_left_goes_on(gateways: Gateways, use: Use) -> None:
+def test_a_batch_that_is_left_keeps_running(gateways: Gateways, use: Use, run: Run) -> None:
     url = gateways(batch_stage_seconds=60)
     use(url)
     body = b'{"input_file_id":"f","endpoint":"/v1/responses","completion_window":"24h","max_concurrency":1}'
     with urlopen(Request(f"{url}/api/v1/llm/batches", body, {"authorization": f"Bearer {KEY}"})) as answer:
         batch_id = json.load(answer)["id"]
-    with start("batch", "follow", batch_id) as process:
-        assert b"validating" in read_lines(process, 1)[0]
-        _, told = interrupt(process)
-    assert told == [f"streamfold: stopped; follow {batch_id} with:", f"  streamfold batch follow {batch_id}"]
+    ran = run("batch", "follow", batch_id, ctrl_c_when=lambda out, _: b"validating" in out)
+    assert ran.code == 130
+    assert ran.err.splitlines() == [
+        f"streamfold: stopped; follow {batch_id} with:",
+        f"  streamfold batch follow {batch_id}",
+    ]
 
 
-def wait_for_visit(url: str, path: str) -> None:
-    """Return when the gateway was asked for this."""
-    while True:
-        with urlopen(f"{url}/_emulator/journal") as answer:
-            if any(visit["path"].endswith(path) for visit in json.load(answer)["visits"]):
-                return
+def was_visited(url: str, path: str) -> bool:
+    """Whether the gateway was asked for this."""
+    with urlopen(f"{url}/_emulator/journal") as answer:
+        return any(visit["path"].endswith(path) for visit in json.load(answer)["visits"])
 
 
 @pytest.fixture
