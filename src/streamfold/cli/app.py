@@ -1,5 +1,6 @@
 """The commands, put together."""
 
+import logging
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
@@ -17,6 +18,8 @@ from streamfold.cli.response.cancel import cancel
 from streamfold.cli.response.create import create
 from streamfold.cli.response.follow import follow
 from streamfold.cli.terminal import USAGE, Failure, say
+
+NO_LOGGING = logging.NullHandler()
 
 
 def _version() -> str:
@@ -56,10 +59,12 @@ def _with_stdin_last(arguments: Sequence[str]) -> list[str]:
 def run(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name, and return its exit code."""
     arguments = list(arguments)
+    logging.getLogger("streamfold").addHandler(NO_LOGGING)  # without a handler, Python prints warnings on stderr
     try:
         exit_code: object = app(_with_stdin_last(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        say(f"{str(error).rstrip('. ')}; see streamfold --help")
+        sentence, _, _ = str(error).partition(" Available commands: ")
+        say(f"{sentence.rstrip('. ')}; see streamfold --help")
         return USAGE
     except Failure as failure:
         say(failure.reason)

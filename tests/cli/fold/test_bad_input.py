@@ -253,7 +253,8 @@ USAGE = [
     pytest.param(["fold", "x", "--speed", "5"], "--speed needs --watch", id="speed without watch"),
     pytest.param(["fold", "x", "--json", "--events"], "exclude each other", id="two ways to show"),
     pytest.param(["fold", "x", "--max-bytes", "0"], "--max-bytes", id="no bytes"),
-    pytest.param(["nonsense"], "nonsense", id="unknown command"),
+    pytest.param(["nonsense"], 'Unknown command "nonsense"; see streamfold --help', id="unknown command"),
+    pytest.param(["foo"], 'Unknown command "foo". Did you mean "follow"?; see', id="a command with a typo"),
     pytest.param(["demo", "--words", "0"], "--words", id="demo without words"),
 ]
 

@@ -1,6 +1,8 @@
 """`streamfold follow ID` and `create --stream`: lines of JSON, text in a pipe, a picture on a terminal."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +108,13 @@ def test_a_repair_is_told_with_its_reason(http: str, dialect: str, gateways: Gat
     assert ran.code == 0
     assert re.search(r"streamfold: resume after event 8: \w+", ran.err)
     assert ran.err.splitlines()[-1].endswith("; 1 repair")
+
+
+def test_stderr_has_each_line_once_and_nothing_of_the_loggers(gateways: Gateways, use: Use) -> None:
+    url = gateways("drop:after_events=9,times=1", tokens_per_second=100)
+    command = [sys.executable, "-m", "streamfold", *STREAM, "--input", "90 words", "--base-url", url, "--api-key", "k"]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=30, encoding="utf-8")
+    assert all(line.startswith("streamfold: ") for line in done.stderr.splitlines())
 
 
 def test_the_repairs_are_in_the_outcome_too(gateways: Gateways, use: Use, run: Run) -> None:

@@ -64,8 +64,8 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
 class EventList(LineView):
     """The rows of the stream. `chosen` is the chosen one."""
 
-    HELP: ClassVar[str] = "\\n".join(
-        [f"`{sign}` {kind}  " for kind, (sign, _) in SIGNS.items()] + [f"`{CHECKPOINT[0]}` checkpoint"]
+    HELP: ClassVar[str] = " · ".join(
+        f"`{sign}` {kind}" for kind, (sign, _) in [*SIGNS.items(), ("checkpoint", CHECKPOINT)]
     )
 
     DEFAULT_CSS: ClassVar[str] = """
