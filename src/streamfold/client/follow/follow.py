@@ -200,7 +200,7 @@ class FollowedResponse:
         finally:
             stream.leave()
             try:
-                if not isinstance(error, LogError):  # else the log's failure is known already
+                if not self._recorder.is_done and not isinstance(error, LogError):  # which is known already
                     with anyio.move_on_after(RECORD_ON_EXIT_SECONDS, shield=True):
                         await self._recorder.finish(session)
             finally:

@@ -95,11 +95,11 @@ class Tasks:
         self._is_closed = False
         self._ended = Signal()
 
-    def spawn(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
-        """Run a task. After `close` nothing is run."""
-        if self._is_closed:
-            return
+    def spawn(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> anyio.CancelScope:
+        """Run a task. Returns its scope, to cancel it alone. After `close` nothing is run."""
         scope = anyio.CancelScope()
+        if self._is_closed:
+            return scope
 
         async def task() -> None:
             try:
@@ -114,6 +114,7 @@ class Tasks:
 
         self._running.add(scope)
         spawn(task, done)
+        return scope
 
     def fail(self, error: Exception) -> None:
         """Keep an error for the caller; the first one counts."""

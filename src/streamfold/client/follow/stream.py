@@ -21,13 +21,14 @@ class Connection:
     Attributes:
         call: The call that it answers.
         next_chunk: Waits for the next bytes of an open connection; raises StopAsyncIteration at the end.
+        task: The scope of the task that holds it.
     """
 
     next_chunk: Callable[[], Awaitable[bytes]]
+    task: anyio.CancelScope
 
     def __init__(self, call: Connect) -> None:
         self.call = call
-        self.opening: anyio.CancelScope = anyio.CancelScope()
         self._reply: Reply | None = None
         self._released = anyio.Event()
         self._is_read = False
@@ -44,7 +45,7 @@ class Connection:
         self._is_read = is_read
         self._released.set()
         if self._reply is None:
-            self.opening.cancel()
+            self.task.cancel()
 
     async def leave(self) -> None:
         """Close what was being read: called by a reader whose read ended after the release, as only it can."""
@@ -166,15 +167,14 @@ class Stream:
 
         async def hold() -> None:
             try:
-                with connection.opening:
-                    async with opening as reply:
-                        if is_event_stream(reply.status, reply.headers) or post is None:
-                            self._open(connection, reply)
-                            head.set()
-                            await connection.hold()
-                            return
-                        answer = await collect(reply, max_body_bytes=self.session.patience.max_body_bytes)
-                        failures.append(bad_answer(answer, post, expected="an event stream"))
+                async with opening as reply:
+                    if is_event_stream(reply.status, reply.headers) or post is None:
+                        self._open(connection, reply)
+                        head.set()
+                        await connection.hold()
+                        return
+                    answer = await collect(reply, max_body_bytes=self.session.patience.max_body_bytes)
+                    failures.append(bad_answer(answer, post, expected="an event stream"))
             except Exception as error:
                 if head.is_set():
                     raise
@@ -182,7 +182,7 @@ class Stream:
             finally:
                 head.set()
 
-        self.runner.tasks.spawn(hold)
+        connection.task = self.runner.tasks.spawn(hold)
         with anyio.move_on_after(seconds):
             await head.wait()
         if failures:
@@ -192,30 +192,29 @@ class Stream:
             raise late if post is None else late.during(post.method, post.url)
 
     def _connect(self, call: Connect) -> None:
-        self._current = Connection(call)
-        self.runner.tasks.spawn(self._hold, self._current, self._request(call))
+        self._current = connection = Connection(call)
+        connection.task = self.runner.tasks.spawn(self._hold, connection, self._request(call))
 
     async def _hold(self, connection: Connection, request: Request) -> None:
         """Open the stream and hold it open until it is released."""
         session = self.session
-        with connection.opening:
-            try:
-                async with self._transport.open(request) as reply:
-                    if is_event_stream(reply.status, reply.headers):
-                        if connection is self._current:
-                            session.receive_connected(now=self._clock())
-                            self._open(connection, reply)
-                            self.runner.dispatch()
-                            await connection.hold()
-                        return
-                    answer = await collect(reply, max_body_bytes=session.patience.max_body_bytes)
-            except TransportError as failure:
-                if connection is self._current:
-                    session.receive_failure(connection.call, failure.reason, now=self._clock())
-            else:
-                if connection is self._current:
-                    session.receive_answer(connection.call, answer, now=self._clock())
-            self.runner.dispatch()
+        try:
+            async with self._transport.open(request) as reply:
+                if is_event_stream(reply.status, reply.headers):
+                    if connection is self._current:
+                        session.receive_connected(now=self._clock())
+                        self._open(connection, reply)
+                        self.runner.dispatch()
+                        await connection.hold()
+                    return
+                answer = await collect(reply, max_body_bytes=session.patience.max_body_bytes)
+        except TransportError as failure:
+            if connection is self._current:
+                session.receive_failure(connection.call, failure.reason, now=self._clock())
+        else:
+            if connection is self._current:
+                session.receive_answer(connection.call, answer, now=self._clock())
+        self.runner.dispatch()
 
     def _open(self, connection: Connection, reply: Reply) -> None:
         connection.open(reply)
