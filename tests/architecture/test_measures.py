@@ -31,7 +31,6 @@ LEAST = {
 TEST_FILE_LINES = 600
 # Tests that are longer, each with its own limit.
 LONG_TESTS = {
-    "fold/test_steps.py": 850,
     "client/follow/test_follow.py": 900,
     "client/follow/test_record.py": 800,
     "log/valkey/test_engine.py": 700,
