@@ -29,6 +29,7 @@ def open_log(url: str, *, may_write: bool = True) -> EventLog:
     if scheme in VALKEY:
         if find_spec("redis") is None or find_spec("hiredis") is None:
             raise UsageError('a log on Valkey needs redis-py and hiredis: pip install "streamfold[valkey]"')
+        # Here and not above: redis-py takes a tenth of a second to import, and most programs have no use for it.
         from streamfold.log.valkey import ValkeyLog
 
         return ValkeyLog(url)

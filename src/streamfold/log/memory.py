@@ -132,6 +132,7 @@ class MemoryLog(EventLog):
         return [self._streams[StreamKey(tenant, each)].info for each in found[begin : begin + limit]]
 
     async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
+        # Sorted for each page: slow for many tenants, and never out of date.
         self._require_open()
         found = sorted({key.tenant for key in self._streams})
         begin = 0 if after is None else bisect_right(found, after)

@@ -23,6 +23,8 @@ __all__ = [
 ]
 
 
+# gc=False: a record holds no reference that could lead back to it, and a process may hold a million of them, which the
+# garbage collector would otherwise visit again and again.
 class Record(Struct, frozen=True, gc=False):
     """One event, as it arrived.
 

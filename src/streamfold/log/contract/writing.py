@@ -87,6 +87,7 @@ async def no_stream(site: Site) -> None:
 
 @WRITING.enter("records are read back as they were appended, from any number on")
 async def round_trip(site: Site) -> None:
+    # No name and no data, bytes that are not UTF-8, line ends, and more than fits into a page of the store.
     strange = [Record(0, "", b""), Record(1, "a b", b"\x00\xff\r\n"), Record(2, "€", b"x" * 1_000_000)]
     records = [*strange, *some(3, 4)]
     lease = await begin(site, records[:2])
@@ -264,6 +265,7 @@ async def races(site: Site) -> None:
                     await site.log.append(lease, [Record(number, "delta", owner.encode())])
                     won.append(f"{number} {owner}")
 
+    # Leases of no length: every writer may take over from every other one at any moment, also between two lines of `write`.
     async with anyio.create_task_group() as tasks:
         for writer in range(8):
             tasks.start_soon(write, f"writer {writer}")

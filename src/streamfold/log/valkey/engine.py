@@ -226,6 +226,7 @@ class ValkeyLog(EventLog):
         return [Note(*_decode_note(each)) for each in await self._open().read(name, ("LRANGE", name, 0, -1))]
 
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
+        # The index first: if the second step is lost, the stream is looked at too early, and lives on.
         expires = milliseconds(until)
         await self._index().schedule(key, expires)
         await self._write(key, "retain", expires)
