@@ -171,8 +171,7 @@ class Emulator:
     def _answer(self, visit: Visit, scope: Message, body: bytes | Problem) -> Prepared:
         if visit.path == JOURNAL_PATH:
             return Prepared(BodyReply.of(self.journal.as_fields()))
-        route = find_route(visit.method, visit.path)
-        if isinstance(route, Problem):
+        if isinstance(route := find_route(visit.method, visit.path), Problem):
             return Prepared(self._refusal(route, dialect_of(visit.path)))
         if isinstance(body, Problem):
             return Prepared(self._refusal(body, route.dialect))
@@ -193,8 +192,7 @@ class Emulator:
                 return self._refused(fault, route.dialect)
             if isinstance(fault, Html):
                 return BodyReply(fault.status, PAGE, content_type="text/html; charset=utf-8")
-        tenant = tenant_of(headers, key=self.options.key)
-        if isinstance(tenant, Problem):
+        if isinstance(tenant := tenant_of(headers, key=self.options.key), Problem):
             return self._refusal(tenant, route.dialect)
         call = EmulatedCall(route=route, tenant=tenant, query=query, body=body, now=self._clock.now(), faults=faults)
         reply = self._handlers[route.endpoint](call)

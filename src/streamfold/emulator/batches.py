@@ -96,8 +96,7 @@ class BatchEndpoints:
 
     def create_batch(self, call: ApiCall) -> ServerReply | Problem:
         """Create a batch; its requests are invented."""
-        request = read_batch_create(call.body, call.dialect)
-        if isinstance(request, Problem):
+        if isinstance(request := read_batch_create(call.body, call.dialect), Problem):
             return request
         stages = _stages(request["input_file_id"], call.now, self._options.batch_stage_seconds)
         begins = dict(stages)
@@ -120,8 +119,7 @@ class BatchEndpoints:
 
     def list_batches(self, call: ApiCall) -> ServerReply | Problem:
         """A page of the tenant's batches."""
-        query = read_page_query(call.query, call.dialect)
-        if isinstance(query, Problem):
+        if isinstance(query := read_page_query(call.query, call.dialect), Problem):
             return query
         return BodyReply.of(
             page((b.fields(call.now) for (owner, _), b in self._kept.items() if owner == call.tenant), query)
@@ -129,8 +127,7 @@ class BatchEndpoints:
 
     def cancel_batch(self, call: ApiCall) -> ServerReply | Problem:
         """Cancel the batch. A second cancel changes nothing; one of a batch that is over is refused."""
-        batch = self._find(call)
-        if isinstance(batch, Problem):
+        if isinstance(batch := self._find(call), Problem):
             return batch
         self._journal.count("batch_cancels")
         rule = cancel_rule(self._options.cancel or call.dialect.name)

@@ -68,8 +68,7 @@ class ResponseEndpoints:
 
     def create_response(self, call: EmulatedCall) -> ServerReply | Problem:
         """Create a Response; answer with its stream, with its beginning, or with its end."""
-        request = read_create(call.body, call.dialect)
-        if isinstance(request, Problem):
+        if isinstance(request := read_create(call.body, call.dialect), Problem):
             return request
         if problem := _bad_secret(request, call.dialect) or self._bad_previous(request, call):
             return problem
@@ -91,11 +90,9 @@ class ResponseEndpoints:
 
     def retrieve_response(self, call: EmulatedCall) -> ServerReply | Problem:
         """The Response as it stands, or its events after a cursor."""
-        query = read_retrieve_query(call.query, call.dialect)
-        if isinstance(query, Problem):
+        if isinstance(query := read_retrieve_query(call.query, call.dialect), Problem):
             return query
-        stored = self._find(call)
-        if isinstance(stored, Problem):
+        if isinstance(stored := self._find(call), Problem):
             return stored
         if not query.stream:
             return BodyReply.of(stored.response(call.now))
@@ -113,8 +110,7 @@ class ResponseEndpoints:
 
     def list_responses(self, call: EmulatedCall) -> ServerReply | Problem:
         """A page of the tenant's Responses."""
-        query = read_page_query(call.query, call.dialect)
-        if isinstance(query, Problem):
+        if isinstance(query := read_page_query(call.query, call.dialect), Problem):
             return query
         own = [stored for (tenant, _), stored in self._kept.items() if tenant == call.tenant]
         return BodyReply.of(page((each.response(call.now) for each in own), query))
@@ -131,27 +127,23 @@ class ResponseEndpoints:
 
     def update_response(self, call: EmulatedCall) -> ServerReply | Problem:
         """The Response with other metadata."""
-        stored = self._find(call)
-        if isinstance(stored, Problem):
+        if isinstance(stored := self._find(call), Problem):
             return stored
-        metadata = read_metadata_update(call.body, call.dialect)
-        if isinstance(metadata, Problem):
+        if isinstance(metadata := read_metadata_update(call.body, call.dialect), Problem):
             return metadata
         stored.metadata = metadata
         return BodyReply.of(stored.response(call.now))
 
     def delete_response(self, call: EmulatedCall) -> ServerReply | Problem:
         """Forget the Response. An open stream of it continues."""
-        stored = self._find(call)
-        if isinstance(stored, Problem):
+        if isinstance(stored := self._find(call), Problem):
             return stored
         del self._kept[call.tenant, call.id]
         return BodyReply.of({"id": call.id, "object": "response", "deleted": True})
 
     def cancel_response(self, call: EmulatedCall) -> ServerReply | Problem:
         """Cancel the Response, as the cancel rule says."""
-        stored = self._find(call)
-        if isinstance(stored, Problem):
+        if isinstance(stored := self._find(call), Problem):
             return stored
         self._journal.count("cancels")
         rule = cancel_rule(self._options.cancel or call.dialect.name)

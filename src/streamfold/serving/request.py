@@ -75,8 +75,7 @@ def read_create(body: bytes, dialect: Dialect) -> CreateRequest | Problem:
 
     Unknown fields are kept. A null is the same as a field that was not sent.
     """
-    fields = read_object(body)
-    if isinstance(fields, Problem):
+    if isinstance(fields := read_object(body), Problem):
         return fields
     if complaint := check_create(fields, dialect):
         return invalid(*complaint)
@@ -99,8 +98,7 @@ def read_create(body: bytes, dialect: Dialect) -> CreateRequest | Problem:
 
 def read_batch_create(body: bytes, dialect: Dialect) -> Fields | Problem:
     """The batch that a body asks for, with the dialect's defaults filled in, or the first thing that is wrong with it."""
-    fields = read_object(body)
-    if isinstance(fields, Problem):
+    if isinstance(fields := read_object(body), Problem):
         return fields
     if complaint := check_batch(fields, dialect):
         return invalid(*complaint)
@@ -113,8 +111,7 @@ def read_batch_create(body: bytes, dialect: Dialect) -> Fields | Problem:
 
 def read_metadata_update(body: bytes, dialect: Dialect) -> dict[str, str] | Problem:
     """The metadata with which an update replaces the old, or what is wrong with it."""
-    fields = read_object(body)
-    if isinstance(fields, Problem):
+    if isinstance(fields := read_object(body), Problem):
         return fields
     if fields.get("metadata") is None:
         return invalid("metadata", MISSING)
@@ -194,8 +191,7 @@ def read_page_query(query: bytes, dialect: Dialect) -> PageQuery | Problem:
     if problem := _check_include(include, dialect):
         return problem
     set_ones = {name: value for name, value in given.items() if value}
-    limit = _whole_number("limit", set_ones.get("limit", "20"), 1, MAX_LIMIT)
-    if isinstance(limit, Problem):
+    if isinstance(limit := _whole_number("limit", set_ones.get("limit", "20"), 1, MAX_LIMIT), Problem):
         return limit
     order = set_ones.get("order", "desc")
     if order not in ("asc", "desc"):
