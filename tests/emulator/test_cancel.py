@@ -15,7 +15,7 @@ ASKED = {"model": "toy", "input": "echo: one two three four", "stream": True, "b
 
 
 class Race:
-    """A background stream that is cancelled after four events, read to its end."""
+    """A background stream that is cancelled once all events before its first delta were sent, read to its end."""
 
     def __init__(self, cancel: str | None, prefix: str = MKA1, **options: object) -> None:
         self.clock = HandClock()
@@ -28,6 +28,7 @@ class Race:
     async def run(self) -> "Race":
         async with begin(self.app, "POST", self.path, ASKED) as exchange:
             await exchange.until(3)
+            await checkpoints()
             self.id = exchange.answer.events[0]["response"]["id"]
             self.answer = await self.cancel()
             for _ in range(20):
