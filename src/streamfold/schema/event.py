@@ -10,12 +10,17 @@ docs/reference/events.md lists the servers and SDKs that have each type.
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from msgspec import Raw, Struct
 from msgspec.structs import fields
 
 from streamfold.schema.item import Tagged
+
+if TYPE_CHECKING:
+    from typing import ClassVar, Literal
+else:
+    from streamfold.schema.item import ClassVar, Literal
 
 __all__ = [
     "EVENT_TYPES",

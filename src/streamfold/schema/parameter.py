@@ -9,7 +9,6 @@ appears. Ranges, types and combinations are checked by both. null is the same as
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeGuard
 
 from streamfold.schema.dialect import DIALECTS, Dialect
@@ -361,6 +360,8 @@ def check_batch(fields: Mapping[str, Any], dialect: Dialect, *, strict: bool = T
 
 def check_names(names: Iterable[str]) -> Complaint | None:
     """Return the first name that is not a parameter of a create in any dialect, with the nearest one that is."""
+    from difflib import get_close_matches
+
     known = {name for dialect in DIALECTS.values() for name in create_rules(dialect)}
     for name in names:
         if name not in known:
