@@ -3,13 +3,12 @@
 from streamfold.history.change import Change, diff
 from streamfold.history.export import Exported, export
 from streamfold.history.fork import fork
-from streamfold.history.importing import MAX_HOLE, Numbering, import_stream
+from streamfold.history.importing import MAX_HOLE, import_stream
 from streamfold.history.replay import (
     CHECKPOINT_EVERY,
     CheckpointPolicy,
     filler,
     fold_records,
-    is_due,
     is_filler,
     replay,
 )
@@ -22,7 +21,6 @@ __all__ = [
     "Change",
     "CheckpointPolicy",
     "Exported",
-    "Numbering",
     "Step",
     "Steps",
     "StreamReport",
@@ -33,7 +31,6 @@ __all__ = [
     "fold_records",
     "fork",
     "import_stream",
-    "is_due",
     "is_filler",
     "live",
     "replay",

@@ -127,7 +127,7 @@ class _Importer:
         self._response_id = response_id
         self._owner = owner
         self._numbering = Numbering(policy)
-        self._pace = CheckpointPolicy()
+        self._checkpoints = CheckpointPolicy()
         self._state = State()
         self._lease: Lease | None = None
         self._waiting: list[Record] = []  # to be appended next
@@ -175,15 +175,15 @@ class _Importer:
             self._lease = await self._log.renew(self._lease, seconds=LEASE_SECONDS)
             self._state = fold_records(self._state, group)
             for record in group:
-                self._pace.count(record)
+                self._checkpoints.count(record)
             await self._save(self._lease)
 
     async def _save(self, lease: Lease) -> None:
         # Not a terminal state: the one who followed the response may save a better one, with the fetched final Response.
-        if self._pace.is_due and self._state.cursor is not None and not self._state.is_terminal:
+        if self._checkpoints.is_due and self._state.cursor is not None and not self._state.is_terminal:
             saved = SavedCheckpoint(self._state.cursor, checkpoint(self._state))
             await self._log.save_checkpoint(lease, saved)
-            self._pace.saved(saved.data)
+            self._checkpoints.saved(saved.data)
 
     async def _begin(self, key: StreamKey, first: int) -> Lease:
         lease = await self._log.acquire(key, owner=self._owner, seconds=LEASE_SECONDS, first_number=first)

@@ -15,7 +15,6 @@ __all__ = [
     "CheckpointPolicy",
     "filler",
     "fold_records",
-    "is_due",
     "is_filler",
     "nearest_checkpoint",
     "replay",
@@ -149,11 +148,6 @@ async def _next_event(log: EventLog, info: StreamInfo, after: int, cursor: int |
 # at most a third of its records (decision 0016 has the measurements).
 
 
-def is_due(work: int, *, saved_bytes: int) -> bool:
-    """Whether to save a checkpoint after this much work, if the last one took `saved_bytes`."""
-    return work >= max(CHECKPOINT_EVERY, WORK_PER_BYTE * saved_bytes)
-
-
 class CheckpointPolicy:
     """Decides when to save a checkpoint. Count each record that is written, and report what was saved.
 
@@ -168,7 +162,7 @@ class CheckpointPolicy:
     @property
     def is_due(self) -> bool:
         """Whether to save a checkpoint now."""
-        return is_due(self._work, saved_bytes=self._saved_bytes)
+        return self._work >= max(CHECKPOINT_EVERY, WORK_PER_BYTE * self._saved_bytes)
 
     def count(self, record: Record) -> None:
         """A record was written."""
