@@ -207,6 +207,17 @@ async def test_an_id_of_any_printable_characters_is_one_segment_of_the_path() ->
     assert stub.requests[0].url == "http://stub/v1/responses/resp%2F1%3D%C3%A9%3Fa%20b%252F"
 
 
+async def test_what_a_creation_includes_its_repairs_include_too() -> None:
+    here, stub = gateway(said({}))
+    answers = iter([stream(created(0), Disconnected("cut")), stream(ended(1, text="hi"))])
+    stub.answer = lambda request: next(answers)
+    asked: Any = {"include": ["message.output_text.logprobs"], "stream_options": {"include_obfuscation": False}}
+    async with here.stream(model="toy", input="hi", **asked) as response:
+        await response.outcome()
+    query = parse_qs(urlsplit(stub.requests[1].url).query)
+    assert (query["include[]"], query["include_obfuscation"]) == (["message.output_text.logprobs"], ["false"])
+
+
 async def test_the_gateways_own_on_repair_is_called_besides_the_calls() -> None:
     told: list[str] = []
     here, stub = gateway(said({}), on_repair=lambda repair: told.append("gateway"))

@@ -171,9 +171,20 @@ class Gateway:
         options: CallOptions = {"extra_headers": extra_headers, "extra_query": extra_query, "timeout": timeout}
         calls = self._calls.with_options(options)
         creating = self._calls.with_options({**options, "extra_body": extra_body})
+        # What the creation asked to include, every resume and retrieve must ask for too, or a repair would lose it.
+        stream_options = parameters.get("stream_options") or {}
         post = creating.create(parameters, stream=True, idempotency_key=idempotency_key or str(uuid4()))
         return self._followed(
-            FollowRequest(post=post), calls, log=log, on_exit=on_exit, on_repair=on_repair, max_retries=max_retries
+            FollowRequest(
+                post=post,
+                include=check_include(parameters.get("include") or ()),
+                include_obfuscation=stream_options.get("include_obfuscation"),
+            ),
+            calls,
+            log=log,
+            on_exit=on_exit,
+            on_repair=on_repair,
+            max_retries=max_retries,
         )
 
     def follow(
