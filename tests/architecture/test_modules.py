@@ -25,6 +25,7 @@ SHAPELESS_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base
 LEFT_OVER = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 # A home, work or temporary folder by its full path: true on one machine only.
 MACHINE_PATH = re.compile(r"(?<![\w.:/])(?:/(?:home|Users|root|work|tmp|mnt|private)/\w|[A-Z]:\\\\?Users\b)")
+HEADER_KEY = re.compile(r"^(In|Out|Units|Errors|Source) {2,}", re.MULTILINE)
 TEXT_FILES = {".py", ".md", ".toml", ".yml", ".yaml", ".cfg", ".txt", ".sh"}
 TEXT_NAMES = {"Makefile", "LICENSE", ".gitignore", "run"}
 
@@ -76,8 +77,14 @@ def is_named_by_a_noun(module: Module) -> Iterator[str]:
 
 
 def has_a_header(module: Module) -> Iterator[str]:
-    if not (ast.get_docstring(module.tree) or "").strip():
+    """A header begins with one sentence; what follows is prose, without a list of inputs and outputs."""
+    first, *rest = (ast.get_docstring(module.tree) or "").split("\n\n")
+    if not first.strip():
         yield f"{module.path}: the module has no docstring"
+    elif not first.rstrip().endswith((".", ":", "?")):
+        yield f"{module.path}: the header does not begin with a sentence"
+    if any(HEADER_KEY.search(each) for each in rest):
+        yield f"{module.path}: the header lists inputs or outputs: write what the signatures do not say, as prose"
 
 
 def has_nothing_left_over(module: Module) -> Iterator[str]:
@@ -163,6 +170,10 @@ BROKEN = [
     pytest.param(is_named_by_a_noun, "helpers/text.py", HEAD, id="a folder of helpers"),
     pytest.param(has_a_header, "fold/text.py", "x = 1", id="no header"),
     pytest.param(has_a_header, "fold/text.py", '"""  """', id="an empty header"),
+    pytest.param(has_a_header, "fold/text.py", '"""No sentence"""', id="a header without a sentence"),
+    pytest.param(
+        has_a_header, "fold/text.py", '"""A header.\n\nIn      bytes\nOut     events\n"""', id="a list in a header"
+    ),
     pytest.param(has_nothing_left_over, "fold/text.py", HEAD + "# TO" + "DO: later", id="a left-over"),
 ]
 SOUND = [

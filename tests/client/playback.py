@@ -1,9 +1,6 @@
 """A gateway made of one recorded stream: it plays it from any cursor, and each connection ends where a test wants it.
 
-In      the events of a stream, and for each connection to come a Leg
-Out     a Transport; the events and the state that whoever follows it must end with
-Units   events; sequence numbers
-Source  protocol reference 13: starting_after is exclusive, and without it the stream is told from its first event
+As on the wire (protocol reference 13), starting_after is exclusive, and without it the stream begins with its first event.
 """
 
 import json

@@ -1,8 +1,6 @@
 """A transport without a network: a function of the test answers each request, byte by byte if it likes.
 
-In      a function from a Request to a Told
-Out     a Transport that keeps the requests it was asked, and counts the replies that are open
-Units   bytes
+It keeps the requests and counts the replies that are open.
 """
 
 import json

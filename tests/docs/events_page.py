@@ -1,7 +1,4 @@
-"""The tables of docs/reference/events.md, made from the code.
-
-In      streamfold.schema.event; what each type was seen in, from the corpus or from the page as it stands
-Out     the page between its two marks
+"""The tables of docs/reference/events.md, made from the code and from what the corpus was seen to hold.
 
 `python -m tests.docs.events_page` writes the page anew; it needs the corpus only for a type that the page lacks.
 """

@@ -1,8 +1,4 @@
-"""The pages of the documentation, read as text: code blocks, links and headings.
-
-In      README.md and docs/**/*.md
-Out     Page, with its Blocks in order, its links and the anchors of its headings
-"""
+"""The pages of the documentation, read as text: code blocks, links and headings."""
 
 import re
 from collections.abc import Iterator

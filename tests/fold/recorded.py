@@ -1,9 +1,4 @@
-"""A recorded stream as events, read as it has to be read, and what is odd about some of them.
-
-In      a Recording
-Out     its events, and the State to start from
-Source  INDEX.md of the corpus names the odd ones
-"""
+"""A recorded stream as events, read as it has to be read, and what is odd about some of them (see the corpus's INDEX.md)."""
 
 from typing import Any
 

@@ -1,11 +1,7 @@
 """Valid streams over all event types, as Hypothesis strategies.
 
-In      nothing
-Out     a Story: the payloads of one stream, and the output that they must fold to
-Units   sequence numbers from 0; indexes from 0
-
 Each item is made backwards: first as it ends, then the events that lead there, its texts cut into deltas anywhere.
-Up to three items are open at once, and events that say nothing about the Response stand in between.
+Up to three items are open at once, with events in between that change nothing in the Response.
 """
 
 from typing import Any

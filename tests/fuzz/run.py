@@ -1,14 +1,11 @@
-"""Feed rubbish to the core until the time is up, and say how much it took.
+"""Feed rubbish to the core until the time is up, and print how much it took.
 
     python -m tests.fuzz.run --minutes 10 [--inputs N] [--seed S]
 
-In      a seed; the inputs grow from made streams by cutting, repeating, flipping, splicing and inventing
-Out     a line a minute and a last one with the figures; exit 1 and the input, in base64, at the first failure
-Units   one input is one stream of bytes, at most 64 KiB; times are processor seconds
-
-What must hold: FrameDecoder, EventReader, decode_event and reduce raise nothing but their own errors; frames and
-events are the same however the input is cut; a state that was reached has a snapshot and a checkpoint; and no input
-takes longer than a fixed time for each of its bytes.
+Inputs grow from generated streams by cutting, repeating, flipping, splicing and inventing; one is at most 64 KiB. What
+must hold: FrameDecoder, EventReader, decode_event and reduce raise nothing but their own errors; frames and events are
+the same however the input is cut; a state that was reached has a snapshot and a checkpoint; and no input takes longer
+than a fixed processor time for each of its bytes. The first failure prints its input, in base64, with exit status 1.
 """
 
 import argparse

@@ -1,12 +1,8 @@
-"""Kill the process that writes a SQLite log, or the server of one on Valkey, at random instants: `make crash KILLS=1000`.
+"""Kill the process that writes a SQLite log, or the server of one on Valkey, at random moments: `make crash KILLS=1000`.
 
-In      how many kills, a seed, the engine
-Out     a line that counts what was acknowledged, lost and damaged; exit status 1 where anything was
-Units   kills, records
-
-Each kill is of a process of its own that writes four streams into one file, which all kills share. Its parent has read
-a random number of acknowledgements when it kills it. Then the file is opened, every record compared with what was
-appended, and each stream gone on with.
+Each kill is of a new process that writes four streams into one file, which all kills share. Its parent has read a random
+number of acknowledgements when it kills it. Then the file is opened, every record compared with what was appended, and
+each stream continued. It prints what was acknowledged, lost and damaged; the exit status is 1 if anything was.
 """
 
 import argparse

@@ -1,11 +1,7 @@
-"""Kill the Valkey server of a log, at random instants, while writers append: `make crash-valkey KILLS=200`.
+"""Kill the Valkey server of a log at random moments while writers append: `make crash-valkey KILLS=200`.
 
-In      how many kills, a seed
-Out     a Tally
-Units   kills, records
-
-The server acknowledges what is on its disk (appendfsync always). It is killed, started again on the same files, and
-the writers, who were told nothing, go on by themselves. Then every record is compared with what was appended.
+The server acknowledges what is on its disk (appendfsync always). It is killed and started again on the same files; the
+writers are not told, and continue by themselves. Then every record is compared with what was appended.
 """
 
 from pathlib import Path

@@ -1,12 +1,8 @@
-"""Flip a bit of a SQLite log's file or of its -wal, or cut one short, and read everything: `make flips FLIPS=500`.
+"""Flip a bit of a SQLite log's file or of its -wal, or truncate one, and read everything: `make flips FLIPS=500`.
 
-In      how many hurts, a seed
-Out     a line that counts how each was detected; exit status 1 where one was not, or something wrong was read
-Units   hurts, bytes
-
-A hurt is harmless if all reads back as it was written. Where the -wal was hurt, a stream may be a shorter prefix of what it
-was: SQLite takes what is behind a frame that it cannot trust for never written. The hurts are done in another process,
-so that one that ends the interpreter, or never ends, is told as well.
+Damage is harmless if all reads back as it was written. If the -wal was damaged, a stream may be a shorter prefix of what
+it was: SQLite treats what follows a frame that it cannot trust as never written. The damage is done in another process, so
+that one that ends the interpreter, or never ends, is counted too. The exit status is 1 if damage was not detected.
 """
 
 import argparse

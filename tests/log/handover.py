@@ -1,10 +1,7 @@
-"""Tails that catch up and go on live, in random orders of everything else: `python -m tests.log.handover --runs 100000`.
+"""Tails that catch up and continue live, in random orders of all other steps: `python -m tests.log.handover --runs 100000`.
 
-In      how many runs, a seed
-Out     a line that counts holes, repeats and hangs; exit status 1 where there was one, with its Story
-Units   runs; steps of the event loop
-
-A Story is small enough to be read: what is appended between which pauses, and from where each tail begins.
+It prints how many holes, repeats and hangs there were; the exit status is 1 if there was one, with its Story. A Story is
+small enough to read: what is appended between which pauses, and where each tail begins.
 """
 
 import argparse

@@ -1,11 +1,7 @@
-"""The stories of handover, told with logs in one file: one for the tails, one for the writer, often in another process.
+"""The stories of handover.py with logs on one file: one for the tails, one for the writer, often in another process.
 
-In      how many runs, a seed
-Out     the complaints, each with its Story
-Units   runs
-
-A writer that begins anew opens its log again, and every third tail leaves in the middle, and goes on with a log of its own.
-Only a wake can bring a tail on, but where the story loses wakes.
+A writer that begins anew opens its log again, and every third tail leaves in the middle and continues with its own log.
+Only a notification can wake a tail, except in stories that lose notifications.
 """
 
 import subprocess

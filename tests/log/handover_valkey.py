@@ -1,11 +1,7 @@
-"""The stories of handover.py on a real Valkey, where tails hear of records by message.
+"""The stories of handover.py on a real Valkey, where tails learn of records by message.
 
-In      a server, how many stories, a seed
-Out     the complaints of those with a hole, a repeat or a hang
-Units   stories
-
-The writer and the tails have connections of their own, as two processes would. In some stories the server ends the
-connections of all who listen, at a random moment: what was told then is lost.
+The writer and the tails have their own connections, as two processes would. In some stories the server closes the
+connections of all subscribers at a random moment, so that messages sent then are lost.
 """
 
 from functools import partial

@@ -1,12 +1,9 @@
-"""Cut a Valkey cluster in two, with the writers on the lesser side: `make test-partition`, as root on Linux.
+"""Partition a Valkey cluster, with the writers on the smaller side: `make test-partition`, as root on Linux.
 
-In      the level of the log, how many seconds the cut lasts
-Out     lines that count what was acknowledged, forgotten and sent again; exit status 1 where a record is missing
-Units   records, seconds
-
-One primary and eight writers are in one namespace of the network, the other five servers in another. The cut takes the
-link away. The primary that is alone acknowledges for as long as it does not notice; the others elect its replica, and
-once the link is back it forgets all that it took alone. The writers follow the rule of writer.py.
+One primary and eight writers are in one network namespace, the other five servers in another. The cut removes the link.
+The lone primary acknowledges until it notices; the others elect its replica, and once the link is back the old primary
+forgets all that it took alone. The writers follow the rule of writer.py. It prints how many records were acknowledged,
+forgotten and sent again; the exit status is 1 if a record is missing.
 """
 
 import argparse

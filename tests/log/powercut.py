@@ -1,12 +1,8 @@
 """Cut the power of the disk that a SQLite log is on, and fill such a disk up: `make test-powercut CUTS=10`. Needs root.
 
-In      how many cuts, a seed
-Out     a line each for what was lost with the power, for a log that does not wait for the disk, and for full disks;
-        exit status 1 where an acknowledged record was lost; one line with the reason where it cannot be done here
-Units   cuts, records
-
-The log is on a file system in a file. Its writer is killed, and the file copied at once: so the copy has what the disk was
-given, and nothing of what was only in memory. The copy is mounted, as after the power came back, and looked at.
+The log is on a file system in a file. Its writer is killed and the file copied at once, so the copy has what the disk was
+given and nothing that was only in memory. The copy is mounted, as after the power came back, and read. The exit status
+is 1 if an acknowledged record was lost.
 """
 
 import argparse

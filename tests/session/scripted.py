@@ -1,11 +1,7 @@
-"""A gateway of one response that does what a script says, and a clock that jumps: what the tests of cancel share.
+"""A gateway of one response that follows a script, and a clock that jumps: shared by the tests of cancel.
 
-In      facts by name, in any order: each says that the gateway is ready to do something, or that the network is not
-Out     what a session made of them, and which facts it was told, in which order
-Units   seconds of a made-up clock
-
-The gateway answers a call when it is asked *and* ready, whichever comes last: so every order of facts is one that a
-network can show.
+A fact says that the gateway is ready to do something, or that the network is not. The gateway answers a call when it is
+asked *and* ready, whichever comes last: so every order of facts is one that a network can show.
 """
 
 from collections.abc import Callable

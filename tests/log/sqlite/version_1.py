@@ -1,9 +1,7 @@
-"""A log as version 1 of the schema had it: no notes, and a checksum of records alone, of their names and data.
+"""A log in version 1 of the schema: no notes, and checksums of records alone, over their names and data.
 
-In      a path
-Out     a file with a finished stream, an open one with checkpoints, and a gap where one was dropped
-Units   sequence numbers
-Source  the history of src/streamfold/log/sqlite/file.py
+It holds a finished stream, an open one with checkpoints, and a gap where one was dropped. The source is the history of
+src/streamfold/log/sqlite/file.py.
 """
 
 import sqlite3
