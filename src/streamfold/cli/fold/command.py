@@ -65,14 +65,12 @@ def fold(
     into: RecordFlags = NO_LOG,
 ) -> int:
     """Fold a recorded stream into its Response."""
-    _check_options(json=json, events=events, watch=watch, speed=speed)
+    speed = _checked_speed(file, json=json, events=events, watch=watch, speed=speed)
     output = Output()
     view = _view(output, json=json, events=events, watch=watch)
     reading = Reading(policy=policy, at=at, max_frame_bytes=max_frame_bytes)
     has_bar = not (output.is_terminal and (events or watch))  # the bar would run through the lines
     copy = Copy(into, policy=policy, max_frame_bytes=max_frame_bytes) if recorded_in(into) else None
-    if speed is None and watch and file != STDIN:
-        speed = READABLE_EVENTS_PER_SECOND
     failure = _show(file, reading, view, max_bytes=max_bytes, speed=speed, has_bar=has_bar, copy=copy)
     view.finish(End(reading.state, events=reading.events))
     name = "stdin" if file == STDIN else file
@@ -85,11 +83,12 @@ def fold(
     return 0
 
 
-def _check_options(*, json: bool, events: bool, watch: bool, speed: float | None) -> None:
+def _checked_speed(file: str, *, json: bool, events: bool, watch: bool, speed: float | None) -> float | None:
     if json + events + watch > 1:
         raise Failure("--json, --events and --watch exclude each other; see streamfold fold --help", USAGE)
     if speed is not None and not watch:
         raise Failure("--speed needs --watch; see streamfold fold --help", USAGE)
+    return READABLE_EVENTS_PER_SECOND if speed is None and watch and file != STDIN else speed
 
 
 def _view(output: Output, *, json: bool, events: bool, watch: bool) -> View:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Raw, Struct
 from msgspec.json import Decoder, encode
 
-from streamfold.fold import AnomalyKind, State, snapshot_json
+from streamfold.fold import AnomalyKind, State, snapshot
 from streamfold.schema import Event
 from streamfold.schema import event as wire
 
@@ -55,19 +55,14 @@ class Step(Struct, frozen=True, gc=False):
     after: State
 
 
-class _Head(Struct):
+class _Named(Struct):
     """What names an item or part. The server may have put anything here."""
 
     type: object = None
     status: object = None
 
 
-class _Output(Struct):
-    output: list[_Head] | None = None
-
-
-_decode_head = Decoder(_Head).decode
-_decode_output = Decoder(_Output).decode
+_decode_named = Decoder(_Named).decode
 
 
 def describe_change(step: Step) -> str:
@@ -154,7 +149,7 @@ def _name(value: Raw) -> str:
     """The type of an item, part or annotation, and its status if it has one."""
     if value == wire.NULL:
         return "null"
-    head = _decode_head(value)
+    head = _decode_named(value)
     return " ".join(str(each) for each in (head.type, head.status) if each is not None) or "no type"
 
 
@@ -180,4 +175,4 @@ def _item_status(event: wire.InItem, step: Step) -> str:
 
 
 def _statuses(state: State) -> list[object]:
-    return [item.status for item in _decode_output(snapshot_json(state)).output or []]
+    return [getattr(item, "status", None) for item in snapshot(state).output]
