@@ -151,6 +151,9 @@ class Gateway:
     ) -> FollowedResponse:
         """Create a response and follow it: `async with gateway.stream(model=..., input=...) as response`.
 
+        Entering the block sends the request and raises what `create` raises. Once it streams, nothing that the network or
+        the gateway does is raised: it is repaired, or the outcome says why not.
+
         Args:
             log: Records the response: an event reaches your code only after it is in the log.
             on_exit: `"leave"` disconnects when the block is left, and the response runs on; `"cancel"` cancels it.
@@ -165,8 +168,7 @@ class Gateway:
             **parameters: The API's own: see [Parameters](parameters.md). None counts as not given.
 
         Raises:
-            InvalidArgument: An argument cannot be used. On entering the block, `create`'s errors can be raised too;
-                once it streams, nothing the network or the gateway does raises.
+            InvalidArgument: An argument cannot be used. Nothing was sent.
         """
         options: CallOptions = {"extra_headers": extra_headers, "extra_query": extra_query, "timeout": timeout}
         calls = self._calls.with_options(options)
