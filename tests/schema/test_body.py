@@ -379,3 +379,20 @@ def test_the_rest_of_a_response_is_not_read() -> None:
 @pytest.mark.parametrize("data", [b"[]", b'"words"', b"null", b'{"status":', b"", b'{"id":1'])
 def test_what_is_not_an_object_has_no_head(data: bytes) -> None:
     assert read_head(data) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "is_background"),
+    [
+        (b'{"background":true}', True),
+        (b'{"background":false}', False),
+        (b'{"background":null}', None),
+        (b'{"background":"true"}', None),
+        (b"{}", None),
+        (b"<html>", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_a_response_says_whether_it_runs_in_the_background(data: bytes, is_background: bool | None) -> None:
+    head = read_head(data)
+    assert (head.background if head else None) is is_background

@@ -17,7 +17,6 @@ from streamfold.session.answer import (
     Refusal,
     StillOpen,
     is_event_stream,
-    read_background,
     read_no_stream,
     read_retrieved,
     refusal_of,
@@ -364,22 +363,6 @@ def test_a_response_without_output_keeps_what_was_folded() -> None:
     found = read_retrieved(answer(200, body("cancelled")), fold([added(0), delta(1, "held")]))
     assert isinstance(found, Ended)
     assert b"held" in snapshot_json(found.state)
-
-
-@pytest.mark.parametrize(
-    ("data", "is_background"),
-    [
-        (b'{"background":true}', True),
-        (b'{"background":false}', False),
-        (b'{"background":null}', None),
-        (b'{"background":"true"}', None),
-        (b"{}", None),
-        (b"<html>", None),
-        (b"[" * 100_000, None),
-    ],
-)
-def test_a_response_says_whether_it_runs_in_the_background(data: bytes, is_background: bool | None) -> None:
-    assert read_background(data) is is_background
 
 
 def test_a_call_without_an_answer_stays_a_failure() -> None:

@@ -14,7 +14,7 @@ from msgspec.json import Decoder
 
 from streamfold.errors import MalformedBody
 from streamfold.fold import State, with_response
-from streamfold.schema import UNDECODABLE
+from streamfold.schema import UNDECODABLE, read_head, read_text
 from streamfold.session.outcome import RepairKind
 from streamfold.session.policy import STREAMS
 
@@ -27,7 +27,6 @@ __all__ = [
     "Retrieved",
     "StillOpen",
     "is_event_stream",
-    "read_background",
     "read_no_stream",
     "read_retrieved",
     "refusal_of",
@@ -84,14 +83,13 @@ class ErrorWords(Struct, frozen=True):
         error = fields.get("error", Raw(b"null"))
         if bytes(error).startswith(b"{"):
             fields = _fields(error)
-        elif (text := _text(error)) is not None:
+        elif (text := read_text(error)) is not None:
             return cls(message=text)
-        detail = _text(fields.get("message")) or _text(fields.get("detail"))
-        return cls(message=detail, code=_text(fields.get("code")), param=_text(fields.get("param")))
+        detail = read_text(fields.get("message")) or read_text(fields.get("detail"))
+        return cls(message=detail, code=read_text(fields.get("code")), param=read_text(fields.get("param")))
 
 
 _decode_fields = Decoder(dict[str, Raw]).decode
-_decode_text = Decoder(str).decode
 
 
 def _fields(data: bytes | Raw) -> Mapping[str, Raw]:
@@ -99,13 +97,6 @@ def _fields(data: bytes | Raw) -> Mapping[str, Raw]:
         return _decode_fields(data)
     except UNDECODABLE:
         return {}
-
-
-def _text(value: Raw | None) -> str | None:
-    try:
-        return _decode_text(value) if value is not None else None
-    except UNDECODABLE:
-        return None
 
 
 class Refusal(StrEnum):
@@ -248,7 +239,8 @@ def read_retrieved(answer: Answer | CallFailure, state: State) -> Retrieved:
         return Ended(adopted, answer.body)
     if not adopted.status:
         return CallFailure("the body is not a Response: it has no status")
-    return StillOpen(adopted.status, read_background(answer.body))
+    head = read_head(answer.body)
+    return StillOpen(adopted.status, head.background if head else None)
 
 
 def _read_refusal(what: str, answer: Answer, trying: RepairKind) -> CallFailure:
@@ -265,18 +257,3 @@ def _read_refusal(what: str, answer: Answer, trying: RepairKind) -> CallFailure:
             return CallFailure(reason, frozenset({RepairKind.RESUME, trying}))
         case _:
             return CallFailure(reason, frozenset({trying}))
-
-
-class _Background(Struct):
-    background: Raw = Raw(b"null")
-
-
-_decode_background = Decoder(_Background).decode
-
-
-def read_background(body: bytes | Raw) -> bool | None:
-    """Whether a Response's JSON says that it runs in the background; None if it does not say."""
-    try:
-        return {b"true": True, b"false": False}.get(bytes(_decode_background(body).background))
-    except UNDECODABLE:
-        return None

@@ -5,10 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import evolve
-from msgspec import Raw, Struct
-from msgspec.json import Decoder
 
-from streamfold.schema import UNDECODABLE, is_terminal_status
+from streamfold.schema import is_terminal_status, read_head
 from streamfold.session.answer import Answer, CallFailure, ErrorWords, Refusal, refusal_of, retry_after_seconds
 from streamfold.session.drive import Agenda, Cancel, Timer
 from streamfold.session.outcome import CancelResult, OutcomeStatus
@@ -190,21 +188,6 @@ class CancelTracker:
 # The words of the answer
 
 
-class _Body(Struct):
-    status: Raw = Raw(b"null")
-
-
-_decode_body = Decoder(_Body).decode
-_decode_text = Decoder(str).decode
-
-
-def _status_of(body: bytes) -> str | None:
-    try:
-        return _decode_text(_decode_body(body).status)
-    except UNDECODABLE:
-        return None
-
-
 def read_cancel_answer(
     answer: Answer, *, is_background: bool | None, is_terminal: IsTerminal = is_terminal_status
 ) -> tuple[CancelAnswer, OutcomeStatus | None] | None:
@@ -218,7 +201,8 @@ def read_cancel_answer(
         is_terminal: Which statuses are final.
     """
     if answer.is_success:
-        return _read_status(_status_of(answer.body), is_terminal)
+        head = read_head(answer.body)
+        return _read_status(head.status if head else None, is_terminal)
     match refusal_of(answer):
         case Refusal.UNAUTHORIZED:
             return CancelAnswer.NOT_ALLOWED, None

@@ -6,7 +6,7 @@ from msgspec import Raw
 from msgspec.json import Decoder
 
 from streamfold.fold import State, snapshot_json
-from streamfold.schema import UNDECODABLE, Event
+from streamfold.schema import UNDECODABLE, Event, read_text
 from streamfold.session.outcome import RepairKind
 
 __all__ = ["STREAMS", "RepairPolicy", "Window", "has_unseen_text"]
@@ -130,7 +130,6 @@ class Window:
 # Unseen text. Numbers in the JSON are never read: one that no float can hold must not hide the text.
 _decode_object = Decoder(dict[str, Raw]).decode
 _decode_array = Decoder(list[Raw]).decode
-_decode_text = Decoder(str).decode
 
 # The fields that deltas fill: protocol reference 2. They are at most as deep as output, item, list, part, object.
 TEXTS = frozenset({"arguments", "code", "diff", "input", "refusal", "text", "transcript"})
@@ -154,7 +153,9 @@ def _characters(value: Raw, levels: int) -> int:
     if values := _array(value):
         return sum(_characters(each, levels - 1) for each in values)
     fields = _object(value)
-    return sum(len(_text(each)) if name in TEXTS else _characters(each, levels - 1) for name, each in fields.items())
+    return sum(
+        len(read_text(each) or "") if name in TEXTS else _characters(each, levels - 1) for name, each in fields.items()
+    )
 
 
 def _object(value: bytes | Raw) -> Mapping[str, Raw]:
@@ -169,10 +170,3 @@ def _array(value: Raw) -> Sequence[Raw]:
         return _decode_array(value)
     except UNDECODABLE:
         return ()
-
-
-def _text(value: Raw) -> str:
-    try:
-        return _decode_text(value)
-    except UNDECODABLE:
-        return ""

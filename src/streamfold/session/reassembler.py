@@ -3,14 +3,12 @@
 import re
 from collections.abc import Iterable
 
-from msgspec import Raw, Struct
-from msgspec.json import Decoder
+from msgspec import Struct
 
 from streamfold.errors import SequenceGap
 from streamfold.fold import SequencePolicy, State, reduce, states, with_response
 from streamfold.reader import EventReader
-from streamfold.schema import UNDECODABLE, Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent
-from streamfold.session.answer import read_background
+from streamfold.schema import Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent, read_head
 from streamfold.session.patience import Patience
 from streamfold.session.policy import Window, has_unseen_text
 
@@ -42,14 +40,6 @@ class Applied(Struct, frozen=True, gc=False):
     state: State
 
 
-class _Head(Struct):
-    """What is read of the first Response."""
-
-    id: Raw = Raw(b"null")
-
-
-_decode_head = Decoder(_Head).decode
-_decode_text = Decoder(str).decode
 ID = re.compile(r"[A-Za-z0-9_-]+")  # what a URL may hold unescaped
 
 
@@ -348,14 +338,9 @@ class Reassembler:
     def _introduce(self, event: Event) -> None:
         """Learn the id from the first Response in the stream."""
         if self.response_id is None and isinstance(event, ResponseEvent):
-            known = _decode_head(event.response)
-            try:
-                identifier = _decode_text(known.id)
-            except UNDECODABLE:
-                return
-            if ID.fullmatch(identifier):
-                self.response_id = identifier
-                self.is_background = read_background(event.response)
+            head = read_head(event.response)
+            if head and head.id and ID.fullmatch(head.id):
+                self.response_id, self.is_background = head.id, head.background
 
 
 def _is_torn(event: Event) -> bool:
