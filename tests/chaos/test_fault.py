@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from attrs import fields
+from attrs import fields, fields_dict
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +24,9 @@ from streamfold.chaos.fault import (
     Stall,
     Where,
     parse_faults,
+    read_fields,
 )
+from streamfold.chaos.plan import Plan
 from streamfold.errors import InvalidArgument
 
 
@@ -163,3 +165,7 @@ def test_reading_what_was_written_gives_the_same_faults(given_faults: list[Fault
 def test_every_field_of_every_kind_can_be_read() -> None:
     assert all(each.type in VALUES or issubclass(each.type, str) for made in FAULTS.values() for each in fields(made))
     assert kind.FAULTS is FAULTS
+
+
+def test_a_field_of_several_names_is_read_too() -> None:
+    assert read_fields("plan", "kinds=drop+stall", fields_dict(Plan)) == {"kinds": ("drop", "stall")}

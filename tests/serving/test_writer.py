@@ -67,6 +67,11 @@ def test_frames_are_encoded_once_into_one_write() -> None:
     assert HEARTBEAT == b":\n\n"
 
 
+def test_a_single_frame_is_written_as_it_is() -> None:
+    assert encode_frames([b"as it is"]) == b"as it is"
+    assert encode_frames([ONE]) == b"event: e\ndata: 1\n\n"
+
+
 def test_a_stream_has_headers_that_keep_proxies_from_holding_it_back() -> None:
     reply = StreamReply(events=FixedEvents(), content_type="text/event-stream", headers=(("x-own", "1"),))
     assert head_of(reply, ("x-request-id", "req_1")) == (
