@@ -10,6 +10,7 @@ from pathlib import Path
 from streamfold.log.record import Damage, Diagnosis, Durability, StreamKey
 from streamfold.log.sqlite.file import FAILURES, explain, has_wal
 from streamfold.log.sqlite.notify import can_be_notified
+from streamfold.log.sqlite.queries import NOTES, READ
 from streamfold.log.sqlite.schema import PLACE_BITS, STREAM, VERSION, StreamRow, Values, matches
 
 __all__ = ["damages", "diagnose"]
@@ -23,9 +24,7 @@ NETWORK_FILE_SYSTEMS = {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "gl
 # By the table itself: a damaged index may name too few streams, or too many.
 IDS = "SELECT id FROM stream NOT INDEXED"
 STREAM_BY_ID = f"SELECT {STREAM}, crc FROM stream WHERE id = ?"
-EVENTS = "SELECT k, name, data, crc FROM event WHERE k >= ? AND k < ? ORDER BY k"
 CHECKPOINTS = "SELECT stream, cursor, data, crc FROM checkpoint WHERE stream = ? ORDER BY cursor"
-NOTES = "SELECT stream, number, kind, text, after, at, crc FROM note WHERE stream = ? ORDER BY number"
 # Rows of no stream: their stream's row is gone, or their own id changed.
 STRAYS = {
     "records": f"SELECT count(*) FROM event WHERE k >> {PLACE_BITS} NOT IN (SELECT id FROM stream)",
@@ -180,7 +179,7 @@ def _known_key(connection: sqlite3.Connection, values: Values) -> StreamKey | No
 def _check_events(connection: sqlite3.Connection, row: StreamRow) -> Iterator[str]:
     first, end = row.id << PLACE_BITS, (row.id + 1) << PLACE_BITS
     yield from _check_series(
-        connection.execute(EVENTS, (first, end)),
+        connection.execute(READ, (first, end)),
         what="record",
         number_of=lambda values: values[0] - row.key_base,
         first=row.first_number,
