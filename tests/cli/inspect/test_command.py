@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
+from streamfold.cli.inspect import command
 from streamfold.log import SqliteLog
+from tests.cli.conftest import Run
 from tests.cli.inspect.made import OUTCOME, RECORDS, RESUME, SECONDS, put
 from tests.history.made import TENANT
 
@@ -103,7 +106,15 @@ async def fill(path: Path) -> None:
         await put(log, notes=(RESUME, OUTCOME), status="completed")
 
 
-@pytest.mark.parametrize("key", ["q", "\x03"], ids=["q", "ctrl-c"])
+@pytest.fixture
+def as_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be shown is reported before the terminal is used."""
+    monkeypatch.setattr(command, "_is_terminal", lambda: True)
+
+
+@pytest.mark.parametrize(
+    "key", [pytest.param("q", marks=pytest.mark.thorough, id="q"), pytest.param("\x03", id="ctrl-c")]
+)
 async def test_it_shows_a_response_and_is_left(path: Path, key: str) -> None:
     await fill(path)
     with on_terminal("resp_1", *flags(path), "--at", "3") as terminal:
@@ -145,29 +156,31 @@ async def test_a_log_that_cannot_be_written_is_read(path: Path) -> None:
     ],
     ids=["unknown id", "beyond the end", "no number"],
 )
-async def test_what_cannot_be_shown_is_one_line(path: Path, arguments: list[str], code: int, line: str) -> None:
-    await fill(path)
-    with on_terminal(*flags(path), *arguments) as terminal:
-        assert terminal.end() == code
-        assert line in terminal.said
-        assert terminal.said.count("\n") == 1
+@pytest.mark.usefixtures("as_on_a_terminal")
+def test_what_cannot_be_shown_is_one_line(path: Path, arguments: list[str], code: int, line: str, run: Run) -> None:
+    anyio.run(fill, path)
+    ran = run("inspect", *flags(path), *arguments)
+    assert (ran.code, ran.out) == (code, b"")
+    assert line in ran.err
+    assert ran.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("address", "code", "line"),
     [("nowhere", 2, "--log: must be sqlite:PATH"), ("sqlite:.", 1, ": it is a directory; name a file in it")],
 )
-def test_a_log_that_cannot_be_opened_is_one_line(address: str, code: int, line: str) -> None:
-    with on_terminal("resp_1", "--log", address) as terminal:
-        assert terminal.end() == code
-        assert line in terminal.said
-        assert terminal.said.count("\n") == 1
+@pytest.mark.usefixtures("as_on_a_terminal")
+def test_a_log_that_cannot_be_opened_is_one_line(address: str, code: int, line: str, run: Run) -> None:
+    ran = run("inspect", "resp_1", "--log", address)
+    assert (ran.code, ran.out) == (code, b"")
+    assert line in ran.err
+    assert ran.err.count("\n") == 1
 
 
-def test_without_a_terminal_it_says_what_to_do(path: Path) -> None:
-    done = subprocess.run([*COMMAND, "resp_1", *flags(path)], capture_output=True, check=False, timeout=SECONDS)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr == b"streamfold: inspect needs a terminal; in a pipe, use streamfold log show resp_1\n"
+def test_without_a_terminal_it_says_what_to_do(path: Path, run: Run) -> None:
+    ran = run("inspect", "resp_1", *flags(path))
+    assert (ran.code, ran.out) == (2, b"")
+    assert ran.err == "streamfold: inspect needs a terminal; in a pipe, use streamfold log show resp_1\n"
 
 
 def test_without_the_extra_one_line_says_how_to_install_it() -> None:
