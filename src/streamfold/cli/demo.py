@@ -24,9 +24,9 @@ from streamfold.cli.response.follow import Following
 from streamfold.cli.response.gateway import run
 from streamfold.cli.terminal import ERROR, Output
 from streamfold.errors import SequenceGap
-from streamfold.fold import reduce, replay, snapshot_json, states
+from streamfold.fold import State, reduce, replay, snapshot_json, states
 from streamfold.reader import EventReader
-from streamfold.schema import MKA1, OPENAI
+from streamfold.schema import MKA1, OPENAI, Event
 from streamfold.session import Backoff, Outcome, OutcomeStatus, Patience, Repair
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def fold_claims(payloads: Sequence[bytes]) -> list[Claim]:
     ]
 
 
-def _refuses_gap(state: Any, ahead: Any) -> Claim:
+def _refuses_gap(state: State, ahead: Event) -> Claim:
     """An event from beyond a hole of one must be refused."""
     try:
         reduce(state, ahead)

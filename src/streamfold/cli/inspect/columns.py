@@ -64,7 +64,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
 class EventList(LineView):
     """The rows of the stream. `chosen` is the chosen one."""
 
-    HELP: ClassVar[str] = " · ".join(
+    HELP: ClassVar[str | None] = " · ".join(
         f"`{sign}` {kind}" for kind, (sign, _) in [*SIGNS.items(), ("checkpoint", CHECKPOINT)]
     )
 

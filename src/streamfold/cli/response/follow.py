@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 from streamfold.cli.log.place import NO_LOG, RecordFlags, log_flags, opened_for
@@ -138,11 +139,15 @@ def follow_to_the_end(
     return code
 
 
+def _press_ctrl_c(_: int, __: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
 @contextmanager
 def _terminated_like_ctrl_c() -> Generator[None]:
     """Make SIGTERM do what Ctrl-C does. Outside of the main thread signals cannot be handled, and are not."""
     try:
-        before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        before = signal.signal(signal.SIGTERM, _press_ctrl_c)
     except ValueError:
         yield
         return
