@@ -5,9 +5,9 @@ Pure. Errors name the argument and what was expected. They repeat neither a key 
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from streamfold.errors import InvalidArgument
@@ -23,6 +23,7 @@ __all__ = [
     "check_include",
     "check_kind",
     "check_known",
+    "check_mapping",
     "check_page",
     "check_query",
     "check_response_id",
@@ -159,8 +160,8 @@ def check_page(page: Mapping[str, object]) -> list[tuple[str, str]]:
 def check_query(name: str, given: object) -> list[tuple[str, str]]:
     """A mapping as the pairs of a query: true and false in lower case, a list as one pair for each entry, None left out."""
     pairs: list[tuple[str, str]] = []
-    for key, value in _mapping(name, given).items():
-        for each in value if isinstance(value, list | tuple) else [value]:
+    for key, value in check_mapping(name, given).items():
+        for each in value if is_list(value) else [value]:
             if isinstance(each, bool):
                 pairs.append((key, "true" if each else "false"))
             elif isinstance(each, str | int | float):
@@ -181,18 +182,27 @@ def check_header(name: str, value: object) -> str:
 
 def check_headers(name: str, given: object) -> tuple[tuple[str, str], ...]:
     """A mapping of headers, names in lower case."""
-    for key in (headers := _mapping(name, given)):
+    for key in (headers := check_mapping(name, given)):
         if not HEADER_NAME.fullmatch(key):
             raise InvalidArgument(f"{name}[{key!r}]", "is not a header name")
     return tuple((key.lower(), check_header(f"{name}[{key!r}]", value)) for key, value in headers.items())
 
 
-def _mapping(name: str, given: object) -> Mapping[str, Any]:
+def check_mapping(name: str, given: object) -> Mapping[str, Any]:
+    """A mapping whose keys are texts; empty for None."""
     if given is None:
         return {}
-    if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
+    if is_mapping(given) and all(isinstance(key, str) for key in given):
         return given
     raise InvalidArgument(name, f"must be a mapping of names to values, got {type(given).__name__}")
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
+
+
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, list | tuple)
 
 
 # Where the gateway is, and what it speaks

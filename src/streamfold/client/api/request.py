@@ -17,6 +17,7 @@ from streamfold.client.api.arguments import (
     check_headers,
     check_include,
     check_known,
+    check_mapping,
     check_page,
     check_query,
     check_response_id,
@@ -113,9 +114,7 @@ class Calls:
         check_known(options, CallOptions.__annotations__)
         timeout = options.get("timeout")
         query = check_query("extra_query", options.get("extra_query"))
-        body = options.get("extra_body") or {}
-        if not isinstance(body, Mapping):
-            raise InvalidArgument("extra_body", f"must be a mapping of names to values, got {type(body).__name__}")
+        body = check_mapping("extra_body", options.get("extra_body"))
         return evolve(
             self,
             headers=_merged(self.headers, check_headers("extra_headers", options.get("extra_headers"))),
