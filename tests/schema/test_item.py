@@ -203,4 +203,4 @@ def test_no_bytes_of_a_server_pass_for_an_unknown_value(unknown: type[Any]) -> N
 
 def test_every_struct_of_the_module_is_offered() -> None:
     structs = {name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
-    assert structs <= {*module.__all__, "Tagged", "ClassVar", "Literal"}
+    assert structs <= {*module.__all__, "Tagged", "Named", "Unknown", "ClassVar", "Literal"}

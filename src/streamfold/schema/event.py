@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias, get_args
 from msgspec import Raw, Struct
 from msgspec.structs import fields
 
-from streamfold.schema.item import Tagged
+from streamfold.schema.item import Named
 
 if TYPE_CHECKING:
     from typing import ClassVar, Literal
@@ -132,7 +132,7 @@ __all__ = [
 NULL = Raw(b"null")
 
 
-class KnownEvent(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", metaclass=Tagged):
+class KnownEvent(Named, frozen=True, kw_only=True):
     """What all event types share. `sequence_number` is None on servers that do not number their events.
 
     Each type has a `type` of its own, a `Literal`, so that `if event.type == "response.output_text.delta":` narrows
@@ -140,11 +140,6 @@ class KnownEvent(Struct, frozen=True, gc=False, kw_only=True, tag_field="type", 
     """
 
     sequence_number: int | None = None
-
-    @property
-    def wire_type(self) -> str:
-        """The name of the event type on the wire: that of any event, known or unknown."""
-        return str(self.__struct_config__.tag)
 
 
 class UnknownEvent(Struct, frozen=True, gc=False):

@@ -103,16 +103,36 @@ class Tagged(StructMeta):
         return super().__new__(mcls, name, bases, namespace, **config)
 
 
-# Annotations of a text
-
-
-class KnownAnnotation(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", metaclass=Tagged):
-    """What all annotation types share."""
+class Named(Struct, frozen=True, gc=False, tag_field="type", metaclass=Tagged):
+    """A value whose `type` on the wire is known."""
 
     @property
     def wire_type(self) -> str:
-        """The name of the annotation type on the wire: that of any annotation, known or unknown."""
+        """The name of the type on the wire. Unknown values have it too."""
         return str(self.__struct_config__.tag)
+
+
+class Unknown(Struct, frozen=True, gc=False, tag_field="type", metaclass=Tagged):
+    """A value of an unknown type, or one that does not validate: kept, never dropped.
+
+    Attributes:
+        type: Always "streamfold.unknown", so that a comparison with a known name never finds a value without its fields.
+        wire_type: The name on the wire; empty if none could be read.
+        data: The bytes as they were sent.
+        error: Why it did not decode.
+    """
+
+    type: ClassVar[Literal["streamfold.unknown"]] = "streamfold.unknown"
+    wire_type: str
+    data: bytes
+    error: NotFromTheWire
+
+
+# Annotations of a text
+
+
+class KnownAnnotation(Named, frozen=True, omit_defaults=True):
+    """What all annotation types share."""
 
 
 class FileCitation(KnownAnnotation, frozen=True, kw_only=True):
@@ -153,19 +173,8 @@ class FilePath(KnownAnnotation, frozen=True, kw_only=True):
     index: int | None = None
 
 
-class UnknownAnnotation(Struct, frozen=True, gc=False, tag_field="type", metaclass=Tagged):
-    """An annotation of an unknown type, or one that does not validate.
-
-    Attributes:
-        wire_type: The name on the wire; empty if none could be read.
-        data: The bytes as they were sent.
-        error: Why it did not decode.
-    """
-
-    type: ClassVar[Literal["streamfold.unknown"]] = "streamfold.unknown"
-    wire_type: str
-    data: bytes
-    error: NotFromTheWire
+class UnknownAnnotation(Unknown, frozen=True):
+    """An annotation of an unknown type, or one that does not validate."""
 
 
 Annotation: TypeAlias = FileCitation | UrlCitation | ContainerFileCitation | FilePath
@@ -191,13 +200,8 @@ class Logprob(Struct, frozen=True, gc=False, omit_defaults=True):
     top_logprobs: tuple[TopLogprob, ...] | None = None
 
 
-class KnownPart(Struct, frozen=True, gc=False, omit_defaults=True, tag_field="type", metaclass=Tagged):
+class KnownPart(Named, frozen=True, omit_defaults=True):
     """What all part types share."""
-
-    @property
-    def wire_type(self) -> str:
-        """The name of the part type on the wire: that of any part, known or unknown."""
-        return str(self.__struct_config__.tag)
 
 
 class OutputText(KnownPart, frozen=True):
@@ -230,19 +234,8 @@ class SummaryText(KnownPart, frozen=True):
     text: str = ""
 
 
-class UnknownPart(Struct, frozen=True, gc=False, tag_field="type", metaclass=Tagged):
-    """A part of an unknown type, or one that does not validate.
-
-    Attributes:
-        wire_type: The name on the wire; empty if none could be read.
-        data: The bytes as they were sent.
-        error: Why it did not decode.
-    """
-
-    type: ClassVar[Literal["streamfold.unknown"]] = "streamfold.unknown"
-    wire_type: str
-    data: bytes
-    error: NotFromTheWire
+class UnknownPart(Unknown, frozen=True):
+    """A part of an unknown type, or one that does not validate."""
 
 
 Part: TypeAlias = OutputText | Refusal | ReasoningText | SummaryText
@@ -251,16 +244,11 @@ Part: TypeAlias = OutputText | Refusal | ReasoningText | SummaryText
 # Items
 
 
-class KnownItem(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="type", metaclass=Tagged):
+class KnownItem(Named, frozen=True, kw_only=True, omit_defaults=True):
     """What all item types share. Any of them may lack an id or a status."""
 
     id: str | None = None
     status: str | None = None
-
-    @property
-    def wire_type(self) -> str:
-        """The name of the item type on the wire: that of any item, known or unknown."""
-        return str(self.__struct_config__.tag)
 
 
 class Message(KnownItem, frozen=True, kw_only=True):
@@ -580,19 +568,8 @@ class AdditionalTools(KnownItem, frozen=True, kw_only=True):
     tools: tuple[JSON, ...] = ()
 
 
-class UnknownItem(Struct, frozen=True, gc=False, tag_field="type", metaclass=Tagged):
-    """An item of an unknown type, or one that does not validate.
-
-    Attributes:
-        wire_type: The name on the wire; empty if none could be read.
-        data: The bytes as they were sent.
-        error: Why it did not decode.
-    """
-
-    type: ClassVar[Literal["streamfold.unknown"]] = "streamfold.unknown"
-    wire_type: str
-    data: bytes
-    error: NotFromTheWire
+class UnknownItem(Unknown, frozen=True):
+    """An item of an unknown type, or one that does not validate."""
 
 
 Item: TypeAlias = (
