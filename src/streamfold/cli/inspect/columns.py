@@ -36,17 +36,14 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def room(self) -> int:
-        """The width of a line."""
         return self.scrollable_content_region.width
 
     @property
     def top(self) -> int:
-        """The first line in view."""
         return self.scroll_offset.y
 
     @property
     def height(self) -> int:
-        """How many lines are in view."""
         return self.scrollable_content_region.height
 
     def hold(self, lines: int) -> None:
@@ -126,7 +123,6 @@ class EventList(LineView):
         return Strip(segments).crop_extend(0, width, base)
 
     def text_of(self, row: int) -> str:
-        """The text of a row."""
         return "".join(text for text, _ in self._pieces(row, self.room))
 
     def _pieces(self, row: int, width: int) -> list[tuple[str, str]]:
@@ -142,13 +138,11 @@ class EventList(LineView):
         self.post_message(self.Scrolled())
 
     def on_resize(self) -> None:
-        """Keep the chosen row in view."""
         self.hold(self._timeline.rows)
         self.keep_in_view()
         self.post_message(self.Scrolled())
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the row under the mouse."""
         row = self.top + event.y
         if row < self._timeline.rows:
             self.post_message(self.Chosen(row))
@@ -214,15 +208,12 @@ class Pane(LineView):
         return Strip(segments).crop_extend(0, self.room, base)
 
     def action_page_up(self) -> None:
-        """Go a screen back, at once."""
         self.scroll_page_up(animate=False)
 
     def action_page_down(self) -> None:
-        """Go a screen forward, at once."""
         self.scroll_page_down(animate=False)
 
     def on_resize(self) -> None:
-        """Ask for lines of the new width."""
         self.post_message(self.Resized())
 
 

@@ -102,7 +102,6 @@ class Inspector(App[None]):
     # The screen
 
     def compose(self) -> ComposeResult:
-        """Lay out the parts."""
         yield Static(Text(without_controls(self._key.response_id), "bold"), id="head")
         with Horizontal():
             with Vertical(id="left"):
@@ -117,7 +116,6 @@ class Inspector(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Start the scan and the loader."""
         self._list.focus()
         self.run_worker(self._scan())
         self.run_worker(self._load_wanted())
@@ -212,23 +210,18 @@ class Inspector(App[None]):
         self._show_row()
 
     def action_move(self, rows: int) -> None:
-        """Move by rows."""
         self._go(self.row + rows)
 
     def action_turn(self, pages: int) -> None:
-        """Move by screens."""
         self._go(self.row + pages * max(1, self._list.height - 1))
 
     def action_leap(self, steps: int) -> None:
-        """Move by hundredths of the stream."""
         self._go(self.row + steps * max(1, self.timeline.rows // LEAPS))
 
     def action_go(self, row: int) -> None:
-        """Go to a row; -1 is the last."""
         self._go(self._last_row if row < 0 else row)
 
     def action_mark(self, direction: int) -> None:
-        """Go to the next or the previous mark."""
         row = self.timeline.next_mark(self.row) if direction > 0 else self.timeline.previous_mark(self.row)
         if row is None:
             self._say(f"no mark {'after' if direction > 0 else 'before'} this row")
@@ -236,14 +229,12 @@ class Inspector(App[None]):
             self._go(row)
 
     def action_tab(self, name: str) -> None:
-        """Show another tab."""
         self.tab = Tab(name)
         self._moves += 1
         self._tabs.active = name
         self._wanted.set()
 
     def action_follow(self) -> None:
-        """Follow the stream from its end, or stop following."""
         if self.timeline.is_finished:
             self._say("the stream is finished")
             return
@@ -251,7 +242,6 @@ class Inspector(App[None]):
         self._go(self._last_row if self.is_following else self.row)
 
     def action_help(self) -> None:
-        """Show or hide the keys and the signs."""
         if self.screen.query(HelpPanel):
             self.action_hide_help_panel()
         else:
@@ -260,12 +250,10 @@ class Inspector(App[None]):
     # Search
 
     def action_ask(self) -> None:
-        """Ask for words."""
         self._words.add_class("asked")
         self._words.focus()
 
     def action_leave_search(self) -> None:
-        """Go back to the rows, and stop a search that is running."""
         if self._searching is not None:
             self._searching.cancel()
         self._words.remove_class("asked")
@@ -274,7 +262,6 @@ class Inspector(App[None]):
 
     @on(Input.Submitted)
     def search(self, event: Input.Submitted) -> None:
-        """Go to the next event with these words."""
         if event.value:
             self._say("searching ...")
             if self._searching is not None:
@@ -297,17 +284,14 @@ class Inspector(App[None]):
 
     @on(EventList.Chosen)
     def choose(self, event: EventList.Chosen) -> None:
-        """Choose the row that was clicked."""
         self._go(event.row)
 
     @on(Scrubber.Moved)
     def scrub(self, event: Scrubber.Moved) -> None:
-        """Go to the row that the scrubber was moved to."""
         self._go(event.row)
 
     @on(Tabs.TabActivated)
     def choose_tab(self, event: Tabs.TabActivated) -> None:
-        """Show the tab that was clicked."""
         if event.tab.id and event.tab.id != self.tab:
             self.action_tab(event.tab.id)
 

@@ -58,11 +58,9 @@ class Scrubber(Widget):
         self.refresh()
 
     def column_of(self, row: int) -> int:
-        """Return the column of a row."""
         return row * (self.size.width - 1) // max(1, self._timeline.rows - 1)
 
     def row_at(self, column: int) -> int:
-        """Return the first row of a column."""
         last, columns = self._timeline.rows - 1, max(1, self.size.width - 1)
         return max(0, min(last, -(-column * last // columns)))
 
@@ -92,18 +90,15 @@ class Scrubber(Widget):
         return [(before * at, one), HANDLE, (after * (width - at - 1), other)]
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Grab the handle."""
         self._is_held = True
         self.capture_mouse()
         self._move(event)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Drag it."""
         if self._is_held:
             self._move(event)
 
     def on_mouse_up(self) -> None:
-        """Release it."""
         self._is_held = False
         self.release_mouse()
 

@@ -120,7 +120,9 @@ class Screen(View):
             return
         words = without_controls(self._hide(outcome_words(outcome)))
         self._console.print(
-            Text.assemble((f"{end.response_id or 'the response'}: ", "bold"), (words, COLOURS.get(outcome.status, "red")))
+            Text.assemble(
+                (f"{end.response_id or 'the response'}: ", "bold"), (words, COLOURS.get(outcome.status, "red"))
+            )
         )
 
     def _grow(self, state: State) -> None:
