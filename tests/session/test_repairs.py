@@ -96,3 +96,13 @@ def test_streams_that_are_refused_are_not_reopened() -> None:
     one.repairs.reopen("in_progress")
     assert one.repairs.taken == (Repair(RETRIEVE, "it streams nothing", 0, 10.0),)
     assert one.agenda.timers == {}
+
+
+def test_something_new_ends_a_stall_and_brings_exhausted_steps_back() -> None:
+    one = One()
+    while one.fail() and one.repairs.trying is RESUME:
+        pass
+    assert Timer.STALLED in one.agenda.timers
+    one.repairs.progress()
+    assert Timer.STALLED not in one.agenda.timers
+    assert one.repairs.policy.next(can_resume=True) is RESUME

@@ -168,28 +168,25 @@ def drive(session: Drivable) -> Generator[Step, None, None]:
             yield Close()
         if session.outcome is not None:
             return
-        calls, wait = _split(session.actions())
-        if not calls:
-            yield wait
-        for call in calls:
-            if isinstance(call, Connect):
+        for step in _next_steps(session.actions()):
+            if isinstance(step, Connect):
                 if is_open:
                     yield Close()
                 is_open = True
-            yield call
+            yield step
             if session.outcome is not None:  # a driver without tasks learned the end from this call
                 break
 
 
-def _split(actions: Sequence[Action]) -> tuple[list[Call], Wait]:
-    """The calls to make now, and how long to wait after them."""
-    calls: list[Call] = []
+def _next_steps(actions: Sequence[Action]) -> list[Call | Wait]:
+    """The calls to make now, or else the wait."""
+    steps: list[Call | Wait] = []
     for action in actions:
         if isinstance(action, Wait):
-            return calls, action
+            return steps or [action]
         if not isinstance(action, Finish):
-            calls.append(action)
-    return calls, Wait(inf)
+            steps.append(action)
+    return steps or [Wait(inf)]
 
 
 # What a session keeps its actions in

@@ -24,6 +24,11 @@ class OutcomeStatus(StrEnum):
     LOST = auto()
     """Nothing more can be learned of it. The state holds what was folded."""
 
+    @classmethod
+    def of(cls, state: State) -> "OutcomeStatus":
+        """The status of a terminal state."""
+        return cls(state.status or "")
+
 
 class Proof(StrEnum):
     """Where the final status came from."""

@@ -191,11 +191,14 @@ class Reassembler:
                 self.state = after
                 self.has_progressed = True
                 return [Applied(events[0], reader.payloads[0], after)]
+        return self._take_chunk(events, reader.payloads, before)
+
+    def _take_chunk(self, events: list[Event], payloads: list[bytes], before: State) -> list[Applied]:
         applied: list[Applied] = []
         if self.is_plain:
-            applied = self._take_plain(events, reader.payloads)
+            applied = self._take_plain(events, payloads)
         else:
-            self._take_each(zip(events, reader.payloads, strict=True), applied)
+            self._take_each(zip(events, payloads, strict=True), applied)
         if applied:
             self.has_progressed = True
             # The head of the document changes with every Response, so without a change none of these events ended it.
@@ -251,18 +254,22 @@ class Reassembler:
     def _take_each(self, rest: Iterable[tuple[Event, bytes]], applied: list[Applied]) -> None:
         """The path of every other stream: event by event, with the window."""
         for event, data in rest:
-            if self._first is not None and self._is_after_first(event) and self.believe():
-                held = self._window.take(self._first)
-                if held is not None:
-                    self._take(*held, applied)
+            if self._is_after_first(event) and self.believe():
+                self._take_held(self._first, applied)
             self._take(event, data, applied)
+            # What the window holds next follows at once; what it holds before that was applied another way.
             while len(self._window) and self.state.cursor is not None:
                 self._window.drop_to(self.state.cursor)
-                held = self._window.take(self.state.cursor + 1)
-                if held is None:
+                if not self._take_held(self.state.cursor + 1, applied):
                     break
-                self._take(*held, applied)
         self.is_plain = self.state.cursor is not None and self.is_numbered and not len(self._window)
+
+    def _take_held(self, number: int | None, applied: list[Applied]) -> bool:
+        """Take the event with this number out of the window. Returns whether it was there."""
+        held = None if number is None else self._window.take(number)
+        if held is not None:
+            self._take(*held, applied)
+        return held is not None
 
     def _take(self, event: Event, data: bytes, applied: list[Applied]) -> None:
         try:
@@ -314,10 +321,7 @@ class Reassembler:
             if number > self._floor + 1 and policy is SequencePolicy.STRICT:
                 raise SequenceGap(self._floor + 1, number)
             return number > self._floor
-        if policy is not SequencePolicy.STRICT:
-            return True
-        # A stream begins with `response.created`, or with keepalives before it.
-        if number > 0 and not self._is_beginning(event) and number != self._believed:
+        if policy is SequencePolicy.STRICT and not self._is_beginning(event, number):
             self._first = number if self._first is None else min(number, self._first)
             raise SequenceGap(0, number)
         return True
@@ -327,8 +331,9 @@ class Reassembler:
         number = event.sequence_number
         return self.state.cursor is None and number is not None and self._first is not None and number > self._first
 
-    def _is_beginning(self, event: Event) -> bool:
-        if isinstance(event, ResponseCreated | Keepalive | UnknownEvent):
+    def _is_beginning(self, event: Event, number: int) -> bool:
+        """Whether a stream may begin with this event: with `response.created`, or with keepalives before it."""
+        if number <= 0 or number == self._believed or isinstance(event, ResponseCreated | Keepalive | UnknownEvent):
             return True
         return not len(self._window) and self._is_end(event)  # all that is left of a finished response
 

@@ -42,6 +42,11 @@ class Repairs:
         """The call that opens the stream for the step that is being tried."""
         return Connect(self._reassembler.after if self.trying is RepairKind.RESUME else None)
 
+    def progress(self) -> None:
+        """Something new arrived: nothing is stalled, and every step that was not refused may be tried again."""
+        self.policy.progress()
+        self._agenda.timers.drop(Timer.STALLED)
+
     def fail_stream(self, failure: CallFailure) -> None:
         """Count a connection that brought nothing new."""
         self.policy.refuse(*failure.refused)

@@ -67,7 +67,7 @@ class Session:
         self._is_connecting = not is_connected
         self._lost = ""  # why nothing more can be learned, while a cancel's answer may still tell the end
         if start.is_terminal:
-            self._conclude(OutcomeStatus(start.status or ""), Proof.TERMINAL_EVENT)
+            self._conclude(OutcomeStatus.of(start), Proof.TERMINAL_EVENT)
         elif not is_connected:
             self._agenda.add(self._repairs.connect)
 
@@ -119,7 +119,7 @@ class Session:
             self._agenda.now = now
             return []
         reassembler = self._reassembler
-        before, had_progressed = reassembler.state, reassembler.has_progressed
+        before = reassembler.state
         try:
             applied = reassembler.feed(chunk)
         except FrameTooLarge as error:
@@ -129,31 +129,26 @@ class Session:
         if self.is_steady and reassembler.is_plain and not reassembler.is_over:
             return applied  # no timer runs, so the time does not matter
         self._agenda.now = now
-        self._take_in(applied, before, is_first=not had_progressed)
+        self._take_in(applied, before)
         return applied
 
-    def _take_in(self, applied: list[Applied], before: State, *, is_first: bool) -> None:
-        """See what a chunk of a stream that is not steady means. is_first: Nothing new came on this connection before."""
+    def _take_in(self, applied: list[Applied], before: State) -> None:
+        """See what a chunk of a stream that is not steady means. before: The state before it."""
         reassembler = self._reassembler
         if self.response_id is None and reassembler.response_id is not None:
             self.response_id = reassembler.response_id
             self._cancel.send()
         if applied:
-            if is_first:
-                self._repairs.policy.progress()
-                self._timers.drop(Timer.STALLED)
-                self._lost = ""
+            self._lost = ""
             self._timers.drop(Timer.GAP)  # that gap is filled; another one has its own time
+            self._repairs.progress()
             if reassembler.state.is_terminal:
-                reassembler.note_end(applied[-2].state if len(applied) > 1 else before)
-                self._take_end(OutcomeStatus(reassembler.state.status or ""))
+                reassembler.note_end([before, *(each.state for each in applied)][-2])
+                self._take_end(OutcomeStatus.of(reassembler.state))
                 return
-        if reassembler.has_gap:
-            self.is_steady = False
-            self._watch_gap()
-        else:
-            is_known = reassembler.has_progressed and self.response_id is not None
-            self.is_steady = is_known and not self._timers and not self._agenda.has_calls
+        self._watch_gap()
+        is_idle = not (self._timers or self._agenda.has_calls or reassembler.has_gap)
+        self.is_steady = is_idle and reassembler.has_progressed and self.response_id is not None
 
     def receive_eof(self, *, now: float) -> None:
         """The stream ended, cleanly as far as HTTP can say."""
@@ -239,7 +234,7 @@ class Session:
             return False
         self._timers.drop(Timer.GAP)
         self._reassembler.adopt(self._reassembler.adopted(event))
-        self._take_end(OutcomeStatus(self._reassembler.final.status or ""))
+        self._take_end(OutcomeStatus.of(self._reassembler.final))
         return True
 
     def _take_end(self, status: OutcomeStatus) -> None:
@@ -250,9 +245,11 @@ class Session:
 
     def _watch_gap(self) -> None:
         """A missing event may only be late: wait a little, and hold what came after it."""
-        if self._reassembler.is_full and self.response_id is not None:
+        if not self._reassembler.has_gap or self.response_id is None:
+            return  # without the id no repair is possible, but the stream may still bring it
+        if self._reassembler.is_full:
             self._fall_due(Timer.GAP)
-        elif self.response_id is not None:  # without it no repair is possible, but the stream may still bring it
+        else:
             self._timers.setdefault(Timer.GAP, self._agenda.now + self.patience.gap_seconds)
 
     def _end_connection(self) -> bool:
@@ -303,11 +300,11 @@ class Session:
             self._cancel.receive_background(read.is_background)
             self._reconsider()
         elif self._cancel.is_requested:
-            self._cancel.receive_retrieved(OutcomeStatus(read.state.status or ""), read.body)
+            self._cancel.receive_retrieved(OutcomeStatus.of(read.state), read.body)
             self._reconsider()
         else:
             self._reassembler.adopt(read.state)
-            self._conclude(OutcomeStatus(read.state.status or ""), Proof.RETRIEVED)
+            self._conclude(OutcomeStatus.of(read.state), Proof.RETRIEVED)
 
     @property
     def _has_stream(self) -> bool:

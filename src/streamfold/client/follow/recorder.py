@@ -163,18 +163,19 @@ class Recorder:
         self, key: StreamKey, known: State, starting_after: int | None, state: State | None
     ) -> Beginning:
         """Compare what the reader has with what the log has."""
-        if state is None and starting_after is None:  # the reader continues where the log ends
-            return Beginning(state=known)
         after = starting_after if state is None else state.cursor
-        if after is not None and (known.cursor is None or after >= known.cursor):
+        if state is None and after is None:  # the reader continues where the log ends
+            return Beginning(state=known)
+        if after is not None and after >= _number(known):
             self._floor = None if after == known.cursor else after
             return Beginning(state=known)
         given = state or await replay(self._log, key, at=after)
+        # A stream that is being written may have grown since `known` was read: the session brings the rest.
         missed = [
-            Applied(each.event, each.record.data, each.after) async for each in states(self._log, key, after=after)
+            Applied(each.event, each.record.data, each.after)
+            async for each in states(self._log, key, after=after)
+            if _number(each.after) <= _number(known)
         ]
-        # A stream that grew since `known` was read: the session brings the rest.
-        missed = [each for each in missed if (each.state.cursor or 0) <= (known.cursor or 0)]
         return Beginning(state=known, given=given, missed=missed)
 
     def _join(self, key: StreamKey, known: State, held: LeaseHeld) -> AbstractAsyncContextManager[Reply]:
@@ -335,3 +336,8 @@ class Recorder:
                     await anyio.sleep(min(held.seconds, LOOK_SECONDS))
             if is_written:
                 self._writer.unwritten.clear()
+
+
+def _number(state: State) -> int:
+    """The number of the last event in a state; -1 before the first."""
+    return -1 if state.cursor is None else state.cursor

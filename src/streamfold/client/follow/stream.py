@@ -14,6 +14,19 @@ from streamfold.session import Applied, Call, Connect, Session, is_event_stream
 
 __all__ = ["Connection", "Stream"]
 
+# Theory of operation. Two tasks share a connection. One *holds* it: it enters the transport's context, waits, and leaves
+# that context again. The other one *reads* it, and may be any task of the caller's. Three races follow from that, and
+# each is closed in one place:
+#
+#     closed while it is read        `release` knows whether a read is pending. The holder then aborts the reply, the read
+#                                    raises Disconnected, and `take_in` drops that because the connection is not current
+#     closed while it is opened      `release` cancels the holder, which has no reply yet
+#     answered after it was closed   only the current connection may report to the session: the session has asked for
+#                                    another one by then, and would take the answer for that one's
+#
+# A read that ends after its connection was released closes the reply's generator itself (`leave`). Nobody else can: an
+# async generator that is running cannot be closed by another task.
+
 
 class Connection:
     """One connection, from its request to its end.
@@ -104,7 +117,7 @@ class Stream:
                 await self.runner.wait()
             return ()
         applied: Sequence[Applied] = ()
-        self._is_reading = True
+        self._is_reading = True  # a second reader waits for changes instead: one task at a time reads a reply
         try:
             chunk = await connection.next_chunk()
         except (StopAsyncIteration, TransportError) as end:
@@ -116,8 +129,9 @@ class Stream:
                 await connection.leave()
         finally:
             self._is_reading = False
-        if self._changed.waiting:
+        if self._changed.waiting:  # others wait for what this chunk changed, such as the state or the outcome
             self._changed.notify()
+        # A steady session has nothing to say after a chunk, so most chunks never come near the driver.
         if not session.is_steady and (session.needs_driver or not session.is_reading):
             self.runner.dispatch()
         return applied
