@@ -62,6 +62,9 @@ class Names:
     """The names of a stream's keys and channels. `tag` names the stream in an index."""
 
     tag: str
+    keys: tuple[
+        str, ...
+    ]  # all of the following, as the script takes them: a tuple made once, for every append needs it
     records: str  # a Redis stream
     head: str  # a hash
     channel: str  # every change is published here
@@ -69,17 +72,13 @@ class Names:
     checkpoints: str  # a hash
     notes: str  # a list
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """All of them, as the script takes them."""
-        return self.records, self.head, self.channel, self.control, self.checkpoints, self.notes
-
 
 @lru_cache(maxsize=10_000)
 def names_of(key: StreamKey) -> Names:
     """The names of a stream's keys. Raises InvalidArgument for text that UTF-8 cannot encode."""
     tag = f"{_escaped(key.tenant)}/{_escaped(key.response_id)}"
-    return Names(tag, *(f"sf:{{{tag}}}:{part}" for part in "smcxko"))
+    keys = tuple(f"sf:{{{tag}}}:{part}" for part in "smcxko")
+    return Names(tag, keys, *keys)
 
 
 def key_of(tag: str) -> StreamKey:
