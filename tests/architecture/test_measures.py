@@ -10,23 +10,24 @@ import pytest
 from tests.architecture.measures import Tree, code_lines, comment_lines, complexity, read_tree
 from tests.architecture.tree import PACKAGE, ROOT, Module, read_modules
 
-# Each limit only helps: raise one with a decision, never meet one by packing code into fewer characters.
+# Each limit only helps: raise one with a decision, never meet one by packing code into fewer characters. Where the goal
+# is not reached yet, it stands beside the limit.
 MOST = {
-    "lines": 36_000,  # goal 27,500
-    "modules": 280,  # goal 190
-    "modules with one importer": 75,  # goal 25
-    "modules with one importer under 60 lines": 24,  # goal 0
-    "class names used twice": 60,  # goal 8
+    "lines": 32_500,  # goal 27,500
+    "modules": 195,  # goal 190
+    "modules with one importer": 36,  # goal 25
+    "modules with one importer under 60 lines": 2,  # goal 0
+    "class names used twice": 10,  # goal 8
     "p90 of function lines": 18,
-    "functions above 10": 50,  # goal 20
-    "most files in a folder": 60,  # goal 20
+    "functions above 10": 20,
+    "most files in a folder": 20,
 }
 LEAST = {
-    "code lines per module": 62,  # goal 90
-    "comments per 100 lines in fold": 0.5,  # goal 4, as in the three below
-    "comments per 100 lines in session": 0.8,
-    "comments per 100 lines in client": 0.8,
-    "comments per 100 lines in log": 0.3,
+    "code lines per module": 90,
+    "comments per 100 lines in fold": 4,
+    "comments per 100 lines in session": 4,
+    "comments per 100 lines in client": 4,
+    "comments per 100 lines in log": 4,
 }
 TEST_FILE_LINES = 600
 # Tests that are longer, each with its own limit.
