@@ -191,7 +191,7 @@ async def test_extra_body_is_merged_last_and_not_checked() -> None:
 @every_call
 async def test_a_call_is_bounded_as_a_whole(name: str) -> None:
     here, _ = gateway(Told([b"{", b"}"] * 1000 + [anyio.Event()]), timeout=0.05)
-    with anyio.fail_after(5), pytest.raises(IdleTimeout, match=r"no whole answer within 0\.05 seconds"):
+    with anyio.fail_after(5), pytest.raises(IdleTimeout, match=r"no complete answer within 0\.05 seconds"):
         await CALLS[name][0](here)
 
 

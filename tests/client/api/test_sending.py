@@ -187,7 +187,7 @@ def test_without_one_the_waits_grow_from_half_a_second() -> None:
 
 
 def test_the_waits_count_in_the_time_of_the_call() -> None:
-    with pytest.raises(IdleTimeout, match="no whole answer within 10 seconds"):
+    with pytest.raises(IdleTimeout, match="no complete answer within 10 seconds"):
         waits_of(said({}, 429, retry_after="7"), said({}, 429, retry_after="7"), timeout=10.0)
 
 

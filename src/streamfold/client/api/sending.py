@@ -141,7 +141,7 @@ def _explain(failure: TransportError, request: Request) -> None:
     """Add the call that failed, and advice that fits it."""
     key = _key_of(request)
     if key is not None and not isinstance(failure, ConnectFailed):
-        failure.advice = f"it may have been created all the same; call again with idempotency_key={key!r}"
+        failure.advice = f"it may have been created anyway; call again with idempotency_key={key!r}"
     failure.during(request.method, request.url)
 
 
@@ -172,7 +172,7 @@ class Sender:
         Raises:
             RequestRefused: The answer has an error status.
             UnexpectedAnswer: The answer is of another kind.
-            TransportError: There is no whole answer; an IdleTimeout if the time was up.
+            TransportError: There is no complete answer; an IdleTimeout if the time ran out.
         """
         total = self._patience.total_seconds
         seconds = min(request.idle_timeout_seconds, inf if total is None else total)
@@ -181,7 +181,7 @@ class Sender:
             async with self.retrying(max_retries).open(request) as reply:
                 answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
         if answer is None:
-            failure = IdleTimeout(f"no whole answer within {seconds:g} seconds")
+            failure = IdleTimeout(f"no complete answer within {seconds:g} seconds")
             failure.advice = "allow more with timeout="
             _explain(failure, request)
             raise failure
