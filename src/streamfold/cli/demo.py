@@ -49,7 +49,7 @@ KEY = "demo"
 PATIENCE = Patience(
     backoff=Backoff(first_seconds=0.1), idle_seconds=0.6, gap_seconds=0.2, poll_seconds=0.2, cancel_grace_seconds=2.0
 )
-WATCHED_WORDS_PER_SECOND, UNWATCHED_WORDS_PER_SECOND = 75.0, 400.0
+WATCHED_WORDS_PER_SECOND, UNWATCHED_WORDS_PER_SECOND = 90.0, 400.0
 MAX_NOTES = 8
 FOOT = "Each fault and each repair, as they happen"
 CHUNK_BYTES = 16 * 1024
@@ -79,7 +79,7 @@ def demo(
     seed: Annotated[int, Parameter(help="Another seed gives other words.")] = 0,
     speed: Annotated[
         float | None,
-        Parameter(help="Words per second [default: 75 on a terminal, 400 in a pipe]", validator=Number(gt=0)),
+        Parameter(help="Words per second [default: 90 on a terminal, 400 in a pipe]", validator=Number(gt=0)),
     ] = None,
 ) -> int:
     """Stream an answer through faults, cancel others, and check the results."""
