@@ -180,6 +180,8 @@ class BatchSession:
                 self._agenda.retrieve()
             case FollowOn() if self._lost:
                 self._conclude(OutcomeStatus.LOST, None, reason=self._lost)
+            case _:
+                pass
 
     def _lose(self, reason: str) -> None:
         """Nothing more can be learned, unless the answer to a cancel may still tell the end."""

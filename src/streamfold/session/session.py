@@ -344,6 +344,8 @@ class Session:
             case Timer.TOTAL:
                 self._timers.drop(Timer.CANCEL_DEADLINE)
                 self._lose(f"it did not end within {self.patience.total_seconds:g} s")
+            case _:
+                pass
 
     # The end
 
@@ -359,6 +361,8 @@ class Session:
                 self._agenda.retrieve()
             case FollowOn() if self._lost:
                 self._conclude_lost(self._lost)
+            case _:
+                pass
 
     def _lose(self, reason: str) -> None:
         """Nothing more can be learned, unless it is known already, or the answer to a cancel may still tell it."""

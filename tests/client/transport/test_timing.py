@@ -1,5 +1,6 @@
 """One clock for both event loops, and one task for a deadline however often it moves (on trio's clock, which jumps)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from math import inf
 
@@ -8,7 +9,10 @@ import pytest
 import trio
 import trio.testing
 
-from streamfold.client.transport.timing import DeadlineTimer, current_clock
+from streamfold.client.transport.direct import DirectTransport
+from streamfold.client.transport.timing import DeadlineTimer, call_later, current_clock, spawn
+from streamfold.client.transport.transport import Request
+from streamfold.errors import IdleTimeout
 
 Told = list[float]
 
@@ -128,3 +132,50 @@ def test_trios_mock_clock_counts() -> None:
         return clock() - before
 
     assert trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0)) == 1000
+
+
+# Under plain asyncio.run, where anyio knows the event loop by the current task alone
+
+
+def test_a_timers_callback_may_set_another_timer_and_spawn_a_task() -> None:
+    async def main() -> list[str]:
+        seen, over = list[str](), asyncio.Event()
+
+        async def task() -> None:
+            seen.append("task")
+            over.set()
+
+        def first() -> None:
+            seen.append("first")
+            call_later(0.0, second)
+
+        def second() -> None:
+            seen.append("second")
+            spawn(task)
+
+        call_later(0.0, first)
+        await over.wait()
+        return seen
+
+    assert asyncio.run(main()) == ["first", "second", "task"]
+
+
+def test_an_idle_timer_ends_a_direct_read() -> None:
+    async def main() -> None:
+        async def say_nothing(stream: anyio.abc.SocketStream) -> None:
+            async with stream:
+                await stream.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+                await anyio.sleep_forever()
+
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, say_nothing)
+            request = Request(method="GET", url=f"http://127.0.0.1:{port}/", idle_timeout_seconds=0.05)
+            with anyio.fail_after(5), pytest.raises(IdleTimeout):
+                async with DirectTransport().open(request) as reply:
+                    await anext(reply.chunks())
+            tasks.cancel_scope.cancel()
+        await listener.aclose()
+
+    asyncio.run(main())

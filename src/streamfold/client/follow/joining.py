@@ -1,6 +1,6 @@
 """A stream that another process records, read from the log as that process writes it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from streamfold.client.transport.timing import IdleGuard, current_clock
@@ -34,7 +34,7 @@ async def join(
     held: LeaseHeld,
     take_over: Callable[[], Awaitable[bool]],
     finish: Callable[[], Awaitable[None]],
-) -> AsyncIterator[Reply]:
+) -> AsyncGenerator[Reply, None]:
     """Open a stream of the log as a reply.
 
     Args:

@@ -116,7 +116,10 @@ def call_from_anywhere() -> Callable[[Callable[[], None]], None]:
 
 def is_asyncio() -> bool:
     """Whether asyncio runs this task; otherwise trio does. In trio's guest mode both loops run, and the task is trio's."""
-    return anyio.get_cancelled_exc_class() is asyncio.CancelledError
+    try:
+        return anyio.get_cancelled_exc_class() is asyncio.CancelledError
+    except anyio.NoEventLoopError:  # in a callback of asyncio's there is no task to tell by; trio's run in a task
+        return True
 
 
 def import_trio() -> Any:
