@@ -55,14 +55,14 @@ class Step(Struct, frozen=True, gc=False):
     after: State
 
 
-class _Named(Struct):
+class _Label(Struct):
     """What names an item or part. The server may have put anything here."""
 
     type: object = None
     status: object = None
 
 
-_decode_named = Decoder(_Named).decode
+_decode_label = Decoder(_Label).decode
 
 
 def describe_change(step: Step) -> str:
@@ -149,7 +149,7 @@ def _name(value: Raw) -> str:
     """The type of an item, part or annotation, and its status if it has one."""
     if value == wire.NULL:
         return "null"
-    head = _decode_named(value)
+    head = _decode_label(value)
     return " ".join(str(each) for each in (head.type, head.status) if each is not None) or "no type"
 
 
