@@ -1,16 +1,12 @@
 """Every documented range, at its ends and just beyond, and every name that is allowed."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streamfold.schema import CreateParams, check_batch, check_create, check_names
-from streamfold.schema.dialect import DIALECTS as ALL_DIALECTS
+from streamfold.schema import check_batch, check_create, check_names
 from streamfold.schema.dialect import MKA1, OPEN_RESPONSES, OPENAI, Dialect
 from streamfold.schema.parameter import batch_rules, check, create_rules, is_list, is_object
-from tests.schema import create_params
 
 DIALECTS = [pytest.param(MKA1, id="mka1"), pytest.param(OPENAI, id="openai")]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -346,30 +342,3 @@ def test_an_unknown_name_that_is_like_no_other_is_reported_alone() -> None:
         "zzzz",
         "is not a known parameter; pass parameters newer than this version in extra_body",
     )
-
-
-# The TypedDict of them all
-
-
-def test_create_params_are_what_the_script_would_write() -> None:
-    assert create_params.TARGET.read_text("utf-8") == create_params.text()
-
-
-def test_create_params_have_every_parameter_of_every_dialect() -> None:
-    names = {name for dialect in ALL_DIALECTS.values() for name in create_rules(dialect)}
-    assert CreateParams.__annotations__.keys() == names - create_params.LEFT_OUT
-
-
-def test_every_parameter_of_the_protocol_has_a_rule(corpus: Path) -> None:
-    """The first column of the table in PROTOCOL.md, section 4: names, some with their fields or range behind them."""
-    section = (corpus / "protocol" / "PROTOCOL.md").read_text("utf-8").split("\n## 4.")[1].split("\n## 5.")[0]
-    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")][1:]
-    names = set(re.findall(r"[a-z]\w{2,}", re.sub(r"\{.*?\}|\(.*?\)|\.\w+", "", " ".join(cells))))
-    names = names - {"and", "soonest"} | {"fallback_models"}  # the last stands in the text of another row
-    known = {name for dialect in ALL_DIALECTS.values() for name in create_rules(dialect)}
-    assert "fallback_models" in section
-    assert names == known - OPENAI_SDK_ONLY
-
-
-# Only the types of openai's SDK have these; tests/sdk/test_openai.py compares with that.
-OPENAI_SDK_ONLY = {"access_programs", "image", "moderation", "prompt_cache_options", "prompt_cache_retention"}
