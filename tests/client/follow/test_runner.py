@@ -1,5 +1,6 @@
 """What a followed response leaves in the stdlib's log; tasks that belong to no scope; a signal."""
 
+import asyncio
 import logging
 
 import anyio
@@ -7,6 +8,7 @@ import pytest
 
 from streamfold.client.follow.runner import Signal, Tasks
 from streamfold.errors import Disconnected
+from streamfold.session import Backoff, Patience
 from tests.client.follow.test_follow import CUT, KEY, WHOLE, by_call, gateway, in_turn
 from tests.client.stub import Told, forever, said, stream
 from tests.session.made import RESPONSE_ID, body
@@ -142,3 +144,15 @@ async def test_what_a_task_raises_is_kept_and_raised_once() -> None:
     tasks.raise_failure()
     assert failed == ["failed", "failed"]
     await tasks.close()
+
+
+def test_a_repair_after_a_back_off_works_in_a_loop_that_anyio_did_not_start() -> None:
+    """The back-off ends in a callback of the loop, where asyncio has no current task, and anyio finds no loop."""
+
+    async def main() -> list[int | None]:
+        patience = Patience(backoff=Backoff(first_seconds=0.01))
+        here, _ = gateway(in_turn(stream(*WHOLE[:2], CUT), stream(*WHOLE[2:])), patience)
+        async with here.follow(RESPONSE_ID) as response:
+            return [event.sequence_number async for event in response]
+
+    assert asyncio.run(main()) == [0, 1, 2, 3, 4]

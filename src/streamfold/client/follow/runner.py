@@ -81,6 +81,31 @@ class Signal:
             self._event = anyio.Event()
 
 
+class Running:
+    """A task that runs, or is about to.
+
+    Its cancel scope is made inside the task: a timer's callback spawns tasks too, and in a callback asyncio has no current
+    task, without which anyio cannot make a scope.
+    """
+
+    def __init__(self) -> None:
+        self._scope: anyio.CancelScope | None = None
+        self._is_cancelled = False
+
+    def enter(self) -> anyio.CancelScope:
+        """Return the scope of the task, called by the task itself."""
+        self._scope = anyio.CancelScope()
+        if self._is_cancelled:
+            self._scope.cancel()
+        return self._scope
+
+    def cancel(self) -> None:
+        """Cancel the task, also before it has begun."""
+        self._is_cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+
 class Tasks:
     """Tasks that run until they return, or until `close` or `cancel`.
 
@@ -91,30 +116,30 @@ class Tasks:
     def __init__(self, *, on_failure: Callable[[], None]) -> None:
         self._on_failure = on_failure
         self._failure: Exception | None = None
-        self._running: set[anyio.CancelScope] = set()
+        self._running: set[Running] = set()
         self._is_closed = False
         self._ended = Signal()
 
-    def spawn(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> anyio.CancelScope:
-        """Run a task. Returns its scope, to cancel it alone. After `close` nothing is run."""
-        scope = anyio.CancelScope()
+    def spawn(self, run: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> Running:
+        """Run a task. Returns it, to cancel it alone. After `close` nothing is run."""
+        running = Running()
         if self._is_closed:
-            return scope
+            return running
 
         async def task() -> None:
             try:
-                with scope:
+                with running.enter():
                     await run(*arguments)
             except Exception as error:
                 self.fail(error)
 
         def done() -> None:
-            self._running.discard(scope)
+            self._running.discard(running)
             self._ended.notify()
 
-        self._running.add(scope)
+        self._running.add(running)
         spawn(task, done)
-        return scope
+        return running
 
     def fail(self, error: Exception) -> None:
         """Keep an error for the caller; the first one counts."""
@@ -131,8 +156,8 @@ class Tasks:
     def cancel(self) -> None:
         """Cancel every task, and run no other. Does not wait."""
         self._is_closed = True
-        for scope in list(self._running):
-            scope.cancel()
+        for each in list(self._running):
+            each.cancel()
 
     async def close(self) -> None:
         """Cancel every task and wait until all have ended. May be called by any task."""

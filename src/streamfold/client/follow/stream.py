@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import anyio
 
 from streamfold.client.api.answer import bad_answer, collect
-from streamfold.client.follow.runner import OnRepair, Runner
+from streamfold.client.follow.runner import OnRepair, Runner, Running
 from streamfold.client.transport.timing import current_clock
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import IdleTimeout, TransportError
@@ -34,11 +34,11 @@ class Connection:
     Attributes:
         call: The call that it answers.
         next_chunk: Waits for the next bytes of an open connection; raises StopAsyncIteration at the end.
-        task: The scope of the task that holds it.
+        task: The task that holds it.
     """
 
     next_chunk: Callable[[], Awaitable[bytes]]
-    task: anyio.CancelScope
+    task: Running
 
     def __init__(self, call: Connect) -> None:
         self.call = call

@@ -118,7 +118,7 @@ def is_asyncio() -> bool:
     """Whether asyncio runs this task; otherwise trio does. In trio's guest mode both loops run, and the task is trio's."""
     try:
         return anyio.get_cancelled_exc_class() is asyncio.CancelledError
-    except anyio.NoEventLoopError:  # in a callback of asyncio's there is no task to tell by; trio's run in a task
+    except RuntimeError:  # no task, so this is a callback of the loop, and only asyncio's loop calls us in one
         return True
 
 
