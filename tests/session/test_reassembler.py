@@ -363,8 +363,8 @@ def test_a_later_response_is_not_asked() -> None:
     assert (one.response_id, one.is_background) == ("resp_1", True)
 
 
-@pytest.mark.parametrize("odd", [None, 5, "", "a/b", "a b", "resp_1\n"])
-def test_an_id_that_is_none_is_passed_over(odd: object) -> None:
+@pytest.mark.parametrize("odd", [None, 5, "", ".", "..", "resp_1\n"])
+def test_an_id_that_no_url_may_hold_is_passed_over(odd: object) -> None:
     one = fed(created(0, id=odd), frame("response.in_progress", 1, response=body(id="resp-7")))
     assert one.response_id == "resp-7"
 
@@ -464,3 +464,9 @@ def test_after_the_terminal_event_another_response_is_compared_with_nothing() ->
     whole(one, created(0), added(1), ended(2))
     one.adopt(with_response(one.state, json.dumps(body("completed", "Hello")).encode()))
     assert one.is_compacted is False
+
+
+@pytest.mark.parametrize("identifier", ["resp_1", "a b", "../x", "réponse/1", "chatcmpl:7.2"])
+def test_any_printable_id_is_learned(identifier: str) -> None:
+    one = fed(frame("response.created", 0, response=body(id=identifier)))
+    assert one.response_id == identifier

@@ -1,6 +1,5 @@
 """Reassembles one response's events across reconnects: chunks in, each event once and in order with its state out."""
 
-import re
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -38,9 +37,6 @@ class Applied(Struct, frozen=True, gc=False):
     event: Event
     data: bytes
     state: State
-
-
-ID = re.compile(r"[A-Za-z0-9_-]+")  # what a URL may hold unescaped
 
 
 class Reassembler:
@@ -344,10 +340,16 @@ class Reassembler:
         """Learn the id from the first Response in the stream."""
         if self.response_id is None and isinstance(event, ResponseEvent):
             head = read_head(event.response)
-            if head and head.id and ID.fullmatch(head.id):
+            if head and head.id and _is_usable(head.id):
                 self.response_id, self.is_background = head.id, head.background
 
 
 def _is_torn(event: Event) -> bool:
     """Whether the event could not be read at all, not even its number."""
     return type(event) is UnknownEvent and event.sequence_number is None and bool(event.error)
+
+
+def _is_usable(identifier: str) -> bool:
+    """Whether the id can be sent as one path segment, as any printable one can but those that a URL resolves away."""
+    was_whole = "\N{REPLACEMENT CHARACTER}" not in identifier  # else its bytes were broken, and it is another id
+    return identifier.isprintable() and identifier not in {".", ".."} and was_whole
