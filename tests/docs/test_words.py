@@ -7,19 +7,10 @@ import pytest
 from tests.docs.pages import ROOT
 from tests.docs.words import WORDS, Word, find_words, findings_in, markdown_prose, python_prose, written_files
 
-# Files that are not rewritten yet. `python -m tests.docs.words FILE` shows what is left in one.
-PENDING_FILE = ROOT / "tests" / "docs" / "words_pending.txt"
-PENDING = set(PENDING_FILE.read_text("utf-8").split()) if PENDING_FILE.exists() else set()
-
 
 def test_every_page_and_module_is_in_plain_words() -> None:
-    found = findings_in(path for path in written_files() if path.relative_to(ROOT).as_posix() not in PENDING)
+    found = findings_in(written_files())
     assert not found, "\n".join(str(finding) for findings in found.values() for finding in findings)
-
-
-def test_only_files_that_are_not_plain_yet_are_pending() -> None:
-    files = [path for path in written_files() if path.relative_to(ROOT).as_posix() in PENDING]
-    assert PENDING - set(findings_in(files)) == set()
 
 
 @pytest.mark.parametrize("row", WORDS, ids=lambda row: row.name)

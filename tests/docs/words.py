@@ -52,13 +52,19 @@ WORDS = [
         "the reader is told the reason",
         "the two are hard to tell apart",
     ),
-    word("is none", r"\b(?:is|are|was|were) none\b", "is not a valid …; there is no …", "'gpt' is none", "it has none"),
+    word(
+        "is none",
+        r"(?<!here)(?<!\s)\s+(?:is|are|was|were) none\b",
+        "is not a valid …; there is no …",
+        "'gpt' is none",
+        "there was none, and it has none",
+    ),
     word(
         "is no X",
-        r"(?<!here)(?<!\s)\s+(?:is|are) no (?!longer|more|less|better|worse|such|different|later|earlier|\x00)\w+",
+        r"(?<!here)(?<!hy)(?<!\s)\s+(?:is|are) no (?!longer|more|less|better|worse|such|different|later|earlier|\x00)\w+",
         "is not a …; there is no …",
         "an answer that is no success",
-        "there is no answer, and it is no longer open",
+        "there is no answer, it is no longer open, and why is no field lost?",
     ),
     word("to be had", r"\b(?:to|can|could|may) be had\b", "is available", "once it is to be had", "it had to be read"),
     word(
