@@ -16,7 +16,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from streamfold.client import FollowedResponse, Gateway
-from streamfold.errors import Disconnected
+from streamfold.errors import Disconnected, UsageError
 from streamfold.session import OutcomeStatus
 from tests.client.follow.test_follow import CUT, WHOLE, by_call, gateway
 from tests.client.leaving import running_tasks
@@ -196,6 +196,25 @@ async def test_a_batch_may_be_left_by_another_task() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stack.aclose)
     await not_cancelled()
+
+
+async def test_who_waits_for_a_batch_learns_that_another_task_left_it() -> None:
+    here, _ = gateway(lambda request: Told(opening=forever()))
+    stack = AsyncExitStack()
+    batch = await stack.enter_async_context(here.batches.follow("batch_1"))
+    raised: list[str] = []
+
+    async def wait() -> None:
+        with pytest.raises(UsageError, match="the block was left"):
+            await batch.outcome()
+        raised.append("raised")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            await stack.aclose()
+    assert raised == ["raised"]
 
 
 # Under a web framework

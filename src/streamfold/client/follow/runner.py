@@ -10,7 +10,7 @@ import anyio
 from streamfold.client.api.answer import collect
 from streamfold.client.transport.timing import DeadlineTimer, call_from_anywhere, current_clock, spawn
 from streamfold.client.transport.transport import Request, Transport
-from streamfold.errors import TransportError
+from streamfold.errors import TransportError, UsageError
 from streamfold.session import (
     Answer,
     BatchSession,
@@ -257,10 +257,15 @@ class Runner(Generic[S]):
     # What callers ask
 
     async def wait(self) -> None:
-        """Wait until something happened. Raises what a task raised."""
-        self.tasks.raise_failure()
+        """Wait until something happened. Raises what a task raised, and UsageError once the block was closed."""
+        self._raise_if_useless()
         await self.changed.wait()
+        self._raise_if_useless()
+
+    def _raise_if_useless(self) -> None:
         self.tasks.raise_failure()
+        if self._is_closed and self.session.outcome is None:
+            raise UsageError("the block was left, so nothing more will arrive; enter it again to follow on")
 
     async def wait_for_cancel(self) -> CancelResult:
         """Return the result of the cancel that was requested."""
