@@ -14,10 +14,10 @@ from tests.architecture.tree import PACKAGE, ROOT, Module, read_modules
 # is not reached yet, it stands beside the limit.
 MOST = {
     "lines": 32_500,  # goal 27,500
-    "modules": 195,  # goal 190
-    "modules with one importer": 36,  # goal 25
-    "modules with one importer under 60 lines": 2,  # goal 0
-    "class names used twice": 10,  # goal 8
+    "modules": 192,  # goal 190
+    "modules with one importer": 35,  # goal 25
+    "modules with one importer under 60 lines": 1,  # goal 0
+    "class names used twice": 8,
     "p90 of function lines": 18,
     "functions above 10": 20,
     "most files in a folder": 20,
