@@ -171,7 +171,7 @@ CREATED = b'{"type":"response.created","sequence_number":1,"response":{}}'
         ("an invalid byte in UTF-8", DELTA.replace(b'"a"', b'"\xff"'), MENDED),
         ("half of a surrogate pair", DELTA.replace(b'"a"', b'"\\ud800"'), MENDED),
         ("a key that comes twice", DELTA.replace(b":1,", b':7,"sequence_number":1,'), MENDED),
-        ("a number beyond a float", CREATED.replace(b"{}", b'{"temperature":1e400}'), MENDED),
+        ("a number too large for a float", CREATED.replace(b"{}", b'{"temperature":1e400}'), MENDED),
         ("`NaN`, `Infinity`", DELTA.replace(b'"a"', b"NaN"), TORN),
         ("text after the object", DELTA + b" x", TORN),
         ("an array, a text, a number", b"[]", TORN),
