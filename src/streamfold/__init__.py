@@ -1,7 +1,7 @@
 """Event-sourced state for streamed LLM responses: exact, immutable, at every sequence number.
 
-This is the pure core: feed it the bytes of a Responses API stream, get events, a State after each, and the Response it
-stands for. It opens no socket and no file. Event classes are in `streamfold.schema`, the client in `streamfold.client`.
+This is the pure core: feed it the bytes of a Responses API stream, and get events, a State after each, and its
+Response. It opens no socket and no file. Event classes are in `streamfold.schema`, the client in `streamfold.client`.
 """
 
 from streamfold import errors, sse

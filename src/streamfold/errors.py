@@ -1,9 +1,9 @@
 """Every error that streamfold raises on purpose.
 
-There is one root and one flat family for each party that can break a promise: the bytes (`WireError`), the order of
-events (`SequenceGap`), the gateway (`GatewayError`), the log (`LogError`), the caller (`UsageError`). `OutcomeError`
-is for a response that did not complete, and is raised only if you ask for it. The facts are attributes; the message
-is built from them. No message holds a key or the text of an answer, and every error survives pickling.
+There is one root, and one flat family for each source of errors: the bytes (`WireError`), the order of events
+(`SequenceGap`), the gateway (`GatewayError`), the log (`LogError`), the caller (`UsageError`). `OutcomeError` is for a
+response that did not complete. It is raised only by `raise_for_status()` and `text()`. The facts are attributes; the
+message is built from them. No message holds a key or the text of an answer, and every error survives pickling.
 """
 
 import re
@@ -280,7 +280,7 @@ class RequestRefused(GatewayError):
 
 
 class UnexpectedAnswer(GatewayError):
-    """The gateway answered with success, but not with what was asked for: an HTML page instead of a stream, say.
+    """The gateway answered with success, but not as expected, for example with an HTML page instead of a stream.
 
     Attributes:
         expected: What was asked for.
@@ -309,13 +309,13 @@ class UnexpectedAnswer(GatewayError):
 
 
 class OutcomeError(StreamfoldError):
-    """A response ended, and not with a complete answer.
+    """A response ended without a complete answer.
 
-    Raised only if you ask for it, by `outcome.raise_for_status()` and `response.text(strict=True)`. The outcome and
+    Raised by `outcome.raise_for_status()` and, unless you pass `strict=False`, by `response.text()`. The outcome and
     the response keep all text that arrived; the message holds none of it.
 
     Attributes:
-        response_id: The response; None if the gateway never named it.
+        response_id: The response's id; None if it never arrived.
         status: How it ended, such as "failed".
         reason: Why, as far as it is known; may be empty.
         code: The gateway's error code; None if it gave none.
@@ -333,7 +333,7 @@ class OutcomeError(StreamfoldError):
 
     @staticmethod
     def of(response_id: str | None, status: str, reason: str = "", code: str | None = None) -> "OutcomeError":
-        """Return the error for this status: the class of its own if it has one, else a plain OutcomeError."""
+        """Return the error for this status: its own class if it has one, otherwise a plain OutcomeError."""
         return _BY_STATUS.get(status, OutcomeError)(response_id, status, reason, code)
 
     def __str__(self) -> str:
@@ -351,7 +351,7 @@ class ResponseFailed(OutcomeError):
 
 
 class ResponseIncomplete(OutcomeError):
-    """The response stopped at a limit: the text so far is usable, but not all of it is there."""
+    """The response stopped at a limit. The text so far is usable, but incomplete."""
 
     verb = "is incomplete"
     advice = "raise the limit, or continue with previous_response_id"
@@ -364,7 +364,7 @@ class ResponseCancelled(OutcomeError):
 
 
 class ResponseLost(OutcomeError):
-    """Nothing more can be learned about the response: it may still be running at the gateway."""
+    """The client can learn nothing more about the response, which may still be running at the gateway."""
 
     verb = "was lost"
     advice = "follow it again by its id, or create it again"
@@ -420,7 +420,7 @@ class LeaseHeld(LogError):
 
 
 class WriterFenced(LogError):
-    """Another writer took the stream over, and the log takes nothing more from this one.
+    """Another writer took over the stream, and the log accepts nothing more from this one.
 
     Attributes:
         epoch: This writer's epoch.

@@ -1,8 +1,8 @@
 """The client for code without an event loop: scripts, notebooks, Flask, threads.
 
-`Gateway` here has the calls of `streamfold.client.Gateway`, and waits for each. It runs the async one on an event loop in
-a thread of its own, so it also works where another loop runs in the same thread, as in a notebook. It may be used from
-several threads at once.
+`Gateway` here has the calls of `streamfold.client.Gateway`, and waits for each. It runs the async one on an event loop
+in a thread of its own, so it also works where another loop runs in the same thread, as in a notebook. Several threads
+may use it at once.
 
     with Gateway("https://api.openai.com/v1", api_key=key) as gateway:
         with gateway.stream(model="gpt-5", input="Hello") as response:
@@ -224,13 +224,13 @@ class Gateway:
             self._loop.close()
 
     def opened(self, context: AbstractAsyncContextManager[T]) -> AbstractContextManager[T]:
-        """Enter something async on the gateway's loop, most often a log: `with gateway.opened(SqliteLog(path)) as log`."""
+        """Open an async resource, usually a log, on the gateway's loop: `with gateway.opened(SqliteLog(path)) as log`."""
         return self._loop.portal().wrap_async_context_manager(context)
 
     stream = following(AsyncGateway.stream)
     """Create a response and follow it: `with gateway.stream(model=..., input=...) as response`."""
     follow = following(AsyncGateway.follow)
-    """Follow a response that exists: `with gateway.follow(response_id) as response`."""
+    """Follow an existing response: `with gateway.follow(response_id) as response`."""
     create = waiting(AsyncGateway.create)
     """Create a response and wait for it; with `background=True`, only until it is queued."""
     retrieve = waiting(AsyncGateway.retrieve)
@@ -250,7 +250,7 @@ class Gateway:
 class BlockingResponse(Block[FollowedResponse]):
     """One response, followed to its end, inside `with`.
 
-    Iterate it for its events, or iterate `states()` or `text()`, or call `outcome()` alone. `cancel` may be called from
+    Iterate it for its events, iterate `states()` or `text()`, or just call `outcome()`. You may call `cancel` from
     another thread while one iterates. Leaving the block disconnects.
     """
 
@@ -260,14 +260,14 @@ class BlockingResponse(Block[FollowedResponse]):
     states = iterating(FollowedResponse.states)
     """A state after each event, and the final one."""
     text = iterating(FollowedResponse.text)
-    """The output text, piece by piece as it comes."""
+    """The output text in pieces as they arrive."""
     outcome = waiting(FollowedResponse.outcome)
-    """Follow to the end, and return how it ended."""
+    """Follow to the end, and return how the response ended."""
     cancel = waiting(FollowedResponse.cancel)
-    """Cancel the response at the gateway, and return what the cancel came to."""
+    """Cancel the response at the gateway, and return the proven result."""
 
     def notice(self) -> None:
-        """Report that a verified webhook named this response: a GET that waits is made at once."""
+        """Report that a verified webhook named this response. If the client is waiting to poll, it polls at once."""
 
         async def notice() -> None:
             self._inner.notice()
@@ -276,22 +276,22 @@ class BlockingResponse(Block[FollowedResponse]):
 
     @property
     def id(self) -> str | None:
-        """The response's id; None until the stream brought it."""
+        """The response's id; None until it has arrived."""
         return self._inner.id
 
     @property
     def state(self) -> State:
-        """The state after the last event that was given; at the end the final one."""
+        """The state after the last event that you read; at the end the final one."""
         return self._inner.state
 
     @property
     def cursor(self) -> int | None:
-        """The last sequence number that was given: what another process resumes after."""
+        """The sequence number of the last event that you read; another process can resume after it."""
         return self._inner.cursor
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was done so far to repair the stream."""
+        """The repairs of the stream so far."""
         return self._inner.repairs
 
 
@@ -317,7 +317,7 @@ class BlockingBatches:
 
 
 class BlockingBatch(Block[FollowedBatch]):
-    """One batch, followed to its end, inside `with`. Iterate it for the Batch each time that it was fetched."""
+    """One batch, followed to its end, inside `with`. Iterate it for the Batch after each poll."""
 
     def __iter__(self) -> Iterator[Batch]:
         return self._loop.iterate(aiter(self._inner))
@@ -330,4 +330,4 @@ class BlockingBatch(Block[FollowedBatch]):
     outcome = waiting(FollowedBatch.outcome)
     """Follow to the end, and return how it ended."""
     cancel = waiting(FollowedBatch.cancel)
-    """Cancel the batch, and return what the cancel came to."""
+    """Cancel the batch, and return the proven result."""

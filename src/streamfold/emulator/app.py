@@ -1,4 +1,4 @@
-"""The emulator as an ASGI application: each request is routed, meets its faults, and gets the gateway's answer."""
+"""The emulator as an ASGI application: it routes each request, applies the faults, and sends the gateway's answer."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -51,7 +51,7 @@ Handler: TypeAlias = Callable[[EmulatedCall], ServerReply | Problem]
 
 
 class Prepared(NamedTuple):
-    """What one request is answered with, and the faults that it meets."""
+    """The answer to one request, and the faults that apply to it."""
 
     reply: ServerReply
     faults: tuple[Fault, ...] = ()

@@ -84,8 +84,8 @@ class Options:
         tokens_per_second: How fast the model answers; 0 or None for no delay.
         seed: A number or any text. It decides ids and the words of answers.
         playback: A recorded stream to answer with instead of the model: the path of a file, or its bytes.
-        queue_seconds: How long a background Response is queued.
-        hold_after_events: After this many events a Response stands still until it is cancelled.
+        queue_seconds: How long a background Response stays queued.
+        hold_after_events: After this many events a Response pauses until it is cancelled.
         key: The only bearer token that is accepted; None for any that is not empty.
         keepalive_seconds: After this much silence a stream gets a `:` comment.
         resume_window_seconds: A Response older than this can no longer be streamed; None for the dialect's limit.
@@ -95,9 +95,9 @@ class Options:
             dialect does.
         cancel: The name of one of CANCEL_RULES; None for that of the path.
         batch_stage_seconds: How long a batch is validating, in progress and finalizing, each.
-        batch_cancel_seconds: How long a batch is cancelling.
+        batch_cancel_seconds: How long a batch stays `cancelling`.
         batch_requests: The number of requests in each batch.
-        invalid_status: 400 or 422, for a field with a value out of its range.
+        invalid_status: The status for a field that is out of range: 400 or 422.
         retry_after_seconds: The `retry-after` of a 429 or 503, unless the fault names one.
         webhook_attempts: How often a webhook is sent, at most.
         webhook_backoff_seconds: The wait after its first failure; it doubles with each.
@@ -105,7 +105,7 @@ class Options:
         plan: A seeded schedule of more: a Plan, or text such as `seed=7,rate=0.3,kinds=drop+stall`.
 
     Raises:
-        InvalidArgument: A setting has a value that it cannot have; the message names it and says what is expected.
+        InvalidArgument: A setting is not valid; the message names it and says what is expected.
     """
 
     tokens_per_second: float | None = field(default=50.0, validator=_number(0, is_optional=True))

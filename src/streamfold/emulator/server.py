@@ -1,4 +1,4 @@
-"""A server for an emulator: in a thread beside the caller, or in the caller's place.
+"""A server for an emulator: in a thread of its own, or in the calling thread.
 
 The thread has an event loop of its own, so the caller may use trio, asyncio or neither. The socket listens before the
 thread starts, so a client that has the URL can connect. At the end, connections are cut without waiting for clients.
@@ -38,12 +38,12 @@ LOGGER.addHandler(logging.NullHandler())
 class emulate:
     """A running emulator: `with emulate() as url`, or `async with` on asyncio and trio.
 
-    The URL ends before `/api/v1/llm` and `/v1`, such as `http://127.0.0.1:43211`. The server runs in a thread of its own;
-    when the block ends, the thread, the socket and every connection are gone.
+    The URL has no path, such as `http://127.0.0.1:43211`: add `/api/v1/llm` or `/v1`. The server runs in its own
+    thread. The end of the block stops the thread and closes the socket and every connection.
 
     Args:
-        emulator: How it behaves; or an Emulator, if you want to read its journal. The same one may be served again
-            later and still has its Responses.
+        emulator: How it behaves; or an Emulator, if you want to read its journal. You can serve the same one again
+            later, and it still has its Responses.
         port: 0 for any free port.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The output text of one response as the pieces it grows by."""
+"""The output text of one response, in the pieces by which it grows."""
 
 from streamfold.fold.state import State, output_texts, settled
 
@@ -24,7 +24,7 @@ class TextGrowth:
             wanted. Joined, the pieces are then the end of `output_text`.
 
     Attributes:
-        has_changed: Whether the last state's text no longer begins with what was given, for example because a
+        has_changed: Whether the last state's text no longer begins with what was returned, for example because a
             later event replaced it. No pieces come while this is true; `restart` gives the text as it now is.
 
     Example:
@@ -63,7 +63,7 @@ class TextGrowth:
         return self._compare(state)
 
     def restart(self) -> str:
-        """Forget what was given and return the whole text of the last state."""
+        """Start again: return the whole text of the last state."""
         self._given.clear()
         return self._compare(self._state)
 

@@ -237,8 +237,8 @@ def _focused(document: Document, event: Event, before: GrowingText) -> GrowingTe
 def with_cursor(state: State, number: int) -> State:
     """Return the state with this number as its cursor.
 
-    If the cursor was another number, the new one is the log's and not the server's, so `is_numbered` becomes False:
-    nobody must ask the server for events after a number that it never gave.
+    If the cursor was another number, the new one is the log's and not the server's. `is_numbered` then becomes False,
+    so that no client asks the server for events after a number that it never used.
     """
     if state.cursor == number:
         return state

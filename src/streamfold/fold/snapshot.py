@@ -37,7 +37,7 @@ def with_response(state: State, response: bytes) -> State:
     """Return the state with a Response that came outside the stream, such as the answer to a GET or a cancel.
 
     Every field becomes the Response's; the cursor stays. Law 7 applies as it does to a terminal event: folded items
-    stay if the Response has none, as after a cancel that is answered with an empty output. Once the Response is
+    stay if the Response has none, for example after a cancel whose answer has an empty output. Once the Response is
     terminal, later events change nothing.
 
     Raises:

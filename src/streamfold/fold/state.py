@@ -47,7 +47,7 @@ class SequencePolicy(StrEnum):
     """How far to trust a gateway's sequence numbers."""
 
     STRICT = "strict"
-    """They count by one, as on every recorded gateway that has them. A skipped number is a gap."""
+    """They rise by one, as on every recorded gateway that has them. A skipped number is a gap."""
     RENUMBER = "renumber"
     """They rise, but not by one, because the gateway leaves events out. Their order counts; skipped numbers do not."""
     ARRIVAL = "arrival"
@@ -64,7 +64,7 @@ class StreamError(Struct, frozen=True, gc=False):
 
 
 class Document(Struct, frozen=True, gc=False):
-    """The Response so far, opened only where events touched it, and what is known besides.
+    """The Response so far, opened only where events touched it, and everything else that is known.
 
     Attributes:
         head: The last Response that arrived; None before the first. Its own output is ignored if `output` has items.

@@ -33,7 +33,7 @@ async def fork(
     Raises:
         UnknownStream: The log has no stream `key`.
         NumberNotReached: The stream has no record `at`.
-        InvalidArgument: A stream `to` exists and goes further than `at`.
+        InvalidArgument: A stream `to` exists and has records after `at`.
         LogConflict: A stream `to` exists and holds other records.
         LeaseHeld: Another process writes the stream `to`.
     """

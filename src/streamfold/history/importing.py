@@ -1,7 +1,7 @@
-"""A stream of server-sent events imported into a log: each event a record, its data byte for byte.
+"""Imports a stream of server-sent events into a log: each event becomes a record, with its data byte for byte.
 
 Records are appended in groups, each of them as a whole or not at all. An interrupted import is resumed by running it
-again: records that are stored already must say the same, and are skipped.
+again: records that are stored already must be the same, and are skipped.
 """
 
 from collections.abc import AsyncIterable, Iterable, Iterator, Sequence

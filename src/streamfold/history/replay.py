@@ -77,15 +77,15 @@ def _plain_events(state: State, records: Sequence[Record]) -> list[Event]:
 
 
 async def replay(log: EventLog, key: StreamKey, *, at: int | None = None) -> State:
-    """The state of a response as the log knows it.
+    """The state of a recorded response, now or after any event.
 
     It starts at the nearest checkpoint, so the cost does not grow with the stream.
 
     Args:
         log: The log.
         key: The stream.
-        at: Return the state after the event with this number. None returns all that is known, which can be more than
-            the events: the final Response may have been fetched.
+        at: Return the state after the event with this number. None returns everything in the log, which can be more
+            than the events contain, because the client may have fetched the final Response.
 
     Returns:
         The state; an empty `State()` if the stream has no events.

@@ -96,7 +96,7 @@ def verify(log: EventLog) -> StreamReports:
 
     A stream is intact if no record is missing or damaged, every record decodes as an event, every checkpoint equals the
     fold of the records before it, and a finished stream ends in a terminal state. The checkpoint at the end of a
-    finished stream may know more than its events: the final Response may have been fetched.
+    finished stream may contain more than its events, because the client may have fetched the final Response.
 
     This reads the whole log and changes nothing. Damage is reported, not raised.
     """

@@ -23,7 +23,7 @@ def open_log(url: str, *, may_write: bool = True) -> EventLog:
     Raises:
         InvalidArgument: The URL is not one of these.
         UsageError: The engine is not installed; the message has the command that installs it.
-        LogUnusable: The path cannot be a log.
+        LogUnusable: The path cannot hold a log.
     """
     scheme, _, rest = url.partition(":")
     if scheme in VALKEY:

@@ -51,7 +51,7 @@ class StreamHead:
 
 
 def next_epoch(epoch: int, *, now: float) -> int:
-    """The epoch of the next writer: higher than any before, those of a dropped stream of this name included.
+    """The epoch of the next writer: higher than any before, even than those of a dropped stream of this name.
 
     Args:
         epoch: The current epoch of the stream; 0 if it is new.
@@ -99,7 +99,7 @@ def new_records(
         InvalidArgument: The records do not have consecutive numbers.
         WriterFenced: Another writer took over.
         LogGap: Records are missing between the stream and these.
-        LogConflict: A stored record says something else.
+        LogConflict: A stored record differs.
         LogClosed: The stream is finished.
     """
     require_series(records)

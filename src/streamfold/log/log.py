@@ -75,7 +75,7 @@ class EventLog(ABC):
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
         """Become the writer of a stream. The stream is created if it does not exist.
 
-        From now on the appends of every earlier writer are refused, also those of an earlier lease of the same owner.
+        From now on, appends with any earlier lease are refused, even one of the same owner.
 
         Args:
             key: The stream.
@@ -102,13 +102,13 @@ class EventLog(ABC):
 
     @abstractmethod
     async def release(self, lease: Lease) -> None:
-        """Give the lease up, so that the next writer need not wait. Does nothing if another writer has it."""
+        """Give up the lease, so that the next writer need not wait. Does nothing if another writer has it."""
 
     @abstractmethod
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
         """Append records: all of them, or none if this raises.
 
-        Appending again is safe. Records that are stored already must say the same, and are not added twice.
+        Appending again is safe. Records that are stored already must be the same, and are not added twice.
 
         Args:
             lease: The writer's lease.
@@ -121,7 +121,7 @@ class EventLog(ABC):
         Raises:
             WriterFenced: Another writer took over. Stop writing.
             LogGap: Records before these are missing. Append again from its `next_number`.
-            LogConflict: A stored record of the same number says something else.
+            LogConflict: A stored record with the same number differs.
             LogClosed: The stream is finished, and some of these records are new.
             UnknownStream: The stream does not exist, or was dropped.
             InvalidArgument: The numbers are not consecutive.
@@ -196,7 +196,7 @@ class EventLog(ABC):
 
     @abstractmethod
     async def request_cancel(self, key: StreamKey) -> None:
-        """Ask the process that records the response, whichever it is, to cancel it.
+        """Ask the process that records the response to cancel it. This can be called from any process.
 
         Raises:
             UnknownStream: The stream does not exist.
@@ -255,7 +255,7 @@ class EventLog(ABC):
 
     @abstractmethod
     async def damages(self) -> Sequence[Damage]:
-        """Everything that is not as it was written, as far as the store can tell. This reads the whole log."""
+        """Everything that the store finds damaged. Reads the whole log."""
 
     @abstractmethod
     async def aclose(self) -> None:
@@ -283,14 +283,14 @@ class _Watch(Watch):
 class Subscriptions:
     """The watches of all streams in one event loop, for use in engines: call `notify` after each commit.
 
-    However many readers a stream has, the engine learns of a change once, and wakes them all.
+    The engine is notified of a change once, and wakes all readers of the stream.
     """
 
     def __init__(self) -> None:
         self._watches: dict[StreamKey, set[_Watch]] = {}
 
     def notify(self, keys: Iterable[StreamKey] | None = None, *, growth: bool = False) -> None:
-        """Wake those who watch these streams.
+        """Wake the watches of these streams.
 
         Args:
             keys: The streams that changed; None if any may have.

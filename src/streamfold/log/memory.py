@@ -1,7 +1,7 @@
 """MemoryLog: a log in the memory of one process, and the readable reference of what a log does.
 
 It is the shortest complete implementation of EventLog: read it before you write an engine. No method awaits anything
-between looking and writing, so each is one atomic step without a lock. It shares the rules of `append` with the SQLite
+between reading and writing, so each is one atomic step without a lock. It shares the rules of `append` with the SQLite
 engine; the contract compares all engines with the same checks. SQLite's own `:memory:` would not do instead: it would
 test the SQLite engine against itself, and need a thread for every log in a test.
 """
@@ -54,7 +54,7 @@ class _MemoryStream:
 
 
 class MemoryLog(EventLog):
-    """A log that ends with the process, for tests and for what need not outlive it.
+    """A log that ends with the process, for tests and for data that need not outlive it.
 
     Args:
         clock: Returns seconds since 1970.

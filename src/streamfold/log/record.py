@@ -125,7 +125,7 @@ class SavedCheckpoint:
 
 @frozen
 class Note:
-    """Something that happened between two records, as the writer reports it: a repair, a cancel, the outcome.
+    """Something that happened between two records, reported by the writer: a repair, a cancel, the outcome.
 
     Attributes:
         kind: One word.
@@ -146,9 +146,9 @@ class Durability(StrEnum):
     MEMORY = auto()
     """Nothing: records live in the process."""
     PROCESS = auto()
-    """The end of the process."""
+    """A crash of the process."""
     POWER = auto()
-    """A power failure: records are on the disk."""
+    """A power failure: records are on disk."""
     REPLICATED = auto()
     """The loss of a machine: a second one has a copy."""
 
@@ -172,7 +172,7 @@ class Diagnosis:
 
 @frozen
 class Damage:
-    """Something in the store that is not as it was written.
+    """Something in the store that differs from what was written.
 
     Attributes:
         key: The stream that it belongs to; None for the store itself.

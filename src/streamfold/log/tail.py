@@ -1,4 +1,4 @@
-"""Reading a stream: page by page as it stands, or from any number on and then live."""
+"""Reading a stream: what is stored, page by page, or from any number and then live."""
 
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -160,7 +160,7 @@ async def tail(
         key: The stream.
         after: Start with the record that follows this number; None starts at the first.
         safety_seconds: How often to look at the log if no notification arrives.
-        max_bytes: How much data to hold for a reader that does not take it. One record is always read.
+        max_bytes: How much data to hold for a slow reader. One record is always read.
 
     Raises:
         UnknownStream: While iterating: the stream does not exist, or was dropped.
@@ -170,7 +170,7 @@ async def tail(
 
 
 async def wait_for_cancel(log: EventLog, key: StreamKey, *, safety_seconds: float = SAFETY_SECONDS) -> bool:
-    """Wait until somebody asks to cancel the response, or the stream is finished.
+    """Wait until a cancel of the response is requested, or the stream is finished.
 
     Returns:
         Whether a cancel was requested.

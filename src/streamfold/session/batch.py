@@ -23,7 +23,7 @@ __all__ = ["BatchOutcome", "BatchSession"]
 
 @frozen(kw_only=True)
 class BatchOutcome:
-    """How one batch ended. batch: As it was last seen; None if it never was. The rest is as in Outcome."""
+    """How one batch ended. batch: The last that arrived; None if none did. The rest is as in Outcome."""
 
     status: OutcomeStatus
     batch: Batch | None = None
@@ -43,7 +43,7 @@ class BatchSession:
 
     Attributes:
         outcome: How the batch ended; None while it is open.
-        batch: The batch as it was last seen; None before the first answer.
+        batch: The last Batch that arrived; None before the first answer.
     """
 
     repairs: tuple[Repair, ...] = ()
@@ -104,7 +104,7 @@ class BatchSession:
                 raise UsageError("a batch has no stream: it never asks for a Connect")
 
     def receive_time(self, *, now: float) -> None:
-        """The clock says `now`: whatever fell due is done."""
+        """Time has passed: it is `now`. Do what is due."""
         for timer in self._agenda.due(now):
             self._fall_due(timer)
 
@@ -118,7 +118,7 @@ class BatchSession:
             self._cancel.send()
 
     def receive_notice(self, *, now: float) -> None:
-        """Somebody else, such as a webhook, reports that the status changed: the next GET is made at once."""
+        """Another source, such as a webhook, reports that the status changed: a pending GET is made at once."""
         self._agenda.now = now
         if self.outcome is None:
             self._timers.drop(Timer.POLL)

@@ -1,4 +1,4 @@
-"""How a response ended, and how that is known."""
+"""How a response ended, and what proves it."""
 
 from enum import StrEnum, auto
 from typing import TypeAlias
@@ -20,9 +20,9 @@ class OutcomeStatus(StrEnum):
     CANCELLED = auto()
     EXPIRED = auto()
     ABANDONED = auto()
-    """We disconnected: it may continue at the gateway, and be billed."""
+    """The client disconnected; the response may continue at the gateway, and be billed."""
     LOST = auto()
-    """Nothing more can be learned of it. The state holds what was folded."""
+    """Nothing more can be learned about it. The state holds what was folded."""
 
     @classmethod
     def of(cls, state: State) -> "OutcomeStatus":
@@ -47,11 +47,11 @@ class CancelResult(StrEnum):
     ALREADY_TERMINAL = auto()
     """It had ended before."""
     UNCONFIRMED = auto()
-    """The gateway gave no proof in time. The cancel may still take effect."""
+    """Nothing proved the cancel in time. It may still take effect."""
     NOT_ALLOWED = auto()
     """The gateway refused the key, with 401 or 403. The response is still followed."""
     REFUSED = auto()
-    """A foreground response is cancelled by disconnecting, which was done: see OutcomeStatus.ABANDONED."""
+    """A foreground response can only be disconnected, and the client did that: see OutcomeStatus.ABANDONED."""
 
 
 class RepairKind(StrEnum):
@@ -74,7 +74,7 @@ class Repair:
 
 @frozen
 class Conflict:
-    """Two reports of one end that cannot both be true, and which sources gave them."""
+    """Two reports of how a response ended that cannot both be true, and their sources."""
 
     first: str
     second: str
@@ -92,16 +92,16 @@ class Outcome:
 
     Attributes:
         status: How it ended.
-        state: The final state; all that is known, if it was lost or abandoned.
+        state: The final state; if it was lost or abandoned, everything folded so far.
         proof: Where the final status came from; None if it was lost or abandoned.
         cancel: The result of a cancel; None if none was requested.
         repairs: Every repair of the stream, in order.
-        conflicts: Reports of the end that differ.
+        conflicts: Contradictory reports of how it ended.
         is_compacted: Whether the final Response holds text whose events were never seen. A replay event by event is
             then incomplete after `compacted_after`.
         compacted_after: The last sequence number before the missing part; None if no event was seen before it.
         reason: Why it was lost or abandoned; empty otherwise.
-        response_id: The response's id; None if its stream never said it.
+        response_id: The response's id; None if it never arrived.
     """
 
     status: OutcomeStatus
@@ -122,7 +122,7 @@ class Outcome:
             ResponseFailed: It failed; the error has the gateway's reason and code.
             ResponseIncomplete: It stopped at a limit.
             ResponseCancelled: It was cancelled.
-            ResponseLost: Nothing more could be learned of it.
+            ResponseLost: Nothing more could be learned about it.
             OutcomeError: It ended in another way, such as abandoned.
         """
         if self.status is OutcomeStatus.COMPLETED:

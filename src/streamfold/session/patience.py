@@ -12,12 +12,13 @@ __all__ = ["Backoff", "Patience"]
 class Backoff:
     """Waits that double, each chosen at random from the whole range below its bound ("full jitter").
 
-    Clients that were cut off together must not all come back at the same moment, so the lower half is used too.
+    Clients that lost their connections together must not all come back at the same moment, so the lower half is used
+    too.
 
     Attributes:
         first_seconds: The bound of the first wait.
         max_seconds: The bound of every wait.
-        max_retry_after_seconds: How long a wait the server may ask for; a longer request is cut to this.
+        max_retry_after_seconds: How long a wait the server may ask for; a longer one is reduced to this.
     """
 
     first_seconds: float = 0.5
@@ -46,13 +47,13 @@ class Patience:
         backoff: The waits between attempts.
         max_attempts: Attempts in a row without anything new, on each step of the repair ladder, before the next step.
         total_seconds: The whole time allowed; None for no limit.
-        stalled_seconds: How long a repair may bring nothing new.
-        idle_seconds: The silence after which a connection counts as lost. Any byte ends it.
+        stalled_seconds: How long a repair may go without anything new.
+        idle_seconds: The silence after which a connection counts as lost. Any byte counts.
         poll_seconds: The pause between two GETs of a Response that is still open.
         gap_seconds: How long to wait for a missing event before resuming.
-        window_events: How many events are held meanwhile.
+        window_events: How many events after a gap are held in the meantime.
         window_bytes: How much of their data is held.
-        cancel_grace_seconds: How long to keep reading once an end was reported.
+        cancel_grace_seconds: How long to keep reading after an end was reported.
         cancel_seconds: How long to look for proof of a cancel.
         batch_cancel_seconds: The same for a batch, which takes minutes.
         max_frame_bytes: The most that one SSE block may hold.

@@ -26,9 +26,9 @@ class Session:
     """Follow one response.
 
     Args:
-        response_id: The response's id; None if the stream itself will say it, as after a POST.
+        response_id: The response's id; None if the stream will contain it, as after a POST.
         random: Returns a random number in [0, 1) for each wait.
-        now: The time at which it begins, in seconds of a clock that only goes forward.
+        now: The time at which it begins, in seconds, from a clock that only moves forward.
         starting_after: The sequence number to follow from, without a state before it.
         state: The state to continue from.
         patience: The limits.
@@ -36,7 +36,8 @@ class Session:
 
     Attributes:
         is_reading: Whether the stream is open.
-        is_steady: Whether the next chunk brings events and nothing else: there is nothing to do and nothing to wait for.
+        is_steady: Whether the next chunk brings events and nothing else: there is nothing to do and nothing to wait
+            for.
         outcome: How the response ended; None while it is open.
     """
 
@@ -75,7 +76,7 @@ class Session:
 
     @property
     def state(self) -> State:
-        """All that is known now."""
+        """Everything known now."""
         return self._reassembler.state if self.outcome is None else self.outcome.state
 
     @property
@@ -164,7 +165,7 @@ class Session:
             self._fail_stream(CallFailure("the stream ended before its terminal event", max_attempts=2))
 
     def receive_answer(self, call: Call, answer: Answer, *, now: float) -> None:
-        """A call was answered; a Connect, with something else than a stream."""
+        """A call was answered; a Connect with something other than a stream."""
         self._receive_result(call, answer, now)
 
     def receive_failure(self, call: Call, reason: str, *, now: float) -> None:
@@ -188,7 +189,7 @@ class Session:
                     self._receive_no_stream(result)
 
     def receive_time(self, *, now: float) -> None:
-        """The clock says `now`: whatever fell due is done."""
+        """Time has passed: it is `now`. Do what is due."""
         for timer in self._agenda.due(now):
             self._fall_due(timer)
 
@@ -203,7 +204,7 @@ class Session:
                 self._cancel.send()
 
     def receive_stopped_reading(self, *, now: float) -> None:
-        """The caller reads no further, but still wants the result of its cancel."""
+        """The caller stops reading, but still wants the result of its cancel."""
         self._agenda.now = now
         self._end_connection()
         self._timers.drop(Timer.CONNECT, Timer.GAP)
@@ -211,7 +212,7 @@ class Session:
         self._reconsider()
 
     def receive_notice(self, *, now: float) -> None:
-        """Somebody else, such as a webhook, reports that the status changed: a GET need not wait any longer."""
+        """Another source, such as a webhook, reports that the status changed: a pending GET is made at once."""
         self._agenda.now = now
         if self.outcome is None and not self.is_reading and self.response_id is not None and self._can_ask:
             self._timers.drop(Timer.POLL)

@@ -1,6 +1,6 @@
-"""The receiver's half of a webhook: check its signature, then read what it says.
+"""Receiving webhooks: check the signature, then read the body.
 
-Signatures are compared in constant time, and nothing of the body is parsed before its signature was found to be good.
+Signatures are compared in constant time, and the body is parsed only after its signature has been verified.
 Two schemes are known: MKA1's own header, and Standard Webhooks, which OpenAI uses.
 """
 
@@ -26,7 +26,7 @@ TOLERANCE_SECONDS = 300.0  # as in OpenAI's SDK
 class Webhook(Struct, frozen=True, kw_only=True):
     """A verified webhook.
 
-    type: such as `response.completed`. id: the webhook's own, the same when it is sent again; None if it has none.
+    type: such as `response.completed`. id: its own id, which stays the same when it is sent again; None if it has none.
     response_id: the response or batch it is about; None if it names none. status: of the Response, if the webhook
     holds one. body: the bytes that were signed.
     """
@@ -68,7 +68,7 @@ def verify(
         tolerance_seconds: The largest age of a Standard webhook, in either direction. MKA1's carry no time.
 
     Raises:
-        InvalidWebhook: There is no good signature, it is too old or too new, or the body is not an event. Answer 400.
+        InvalidWebhook: No signature is valid, it is too old or too new, or the body is not an event. Answer 400.
         InvalidArgument: The secret is empty or not valid.
     """
     if not secret:

@@ -17,7 +17,7 @@ __all__ = ["BatchParams", "Batches"]
 
 
 class BatchParams(CallOptions, total=False):
-    """What a batch is created with, besides the options of every call. Newer parameters go in `extra_body`.
+    """The parameters of a batch, in addition to the options of every call. Newer parameters go in `extra_body`.
 
     Attributes:
         input_file_id: The uploaded file of requests.
@@ -56,7 +56,7 @@ class Batches:
         """Create a batch.
 
         Args:
-            max_retries: How often it is sent again while the gateway has not taken it; None for the gateway's.
+            max_retries: How often to retry if the gateway has not accepted it; None for the gateway's.
             idempotency_key: Sent with every attempt as the Idempotency-Key header; None for a new one.
             **parameters: The API's own, and the options of every call.
         """
@@ -71,7 +71,7 @@ class Batches:
         return await self._sender.ask(self._with(options).retrieve_batch(batch_id), decode_batch, expected="a Batch")
 
     async def cancel(self, batch_id: str, **options: Unpack[CallOptions]) -> Batch:
-        """Ask the gateway to cancel a batch, and return its answer: most often a batch that is `cancelling`.
+        """Ask the gateway to cancel a batch, and return its answer, usually a batch that is `cancelling`.
 
         To learn whether it was cancelled, use `follow(batch_id).cancel()`.
         """

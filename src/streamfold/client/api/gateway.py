@@ -1,6 +1,7 @@
 """A gateway: its calls, and responses and batches followed to their end.
 
-A plain call is sent once, or again only while the gateway has not taken it. Only what is followed is repaired.
+A plain call is sent once; a creation is retried if the gateway has not accepted it. Only followed responses are
+repaired.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -54,21 +55,21 @@ class Gateway:
 
     Args:
         base_url: Where the API is. The dialect's path is added (`https://host` becomes `https://host/v1` for openai),
-            unless the URL ends in it already or in a slash, which means exactly this root.
+            unless the URL already ends in it, or ends in a slash, which means exactly this root.
         api_key: Sent as a bearer token.
         dialect: `"openai"`, `"mka1"` or `"open-responses"`, or a Dialect. Without one it is guessed from the URL:
             `/v1` and api.openai.com are openai's, `/api/v1/llm` and everything else MKA1's.
         on_behalf_of: The end user, sent as X-On-Behalf-Of.
-        http: What carries the requests: None for httpx2, or httpx where that is not installed; `"direct"`; an
+        http: What sends the requests: None for httpx2, or httpx if that is not installed; `"direct"`; an
             AsyncClient of either library; or any Transport.
-        timeout: Seconds that a plain call may take as a whole, retries included. The default is that of openai's SDK: an
-            answer that is not streamed may take minutes.
-        max_retries: How often a creation is sent again while the gateway has not taken it: after a failed connection,
-            a 429 or a 503.
+        timeout: Seconds that a whole plain call may take, retries included. The default is that of openai's SDK,
+            because an answer that is not streamed may take minutes.
+        max_retries: How often to retry a creation that the gateway has not accepted: after a failed connection, a 429
+            or a 503.
         connect_seconds: Seconds that a connection may take, TLS included.
         headers: Sent with every call.
-        patience: The limits of what is followed. Its `total_seconds` bounds plain calls too.
-        on_repair: Called for each repair of every followed response, before the one given with a call.
+        patience: The limits for followed responses. Its `total_seconds` bounds plain calls too.
+        on_repair: Called for each repair of every followed response, before one that you pass with a call.
 
     Raises:
         InvalidArgument: An argument cannot be used; the error names it.
@@ -128,7 +129,7 @@ class Gateway:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close what this gateway opened. A client or transport that was passed in stays its owner's."""
+        """Close what this gateway opened. Close a client or transport that you passed in yourself."""
         if self._owns_transport:
             self._is_closed = True
             await self._transport.aclose()
@@ -151,8 +152,8 @@ class Gateway:
     ) -> FollowedResponse:
         """Create a response and follow it: `async with gateway.stream(model=..., input=...) as response`.
 
-        Entering the block sends the request and raises what `create` raises. Once it streams, nothing that the network or
-        the gateway does is raised: it is repaired, or the outcome says why not.
+        Entering the block sends the request and raises what `create` raises. Once it streams, no failure of the network
+        or the gateway raises: the client repairs it, or the outcome says why it could not.
 
         Args:
             log: Records the response: an event reaches your code only after it is in the log.
@@ -163,7 +164,7 @@ class Gateway:
             extra_body: Fields to add to the body of the creation. They are not checked.
             timeout: Seconds that connecting may take, and that the stream may be silent; None for the gateway's
                 `connect_seconds` and `patience.idle_seconds`.
-            max_retries: How often the creation is sent again while the gateway has not taken it; None for the gateway's.
+            max_retries: How often to retry a creation that the gateway has not accepted; None for the gateway's.
             idempotency_key: Sent with every attempt; None for a new one.
             **parameters: The API's own: see [Parameters](parameters.md). None counts as not given.
 
@@ -204,17 +205,16 @@ class Gateway:
         extra_query: Mapping[str, object] | None = None,
         timeout: float | None = None,
     ) -> FollowedResponse:
-        """Follow a response that exists: `async with gateway.follow(response_id) as response`.
+        """Follow an existing response: `async with gateway.follow(response_id) as response`.
 
         Args:
             response_id: The response.
             starting_after: The cursor to resume after; None for the whole stream.
-            state: The state up to a cursor, so that the text before it is known too. Its own cursor then counts.
-            include: What the response is to include, as the API names it.
+            state: The state to continue from, which also has the text before its cursor. Replaces `starting_after`.
+            include: Additional data to include in the response, as the API names it.
             include_obfuscation: Whether deltas carry padding; None for the gateway's default.
-            log: Continues to record the response, as `record` does. What the log holds is known at once; its events
-                are given again only to a reader that lacks them, as `starting_after` or `state` says (`State()` for
-                one that has nothing).
+            log: Continues to record the response, as `record` does. You have what the log holds at once. Its events are
+                delivered again only if you ask for them with `starting_after` or `state` (`State()` for all of them).
             on_exit: `"leave"` disconnects when the block is left, and the response runs on; `"cancel"` cancels it.
             on_repair: Called for each repair of this response.
             extra_headers: Additional headers, sent with every request.
@@ -283,7 +283,7 @@ class Gateway:
             extra_query: Additional query parameters. One with the name of ours replaces it.
             extra_body: Fields to add to the body, or to replace ours with the same name. They are not checked.
             timeout: Seconds that the whole call may take, retries included; None for the gateway's `timeout`.
-            max_retries: How often it is sent again while the gateway has not taken it; None for the gateway's.
+            max_retries: How often to retry if the gateway has not accepted it; None for the gateway's.
             idempotency_key: Sent with every attempt as the Idempotency-Key header; None for a new one.
             **parameters: The API's own: see [Parameters](parameters.md). None counts as not given.
 
@@ -291,7 +291,7 @@ class Gateway:
             InvalidArgument: A parameter is unknown, or breaks its rule. Nothing was sent.
             RequestRefused: The gateway answered with an error status.
             UnexpectedAnswer: The answer is not a Response.
-            TransportError: There is no whole answer. Unless it is ConnectFailed, the response may have been created:
+            TransportError: There is no complete answer. Unless it is ConnectFailed, the response may have been created:
                 call again with the same `idempotency_key`.
         """
         calls = self._with(
@@ -337,8 +337,8 @@ class Gateway:
         """One page of the responses, newest first unless `order="asc"`.
 
         Args:
-            after: The id that the page begins after: the `last_id` of the page before.
-            before: The id that the page ends before.
+            after: The id after which the page begins: the `last_id` of the previous page.
+            before: The id before which the page ends.
             limit: At most this many entries, from 1 to 100.
             order: `"asc"` or `"desc"`.
             **options: As for every call: see [Every call](client.md#every-call).

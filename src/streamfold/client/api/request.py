@@ -1,6 +1,6 @@
 """Each call of the API as an HTTP Request: path, query, headers and body.
 
-Pure. The paths and queries are those of the protocol reference, 4 to 8, 10 and 15. A key never stands in an error or a
+Pure. The paths and queries are those of the protocol reference, 4 to 8, 10 and 15. A key never appears in an error or a
 representation.
 """
 
@@ -38,7 +38,7 @@ IDEMPOTENCY_KEY = "idempotency-key"
 
 
 class CallOptions(TypedDict, total=False):
-    """The options of every call, with the meaning that openai's SDK gives them.
+    """The options of every call. They mean what they mean in openai's SDK.
 
     Attributes:
         extra_headers: Additional headers. One with the name of ours replaces it.

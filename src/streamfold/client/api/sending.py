@@ -1,4 +1,4 @@
-"""Sends requests: a creation again while the gateway has not taken it, and every error with the call that failed."""
+"""Sends requests, retries a creation that the gateway has not accepted, and adds the failed call to every error."""
 
 import logging
 import random

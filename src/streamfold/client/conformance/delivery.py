@@ -1,4 +1,4 @@
-"""What must arrive: rules 1 and 2 of `Transport`, and whatever HTTP allows around and inside a body (RFC 9110, RFC 9112)."""
+"""What must arrive: rules 1 and 2 of `Transport`, and everything HTTP allows around and in a body (RFC 9110, RFC 9112)."""
 
 import gzip
 

@@ -19,8 +19,8 @@ __all__ = ["FollowedBatch"]
 class FollowedBatch:
     """One batch, followed to its end: `async with gateway.batches.follow(batch_id) as batch`.
 
-    Iterate it for the Batch each time that it was fetched; a slow reader gets the newest. Leaving the block changes
-    nothing at the gateway. Any task may leave it.
+    Iterate it for the Batch after each poll; a slow reader gets the newest. Leaving the block changes nothing at the
+    gateway. Any task may leave it.
 
     Attributes:
         id: The batch's id.
@@ -80,7 +80,7 @@ class FollowedBatch:
 
     @property
     def batch(self) -> Batch | None:
-        """The batch as it was last seen."""
+        """The last Batch that arrived."""
         return self._runner.session.batch
 
     async def outcome(self) -> BatchOutcome:
@@ -97,7 +97,7 @@ class FollowedBatch:
         return await runner.wait_for_cancel()
 
     def notice(self) -> None:
-        """Report that a verified webhook named this batch: the next GET is made at once."""
+        """Report that a verified webhook named this batch: the client polls at once."""
         self._runner.notice()
 
     @property

@@ -89,13 +89,13 @@ async def _read_before_entering() -> Sequence[Applied]:
 class FollowedResponse:
     """One response, followed to its end: `async with gateway.stream(...) as response`.
 
-    Iterate it for its events; or iterate `states()` or `text()`; or await `outcome()` alone. One reader at a time: each
-    event is given once. Leaving the block disconnects, and never cancels, unless `on_exit="cancel"` was given. Any task
-    may leave it.
+    Iterate it for its events, iterate `states()` or `text()`, or just await `outcome()`. One reader at a time: each
+    event is delivered once. Leaving the block disconnects, and never cancels, unless `on_exit="cancel"` was given. Any
+    task may leave it.
 
     Attributes:
-        given: The state after the last event that was given.
-        kept: Events that were taken in, and wait for the reader.
+        given: The state after the last event that was delivered.
+        kept: Events that have arrived and wait for the reader.
         read: Reads one more chunk, or waits until something else changed; returns what it brought, often nothing. Once
             entered, it is the stream's own method, or the recorder's, so that no call of ours is in between. It raises
             LogError if the response is recorded and cannot be; nothing is lost then, and the next call tries again.
@@ -213,18 +213,18 @@ class FollowedResponse:
 
     @property
     def id(self) -> str | None:
-        """The response's id; None until the stream says it."""
+        """The response's id; None until it has arrived."""
         return self._stream.session.response_id
 
     @property
     def state(self) -> State:
-        """The state after the last event that was given to the reader; at the end the final one."""
+        """The state after the last event that you read; at the end the final one."""
         outcome = self._stream.session.outcome
         return outcome.state if outcome is not None and not self.kept else self.given
 
     @property
     def cursor(self) -> int | None:
-        """The last sequence number that was given to the reader: what another process resumes after."""
+        """The sequence number of the last event that you read; another process can resume after it."""
         return self.state.cursor
 
     @property
@@ -280,26 +280,26 @@ class FollowedResponse:
         return applied
 
     def states(self, *, coalesced: bool = False) -> States:
-        """Iterate a state after each event, and the final one last.
+        """Iterate the state after each event, ending with the final one.
 
         Args:
-            coalesced: Give a slow reader the newest state each time, and skip the ones before it.
+            coalesced: Give a slow reader only the newest state each time, and skip the older ones.
         """
         self._is_iterated = True
         return States(self, coalesced=coalesced)
 
     def text(self, *, strict: bool = True) -> Text:
-        """Iterate the output text, in pieces as they arrive. Joined, they are the final state's `output_text`.
+        """Iterate the output text in pieces as they arrive. Joined, they are the final state's `output_text`.
 
-        A response followed from a cursor gives the text after it.
+        If you follow from a cursor, you get the text after it.
 
         Args:
-            strict: Raise at the end if the text is not the whole answer. Otherwise it just ends.
+            strict: Raise at the end if the text is not the whole answer. If false, the iteration just ends.
 
         Raises:
             ResponseFailed, ResponseIncomplete, ResponseCancelled, ResponseLost: After the last piece, if the response
-                ended so.
-            TextChanged: After the last piece, if a later event replaced text that was already given.
+                ended that way.
+            TextChanged: After the last piece, if a later event replaced text that was already delivered.
         """
         self._is_iterated = True
         growth = TextGrowth(starts_midway=self._starts_midway)
@@ -317,10 +317,10 @@ class FollowedResponse:
         return session.outcome
 
     async def cancel(self) -> CancelResult:
-        """Cancel the response at the gateway, and return the proven result. Continue iterating for what is left.
+        """Cancel the response at the gateway, and return the proven result. You can continue iterating afterwards.
 
         Returns:
-            The result; UNCONFIRMED if the gateway gave no proof in time. The response is then still followed.
+            The result; UNCONFIRMED if the gateway did not confirm it in time. The response is then still followed.
         """
         runner = self._stream.runner
         runner.request_cancel()
@@ -329,7 +329,7 @@ class FollowedResponse:
         return await runner.wait_for_cancel()
 
     def notice(self) -> None:
-        """Report that a verified webhook named this response: a GET that waits is made at once."""
+        """Report that a verified webhook named this response. If the client is waiting to poll, it polls at once."""
         self._stream.runner.notice()
 
     async def _advance(self) -> None:
@@ -359,19 +359,20 @@ def record(
 ) -> FollowedResponse:
     """Record a response: `async with record(gateway.stream(...), log) as response`.
 
-    Whatever you read of it is in the log first. What the log already holds is known once the response is entered. If
-    another process is recording it, its events come from the log as they are written, and this process takes over when
-    the other one stops.
+    An event reaches your code only after it is in the log. When you enter the response, you have what the log already
+    holds. If another process is recording it, its events come from the log as they are written, and this process takes
+    over when the other one stops.
 
     Args:
-        response: A response that is not entered yet.
+        response: A response that has not been entered yet.
         log: Where to record it.
         tenant: Whose stream it is.
-        owner: The name of this writer. A process that is restarted under the same name takes over at once; None for a
-            name of this process alone.
-        max_behind: How many events you may read before they are in the log. Written within a third of `lease_seconds`.
-        lease_seconds: How long another process waits for a writer that died.
-        retain_seconds: How long the stream is kept after its end; None for ever.
+        owner: The name of this writer. A process that restarts under the same name takes over at once; None for a
+            unique name.
+        max_behind: How many events you may read before they are in the log. They are written within a third of
+            `lease_seconds`.
+        lease_seconds: How long another process waits before it takes over from a writer that died.
+        retain_seconds: How long to keep the stream after its end; None for ever.
 
     Raises:
         InvalidArgument: A limit is out of range.

@@ -1,4 +1,4 @@
-"""Write-ahead: what a reader gets of a followed response is in the log first."""
+"""Write-ahead: an event of a recorded response reaches its reader only after it is in the log."""
 
 import os
 import socket

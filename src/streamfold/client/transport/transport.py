@@ -1,11 +1,11 @@
-"""What the client needs of HTTP: send a request, hand over the bytes of the reply, close it.
+"""What the client needs from HTTP: send a request, deliver the bytes of the reply, close it.
 
 The contract, each rule with checks of the same number in `streamfold.client.conformance`:
 
-1. Everything that was received before a failure is handed over before the failure is raised, to a slow reader too.
+1. Everything that was received before a failure is delivered before the failure is raised, even to a slow reader.
 2. A failure is ConnectFailed, IdleTimeout, Disconnected or ProtocolViolation, with the client's own error as its cause.
 3. Leaving the context closes the socket at once: after a `break`, an exception or a cancellation.
-4. Nothing is held back: an event can be read before the next one is sent.
+4. Nothing is buffered: an event can be read before the next one is sent.
 5. Nothing is sent twice, and no redirect is followed, because a redirect would carry the key to another host.
 6. A reply may last for hours. Only silence ends it.
 7. What the caller passed in is not changed.
@@ -31,8 +31,8 @@ class Request:
         headers: As they are sent, without `host` and the length of the body.
         body: The body; None for none.
         connect_timeout_seconds: How long connecting may take, TLS included.
-        idle_timeout_seconds: The silence after which a read fails. Any byte ends it, and only a read that waits counts:
-            a slow reader is not silence.
+        idle_timeout_seconds: The silence after which a read fails. Any byte ends it. Only the time of a waiting read
+            counts, so a slow reader causes no timeout.
     """
 
     method: str
@@ -70,10 +70,10 @@ class Reply(Protocol):
 
 
 class Transport(Protocol):
-    """What carries requests. It can be used for many at once."""
+    """Sends requests, any number of them at once."""
 
     def open(self, request: Request) -> AbstractAsyncContextManager[Reply]:
-        """Send a request. The context gives its reply; leaving it closes the connection.
+        """Send a request. The context yields the reply; leaving it closes the connection.
 
         Raises:
             ConnectFailed, IdleTimeout, Disconnected, ProtocolViolation: On entering.

@@ -1,4 +1,4 @@
-"""SqliteLog: a log in one file. Records survive the end of the process and a power failure.
+"""SqliteLog: a log in one file. Records survive a crash of the process and a power failure.
 
 One thread writes and one reads; writer.py explains how many appends share one commit.
 """
@@ -53,7 +53,7 @@ class SqliteLog(EventLog):
         may_write: If false, the file must exist, may be read-only, and every method that writes raises LogUnusable.
 
     Raises:
-        LogUnusable: The path cannot be a log; the message says why and what to do.
+        LogUnusable: The path cannot hold a log; the message says why and what to do.
     """
 
     durability = Durability.POWER

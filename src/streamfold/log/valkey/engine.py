@@ -60,13 +60,13 @@ _decode_note = Decoder(tuple[str, str, int | None, float]).decode
 class ValkeyLog(EventLog):
     """A log on Valkey or Redis. Any number of processes on any number of machines may share it.
 
-    If a replica or a disk does not confirm a write in time, the method raises LogUnusable: the write may be stored or
-    not, and can be repeated.
+    If a replica or a disk does not confirm a write in time, the method raises LogUnusable. The write may or may not be
+    stored, and you can repeat it.
 
     Args:
         url: valkey://[user:password@]host[:port]/db, with ?level=replica or ?level=disk for more durability, and
             cluster=true for a cluster. valkeys:// uses TLS.
-        patience_seconds: How long to try again while no server can be reached.
+        patience_seconds: How long to keep trying while no server can be reached.
         open_seconds: How long an unfinished stream is kept after its writer's lease ended, unless `retain` says
             otherwise.
         kept_seconds: How long a finished stream is kept, unless `retain` says otherwise. The server drops a stream by
