@@ -126,7 +126,7 @@ def test_every_field_of_a_response_is_on_its_page(kind: type[Struct]) -> None:
         UnexpectedAnswer("an event stream", 200, "text/html", None, "<html>hello</html>"),
         TransportError("broken"),
         ConnectFailed("connection refused"),
-        IdleTimeout("nothing came for 60 seconds"),
+        IdleTimeout("nothing arrived for 60 seconds"),
         Disconnected("connection reset"),
         ProtocolViolation("bad chunk header"),
         OutcomeError(None, "abandoned"),

@@ -27,7 +27,7 @@ def _version() -> str:
 
 
 def _log_commands() -> App:
-    log = App(name="log", help="Look into a log of responses: list, replay, compare, copy and verify them.")
+    log = App(name="log", help="Work with a log of responses: list, replay, compare, copy and verify them.")
     commands: list[Callable[..., int]] = [ls, show, replay, diff, export, fork, verify, doctor, expire, drop]
     for command in commands:
         log.command(command)

@@ -76,7 +76,7 @@ class Disturbed:
 def demo(
     *,
     words: Annotated[int, Parameter(help="How many words the answer has.", validator=Number(gte=1))] = 400,
-    seed: Annotated[int, Parameter(help="Another seed gives other words.")] = 0,
+    seed: Annotated[int, Parameter(help="A different seed gives different words.")] = 0,
     speed: Annotated[
         float | None,
         Parameter(help="Words per second [default: 90 on a terminal, 400 in a pipe]", validator=Number(gt=0)),

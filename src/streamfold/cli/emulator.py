@@ -37,14 +37,14 @@ class Behaviour:
     tokens_per_second: Annotated[
         float | None, Parameter(help="How fast it answers; 0: as fast as it can [default: 50]", group=MODEL)
     ] = None
-    seed: Annotated[int | None, Parameter(help="Another seed gives other ids and texts [default: 0]", group=MODEL)] = (
-        None
-    )
+    seed: Annotated[
+        int | None, Parameter(help="A different seed gives different ids and texts [default: 0]", group=MODEL)
+    ] = None
     playback: Annotated[
         Path | None, Parameter(help="Answer with this recorded stream instead of the model.", group=MODEL)
     ] = None
     queue_seconds: Annotated[
-        float | None, Parameter(help="How long a response is queued [default: 0]", group=MODEL)
+        float | None, Parameter(help="How long a response stays queued [default: 0]", group=MODEL)
     ] = None
     hold_after_events: Annotated[
         int | None, Parameter(help="Pause after this many events, until cancelled.", group=MODEL)
@@ -56,11 +56,13 @@ class Behaviour:
         float | None, Parameter(help="Send a comment after this much silence [default: 2]", group=STREAMS)
     ] = None
     resume_window_seconds: Annotated[
-        float | None, Parameter(help="How old a response may be to be streamed again.", group=STREAMS)
+        float | None, Parameter(help="The age after which a response can no longer be streamed.", group=STREAMS)
     ] = None
     numbers_finished_next: Annotated[
         bool | None,
-        Parameter(help="Number the one event of a finished response after the reader's cursor.", group=STREAMS),
+        Parameter(
+            help="Give the single event of a finished response the number after the reader's cursor.", group=STREAMS
+        ),
     ] = None
     cancels_on_disconnect: Annotated[
         bool | None, Parameter(help="Cancel a foreground response when its client disconnects.", group=STREAMS)
@@ -69,7 +71,7 @@ class Behaviour:
         float | None, Parameter(help="How long a batch stays in each status [default: 1]", group=BATCHES)
     ] = None
     batch_cancel_seconds: Annotated[
-        float | None, Parameter(help="How long a batch is cancelling [default: 1]", group=BATCHES)
+        float | None, Parameter(help="How long a batch stays cancelling [default: 1]", group=BATCHES)
     ] = None
     batch_requests: Annotated[
         int | None, Parameter(help="How many requests a batch has [default: 3]", group=BATCHES)

@@ -35,7 +35,7 @@ class Flags:
     ] = None
     api_key: Annotated[
         str | None,
-        Parameter(help="Other users can see flags: prefer [env: STREAMFOLD_API_KEY]", group=GATEWAY),
+        Parameter(help="Other users can see flags; prefer the variable [env: STREAMFOLD_API_KEY]", group=GATEWAY),
     ] = field(default=None, repr=False)
     on_behalf_of: Annotated[
         str | None, Parameter(help="The end user [env: STREAMFOLD_ON_BEHALF_OF]", group=GATEWAY)

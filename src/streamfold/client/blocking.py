@@ -62,7 +62,7 @@ class EventLoop:
         """What reaches the loop from other threads."""
         with self._lock:
             if self._is_closed:
-                raise UsageError("the gateway is closed; make another one")
+                raise UsageError("the gateway is closed; create a new one")
             if self._portal is None:
                 self._portal = self._stack.enter_context(start_blocking_portal())
                 # A portal that is still open when the interpreter tears down waits for ever for its own dead thread.

@@ -36,8 +36,7 @@ class Session:
 
     Attributes:
         is_reading: Whether the stream is open.
-        is_steady: Whether the next chunk brings events and nothing else: there is nothing to do and nothing to wait
-            for.
+        is_steady: Whether the next chunk brings only events: there is nothing to do and nothing to wait for.
         outcome: How the response ended; None while it is open.
     """
 

@@ -55,7 +55,7 @@ def sign_standard(body: bytes, secret: str, *, message_id: str, timestamp: int) 
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except ValueError as error:
-        raise UsageError(f"webhook secret: {error}; give {PREFIX} and base64") from error
+        raise UsageError(f"webhook secret: {error}; pass {PREFIX} and base64") from error
     signed = f"{message_id}.{timestamp}.".encode() + body
     digest = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": f"v1,{digest}"}

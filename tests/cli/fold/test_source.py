@@ -38,7 +38,7 @@ def test_cutting_the_file_anywhere_unpacks_the_same(members: list[bytes], size: 
 def test_a_file_that_is_cut_off_gives_a_prefix_and_says_so(missing: int) -> None:
     data = gzip.compress(NOISE)
     out, said = unpack([data[:-missing]])
-    assert said == "the gzip file is cut off"
+    assert said == "the gzip file is truncated"
     assert NOISE.startswith(out)
     assert len(out) >= len(NOISE) - missing
 

@@ -67,5 +67,5 @@ def test_a_cancel_that_is_not_allowed_is_told_at_once_and_the_response_runs_on(
     assert (ran.code, ran.out) == (1, b"")
     assert ran.err == (
         f"streamfold: {response_id}: abandoned (it is still running), not confirmed;"
-        " the gateway does not let this key cancel it\n"
+        " this key is not allowed to cancel it\n"
     )

@@ -107,9 +107,9 @@ def test_a_path_that_is_not_there(command: list[str], gateways: Gateways, use: U
 WRONG = [
     pytest.param(["--base-url", "127.0.0.1:80"], "--base-url: must be a URL such as https://host", id="no scheme"),
     pytest.param(["--base-url", "https://u:p@host"], "--base-url: must have no user", id="a user in the URL"),
-    pytest.param(["--api-key", ""], "--api-key: must be a text of printable ASCII characters", id="an empty key"),
-    pytest.param(["--api-key", f"{KEY}\n{KEY}"], "--api-key: must be a text of printable", id="a key of two lines"),
-    pytest.param(["--on-behalf-of", "Zoë"], "--on-behalf-of: must be a text of printable", id="a user beyond ASCII"),
+    pytest.param(["--api-key", ""], "--api-key: must be printable ASCII text", id="an empty key"),
+    pytest.param(["--api-key", f"{KEY}\n{KEY}"], "--api-key: must be printable ASCII text", id="a key of two lines"),
+    pytest.param(["--on-behalf-of", "Zoë"], "--on-behalf-of: must be printable ASCII text", id="a user beyond ASCII"),
     pytest.param(
         ["--dialect", "x"], "--dialect: unknown dialect 'x' (expected mka1, openai or open-responses)", id="a dialect"
     ),
@@ -138,7 +138,7 @@ def test_an_id_that_may_not_stand_in_a_url_is_refused_before_anything_is_sent(
     command: list[str], identifier: str, use: Use, run: Run
 ) -> None:
     use("http://127.0.0.1:1")
-    check(run(*command, identifier), 2, "ID: must be a text of printable characters, and not . or .., got ")
+    check(run(*command, identifier), 2, "ID: must be printable text other than . or .., got ")
 
 
 @pytest.mark.parametrize("number", ["-1", "x", "1.5", "99999999999999999999"])

@@ -132,7 +132,7 @@ async def test_a_response_that_never_tells_its_id_is_not_recorded_and_that_is_sa
     nameless = [each.replace(b'"resp_1"', b"null") for each in WHOLE]
     response, _ = recorded(log, stream(*nameless))
     async with response:
-        with pytest.raises(LogUnusable, match="its stream never said its id"):
+        with pytest.raises(LogUnusable, match="its id never arrived"):
             await anext(response)
         assert [event.sequence_number async for event in response] == [0, 1, 2, 3, 4]
 

@@ -100,7 +100,7 @@ def answering(said: bytes) -> Iterator[str]:
         ),
         pytest.param({"maxmemory-policy": "volatile-ttl"}, "", "may evict whole streams", id="evicts what has a time"),
         pytest.param({"appendonly": "no"}, "?level=disk", "level=disk needs appendonly yes", id="nothing on the disk"),
-        pytest.param({}, "?cluster=true", "cluster mode is off there; remove cluster=true", id="no cluster"),
+        pytest.param({}, "?cluster=true", "cluster mode is off on this server; remove cluster=true", id="no cluster"),
     ],
 )
 async def test_a_server_that_would_lose_records_is_refused(

@@ -230,7 +230,7 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield data
             chunk = unpacker.unconsumed_tail or unpacker.unused_data
     if not unpacker.eof:
-        raise Failure("the gzip file is cut off")
+        raise Failure("the gzip file is truncated")
 
 
 def _before_the_error(unpacker: Unpacker, chunk: bytes) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ def inspect(
     at: Annotated[int | None, sequence_number("Start at this sequence number [default: the end]")] = None,
     flags: LogFlags = OWN_LOG,
 ) -> int:
-    """Look at a recorded or live response, at any of its events."""
+    """Step through a recorded or live response, event by event."""
     from streamfold.cli.inspect.program import Inspector
     from streamfold.cli.inspect.scan import first_look
 

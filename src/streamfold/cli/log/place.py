@@ -42,9 +42,9 @@ class LogFlags:
             group=LOG,
         ),
     ] = None
-    tenant: Annotated[str, Parameter(help="Whose streams [default: no tenant]", group=LOG, show_default=False)] = (
-        NO_TENANT
-    )
+    tenant: Annotated[
+        str, Parameter(help="Whose streams to use [default: no tenant]", group=LOG, show_default=False)
+    ] = NO_TENANT
 
     def key(self, response_id: str) -> "StreamKey":
         """Return the key of this response's stream."""

@@ -229,7 +229,7 @@ async def _events_up_to(log: "EventLog", key: "StreamKey", state: State) -> int:
 def diff(
     id: ResponseId,
     n: Annotated[int, sequence_number("The first sequence number.", name="N")],
-    m: Annotated[int, sequence_number("The second; it may be the earlier one.", name="M")],
+    m: Annotated[int, sequence_number("The second sequence number; it may be lower than the first.", name="M")],
     /,
     *,
     json: Document = False,

@@ -166,7 +166,7 @@ def _progress() -> Generator[Callable[[int], None]]:
 
 
 def doctor(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
-    """Show versions, settings, what an event survives once it is acknowledged, and what is unsafe."""
+    """Show versions, settings, what an acknowledged event survives, and what is unsafe."""
     diagnosis = visit_log(flags, lambda log: log.diagnose(), may_write=False)
     output = Output()
     if json:

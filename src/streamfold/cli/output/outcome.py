@@ -18,7 +18,7 @@ CANCELS: Mapping[CancelResult, str] = {
     CancelResult.COMPLETION_WON: "it ended before the cancel took effect",
     CancelResult.ALREADY_TERMINAL: "it had already ended",
     CancelResult.UNCONFIRMED: "the gateway did not confirm the cancel in time; it may still take effect",
-    CancelResult.NOT_ALLOWED: "the gateway does not let this key cancel it",
+    CancelResult.NOT_ALLOWED: "this key is not allowed to cancel it",
     CancelResult.REFUSED: "the gateway cannot cancel a foreground response",
 }
 # Results that leave the response running, whether or not the cancel takes effect later.

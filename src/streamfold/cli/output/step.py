@@ -66,7 +66,7 @@ _decode_label = Decoder(_Label).decode
 
 
 def describe_change(step: Step) -> str:
-    """Say what the event changed, or why it changed nothing. Anomalies it caused follow after `!`."""
+    """Say what the event changed, or why it changed nothing. Anomalies that it caused follow `!`."""
     if step.after is step.before:
         return "duplicate"
     noted = _new_anomalies(step.before, step.after)

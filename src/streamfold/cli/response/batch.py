@@ -37,7 +37,7 @@ def follow(id: BatchId, /, *, json: Json = False, flags: Flags | None = None) ->
 
 
 def cancel(id: BatchId, /, *, json: Json = False, flags: Flags | None = None) -> int:
-    """Cancel a batch and wait until that is confirmed, which can take minutes."""
+    """Cancel a batch and wait until the cancel is confirmed, which can take minutes."""
     return _follow(id, read_settings(flags), json=json, is_cancel=True)
 
 

@@ -34,7 +34,7 @@ def create(
     ] = None,
     background: Annotated[
         bool,
-        Parameter(help="Run it at the gateway even if nobody is connected.", group=REQUEST, show_default=False),
+        Parameter(help="Keep it running at the gateway if you disconnect.", group=REQUEST, show_default=False),
     ] = False,
     parameter: Annotated[
         list[str] | None,

@@ -67,7 +67,7 @@ def check_batch_id(value: object) -> str:
 def _checked_id(name: str, value: object) -> str:
     # A client or a proxy would resolve "." and ".." away and call another path, however they are encoded.
     if not isinstance(value, str) or not value or not value.isprintable() or value in {".", ".."}:
-        raise InvalidArgument(name, f"must be a text of printable characters, and not . or .., got {value!r}")
+        raise InvalidArgument(name, f"must be printable text other than . or .., got {value!r}")
     return value
 
 
@@ -76,7 +76,7 @@ def check_starting_after(value: object) -> int | None:
     if value is None or (type(value) is int and 0 <= value <= MAX_SAFE):
         return value
     raise InvalidArgument(
-        "starting_after", f"must be a whole number from 0, or None for the whole stream, got {value!r}"
+        "starting_after", f"must be a whole number, 0 or more, or None for the whole stream, got {value!r}"
     )
 
 
@@ -91,7 +91,7 @@ def check_count(name: str, value: object) -> int:
     """A whole number from 0."""
     if type(value) is int and value >= 0:
         return value
-    raise InvalidArgument(name, f"must be a whole number from 0, got {value!r}")
+    raise InvalidArgument(name, f"must be a whole number, 0 or more, got {value!r}")
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
@@ -167,7 +167,7 @@ def check_query(name: str, given: object) -> list[tuple[str, str]]:
             elif isinstance(each, str | int | float):
                 pairs.append((key, str(each)))
             elif each is not None:
-                raise InvalidArgument(f"{name}[{key!r}]", f"must be a text, a number, true or false, got {each!r}")
+                raise InvalidArgument(f"{name}[{key!r}]", f"must be text, a number, true or false, got {each!r}")
     return pairs
 
 
@@ -176,7 +176,7 @@ def check_query(name: str, given: object) -> list[tuple[str, str]]:
 def check_header(name: str, value: object) -> str:
     """A value that can stand in a header. The error does not repeat it: it may be a key."""
     if not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
-        raise InvalidArgument(name, "must be a text of printable ASCII characters, and not empty")
+        raise InvalidArgument(name, "must be printable ASCII text, and not empty")
     return value
 
 

@@ -363,7 +363,7 @@ class Gateway:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise UsageError("the gateway is closed; make another one")
+            raise UsageError("the gateway is closed; create a new one")
 
     def _with(self, options: CallOptions) -> Calls:
         self._check_open()

@@ -132,10 +132,10 @@ class FollowedResponse:
         """Have it recorded: see `record`.
 
         Raises:
-            UsageError: It was entered already.
+            UsageError: It has already been entered.
         """
         if self._entered is not None:
-            raise UsageError("record() takes a response that is not entered yet")
+            raise UsageError("record() takes a response that has not been entered yet")
         self._recorder = recorder
 
     async def __aenter__(self) -> "FollowedResponse":
@@ -376,7 +376,7 @@ def record(
 
     Raises:
         InvalidArgument: A limit is out of range.
-        UsageError: The response was entered already.
+        UsageError: The response has already been entered.
     """
     how = Recording(
         tenant=tenant,

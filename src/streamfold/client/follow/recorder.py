@@ -321,7 +321,7 @@ class Recorder:
         else:
             self.is_closed = True
             if self._writer.unwritten:
-                raise LogUnusable("the response", "it cannot be recorded, because its stream never said its id")
+                raise LogUnusable("the response", "it cannot be recorded, because its id never arrived")
 
     async def _create(self, key: StreamKey) -> None:
         """Create the stream, or wait until another process that was faster has written the same events."""

@@ -265,7 +265,7 @@ class Runner(Generic[S]):
     def _raise_if_useless(self) -> None:
         self.tasks.raise_failure()
         if self._is_closed and self.session.outcome is None:
-            raise UsageError("the block was left, so nothing more will arrive; enter it again to follow on")
+            raise UsageError("the block has ended, so nothing more will arrive; enter it again to continue")
 
     async def wait_for_cancel(self) -> CancelResult:
         """Return the result of the cancel that was requested."""

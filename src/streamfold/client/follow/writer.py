@@ -207,5 +207,5 @@ class LogWriter:
     @property
     def lease(self) -> Lease:
         if self._lease is None:
-            raise UsageError("nothing is recorded before the stream says the response's id")
+            raise UsageError("nothing can be recorded before the response's id arrives")
         return self._lease

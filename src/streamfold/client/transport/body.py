@@ -107,7 +107,7 @@ class ContentDecoder:
     def __init__(self, encoding: str) -> None:
         names = _names(encoding)
         if len(names) > MAX_ENCODINGS or not all(name in FORMATS for name in names):
-            raise ProtocolViolation(f"content-encoding {encoding!r} was not asked for")
+            raise ProtocolViolation(f"the server sent content-encoding {encoding!r}, which was not requested")
         self._stages = [_Inflater(name) for name in reversed(names)]  # the header lists them as they were applied
 
     def decode(self, chunk: bytes) -> Iterator[bytes]:

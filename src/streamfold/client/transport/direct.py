@@ -192,7 +192,7 @@ class DirectReply:
             self._parser.fail(disconnected(error), error)
 
     def _expire(self) -> None:
-        self._ended = self._ended or IdleTimeout(f"nothing came for {self._idle_seconds:g} seconds")
+        self._ended = self._ended or IdleTimeout(f"nothing arrived for {self._idle_seconds:g} seconds")
         spawn(self._hang_up)  # a timer cannot await, and uvloop does not let us shut its sockets down
 
     async def _hang_up(self) -> None:

@@ -48,7 +48,7 @@ def destination_of(url: str) -> Destination:
     if parts.scheme not in PORTS or not host:
         raise InvalidArgument("url", f"must begin with http:// or https:// and a host, not {url!r}")
     if "@" in parts.netloc:
-        raise InvalidArgument("url", "must hold no user and password; send an authorization header")
+        raise InvalidArgument("url", "must not contain a user or password; send an authorization header")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not VISIBLE.fullmatch(path) or not VISIBLE.fullmatch(parts.netloc):
         raise InvalidArgument("url", f"must be percent-encoded: {url!r}")
@@ -104,7 +104,7 @@ class ReplyParser:
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as error:
-            self.fail(ProtocolViolation("the server changed to another protocol"), error)
+            self.fail(ProtocolViolation("the server switched to another protocol"), error)
         except HttpParserError as error:
             self.fail(ProtocolViolation(sentence(error)), error)
         if self.bodies:

@@ -84,7 +84,9 @@ class HttpxTransport:
 
     def __init__(self, client: Client | None = None, *, ssl_context: ssl.SSLContext | None = None) -> None:
         if client is not None and ssl_context is not None:
-            raise UsageError("ssl_context is for a client that is made here; give your own client its own")
+            raise UsageError(
+                "ssl_context applies only to a client that streamfold creates; configure it on your own client instead"
+            )
         self._is_own = client is None
         self._client: Client = client if client is not None else make_client(ssl_context or shared_context())
         self._headers_class: Any = type(self._client.headers)  # each library's own, which keeps repeated names

@@ -200,7 +200,7 @@ class IdleGuard:
             return await begin()
         if self.is_ended:
             raise Disconnected(ABORTED)
-        raise IdleTimeout(f"nothing came for {self._idle_seconds:g} seconds")
+        raise IdleTimeout(f"nothing arrived for {self._idle_seconds:g} seconds")
 
     def end(self) -> None:
         """End the pending wait, and refuse every later one."""

@@ -57,7 +57,7 @@ async def examine(servers: Servers) -> Diagnosis:
     first = await _info(servers, servers.having(""))
     is_cluster = first.get("cluster_enabled") == "1"
     if address.is_cluster and not is_cluster:
-        raise LogUnusable(str(address), "cluster mode is off there; remove cluster=true from the address")
+        raise LogUnusable(str(address), "cluster mode is off on this server; remove cluster=true from the address")
     if is_cluster and not address.is_cluster:
         raise LogUnusable(str(address), "it is part of a cluster; add ?cluster=true to the address")
     await servers.refresh()
