@@ -9,8 +9,6 @@ from typing import Generic, TypeAlias, TypeVar
 
 import anyio
 
-__all__ = ["Check", "Suite", "failure_of", "must_be"]
-
 T = TypeVar("T")
 Error = TypeVar("Error", bound=BaseException)
 Check: TypeAlias = Callable[[T], Awaitable[None]]

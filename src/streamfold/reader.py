@@ -7,8 +7,6 @@ from streamfold.errors import FrameTooLarge
 from streamfold.schema import UNDECODABLE, Event, decode_event, decode_known_event, is_end_marker
 from streamfold.sse import MAX_FRAME_BYTES, FrameDecoder
 
-__all__ = ["EventReader"]
-
 # Theory of operation. `FrameDecoder` is right for every stream. The reader takes three faster paths around it, but only
 # while the decoder holds nothing and the beginning of the stream is known. A frame has the common shape if it is one
 # `data:` line, with or without an `event:` line before it.

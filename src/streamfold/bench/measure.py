@@ -15,8 +15,6 @@ from time import process_time
 
 from attrs import frozen
 
-__all__ = ["Clock", "Sampler", "Spread", "Timings", "Variant", "measure", "sample", "take_turns"]
-
 Clock = Callable[[], float]
 Sampler = Callable[[int], float]  # from a number of runs to the seconds that one of them took
 

@@ -12,8 +12,6 @@ from attrs import asdict, frozen
 
 from streamfold.bench.measure import Spread
 
-__all__ = ["Goal", "Machine", "Report", "Row", "as_json", "as_text", "describe_machine"]
-
 
 @frozen
 class Goal:

@@ -14,8 +14,6 @@ from streamfold.chaos import fault as kind
 from streamfold.chaos.fault import Fault
 from streamfold.sse import Frame
 
-__all__ = ["FrameFaults"]
-
 TERMINAL = {f"response.{status}" for status in ("completed", "failed", "incomplete", "cancelled")}
 TORN = b"\xff"  # never valid UTF-8, so the event cannot be mistaken for another
 

@@ -11,8 +11,6 @@ from streamfold.chaos.fault import Drip, Drop, Fault, Gzip, How, Stall, Where
 from streamfold.chaos.frame_faults import FrameFaults
 from streamfold.sse import Frame, encode_frame
 
-__all__ = ["Cut", "Effect", "FaultInjector", "Pause", "Send"]
-
 GZIP_WINDOW = 31  # zlib's number for the largest window, with a gzip header
 CONTINUATION = range(0x80, 0xC0)  # bytes inside a UTF-8 character, after its first
 

@@ -11,8 +11,6 @@ from attrs import Attribute, field, fields_dict, frozen
 from streamfold.chaos.fault import FAULTS, Fault, FaultTarget, How, Where, check_number, read_fields
 from streamfold.errors import InvalidArgument
 
-__all__ = ["Plan", "choose_faults", "parse_plan"]
-
 T = TypeVar("T")
 
 # Faults that a client can survive without losing anything: the default kinds of a plan.

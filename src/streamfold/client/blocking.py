@@ -31,8 +31,6 @@ from streamfold.fold import State
 from streamfold.schema import Batch, Dialect, Event
 from streamfold.session import Patience, Repair
 
-__all__ = ["BlockingBatch", "BlockingBatches", "BlockingResponse", "Gateway"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 Followed = TypeVar("Followed", bound=AbstractAsyncContextManager[Any])

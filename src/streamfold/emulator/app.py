@@ -39,8 +39,6 @@ from streamfold.serving import (
     until_disconnect,
 )
 
-__all__ = ["Emulator"]
-
 ASK_TO_WAIT = (429, 503)
 JOURNAL_PATH = "/_emulator/journal"
 PAGE = b"<!doctype html><title>Bad gateway</title><p>This is not a stream: a proxy in between answered with a page.</p>"

@@ -24,8 +24,6 @@ from streamfold.serving import (
     read_page_query,
 )
 
-__all__ = ["BatchEndpoints"]
-
 DAY_SECONDS = 24 * 60 * 60
 TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
 OVER = ("completed", "failed", "expired", "cancelled")

@@ -30,8 +30,6 @@ from streamfold.schema import UNDECODABLE
 from streamfold.serving import AsgiWriter, Clock, Endpoint, RetrieveQuery, Route, SendMessage, read_retrieve_query
 from streamfold.sse import Frame
 
-__all__ = ["FAULT_HEADER", "ConnectionCut", "FaultSchedule", "FaultyWriter", "targets_of"]
-
 FAULT_HEADER = "x-streamfold-fault"
 PART_OF_A_CHUNK_HEADER = b"1f"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: closing sends RST

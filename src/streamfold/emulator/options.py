@@ -10,8 +10,6 @@ from streamfold.chaos import Fault, Plan, parse_faults, parse_plan
 from streamfold.emulator.timeline import cancel_rule
 from streamfold.errors import InvalidArgument
 
-__all__ = ["Options"]
-
 Check: TypeAlias = Callable[[Any, "Attribute[Any]", Any], None]
 FAULTS_EXPECTED = "must be Faults, or text such as 'drop:after_events=3;gzip'"
 

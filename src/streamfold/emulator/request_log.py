@@ -10,8 +10,6 @@ from typing import Any
 
 from attrs import asdict, define
 
-__all__ = ["Journal", "Visit"]
-
 MOST_VISITS = 10_000
 
 

@@ -35,8 +35,6 @@ from streamfold.serving import (
 from streamfold.sse import Frame
 from streamfold.webhook import sign_standard
 
-__all__ = ["EmulatedCall", "ResponseEndpoints"]
-
 
 @frozen(kw_only=True)
 class EmulatedCall(ApiCall):

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
     from uvicorn.server import ServerState
 
-__all__ = ["emulate", "serve"]
-
 LOCAL = "127.0.0.1"
 BACKLOG = 2048
 LAST_SECONDS = 1.0

@@ -12,8 +12,6 @@ from streamfold.schema import Dialect
 from streamfold.serving import Clock, CreateRequest, Fields, PageQuery, ReadyEvents
 from streamfold.sse import Frame
 
-__all__ = ["IdSource", "ResponseEvents", "StoredResponse", "page"]
-
 
 @define(kw_only=True, eq=False)
 class StoredResponse:

@@ -21,17 +21,6 @@ from streamfold.fold import SequencePolicy, State, reduce, snapshot_json
 from streamfold.schema import Dialect, decode_event, is_terminal_status
 from streamfold.serving import Fields, Problem, event_data, shape_response
 
-__all__ = [
-    "CANCEL_RULES",
-    "CancelRule",
-    "Ending",
-    "Tempo",
-    "Timeline",
-    "TimelineEntry",
-    "cancel_rule",
-    "stream_refusal",
-]
-
 NEVER = math.inf
 
 

@@ -13,8 +13,6 @@ from streamfold.schema import WebhookScheme, is_terminal_status
 from streamfold.serving import Clock, Fields, shape_response
 from streamfold.webhook import RetryPlan, sign_mka1, sign_standard
 
-__all__ = ["Post", "WebhookSender", "post"]
-
 Post: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[int]]
 """Send a body to a URL with headers, and return the status of the answer; 0 without an answer."""
 

@@ -5,8 +5,6 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-__all__ = ["Anomaly", "AnomalyKind", "noted"]
-
 
 class AnomalyKind(StrEnum):
     """The ways in which a stream can be less than clean and still fold."""

@@ -14,8 +14,6 @@ from streamfold.fold.target import MAX_INDEX
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Elements, Node, Object, opened, whole_characters
 
-__all__ = ["checkpoint", "restore"]
-
 # A checkpoint is one JSON object, readable, and of one version (decision 0005). Opened values are saved as opened: an
 # array with holes comes back with its holes, so that later events find the indexes they name.
 VERSION = 1

@@ -2,8 +2,6 @@
 
 from streamfold.fold.state import State, output_texts, settled
 
-__all__ = ["TextGrowth"]
-
 # Theory of operation. A state knows its whole output text, but building it costs time in proportion to its length, so
 # `take` avoids that for nearly every event. A delta that continues a text makes a state that points to the one before
 # it and holds only its own fragment (see state.py). If that earlier state is the one seen last, the fragment is all

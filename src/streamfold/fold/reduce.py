@@ -11,8 +11,6 @@ from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, 
 from streamfold.fold.steps import GROWS, STEPS, keep, note_malformed, take_terminal
 from streamfold.schema import Event, OutputTextDelta, UnknownEvent, is_end_marker
 
-__all__ = ["START", "fold", "reduce", "reduce_as", "replay", "states", "with_cursor"]
-
 # Theory of operation. Nine of ten events in a stream of text are deltas that continue the text to which the last one
 # added. `reduce` has a fast path for exactly these, written inline because most of the time of a stream is spent
 # there: the event is of the type in focus, has the next number, and points to the text in focus. It then costs one new

@@ -9,8 +9,6 @@ from streamfold.fold.steps import take_snapshot, take_terminal
 from streamfold.fold.tree import Object, encode, opened
 from streamfold.schema import UNDECODABLE, Response, ResponseCompleted, decode_response, is_terminal_status, well_formed
 
-__all__ = ["snapshot", "snapshot_json", "with_response"]
-
 _decode_object = Decoder(dict[str, Raw]).decode
 
 

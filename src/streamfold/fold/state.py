@@ -12,19 +12,6 @@ from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Node, Object, Path, edit, find, opened, text_of
 from streamfold.schema import is_terminal_status
 
-__all__ = [
-    "Document",
-    "GrowingText",
-    "SequencePolicy",
-    "State",
-    "StreamError",
-    "grown",
-    "output_texts",
-    "settled",
-    "without_text",
-    "written",
-]
-
 # Theory of operation. Most events of a stream add a few characters to the text to which the event before added. Such
 # an event costs one small State, which holds only its own fragment and a reference to the State before it:
 #

@@ -15,8 +15,6 @@ from streamfold.fold.tree import NULL, Array, Change, Elements, Node, Object, ed
 from streamfold.schema import event as wire
 from streamfold.schema import read_head, well_formed
 
-__all__ = ["GROWS", "STEPS", "Step"]
-
 # A step takes the settled document, one event and the number that the event takes, and returns the next document. It is
 # total over all events of its type: whatever cannot be applied is noted as an anomaly. docs/reference/events.md lists
 # the operations, and a test compares it with STEPS type by type.

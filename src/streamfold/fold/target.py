@@ -12,8 +12,6 @@ from msgspec import Struct
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Object, Path
 
-__all__ = ["MAX_INDEX", "Target", "are_within_bounds", "skeleton"]
-
 MAX_INDEX = 9_999
 """The highest index an event may carry: 10,000 items, parts, annotations or commands."""
 

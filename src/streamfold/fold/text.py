@@ -2,8 +2,6 @@
 
 from msgspec import Struct
 
-__all__ = ["Text"]
-
 # A block is what one push adds; BLOCKS_PER_PAGE blocks are joined into a page. So a character is copied twice, however
 # long the text grows, and reading joins few pieces. Joining at every delta would copy the whole text each time
 # (decision 0004).

@@ -9,23 +9,6 @@ from msgspec.json import Decoder, Encoder
 from streamfold.fold.text import Text
 from streamfold.schema import UNDECODABLE, read_text
 
-__all__ = [
-    "NULL",
-    "Array",
-    "Change",
-    "Elements",
-    "Node",
-    "Object",
-    "Path",
-    "edit",
-    "encode",
-    "find",
-    "opened",
-    "text_of",
-    "whole_characters",
-]
-
-
 # Whatever no event touches stays the bytes that arrived: numbers keep their spelling, unknown fields survive, and an
 # item of a megabyte costs nothing until somebody looks inside. Nodes are never changed in place, so states share them:
 # an edit copies the objects and arrays on the way to the value, and shares everything else with the old tree.

@@ -13,8 +13,6 @@ from msgspec.json import Decoder
 from streamfold.fold import State, snapshot_json
 from streamfold.schema import UNDECODABLE, read_text
 
-__all__ = ["Change", "diff"]
-
 # Deeper values are reported as replaced as a whole: Python's stack is limited, and a server may send anything.
 MAX_DEPTH = 200
 

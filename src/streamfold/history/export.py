@@ -5,8 +5,6 @@ from streamfold.history.replay import is_filler
 from streamfold.log import EventLog, Record, StreamKey, StreamPages, pages
 from streamfold.sse import Frame, encode_frame
 
-__all__ = ["Exported", "export"]
-
 
 class Exported:
     """Iterate it for the chunks. `export` makes one."""

@@ -6,8 +6,6 @@ from streamfold.errors import InvalidArgument, LogConflict
 from streamfold.history.replay import nearest_checkpoint
 from streamfold.log import EventLog, StreamInfo, StreamKey, pages
 
-__all__ = ["LEASE_SECONDS", "fork"]
-
 LEASE_SECONDS = 30.0
 
 

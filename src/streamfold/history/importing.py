@@ -17,8 +17,6 @@ from streamfold.reader import EventReader
 from streamfold.schema import Event, ResponseEvent, UnknownEvent, read_head
 from streamfold.sse import MAX_FRAME_BYTES
 
-__all__ = ["MAX_HOLE", "Numbering", "import_stream"]
-
 MAX_HOLE = 1_000
 """How many numbers in a row a gateway may leave out. More are a mistake, and each would become a record."""
 

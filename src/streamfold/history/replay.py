@@ -10,17 +10,6 @@ from streamfold.fold import State, fold, reduce_as, restore, with_cursor
 from streamfold.log import EventLog, Record, SavedCheckpoint, StreamInfo, StreamKey, pages
 from streamfold.schema import UNDECODABLE, Event, decode_event, decode_known_event
 
-__all__ = [
-    "CHECKPOINT_EVERY",
-    "CheckpointPolicy",
-    "filler",
-    "fold_records",
-    "is_filler",
-    "nearest_checkpoint",
-    "replay",
-    "state_up_to",
-]
-
 CHECKPOINT_EVERY = 3 * 512 * 1024
 """The least work between two checkpoints, in bytes: about 3,500 events of a text."""
 

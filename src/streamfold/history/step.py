@@ -11,8 +11,6 @@ from streamfold.history.replay import is_filler, replay
 from streamfold.log import EventLog, Record, StreamKey, StreamPages, pages, tail
 from streamfold.schema import Event, decode_event
 
-__all__ = ["Step", "Steps", "live", "states"]
-
 
 class Step(Struct, frozen=True, gc=False):
     """One event of a stream.

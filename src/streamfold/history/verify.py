@@ -10,8 +10,6 @@ from streamfold.history.step import Step, states
 from streamfold.log import EventLog, StreamInfo, StreamKey
 from streamfold.schema import UnknownEvent
 
-__all__ = ["StreamReport", "StreamReports", "verify"]
-
 
 @frozen
 class StreamReport:

@@ -7,8 +7,6 @@ from streamfold.log.log import EventLog
 from streamfold.log.memory import MemoryLog
 from streamfold.log.sqlite import SqliteLog
 
-__all__ = ["open_log"]
-
 VALKEY = {"valkey", "valkeys", "redis", "rediss"}
 
 

@@ -10,8 +10,6 @@ from msgspec.json import Decoder
 from streamfold.errors import InvalidArgument, LogClosed, LogConflict, LogGap, WriterFenced
 from streamfold.log.record import Record
 
-__all__ = ["StreamHead", "new_records", "next_epoch", "require_beginning", "require_series", "says_the_same"]
-
 # Theory of operation: leases, epochs and fencing. A stream has one writer. Its lease keeps others out for a time, but a
 # lease alone is not safe: a writer that was paused (garbage collection, a suspended machine) wakes up after its lease
 # expired and after another writer took over, and does not know it. So each `acquire` mints an epoch, higher than every

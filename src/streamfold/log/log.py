@@ -21,8 +21,6 @@ from streamfold.log.record import (
     StreamKey,
 )
 
-__all__ = ["CLOSED", "READ_AT_ONCE", "EventLog", "Subscriptions", "Watch"]
-
 CLOSED = "it was closed before"
 READ_AT_ONCE = 500  # records in a page; measured, pages of 500 to 5,000 are read at the same speed
 

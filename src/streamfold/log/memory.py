@@ -30,8 +30,6 @@ from streamfold.log.record import (
     fitting,
 )
 
-__all__ = ["MemoryLog"]
-
 
 @define
 class _MemoryStream:

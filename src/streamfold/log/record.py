@@ -9,19 +9,6 @@ from enum import StrEnum, auto
 from attrs import frozen
 from msgspec import Struct
 
-__all__ = [
-    "Damage",
-    "Diagnosis",
-    "Durability",
-    "Lease",
-    "Note",
-    "Record",
-    "SavedCheckpoint",
-    "StreamInfo",
-    "StreamKey",
-    "fitting",
-]
-
 
 # gc=False: a record holds no reference that could lead back to it, and a process may hold a million of them, which the
 # garbage collector would otherwise visit again and again.

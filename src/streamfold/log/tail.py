@@ -8,8 +8,6 @@ from streamfold.errors import LogUnusable, NumberNotReached
 from streamfold.log.log import READ_AT_ONCE, EventLog, Watch
 from streamfold.log.record import Record, StreamInfo, StreamKey, fitting
 
-__all__ = ["StreamPages", "Tail", "pages", "tail", "wait_for_cancel"]
-
 # Theory of operation: why a tail has no gap and no repeat. A tail never trusts a notification. It starts watching before
 # it reads for the first time, and then repeats three steps:
 #

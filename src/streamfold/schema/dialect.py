@@ -11,17 +11,6 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-__all__ = [
-    "DIALECTS",
-    "MKA1",
-    "OPENAI",
-    "OPEN_RESPONSES",
-    "Dialect",
-    "DoneMarker",
-    "FinishedReplay",
-    "WebhookScheme",
-]
-
 
 class DoneMarker(StrEnum):
     """What a server of the dialect does with `data: [DONE]` at the end of a stream."""

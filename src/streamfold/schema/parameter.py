@@ -13,20 +13,6 @@ from typing import Any, TypeAlias, TypeGuard
 
 from streamfold.schema.dialect import DIALECTS, Dialect
 
-__all__ = [
-    "MAX_SAFE",
-    "Complaint",
-    "Rule",
-    "batch_rules",
-    "check",
-    "check_batch",
-    "check_create",
-    "check_names",
-    "create_rules",
-    "is_list",
-    "is_object",
-]
-
 Complaint: TypeAlias = tuple[str, str]
 """A parameter, with its place inside if it is an object or a list, and what it must be."""
 

@@ -10,8 +10,6 @@ from typing import TypeAlias
 from streamfold.serving.reply import BodyReply, Headers, ReadyEvents, StreamReply
 from streamfold.sse import Frame, encode_comment, encode_frame
 
-__all__ = ["HEARTBEAT", "StreamWriter", "Turn", "encode_frames", "head_of"]
-
 HEARTBEAT = encode_comment()
 # Without these, some proxies hold events back.
 STREAM_HEADERS: Headers = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))

@@ -18,21 +18,6 @@ from streamfold.schema import UNDECODABLE, read_head, read_text
 from streamfold.session.outcome import RepairKind
 from streamfold.session.policy import STREAMS
 
-__all__ = [
-    "Answer",
-    "CallFailure",
-    "Ended",
-    "ErrorWords",
-    "Refusal",
-    "Retrieved",
-    "StillOpen",
-    "is_event_stream",
-    "read_no_stream",
-    "read_retrieved",
-    "refusal_of",
-    "retry_after_seconds",
-]
-
 # Servers refuse in their own words (protocol reference 6, 9, 10 and 13), so a refusal is read from the status first and
 # from the words of the body second. Nothing here raises for what a server sent: an unreadable body just says nothing.
 

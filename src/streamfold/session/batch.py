@@ -18,8 +18,6 @@ from streamfold.session.patience import Patience
 from streamfold.session.policy import STREAMS, RepairPolicy
 from streamfold.session.reconcile import AskGateway, Conclude, FollowOn
 
-__all__ = ["BatchOutcome", "BatchSession"]
-
 
 @frozen(kw_only=True)
 class BatchOutcome:

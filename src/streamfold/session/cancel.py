@@ -13,8 +13,6 @@ from streamfold.session.outcome import CancelResult, OutcomeStatus
 from streamfold.session.patience import Patience
 from streamfold.session.reconcile import AskGateway, CancelAnswer, Conclude, Evidence, FollowOn, Verdict, reconcile
 
-__all__ = ["CancelTracker", "read_cancel_answer"]
-
 # Theory of operation. A cancel races with the response, so its answer alone proves nothing. There are three witnesses:
 # the answer to the POST, the terminal event in the stream, and a GET. `CancelTracker` collects what each of them said and
 # asks `reconcile` for a verdict whenever something new is known.

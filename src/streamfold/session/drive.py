@@ -9,23 +9,6 @@ from attrs import frozen
 
 from streamfold.session.outcome import Repair
 
-__all__ = [
-    "Action",
-    "Agenda",
-    "Call",
-    "Cancel",
-    "Close",
-    "Connect",
-    "Drivable",
-    "Finish",
-    "Retrieve",
-    "Step",
-    "Timer",
-    "Timers",
-    "Wait",
-    "drive",
-]
-
 # A session never waits and never calls. It puts actions into its `Agenda`, and `drive` yields them as steps. Every time is
 # a second of the driver's own clock, which must only go forward.
 #

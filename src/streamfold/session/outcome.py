@@ -8,8 +8,6 @@ from attrs import frozen
 from streamfold.errors import OutcomeError
 from streamfold.fold import Anomaly, State, snapshot
 
-__all__ = ["CancelResult", "Conflict", "Outcome", "OutcomeStatus", "Proof", "Repair", "RepairKind"]
-
 
 class OutcomeStatus(StrEnum):
     """How it ended. The first five are statuses of the API."""

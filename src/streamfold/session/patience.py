@@ -5,8 +5,6 @@ from attrs import field, frozen
 from streamfold.fold import SequencePolicy
 from streamfold.sse import MAX_FRAME_BYTES
 
-__all__ = ["Backoff", "Patience"]
-
 
 @frozen(kw_only=True)
 class Backoff:

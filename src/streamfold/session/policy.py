@@ -9,8 +9,6 @@ from streamfold.fold import State, snapshot_json
 from streamfold.schema import UNDECODABLE, Event, read_text
 from streamfold.session.outcome import RepairKind
 
-__all__ = ["STREAMS", "RepairPolicy", "Window", "has_unseen_text"]
-
 # `RepairPolicy` is the repair ladder: resume, then replay, then retrieve. A step is *exhausted* by attempts that brought
 # nothing new, and comes back as soon as something new arrives. It is *refused*, for good, when the gateway says that it
 # will never do it. A batch is followed with the same policy: its streams are refused from the start.

@@ -11,8 +11,6 @@ from streamfold.schema import Event, Keepalive, ResponseCreated, ResponseEvent, 
 from streamfold.session.patience import Patience
 from streamfold.session.policy import Window, has_unseen_text
 
-__all__ = ["Applied", "Reassembler"]
-
 # Theory of operation. Connections may begin anywhere, overlap, and break inside an event. What arrives is sorted by its
 # sequence number against the state's cursor:
 #

@@ -8,8 +8,6 @@ from attrs import frozen
 
 from streamfold.session.outcome import CancelResult, Conflict, OutcomeStatus, Proof
 
-__all__ = ["AskGateway", "CancelAnswer", "Conclude", "Evidence", "FollowOn", "KeepWaiting", "Verdict", "reconcile"]
-
 # `reconcile` is the table of docs/explanation/cancel.md as one pure function; tests/session/test_reconcile.py checks it
 # row by row. It looks at all the evidence and never at the order in which it arrived, so the same facts in another order
 # give the same verdict.

@@ -9,8 +9,6 @@ from streamfold.session.patience import Patience
 from streamfold.session.policy import STREAMS, RepairPolicy
 from streamfold.session.reassembler import Reassembler
 
-__all__ = ["Repairs"]
-
 # `RepairPolicy` says which steps may still work. This module says when the next one is due: after a random wait that
 # doubles with each failed attempt, and never before the time that the gateway asked for, be it with `Retry-After` or with
 # the stream's own `retry:` line. Every step is kept as a `Repair` with its reason; none is silent.

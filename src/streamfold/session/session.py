@@ -17,8 +17,6 @@ from streamfold.session.reassembler import Applied, Reassembler
 from streamfold.session.reconcile import AskGateway, Conclude, FollowOn
 from streamfold.session.repairs import Repairs
 
-__all__ = ["Session"]
-
 FOREGROUND = "a foreground response can only be left: it may continue at the gateway, and be billed"
 
 

@@ -15,8 +15,6 @@ from streamfold.session import CancelResult, Outcome, OutcomeStatus, RepairKind
 from streamfold.sim.driver import Fact, Run
 from streamfold.sim.response import CANCELLED
 
-__all__ = ["BUSY", "UNAUTHORIZED", "UNKNOWN", "Kind", "Violation", "broken_call_rules", "is_refusal"]
-
 TICK = 1e-6  # seconds of rounding
 UNAUTHORIZED = {401, 403}
 UNKNOWN = {404, 410}

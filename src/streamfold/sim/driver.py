@@ -32,8 +32,6 @@ from streamfold.sim.gateway import ENDED, ModelGateway, ModelStream
 from streamfold.sim.response import CANCELLED, ModelEvent, TranscriptCache, Truth
 from streamfold.sim.scenario import Scenario
 
-__all__ = ["CallMade", "Fact", "Run", "simulate"]
-
 MAX_SECONDS = 6 * 3600.0
 MAX_STEPS = 100_000
 END_OF_TIME = 1e12

@@ -23,8 +23,6 @@ from streamfold.sim.call_rules import UNAUTHORIZED, UNKNOWN, Kind, Violation, br
 from streamfold.sim.driver import Run
 from streamfold.sim.response import CANCELLED, with_number
 
-__all__ = ["audit"]
-
 BROKEN = b"\xff"
 MAX_LEFT_OUT = 6  # events, by the faults of one answer
 

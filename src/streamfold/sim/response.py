@@ -21,8 +21,6 @@ from streamfold.fold import SequencePolicy, State, fold, snapshot_json, with_res
 from streamfold.schema import OPENAI, ResponseStatus, decode_event, is_terminal_status
 from streamfold.sim.scenario import GatewayBehaviour, Scenario
 
-__all__ = ["CANCELLED", "Feed", "ModelEvent", "Transcript", "TranscriptCache", "Truth", "response_event", "with_number"]
-
 # How an event's name and data become a frame for chaos. It is passed in, so that this package needs no `sse`.
 MakeFrame: TypeAlias = Callable[[bytes, bytes], Any]
 

@@ -13,8 +13,6 @@ from msgspec.json import Decoder, Encoder
 from streamfold.errors import InvalidArgument
 from streamfold.session import Patience
 
-__all__ = ["CallerAction", "GatewayBehaviour", "Injection", "Scenario", "read_scenario"]
-
 MAX_FRAME_BYTES = Patience().max_frame_bytes
 
 

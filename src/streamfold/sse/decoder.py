@@ -3,8 +3,6 @@
 from streamfold.errors import FrameTooLarge, UsageError
 from streamfold.sse.frame import MAX_RETRY_DIGITS, Frame
 
-__all__ = ["MAX_FRAME_BYTES", "FrameDecoder"]
-
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """The default limit for one frame, everywhere in streamfold: 64 MiB."""
 

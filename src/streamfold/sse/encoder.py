@@ -3,8 +3,6 @@
 from streamfold.errors import UsageError
 from streamfold.sse.frame import MAX_RETRY_DIGITS, Frame
 
-__all__ = ["encode_comment", "encode_frame"]
-
 
 def encode_frame(frame: Frame) -> bytes:
     """Return the frame as one block, which decodes to an equal frame.

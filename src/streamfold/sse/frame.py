@@ -2,8 +2,6 @@
 
 import msgspec
 
-__all__ = ["MAX_RETRY_DIGITS", "Frame"]
-
 # A longer retry is more than 30 million years and does not fit into 64 bits, as JSON numbers must. Without a limit,
 # int() itself raises at 4,300 digits.
 MAX_RETRY_DIGITS = 18

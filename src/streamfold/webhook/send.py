@@ -14,8 +14,6 @@ from msgspec import Struct
 
 from streamfold.errors import UsageError
 
-__all__ = ["RetryPlan", "sign_mka1", "sign_standard"]
-
 PREFIX = "whsec_"
 
 

@@ -15,8 +15,6 @@ from msgspec.json import Decoder
 from streamfold.errors import InvalidArgument, InvalidWebhook
 from streamfold.schema import UNDECODABLE, read_head, read_text
 
-__all__ = ["TOLERANCE_SECONDS", "Webhook", "verify"]
-
 MKA1_HEADER = "x-webhook-signature"
 STANDARD_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 STANDARD_PREFIX = "whsec_"

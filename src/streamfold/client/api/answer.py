@@ -14,9 +14,6 @@ from streamfold.errors import (
 )
 from streamfold.session import Answer, ErrorWords
 
-__all__ = ["Deleted", "Page", "bad_answer", "collect", "decode_deleted", "decode_page"]
-
-
 # Bodies of the API itself are decoded by `streamfold.schema`, which salvages what it can. The two below belong to single
 # calls and are small, so a body that does not fit is an error. A page keeps its entries as raw JSON: a list is often read for
 # its ids alone, and one entry that does not decode must not cost the others.

@@ -13,26 +13,6 @@ from urllib.parse import SplitResult, urlsplit
 from streamfold.errors import InvalidArgument
 from streamfold.schema import DIALECTS, MKA1, OPENAI, Dialect
 
-__all__ = [
-    "check_batch_id",
-    "check_choice",
-    "check_count",
-    "check_has",
-    "check_header",
-    "check_headers",
-    "check_include",
-    "check_kind",
-    "check_known",
-    "check_mapping",
-    "check_page",
-    "check_query",
-    "check_response_id",
-    "check_seconds",
-    "check_starting_after",
-    "resolve_base_url",
-    "resolve_dialect",
-]
-
 T = TypeVar("T")
 HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

@@ -13,8 +13,6 @@ from streamfold.client.transport.transport import Transport
 from streamfold.schema import Batch, decode_batch
 from streamfold.session import Patience
 
-__all__ = ["BatchParams", "Batches"]
-
 
 class BatchParams(CallOptions, total=False):
     """The parameters of a batch, in addition to the options of every call. Newer parameters go in `extra_body`.

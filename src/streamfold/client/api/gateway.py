@@ -33,8 +33,6 @@ from streamfold.log import EventLog
 from streamfold.schema import CreateParams, Dialect, Response, decode_response
 from streamfold.session import Patience, Repair
 
-__all__ = ["Gateway"]
-
 # How a call goes. `Gateway` checks the arguments and makes a `Request` of them (`Calls`, pure). A plain call hands it to
 # the `Sender`, which bounds, retries and decodes it. A followed response gets the same `Calls`, with the options that
 # belong to every request for this response, and a transport that retries creations; from then on it makes its own

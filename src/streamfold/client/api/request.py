@@ -29,8 +29,6 @@ from streamfold.client.transport.transport import Request
 from streamfold.errors import InvalidArgument
 from streamfold.schema import Dialect, check_batch, check_create, check_names
 
-__all__ = ["IDEMPOTENCY_KEY", "CallOptions", "Calls"]
-
 BEARER = "Bearer "
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"

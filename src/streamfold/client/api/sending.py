@@ -17,8 +17,6 @@ from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import ConnectFailed, IdleTimeout, MalformedBody, TransportError
 from streamfold.session import Answer, Patience, retry_after_seconds
 
-__all__ = ["RetryingTransport", "Sender"]
-
 Body = TypeVar("Body")
 
 NOT_TAKEN = frozenset({429, 503})

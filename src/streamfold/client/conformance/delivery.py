@@ -27,8 +27,6 @@ from streamfold.client.conformance.site import (
 from streamfold.client.transport.transport import Reply
 from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, ProtocolViolation, TransportError
 
-__all__ = ["DELIVERY"]
-
 DELIVERY: Suite[Setup] = Suite(max_seconds=MAX_SECONDS)
 
 

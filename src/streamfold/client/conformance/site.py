@@ -18,30 +18,6 @@ from streamfold.check import failure_of
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import TransportError
 
-__all__ = [
-    "BODY",
-    "CHUNKS",
-    "EVENTS",
-    "LAST_CHUNK",
-    "MAX_SECONDS",
-    "PATIENCE_SECONDS",
-    "SHORT_SECONDS",
-    "FaultyServer",
-    "Setup",
-    "Story",
-    "Wire",
-    "chunk",
-    "error_of",
-    "gone",
-    "head",
-    "must_be_one_of",
-    "must_let_go",
-    "open_and_leave",
-    "read",
-    "serve",
-    "settle",
-]
-
 HEAD_END = b"\r\n\r\n"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: the close is an RST
 GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)

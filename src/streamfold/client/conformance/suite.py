@@ -29,8 +29,6 @@ from streamfold.client.conformance.site import (
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import Disconnected
 
-__all__ = ["CHECKS", "check"]
-
 CHECKS: Suite[Setup] = Suite(DELIVERY, max_seconds=MAX_SECONDS)
 """The checks by name: the number of the rule, and what must hold."""
 

@@ -13,8 +13,6 @@ from streamfold.errors import UsageError
 from streamfold.schema import Batch
 from streamfold.session import BatchOutcome, BatchSession, Call, Cancel, CancelResult, Patience
 
-__all__ = ["FollowedBatch"]
-
 
 class FollowedBatch:
     """One batch, followed to its end: `async with gateway.batches.follow(batch_id) as batch`.

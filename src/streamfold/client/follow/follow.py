@@ -23,8 +23,6 @@ from streamfold.log import EventLog
 from streamfold.schema import Event
 from streamfold.session import Applied, Call, CancelResult, Connect, Outcome, Patience, Repair, Retrieve, Session
 
-__all__ = ["FollowRequest", "FollowedResponse", "OnExit", "record"]
-
 # Theory of operation. A followed response is three objects, so that each can be let go of alone:
 #
 #     FollowedResponse   what the reader has: events that were taken in and not given yet, and the state it was given

@@ -10,8 +10,6 @@ from streamfold.history import is_filler
 from streamfold.log import EventLog, Record, StreamKey, Watch
 from streamfold.sse import Frame, encode_frame
 
-__all__ = ["join"]
-
 # Theory of operation. To the session, the log is one more connection: its records come as the bytes of an event stream.
 # So everything that holds for a gateway's stream (order, the end, a cancel) holds here without another word.
 #

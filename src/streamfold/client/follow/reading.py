@@ -8,8 +8,6 @@ from streamfold.errors import TextChanged
 from streamfold.fold import State, TextGrowth
 from streamfold.session import Applied, Outcome
 
-__all__ = ["Source", "States", "Text"]
-
 # These are classes and not generators: a generator that is left in the middle must be closed by its event loop, and trio
 # warns of that.
 

@@ -21,8 +21,6 @@ from streamfold.history import replay, states
 from streamfold.log import EventLog, StreamKey, wait_for_cancel
 from streamfold.session import Applied, Outcome, Repair, Session
 
-__all__ = ["LEASE_SECONDS", "Beginning", "Recorder", "Recording", "Unrecorded"]
-
 # Theory of operation. Events go from the session to the reader by one of three ways:
 #
 #     joined    another process records the response: its log is what the session reads (joining.py), so every event is in

@@ -27,8 +27,6 @@ from streamfold.session import (
     drive,
 )
 
-__all__ = ["OnRepair", "Runner", "Signal", "Tasks"]
-
 # Theory of operation: who drives. The reader does: its own task takes the next chunk from the socket (`Stream.take_in`), so nothing
 # is handed from task to task, and what is not read is not fetched. Everything else is done beside it:
 #

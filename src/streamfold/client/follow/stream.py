@@ -12,8 +12,6 @@ from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import IdleTimeout, TransportError
 from streamfold.session import Applied, Call, Connect, Session, is_event_stream
 
-__all__ = ["Connection", "Stream"]
-
 # Theory of operation. Two tasks share a connection. One *holds* it: it enters the transport's context, waits, and leaves
 # that context again. The other one *reads* it, and may be any task of the caller's. Three races follow from that, and
 # each is closed in one place:

@@ -11,8 +11,6 @@ from streamfold.history import MAX_HOLE, CheckpointPolicy, filler
 from streamfold.log import EventLog, Lease, Note, Record, SavedCheckpoint, StreamKey
 from streamfold.session import Applied, Outcome, Proof
 
-__all__ = ["LogWriter"]
-
 # Theory of operation. A record's number is its event's own, as long as the gateway counts by one, so a reader of the log
 # can name an event by its number. A number that the gateway left out has an empty record: a log has no holes, and a hole
 # in it is always damage.

@@ -18,8 +18,6 @@ from streamfold.client.transport.timing import ABORTED, IdleGuard, spawn
 from streamfold.client.transport.transport import Reply, Request
 from streamfold.errors import Disconnected, InvalidArgument
 
-__all__ = ["App", "AsgiTransport"]
-
 Message = MutableMapping[str, Any]
 App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
 

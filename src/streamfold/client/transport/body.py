@@ -12,8 +12,6 @@ from typing import cast
 
 from streamfold.errors import ProtocolViolation, UsageError
 
-__all__ = ["ContentDecoder", "ReplyBody", "is_plain", "join_header"]
-
 PIECE_BYTES = 256 * 1024
 MAX_ENCODINGS = 4  # each holds a window of 32 KiB, and nobody has a reason for two
 GZIP, ZLIB, RAW = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS

@@ -20,8 +20,6 @@ from streamfold.client.transport.tls import shared_context
 from streamfold.client.transport.transport import Reply, Request
 from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, TransportError
 
-__all__ = ["DirectReply", "DirectTransport"]
-
 # What can stop a connection, TLS and a host name that cannot be encoded among it. Anything else is a mistake of ours.
 NO_CONNECTION = (OSError, anyio.BrokenResourceError, anyio.EndOfStream, UnicodeError)
 # Two reads within this time are a burst, and in a burst the next read waits until it is over. A reader that is faster

@@ -6,8 +6,6 @@ is a port of another is understood.
 
 from streamfold.errors import ConnectFailed, Disconnected, IdleTimeout, ProtocolViolation, TransportError
 
-__all__ = ["disconnected", "sentence", "transport_error"]
-
 # The nearest class that is listed counts: ConnectTimeout before TimeoutException.
 MEANING: dict[str, type[TransportError]] = {
     # httpx and httpx2

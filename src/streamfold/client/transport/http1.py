@@ -12,8 +12,6 @@ from streamfold.client.transport.failure import sentence
 from streamfold.client.transport.transport import Request
 from streamfold.errors import Disconnected, InvalidArgument, ProtocolViolation, TransportError
 
-__all__ = ["Destination", "ReplyParser", "destination_of", "request_bytes"]
-
 # Bounds what comes between two parts of a body: heads, trailers, the head of a chunk. A server could send them for ever.
 MAX_OVERHEAD_BYTES = 1024 * 1024
 PORTS = {"http": 80, "https": 443}

@@ -23,8 +23,6 @@ from streamfold.client.transport.tls import shared_context
 from streamfold.client.transport.transport import Reply, Request
 from streamfold.errors import Disconnected, UsageError
 
-__all__ = ["Client", "HttpxReply", "HttpxResponse", "HttpxTransport"]
-
 EVENT_STREAM = "text/event-stream"
 # What httpx, httpx2 and their httpcores wrap around the body. Each passes the chunks of the stream inside it on, and is
 # closed with the response, so iterating the innermost one saves five generators for each chunk. A wrapper that is not

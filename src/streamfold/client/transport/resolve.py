@@ -16,8 +16,6 @@ from streamfold.client.transport.timing import IdleGuard
 from streamfold.client.transport.transport import Reply, Transport
 from streamfold.errors import InvalidArgument, UsageError
 
-__all__ = ["HasResponse", "Http", "open_source", "resolve_transport"]
-
 # None or "httpx"; "direct"; an AsyncClient of httpx or httpx2, known by its methods; a Transport.
 Http: TypeAlias = Any
 

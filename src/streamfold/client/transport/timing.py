@@ -22,17 +22,6 @@ import anyio
 
 from streamfold.errors import Disconnected, IdleTimeout
 
-__all__ = [
-    "ABORTED",
-    "DeadlineTimer",
-    "IdleGuard",
-    "IdleTimer",
-    "call_from_anywhere",
-    "call_later",
-    "current_clock",
-    "spawn",
-]
-
 T = TypeVar("T")
 ABORTED = "the reply was closed while it was being read"
 RUNNING: set[asyncio.Task[None]] = set()

@@ -8,8 +8,6 @@ from functools import cache
 
 import certifi
 
-__all__ = ["shared_context"]
-
 
 @cache
 def shared_context() -> ssl.SSLContext:

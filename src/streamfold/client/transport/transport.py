@@ -18,8 +18,6 @@ from typing import Protocol
 
 from attrs import frozen
 
-__all__ = ["Reply", "Request", "Transport"]
-
 
 @frozen(kw_only=True)
 class Request:

@@ -15,8 +15,6 @@ from msgspec import Struct
 from streamfold.emulator.model.textgen import identifier
 from streamfold.serving import Fields
 
-__all__ = ["AnswerBuilder", "ScriptStep", "Steps", "audio", "message", "reasoning", "refusal", "stream"]
-
 
 class ScriptStep(Struct, frozen=True, gc=False):
     """One event that is yet to happen.

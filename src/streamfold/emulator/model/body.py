@@ -10,8 +10,6 @@ from streamfold.emulator.model.textgen import identifier
 from streamfold.schema import Dialect
 from streamfold.serving import CreateRequest, Fields
 
-__all__ = ["input_items", "response_begun"]
-
 # OpenAI sends these in every Response, even if the request does not name them.
 OPENAI_DEFAULTS: Fields = {
     "frequency_penalty": 0.0,

@@ -33,8 +33,6 @@ from streamfold.schema import UNDECODABLE, Dialect, decode_event, is_end_marker
 from streamfold.serving import CreateRequest, Fields, is_object, usage_of
 from streamfold.sse import FrameDecoder
 
-__all__ = ["Playback", "Script", "answer", "read_playback"]
-
 FAILURE: Fields = {"code": "server_error", "message": "The model stopped half way, as the input asked it to."}
 REFUSAL = "I'm sorry, but I can't help with that."
 THOUGHT_TOKENS = 12

@@ -13,8 +13,6 @@ from attrs import frozen
 from streamfold.emulator.model.textgen import tokens_of
 from streamfold.serving import CreateRequest, Fields, is_list, is_object
 
-__all__ = ["LONG_TOKENS", "Wish", "input_tokens", "read_wish"]
-
 LONG_TOKENS = 4000
 SHORT_TOKENS = 40
 MAX_TOKENS = 10_000_000

@@ -12,8 +12,6 @@ from typing import Any
 
 from streamfold.serving import is_list, is_object
 
-__all__ = ["counting", "example", "identifier", "sentences", "tokens_of"]
-
 SUBJECTS = tuple(
     """the stream|every event|the reader|a slow client|the gateway|one answer|the log|a number|the cursor|a second reader
     |the relay|no byte|the first frame|an open connection|the state|a café in Zürich|the river 東京|Привет|the 🌍

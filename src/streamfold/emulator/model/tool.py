@@ -16,8 +16,6 @@ from streamfold.emulator.model.textgen import example, identifier, tokens_of
 from streamfold.schema import Dialect
 from streamfold.serving import Fields, is_object
 
-__all__ = ["Tool", "ToolCall", "tool_of"]
-
 
 @frozen
 class ToolCall:

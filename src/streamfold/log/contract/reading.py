@@ -22,8 +22,6 @@ from streamfold.log.log import EventLog
 from streamfold.log.record import Note, Record, SavedCheckpoint, StreamKey
 from streamfold.log.tail import tail, wait_for_cancel
 
-__all__ = ["CHECKS", "check"]
-
 CHECKS: Suite[Site] = Suite(WRITING, max_seconds=MAX_SECONDS)
 SOON_SECONDS = 10.0  # longer than any check should take
 

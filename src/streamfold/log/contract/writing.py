@@ -21,8 +21,6 @@ from streamfold.errors import (
 from streamfold.log.log import EventLog
 from streamfold.log.record import Lease, Record, SavedCheckpoint, StreamKey
 
-__all__ = ["KEY", "MAX_SECONDS", "OTHER", "WRITING", "Site", "Sleep", "begin", "must_refuse", "numbers", "some"]
-
 KEY = StreamKey("tenant", "resp_1")
 OTHER = StreamKey("tenant", "resp_2")
 LEASE_SECONDS = 30.0

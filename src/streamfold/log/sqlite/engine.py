@@ -36,8 +36,6 @@ from streamfold.log.sqlite.health import damages, diagnose
 from streamfold.log.sqlite.notify import Listener, Notification
 from streamfold.log.sqlite.writer import CallSoon, Worker, Writer, current_call_soon
 
-__all__ = ["SqliteLog"]
-
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 

@@ -18,8 +18,6 @@ from streamfold.log.sqlite.schema import make_schema, migrate, require_ours
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["FAILURES", "Lock", "connect", "connect_to_read", "explain", "failing", "has_wal", "make"]
-
 BUSY_SECONDS = 5.0
 CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 

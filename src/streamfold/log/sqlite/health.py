@@ -13,8 +13,6 @@ from streamfold.log.sqlite.notify import can_be_notified
 from streamfold.log.sqlite.queries import NOTES, READ
 from streamfold.log.sqlite.schema import PLACE_BITS, STREAM, VERSION, StreamRow, Values, matches
 
-__all__ = ["damages", "diagnose"]
-
 SOUND_VERSION = (3, 51, 3)
 SYNCHRONOUS = {0: "off", 1: "normal", 2: "full", 3: "extra"}
 MOUNTS = Path("/proc/mounts")

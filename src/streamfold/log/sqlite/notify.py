@@ -12,8 +12,6 @@ from tempfile import gettempdir
 from threading import Thread
 from uuid import uuid4
 
-__all__ = ["Listener", "Notification", "Notifier", "can_be_notified"]
-
 # Theory of operation. SQLite cannot wake another process, and polling the file costs a query per reader and interval. So
 # each process that watches a log binds a Unix datagram socket in one folder of that log, and a writer sends one byte to
 # every socket in the folder after each commit. Nothing depends on a datagram: readers look at the log when it arrives,

@@ -25,26 +25,6 @@ from streamfold.log.sqlite.schema import (
     with_checksum,
 )
 
-__all__ = [
-    "Transaction",
-    "acquire",
-    "append",
-    "checkpoint",
-    "drop",
-    "expire",
-    "info",
-    "note",
-    "notes",
-    "read",
-    "release",
-    "renew",
-    "request_cancel",
-    "retain",
-    "save_checkpoint",
-    "streams",
-    "tenants",
-]
-
 FIND = f"SELECT {STREAM}, crc FROM stream WHERE tenant = ? AND response_id = ?"
 PAGE = f"SELECT {STREAM}, crc FROM stream WHERE tenant = ? AND response_id > ? ORDER BY response_id LIMIT ?"
 INSERT_STREAM = """

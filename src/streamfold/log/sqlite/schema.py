@@ -13,24 +13,6 @@ from msgspec.structs import astuple
 from streamfold.errors import LogUnusable
 from streamfold.log.record import StreamInfo, StreamKey
 
-__all__ = [
-    "MAX_RECORDS",
-    "PLACE_BITS",
-    "STREAM",
-    "VERSION",
-    "StreamRow",
-    "Values",
-    "damaged",
-    "make_schema",
-    "matches",
-    "migrate",
-    "read_row",
-    "require_ours",
-    "require_version",
-    "save",
-    "with_checksum",
-]
-
 APPLICATION_ID = 0x53464C47  # "SFLG": marks the file as a streamfold log
 VERSION = 2
 

@@ -19,8 +19,6 @@ from streamfold.log.sqlite.notify import Notification, Notifier
 from streamfold.log.sqlite.queries import Transaction
 from streamfold.log.sqlite.schema import require_version
 
-__all__ = ["CallSoon", "Worker", "Writer", "current_call_soon"]
-
 # Theory of operation. A commit waits for the disk, milliseconds during which nothing can be written, and the wait does
 # not grow with what is committed. So the writer never commits one append: while a commit waits, other appends queue up,
 # and the next transaction takes all of them. A thousand streams that grow at once share one wait.

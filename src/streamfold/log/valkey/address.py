@@ -14,8 +14,6 @@ from attrs import field, frozen
 
 from streamfold.errors import InvalidArgument
 
-__all__ = ["SCHEMES", "Address", "Level"]
-
 SCHEMES: Mapping[str, bool] = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}  # scheme -> TLS or not
 PORT = 6379
 

@@ -46,8 +46,6 @@ from streamfold.log.valkey.script import (
 from streamfold.log.valkey.servers import Servers
 from streamfold.log.valkey.settings import durability_of, examine
 
-__all__ = ["ValkeyLog"]
-
 WEEK_SECONDS = 7 * 86_400.0
 FIRST_READ = 32  # records, where a read is bounded in bytes and the size of a record is not known yet
 NOT_OPEN = "it is not open; use it with `async with`"

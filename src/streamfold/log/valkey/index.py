@@ -9,8 +9,6 @@ from streamfold.log.record import StreamInfo, StreamKey
 from streamfold.log.valkey.script import EXPIRING, TENANTS, key_of, names_of, step, streams_of
 from streamfold.log.valkey.servers import Servers
 
-__all__ = ["Index", "Look"]
-
 # Theory of operation. An index is on another server than the streams that it names, so no step can change both at once.
 # A stream is written to its index before it is created and once more after. What an index names is looked up before it
 # is reported, and removed if it is gone. Removing races with creating: so the remover looks once more after the removal,

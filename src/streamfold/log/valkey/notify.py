@@ -16,8 +16,6 @@ from streamfold.log.valkey.pipeline import ANSWER_SECONDS
 from streamfold.log.valkey.script import names_of, published_records
 from streamfold.log.valkey.servers import Server, Servers
 
-__all__ = ["Channel", "Channels"]
-
 # Theory of operation. The script publishes after each change, and the message holds the appended records if they are
 # small. A Channel keeps the newest of them as long as their numbers follow one another, so that a live tail needs no read.
 # Pub/sub may lose messages at any time, so a channel must never claim more than it knows:

@@ -13,8 +13,6 @@ from streamfold.errors import LogUnusable
 from streamfold.log.log import CLOSED
 from streamfold.log.valkey.script import Answer, Command
 
-__all__ = ["ANSWER_SECONDS", "Connect", "Pipeline", "PipelineAnswer"]
-
 # Theory of operation. Two tasks share the connection: `_send` writes what is waiting, `_read` reads answers in order and
 # gives each to its caller. Commands that arrive while others are being sent are the next pipeline.
 #

@@ -19,29 +19,6 @@ from attrs import frozen
 from streamfold.errors import InvalidArgument, LeaseHeld, LogClosed, LogGap, LogUnusable, UnknownStream, WriterFenced
 from streamfold.log.record import Record, StreamKey
 
-__all__ = [
-    "EXPIRING",
-    "SHA",
-    "SOURCE",
-    "TENANTS",
-    "Answer",
-    "Command",
-    "Names",
-    "encode_records",
-    "entry_of",
-    "key_of",
-    "milliseconds",
-    "names_of",
-    "published_records",
-    "record_of",
-    "refuse",
-    "require_small",
-    "seconds",
-    "step",
-    "streams_of",
-    "with_source",
-]
-
 Command: TypeAlias = tuple[str | bytes | int, ...]
 Answer: TypeAlias = Any  # bytes, whole numbers, None, and lists of them
 

@@ -29,8 +29,6 @@ from streamfold.log.valkey.address import Address, Level
 from streamfold.log.valkey.pipeline import Pipeline, PipelineAnswer
 from streamfold.log.valkey.script import Answer, Command, with_source
 
-__all__ = ["Server", "Servers", "explain"]
-
 # Theory of operation: redirects. A cluster divides the keys into slots, and each primary has some. We keep a map of the
 # slots and send a command to the server that should have its key. The servers correct us:
 #

@@ -11,8 +11,6 @@ from streamfold.log.valkey.address import Address, Level
 from streamfold.log.valkey.script import Command
 from streamfold.log.valkey.servers import Server, Servers, explain
 
-__all__ = ["durability_of", "examine"]
-
 OLDEST = 7  # has sharded pub/sub
 OLDEST_FOR_DISK = (7, 2)  # has WAITAOF
 ASKED = (
