@@ -205,7 +205,7 @@ async def test_who_waits_for_a_batch_learns_that_another_task_left_it() -> None:
     raised: list[str] = []
 
     async def wait() -> None:
-        with pytest.raises(UsageError, match="the block was left"):
+        with pytest.raises(UsageError, match="the block has ended"):
             await batch.outcome()
         raised.append("raised")
 

@@ -154,7 +154,7 @@ async def test_what_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
 async def test_a_response_that_was_entered_is_not_recorded_any_more() -> None:
     here, _ = gateway(in_turn(stream(*WHOLE)))
     async with here.stream(model="toy", input="hi") as response:
-        with pytest.raises(UsageError, match="not entered yet"):
+        with pytest.raises(UsageError, match="not been entered yet"):
             record(response, MemoryLog())
 
 
