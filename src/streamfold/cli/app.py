@@ -1,10 +1,9 @@
 """The commands, put together."""
 
-import logging
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from streamfold.cli.demo import demo
 from streamfold.cli.emulator import emulator
@@ -18,8 +17,6 @@ from streamfold.cli.response.cancel import cancel
 from streamfold.cli.response.create import create
 from streamfold.cli.response.follow import follow
 from streamfold.cli.terminal import USAGE, Failure, say
-
-NO_LOGGING = logging.NullHandler()
 
 
 def _version() -> str:
@@ -56,15 +53,25 @@ def _with_stdin_last(arguments: Sequence[str]) -> list[str]:
     return [*(each for each in arguments if each != "-"), "--", "-"]
 
 
+def _usage(error: CycloptsError) -> str:
+    command = " ".join(["streamfold", *(error.command_chain or ())])
+    sentence, _, _ = str(error).partition(" Available commands: ")
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        sentence = f"unexpected argument {error.unused_tokens[0]!r}"
+    elif isinstance(error, MissingArgumentError) and error.argument is not None:
+        is_given = error.keyword is not None or error.argument.tokens
+        sentence = f"{error.keyword or error.argument.name} {'needs a value' if is_given else 'is required'}"
+    sentence = sentence.rstrip(". ")
+    return f"{sentence} See {command} --help" if sentence.endswith("?") else f"{sentence}; see {command} --help"
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name, and return its exit code."""
     arguments = list(arguments)
-    logging.getLogger("streamfold").addHandler(NO_LOGGING)  # without a handler, Python prints warnings on stderr
     try:
         exit_code: object = app(_with_stdin_last(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        sentence, _, _ = str(error).partition(" Available commands: ")
-        say(f"{sentence.rstrip('. ')}; see streamfold --help")
+        say(_usage(error))
         return USAGE
     except Failure as failure:
         say(failure.reason)

@@ -254,7 +254,13 @@ USAGE = [
     pytest.param(["fold", "x", "--json", "--events"], "exclude each other", id="two ways to show"),
     pytest.param(["fold", "x", "--max-bytes", "0"], "--max-bytes", id="no bytes"),
     pytest.param(["nonsense"], 'Unknown command "nonsense"; see streamfold --help', id="unknown command"),
-    pytest.param(["foo"], 'Unknown command "foo". Did you mean "follow"?; see', id="a command with a typo"),
+    pytest.param(
+        ["foo"], 'Unknown command "foo". Did you mean "follow"? See streamfold --help', id="a command with a typo"
+    ),
+    pytest.param(["fold"], "FILE is required; see streamfold fold --help", id="a missing argument"),
+    pytest.param(["fold", "x", "y"], "unexpected argument 'y'; see streamfold fold --help", id="an extra argument"),
+    pytest.param(["create", "--model"], "--model needs a value; see streamfold create --help", id="a missing value"),
+    pytest.param(["log", "shwo"], 'Did you mean "show"? See streamfold log --help', id="a typo after log"),
     pytest.param(["demo", "--words", "0"], "--words", id="demo without words"),
 ]
 

@@ -114,7 +114,7 @@ WRONG = [
         ["--dialect", "x"], "--dialect: unknown dialect 'x' (expected mka1, openai or open-responses)", id="a dialect"
     ),
     pytest.param(["--http", "x"], "--http: unknown HTTP client 'x'", id="an HTTP client"),
-    pytest.param(["--unknown"], "--unknown; see streamfold --help", id="an option"),
+    pytest.param(["--unknown"], "--unknown; see streamfold ", id="an option"),
 ]
 
 

@@ -30,6 +30,10 @@ async def test_a_response_without_trouble_is_one_record(caplog: pytest.LogCaptur
     assert lines(caplog) == [("INFO", f"response {RESPONSE_ID}: completed (terminal_event, repairs: 0)")]
 
 
+def test_without_a_configuration_nothing_is_printed() -> None:
+    assert any(isinstance(each, logging.NullHandler) for each in logging.getLogger(LOGGER).handlers)
+
+
 async def test_each_repair_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER)
     here, _ = gateway(by_call(create=stream(*WHOLE[:3], CUT), stream=stream(*WHOLE[3:])))

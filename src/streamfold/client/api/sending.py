@@ -40,6 +40,7 @@ LONGEST_WAIT_SECONDS = 60.0  # a gateway that asks for more is not waited for, a
 # session, which knows what it still needs.
 
 _log = logging.getLogger("streamfold.client")
+_log.addHandler(logging.NullHandler())  # without any handler, Python prints warnings on stderr
 
 
 class Attempt:
