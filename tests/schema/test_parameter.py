@@ -336,6 +336,23 @@ def test_an_unknown_name_is_reported_with_the_nearest_one() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [
+        ("messages", "input"),
+        ("max_tokens", "max_output_tokens"),
+        ("max_completion_tokens", "max_output_tokens"),
+        ("reasoning_effort", "reasoning"),
+        ("response_format", "text"),
+        ("text_format", "text"),
+    ],
+)
+def test_a_name_of_another_api_is_reported_with_the_one_that_replaces_it(name: str, here: str) -> None:
+    complaint = check_names([name])
+    assert complaint is not None
+    assert f"(did you mean {here}?)" in complaint[1]
+
+
 def test_an_unknown_name_that_is_like_no_other_is_reported_alone() -> None:
     found = check_names(["zzzz"])
     assert found == (

@@ -344,6 +344,16 @@ def check_batch(fields: Mapping[str, Any], dialect: Dialect, *, strict: bool = T
     return check(fields, batch_rules(dialect), strict=strict)
 
 
+# What callers of Chat Completions, or of an SDK's helpers, are used to.
+CHAT_NAMES = {
+    "messages": "input",
+    "max_completion_tokens": "max_output_tokens",
+    "reasoning_effort": "reasoning",
+    "response_format": "text",
+    "text_format": "text",
+}
+
+
 def check_names(names: Iterable[str]) -> Complaint | None:
     """Return the first name that is not a parameter of a create in any dialect, with the nearest one that is."""
     from difflib import get_close_matches
@@ -351,7 +361,9 @@ def check_names(names: Iterable[str]) -> Complaint | None:
     known = {name for dialect in DIALECTS.values() for name in create_rules(dialect)}
     for name in names:
         if name not in known:
-            nearest = get_close_matches(name, sorted(known), n=1)
+            nearest = (
+                [CHAT_NAMES[name]] if name in CHAT_NAMES else get_close_matches(name, sorted(known), n=1, cutoff=0.7)
+            )
             hint = f" (did you mean {nearest[0]}?)" if nearest else ""
             return name, f"is not a known parameter{hint}; pass parameters newer than this version in extra_body"
     return None
