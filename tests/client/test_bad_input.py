@@ -37,6 +37,8 @@ def gateway(**given: Any) -> Gateway:
         ("base_url", "http://user:word@gateway.example.com"),
         ("base_url", "http://gateway.example.com?key=1"),
         ("base_url", "http://gateway.example.com#part"),
+        ("base_url", "http://gateway.example.com/v1/responses"),
+        ("base_url", "http://gateway.example.com/v1/responses/"),
         ("base_url", "http://[::1"),
         ("base_url", "http://gateway.example.com:port"),
         ("api_key", ""),

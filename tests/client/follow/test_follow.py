@@ -480,6 +480,8 @@ async def test_a_response_is_followed_inside_its_block_only() -> None:
         await anext(response)
     with pytest.raises(UsageError):
         response.notice()
+    with pytest.raises(UsageError, match="inside `async with"):
+        response.text()
     assert stub.asked == []
 
 

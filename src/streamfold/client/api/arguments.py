@@ -155,7 +155,10 @@ def check_query(name: str, given: object) -> list[tuple[str, str]]:
 # ASCII passes, and the error says which header it was but never its value, which may be the key.
 def check_header(name: str, value: object) -> str:
     """A value that can stand in a header. The error does not repeat it: it may be a key."""
-    if not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
+    if not isinstance(value, str):
+        got = "None" if value is None else type(value).__name__
+        raise InvalidArgument(name, f"must be text, got {got}")
+    if not HEADER_VALUE.fullmatch(value):
         raise InvalidArgument(name, "must be printable ASCII text, and not empty")
     return value
 
@@ -236,4 +239,6 @@ def _split(value: object) -> SplitResult:
         raise InvalidArgument("base_url", wanted)
     if parts.username is not None or parts.query or parts.fragment:
         raise InvalidArgument("base_url", "must have no user, no query and no fragment")
+    if parts.path.rstrip("/").endswith("/responses"):
+        raise InvalidArgument("base_url", f"must be the root of the API, without /responses, got {value!r}")
     return parts

@@ -101,5 +101,7 @@ class FollowedBatch:
     @property
     def _runner(self) -> Runner[BatchSession]:
         if self._entered is None:
-            raise UsageError("a batch is followed inside `async with`")
+            raise UsageError(
+                "the batch is not entered: use it inside `async with gateway.batches.follow(...) as batch`"
+            )
         return self._entered

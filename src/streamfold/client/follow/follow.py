@@ -41,7 +41,7 @@ OnExit: TypeAlias = Literal["leave", "cancel"]
 
 CANCEL_ON_EXIT_SECONDS = 10.0
 RECORD_ON_EXIT_SECONDS = 10.0
-OUTSIDE = "a response is followed inside `async with`"
+OUTSIDE = "the response is not entered: use it inside `async with gateway.stream(...) as response` (`with` if blocking)"
 
 
 @frozen(kw_only=True)
@@ -299,6 +299,8 @@ class FollowedResponse:
                 ended that way.
             TextChanged: After the last piece, if a later event replaced text that was already delivered.
         """
+        if self._entered is None:
+            raise UsageError(OUTSIDE)
         self._is_iterated = True
         growth = TextGrowth(starts_midway=self._starts_midway)
         growth.take(self._first)
