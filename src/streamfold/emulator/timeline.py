@@ -1,6 +1,6 @@
 """One Response's events in time: which have happened, when the next is due, and what each kind of cancel does to them.
 
-Nothing runs here: what has happened is worked out when somebody looks, up to the time that is passed in. An answer
+Nothing runs here: what has happened is computed on request, up to the time that is passed in. An answer
 costs nothing while nobody reads it, there is no task to leak, and a test or a simulation moves the time as it likes.
 """
 
@@ -121,7 +121,7 @@ class Tempo(NamedTuple):
     """When a script's steps come.
 
     began: Unix seconds when the Response was created. queue_seconds: from then to its first step. tokens_per_second:
-    None for no delay. hold_after_events: after this many events it stands still until it is cancelled; None for never.
+    None for no delay. hold_after_events: after this many events it pauses until it is cancelled; None for never.
     """
 
     began: float

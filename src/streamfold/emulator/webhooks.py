@@ -32,7 +32,7 @@ async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
 
 
 class WebhookSender:
-    """Sends the webhooks of an emulator; the journal counts them. A receiver that never answers is given up."""
+    """Sends the webhooks of an emulator; the journal counts them. It gives up on a receiver that never answers."""
 
     def __init__(self, options: Options, journal: Journal, clock: Clock, post: Post) -> None:
         self._retries = RetryPlan(

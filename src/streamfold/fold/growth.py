@@ -7,7 +7,7 @@ from streamfold.fold.state import State, output_texts, settled
 # it and holds only its own fragment (see state.py). If that earlier state is the one seen last, the fragment is all
 # that is new: it is the next piece if the text it belongs to ends the output text, and nothing if it belongs to
 # something else, such as reasoning or arguments. Every other state is compared as a whole: its text normally begins
-# with what was given, and the rest is the next piece. This happens at each item or part, and once per block of
+# with what was returned, and the rest is the next piece. This happens at each item or part, and once per block of
 # fragments, so the cost stays far below one comparison per delta.
 
 

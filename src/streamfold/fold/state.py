@@ -25,7 +25,7 @@ from streamfold.schema import is_terminal_status
 # block of fragments, and at any other event, `grown` joins the chain into a new Document. So a State is small, no
 # chain is longer than a block, and keeping every State of a stream is cheap.
 #
-# The growing text stays beside the output and is written into it (`written`) only when somebody reads it there: most
+# The growing text stays beside the output and is written into it (`written`) only when it is read there: most
 # texts are replaced as a whole by the event that ends them, and writing each delta into the tree would copy the path
 # to it every time. `settled` does both, and is what snapshots and comparisons use. Decision 0004 has the measurements.
 

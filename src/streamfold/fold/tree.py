@@ -10,7 +10,7 @@ from streamfold.fold.text import Text
 from streamfold.schema import UNDECODABLE, read_text
 
 # Whatever no event touches stays the bytes that arrived: numbers keep their spelling, unknown fields survive, and an
-# item of a megabyte costs nothing until somebody looks inside. Nodes are never changed in place, so states share them:
+# item of a megabyte costs nothing until it is opened. Nodes are never changed in place, so states share them:
 # an edit copies the objects and arrays on the way to the value, and shares everything else with the old tree.
 
 

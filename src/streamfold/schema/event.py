@@ -795,7 +795,7 @@ class WebSearchCallSearching(InItem, frozen=True):
     type: ClassVar[Literal["response.web_search_call.searching"]] = "response.web_search_call.searching"
 
 
-# Beside the Response: audio, and what travels on a WebSocket
+# Outside the Response: audio, and events on a WebSocket
 
 
 class AudioDelta(KnownEvent, kw_only=True, frozen=True):

@@ -92,7 +92,7 @@ class Refusal(StrEnum):
     UNAUTHORIZED = auto()
     """401 or 403: the key is refused, and no later call will work."""
     UNKNOWN_ID = auto()
-    """404 or 410: there is no such Response, or it belongs to somebody else."""
+    """404 or 410: there is no such Response, or it belongs to another tenant."""
     CURSOR_REFUSED = auto()
     """The number to resume after is refused. The whole stream may still be available."""
     NOT_STREAMABLE = auto()

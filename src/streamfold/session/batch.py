@@ -63,7 +63,7 @@ class BatchSession:
             seconds=self.patience.batch_cancel_seconds,
             is_terminal=is_terminal_batch_status,
         )
-        self._lost = ""  # why nothing more can be learned, while a cancel's answer may still tell the end
+        self._lost = ""  # why nothing more can be learned, while a cancel's answer may still report the end
         self._agenda.retrieve()
 
     # What a driver asks
@@ -182,7 +182,7 @@ class BatchSession:
                 pass
 
     def _lose(self, reason: str) -> None:
-        """Nothing more can be learned, unless the answer to a cancel may still tell the end."""
+        """Nothing more can be learned, unless the answer to a cancel may still report the end."""
         self._lost = reason
         if self._cancel.is_awaited:
             return

@@ -9,13 +9,13 @@ from attrs import frozen
 
 from streamfold.session.outcome import Repair
 
-# A session never waits and never calls. It puts actions into its `Agenda`, and `drive` yields them as steps. Every time is
-# a second of the driver's own clock, which must only go forward.
+# A session never waits and never calls. It puts actions into its `Agenda`, and `drive` yields them as steps. Every time
+# is a second of the driver's own clock, which must only go forward.
 #
-# Theory of operation. `drive` is a generator, like httpx's `auth_flow`. It turns `session.actions()` into steps, and keeps
-# the little that every driver would have to keep otherwise: whether a stream is open, and which repairs were reported.
-# It takes no facts. Report what happened to the session itself, with its `receive_*` methods, and then ask the generator
-# for the next step:
+# Theory of operation. `drive` is a generator, like httpx's `auth_flow`. It turns `session.actions()` into steps, and
+# keeps the little that every driver would have to keep otherwise: whether a stream is open, and which repairs were
+# reported. It takes no facts. Report what happened to the session itself, with its `receive_*` methods, and then ask
+# the generator for the next step:
 #
 #     for step in drive(session):
 #         match step:
@@ -30,10 +30,10 @@ from streamfold.session.outcome import Repair
 #             case Wait(seconds):            # nothing to do until a fact arrives, or for this long (inf: until a fact)
 #                 ...                        # receive_time
 #
-# A driver without tasks carries out each step to its end before it takes the next one. A driver with tasks starts a task
-# for each call, leaves the loop at a `Wait`, and continues the same generator whenever it has reported a fact. Both are
-# correct, because the generator looks at the session anew before each step. It ends when the outcome is known, after a
-# `Close` if a stream was open.
+# A driver without tasks carries out each step to its end before it takes the next one. A driver with tasks starts a
+# task for each call, leaves the loop at a `Wait`, and continues the same generator whenever it has reported a fact.
+# Both are correct, because the generator looks at the session again before each step. It ends when the outcome is
+# known, after a `Close` if a stream was open.
 #
 # The life of a session. Its state is where the response's bytes come from just now:
 #
@@ -48,11 +48,11 @@ from streamfold.session.outcome import Repair
 #     any --only RETRIEVE is left--> polling --"it still runs", and a stream is worth another try--> waiting
 #     any --a terminal event, a GET of what is over, a verdict on a cancel, nothing left to try--> over
 #
-# A cancel runs beside it (`CancelTracker`) and never stops the stream: both bring evidence, and a verdict may end the
-# session in any state. Until a cancel is proven, GETs are made beside an open stream too.
+# A cancel runs in parallel (`CancelTracker`) and never stops the stream: both bring evidence, and a verdict may end the
+# session in any state. Until a cancel is proven, GETs are made while a stream is open, too.
 #
-# Every failure goes one way: `_fail_stream` or `_fail_retrieve` counts it, `_repair` asks `Repairs` for the next step, and
-# `_lose` ends the session when no step is left, unless the answer to a cancel may still tell the end.
+# Every failure goes one way: `_fail_stream` or `_fail_retrieve` counts it, `_repair` asks `Repairs` for the next step,
+# and `_lose` ends the session when no step is left, unless the answer to a cancel may still report the end.
 
 # Actions
 

@@ -19,14 +19,14 @@ from streamfold.session.policy import Window, has_unseen_text
 #     <= cursor   a duplicate, dropped. If it is a terminal event, it is remembered: a server may send a synthetic one
 #                 with any number
 #     > cursor+1  from after a gap: held in the window, until the missing event arrives or a resume brings everything again
-#     none        applied in its turn; on a replay, as many events are skipped as were applied before
+#     none        applied as it arrives; on a replay, as many events are skipped as were applied before
 #
-# An event that was torn on its way (cut, or not JSON) is not applied: with numbers that is a gap like any other, which a
-# resume fills. Nothing after the first terminal event belongs to this response.
+# An event that was damaged in transit (cut, or not JSON) is not applied: with numbers that is a gap like any other,
+# which a resume fills. Nothing after the first terminal event belongs to this response.
 #
-# There are three paths, by how much can go wrong. Most chunks bring one delta that continues a text: `feed` applies it at
-# once. A stream without trouble (`is_plain`) is folded in one go, and checked afterwards: if the numbers rose by one, no
-# event was a duplicate and none is missing. Every other chunk goes through `_take_each`, event by event.
+# There are three paths, by how much can go wrong. Most chunks bring one delta that continues a text: `feed` applies it
+# at once. A stream without trouble (`is_plain`) is folded in one go, and checked afterwards: if the numbers rose by
+# one, no event was a duplicate and none is missing. Every other chunk goes through `_take_each`, event by event.
 
 
 class Applied(Struct, frozen=True, gc=False):

@@ -127,7 +127,7 @@ def _result(status: OutcomeStatus, evidence: Evidence) -> CancelResult:
     if _was_not_allowed(evidence):
         return CancelResult.NOT_ALLOWED
     if status is OutcomeStatus.CANCELLED:
-        # Refused, yet cancelled: by an earlier cancel of ours whose answer was lost, or by somebody else.
+        # Refused, yet cancelled: by an earlier cancel of ours whose answer was lost, or by another client.
         by_others = evidence.answer in REFUSALS and not evidence.was_repeated
         return CancelResult.ALREADY_TERMINAL if by_others else CancelResult.CANCEL_WON
     if evidence.answer in REFUSALS:

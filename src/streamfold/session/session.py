@@ -1,6 +1,6 @@
 """Follows one response to its end: facts go in with their time, events and actions come out.
 
-Pure: no I/O, no clock, no randomness of its own. `session/drive.py` draws its life as states and facts.
+Pure: no I/O, no clock, no randomness of its own. The comment in `session/drive.py` shows its life as states and facts.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ class Session:
             self._agenda, patience=self.patience, random=random, seconds=self.patience.cancel_seconds
         )
         self._is_connecting = not is_connected
-        self._lost = ""  # why nothing more can be learned, while a cancel's answer may still tell the end
+        self._lost = ""  # why nothing more can be learned, while a cancel's answer may still report the end
         if start.is_terminal:
             self._conclude(OutcomeStatus.of(start), Proof.TERMINAL_EVENT)
         elif not is_connected:
@@ -227,7 +227,7 @@ class Session:
     # The stream
 
     def _accept_end(self, event: ResponseEvent | None) -> bool:
-        """Take the Response of a terminal event whose turn never comes. Returns whether there was such an event."""
+        """Take the Response of a terminal event that never came into order. Returns whether there was such an event."""
         if event is None:
             return False
         self._timers.drop(Timer.GAP)
@@ -363,7 +363,7 @@ class Session:
                 pass
 
     def _lose(self, reason: str) -> None:
-        """Nothing more can be learned, unless it is known already, or the answer to a cancel may still tell it."""
+        """Nothing more can be learned, unless it is known already, or the answer to a cancel may still report it."""
         self._lost = reason
         if self._cancel.is_awaited:
             return

@@ -23,20 +23,20 @@ from streamfold.session import Applied, Outcome, Repair, Session
 
 # Theory of operation. Events go from the session to the reader by one of three ways:
 #
-#     joined    another process records the response: its log is what the session reads (joining.py), so every event is in
-#               the log already, and is given at once
-#     forward   this process records, and the log may be `max_behind` events behind: given at once, written later
-#     hold      held, appended, and given when the append has returned
+#     joined    another process records the response: its log is what the session reads (joining.py), so every event is
+#               in the log already, and is delivered at once
+#     forward   this process records, and the log may be `max_behind` events behind: delivered at once, written later
+#     hold      held, appended, and delivered when the append has returned
 #
-# There is no queue and no second task: the reader waits for the log as it waits for the network. A read that is cancelled
-# while it waits loses nothing, because what is held is the first thing that the next read gives, and an append that is
-# made twice adds nothing. `_turn` keeps two appends, of the reader and of the renewal, from crossing.
+# There is no queue and no second task: the reader waits for the log as it waits for the network. A read that is
+# cancelled while it waits loses nothing, because the next read delivers what is held first, and an append that is made
+# twice adds nothing. `_turn` keeps two appends, of the reader and of the renewal, from crossing.
 #
 # A stream of the log exists once it has a lease, and the lease needs the response's id. So the first events wait until
-# the stream has said it. The lease is renewed by a task, which also writes what no later event has written.
+# it has arrived. A task renews the lease, and also writes what no later event has written.
 
 LEASE_SECONDS = 10.0
-MAX_WITHOUT_ID = 1_000  # events that wait for the first Response to say the id
+MAX_WITHOUT_ID = 1_000  # events that wait for the first Response, which has the id
 LOOK_SECONDS = 0.1  # between two attempts to take a lease that another process got a moment earlier
 CANCEL_SAFETY_SECONDS = 5.0  # how late a cancel is found if its notification was lost
 

@@ -12,9 +12,9 @@ from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import IdleTimeout, TransportError
 from streamfold.session import Applied, Call, Connect, Session, is_event_stream
 
-# Theory of operation. Two tasks share a connection. One *holds* it: it enters the transport's context, waits, and leaves
-# that context again. The other one *reads* it, and may be any task of the caller's. Three races follow from that, and
-# each is closed in one place:
+# Theory of operation. Two tasks share a connection. One *holds* it: it enters the transport's context, waits, and
+# leaves that context again. The other one *reads* it, and may be any task of the caller's. Three races follow from
+# that, and each is closed in one place:
 #
 #     closed while it is read        `release` knows whether a read is pending. The holder then aborts the reply, the read
 #                                    raises Disconnected, and `take_in` drops that because the connection is not current
@@ -22,8 +22,8 @@ from streamfold.session import Applied, Call, Connect, Session, is_event_stream
 #     answered after it was closed   only the current connection may report to the session: the session has asked for
 #                                    another one by then, and would take the answer for that one's
 #
-# A read that ends after its connection was released closes the reply's generator itself (`leave`). Nobody else can: an
-# async generator that is running cannot be closed by another task.
+# A read that ends after its connection was released closes the reply's generator itself (`leave`). Only that read can:
+# another task cannot close a running async generator.
 
 
 class Connection:

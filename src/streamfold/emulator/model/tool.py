@@ -103,7 +103,7 @@ def computer_call(call: ToolCall) -> Steps:
 
 
 def apply_patch_call(call: ToolCall) -> Steps:
-    """A patch for the caller's files; whole in its two events, because the SDK knows none between."""
+    """A patch for the caller's files, complete in its two events, because the SDK has none in between."""
     operation = {"type": "create_file", "path": "answer.txt", "diff": ""}
     item = call.begin("apply_patch_call", "apc", status="in_progress", call_id=call.call_id(), operation=operation)
     yield call.builder.begin(item, WORK_TOKENS)

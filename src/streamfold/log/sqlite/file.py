@@ -65,7 +65,7 @@ class Lock:
     """Excludes the other processes of this machine during every write and checkpoint.
 
     SQLite waits by polling, and with many writers one of them may starve; the kernel's queue for `flock` is fair. On
-    Windows there is no `flock`, and SQLite's own lock has to do.
+    Windows there is no `flock`, and SQLite's own lock is used instead.
     """
 
     def __init__(self, path: Path) -> None:
@@ -154,7 +154,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         try:
             return _checked(path, "mode=ro")
         except sqlite3.OperationalError as error:
-            # SQLite shares a file through a -shm beside it. If it cannot create one, no other process writes the
+            # SQLite shares a file through a -shm next to it. If it cannot create one, no other process writes the
             # file, so it may be read as immutable, unless the newest commits are still in the -wal.
             if has_wal(path) or _primary(error) not in {"SQLITE_CANTOPEN", "SQLITE_READONLY"}:
                 raise
