@@ -124,9 +124,9 @@ def test_a_text_gives_its_faults(text: str, faults: tuple[Fault, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "part"),
     [
-        pytest.param("explode", "fault", "there is no 'explode'", id="no such fault"),
+        pytest.param("explode", "fault", "unknown fault 'explode'", id="no such fault"),
         pytest.param("drop:after=3", "drop.after", "after_events=", id="no such field"),
-        pytest.param("drop:after_events", "drop.after_events", "there is no such field", id="a field without a value"),
+        pytest.param("drop:after_events", "drop.after_events", "unknown field", id="a field without a value"),
         pytest.param("drop:after_events=soon", "drop.after_events", "must be a number, not 'soon'", id="no number"),
         pytest.param("drop:how=slam", "drop.how", "must be fin or rst, not 'slam'", id="no such word"),
         pytest.param("drop:after_events=-1", "drop.after_events", "0 or more", id="out of range"),

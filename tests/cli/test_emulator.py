@@ -5,8 +5,8 @@ import pytest
 from tests.cli.conftest import Run
 
 BAD = [
-    pytest.param(["--fault", "nope"], "--fault: there is no 'nope'", id="a fault"),
-    pytest.param(["--fault", "gzip", "--fault", "drop:x=1"], "--fault: drop.x: there is no such field", id="a field"),
+    pytest.param(["--fault", "nope"], "--fault: unknown fault 'nope'", id="a fault"),
+    pytest.param(["--fault", "gzip", "--fault", "drop:x=1"], "--fault: drop.x: unknown field", id="a field"),
     pytest.param(["--plan", "rate=9"], "--plan: rate: must be from 0 to 1", id="a plan"),
     pytest.param(["--tokens-per-second", "-1"], "--tokens-per-second: must be a number of 0 or more", id="a number"),
     pytest.param(["--cancel", "x"], "--cancel: must be one of mka1, openai", id="a dialect of cancels"),

@@ -277,7 +277,7 @@ async def test_a_header_that_names_no_fault_is_refused_with_its_name() -> None:
         raw = await ask(url, "GET", f"{MKA1}/responses", x_streamfold_fault="explode")
     error = json.loads(raw.body)["error"]
     assert (raw.status, error["param"]) == (400, "x-streamfold-fault")
-    assert "there is no 'explode'" in error["message"]
+    assert "unknown fault 'explode'" in error["message"]
 
 
 # By a plan

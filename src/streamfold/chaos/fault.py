@@ -315,7 +315,7 @@ def _parse_fault(text: str) -> Fault:
     name, _, rest = (each.strip() for each in text.partition(":"))
     kind = FAULTS.get(name)
     if kind is None:
-        raise InvalidArgument("fault", f"there is no {name!r}; expected {', '.join(FAULTS)}")
+        raise InvalidArgument("fault", f"unknown fault {name!r} (expected {', '.join(FAULTS)})")
     return kind(**read_fields(name, rest, fields_dict(kind)))
 
 
@@ -326,7 +326,7 @@ def read_fields(name: str, text: str, known: Mapping[str, "Attribute[Any]"]) -> 
         key, is_pair, value = (each.strip() for each in pair.partition("="))
         if key not in known or not is_pair:
             expected = ", ".join(f"{each}=" for each in known)
-            raise InvalidArgument(f"{name}.{key}", f"there is no such field; expected {expected}")
+            raise InvalidArgument(f"{name}.{key}", f"unknown field (expected {expected})")
         read = READERS.get(known[key].type, known[key].type)
         try:
             given[key] = read(value)

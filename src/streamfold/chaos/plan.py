@@ -22,7 +22,7 @@ def _check_kinds(_: object, __: "Attribute[Any]", value: Any) -> None:
     if not value or type(value) not in (tuple, list):
         raise InvalidArgument("plan.kinds", f"must be a tuple of at least one fault's name, not {value!r}")
     if unknown := [each for each in value if each not in FAULTS]:
-        raise InvalidArgument("plan.kinds", f"there is no fault {unknown[0]!r}; expected {', '.join(FAULTS)}")
+        raise InvalidArgument("plan.kinds", f"unknown fault {unknown[0]!r} (expected {', '.join(FAULTS)})")
 
 
 @frozen(kw_only=True)

@@ -196,7 +196,7 @@ async def compare(disturbed: Disturbed, gateway: "Gateway") -> list[Claim]:
         Claim(f"{len(FAULTS)} connections failed; {len(outcome.repairs)} repairs", len(outcome.repairs) >= 4),
         _same_events(disturbed.payloads, undisturbed),
         Claim(
-            f"the text is what the gateway has: {len(text):,} characters, all of it from events",
+            f"the text equals the gateway's: {len(text):,} characters, all of it from events",
             text == truth.output_text and len(text) > 0 and not outcome.is_compacted,
         ),
         Claim(
@@ -235,7 +235,7 @@ def fold_claims(payloads: Sequence[bytes]) -> list[Claim]:
             len(kept) == len(events),
         ),
         Claim(
-            f"replaying to event {kept[middle].cursor} gives the State kept then",
+            f"replaying to event {kept[middle].cursor} gives the State that was kept",
             snapshot_json(again) == snapshot_json(kept[middle]),
         ),
         Claim(

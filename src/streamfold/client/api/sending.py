@@ -22,8 +22,8 @@ Body = TypeVar("Body")
 NOT_TAKEN = frozenset({429, 503})
 LONGEST_WAIT_SECONDS = 60.0  # a gateway that asks for more is not waited for, as in openai's SDK
 
-# When a creation is sent again. The rule is that a retry must never make a second response, because the first one is paid
-# for, and may have acted through its tools.
+# When a creation is sent again. The rule is that a retry must never make a second response, because the first one is
+# paid for, and may have acted through its tools.
 #
 #     what happened                          can a response exist?          sent again
 #     ConnectFailed                          no: nothing was sent           yes
@@ -33,11 +33,11 @@ LONGEST_WAIT_SECONDS = 60.0  # a gateway that asks for more is not waited for, a
 #     Disconnected, IdleTimeout              yes                            no: raised, with the key to ask again with
 #     400, 401, 404, 500 ...                 perhaps                        no: the same request has the same answer
 #
-# Every attempt carries the same Idempotency-Key. A gateway that knows the header then makes one response even where a
-# proxy answered 503 for a request that it had passed on; one that does not know it ignores it.
+# Every attempt carries the same Idempotency-Key. A gateway that knows the header then creates one response even if a
+# proxy answered 503 to a request that it had passed on; other gateways ignore the header.
 #
-# Nothing else is retried here. A retrieve or a list can simply be called again, and what is followed is repaired by its
-# session, which knows what it still needs.
+# Nothing else is retried here. A retrieve or a list can simply be called again, and a followed response is repaired by
+# its session, which knows what it still needs.
 
 _log = logging.getLogger("streamfold.client")
 _log.addHandler(logging.NullHandler())  # without any handler, Python prints warnings on stderr

@@ -23,25 +23,27 @@ from streamfold.log import EventLog
 from streamfold.schema import Event
 from streamfold.session import Applied, Call, CancelResult, Connect, Outcome, Patience, Repair, Retrieve, Session
 
-# Theory of operation. A followed response is three objects, so that each can be let go of alone:
+# Theory of operation. A followed response is three objects, so that each can be dropped separately:
 #
-#     FollowedResponse   what the reader has: events that were taken in and not given yet, and the state it was given
-#     Recorder           between the two, if it is recorded: what the reader gets is in the log first
+#     FollowedResponse   what the reader has: events that have arrived but are not delivered, and the state delivered last
+#     Recorder           between the two, if it is recorded: an event is in the log before the reader gets it
 #     Stream, Runner     the connection, the session, and the tasks that drive it
 #
 # References only point downwards. The tasks keep the lower two alive, never the response: if it is dropped without
 # being left, its finalizer ends the tasks. It can be entered by one task, read by others and left by yet another (see
 # tasks.py).
 #
-# Leaving has an order. With on_exit="cancel" the cancel is sent first, and its result waited for, without reading on.
-# Then we report to the session that we leave, what is not in the log yet is written, and the tasks are ended. All of it is
-# shielded from the caller's own cancellation, and bounded in time.
+# Leaving has an order. With on_exit="cancel" we first send the cancel and wait for its result, without reading. Then we
+# report to the session that we leave, write what is not in the log yet, and end the tasks. All of it is shielded from
+# the caller's own cancellation, and bounded in time.
 
 OnExit: TypeAlias = Literal["leave", "cancel"]
 
 CANCEL_ON_EXIT_SECONDS = 10.0
 RECORD_ON_EXIT_SECONDS = 10.0
-OUTSIDE = "the response is not entered: use it inside `async with gateway.stream(...) as response` (`with` if blocking)"
+OUTSIDE = (
+    "the response has not been entered: use it inside `async with gateway.stream(...) as response` (`with` if blocking)"
+)
 
 
 @frozen(kw_only=True)

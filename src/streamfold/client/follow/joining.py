@@ -11,15 +11,15 @@ from streamfold.log import EventLog, Record, StreamKey, Watch
 from streamfold.sse import Frame, encode_frame
 
 # Theory of operation. To the session, the log is one more connection: its records come as the bytes of an event stream.
-# So everything that holds for a gateway's stream (order, the end, a cancel) holds here without another word.
+# So everything that holds for a gateway's stream (order, the end, a cancel) holds here too.
 #
-# The lease says who writes. While another process holds it, records are read as they are written. When it lapses, or is
-# given back before the end, this process tries to take it. If it succeeds, it reads what was written until then, and
-# then breaks this "connection": the session resumes at the gateway, after the last record, and from there on this process
-# records. If another one was faster, reading continues. Between the last record read and the first one written there can
-# be no other, because the lease was taken in between.
+# The lease says who writes. While another process holds it, records are read as they are written. When it expires, or
+# is released before the end, this process tries to take it. If it succeeds, it reads what was written until then, and
+# then breaks this "connection": the session resumes at the gateway, after the last record, and from there on this
+# process records. If another one was faster, reading continues. Between the last record read and the first one written
+# there can be no other, because the lease was taken in between.
 
-LOOK_SECONDS = 0.5  # how often the log is looked at though no change was reported
+LOOK_SECONDS = 0.5  # how often to look at the log if no change was reported
 STOPPED = "the process that recorded it has stopped"
 
 

@@ -25,7 +25,7 @@ class Source(Protocol):
 
     @property
     def state(self) -> State:
-        """The state after the last event that was given; at the end the final one."""
+        """The state after the last event that was delivered; at the end the final one."""
         ...
 
     @property
@@ -94,7 +94,7 @@ class Text:
 
     @property
     def has_changed(self) -> bool:
-        """Whether a later event replaced text that was already given, so that the pieces do not add up."""
+        """Whether a later event replaced text that was already delivered, so that the pieces do not add up."""
         return self._growth.has_changed
 
     def __aiter__(self) -> "Text":

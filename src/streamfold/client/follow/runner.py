@@ -27,16 +27,16 @@ from streamfold.session import (
     drive,
 )
 
-# Theory of operation: who drives. The reader does: its own task takes the next chunk from the socket (`Stream.take_in`), so nothing
-# is handed from task to task, and what is not read is not fetched. Everything else is done beside it:
+# Theory of operation: who drives. The reader does: its own task takes the next chunk from the socket
+# (`Stream.take_in`), so nothing is handed from task to task, and what is not read is not fetched. Other tasks do the
+# rest:
 #
 #     one task for each connection   opens the stream, holds it open and closes it, because a transport's context must be
 #                                    left by the task that entered it
 #     one task for each GET or POST  sends it and reports the answer
 #     one timer                      calls `receive_time` when the session's first timer is due
 #     two tasks of a recorder        renew its lease, and watch the log for a cancel
-#
-# A response that streams without trouble has the first alone. Each of them reports what happened to the session and
+# A response that streams without trouble needs only the first. Each of them reports what happened to the session and
 # calls `dispatch`, which continues `drive` until its next `Wait`. A batch has no stream, and no task for one.
 
 # Ownership of tasks. A task group would be the natural owner, but it belongs to the task that
