@@ -38,8 +38,6 @@ Generated from the rules in `parameter.py` by `python -m tests.schema.create_par
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-__all__ = ["CreateParams"]
-
 
 class CreateParams(TypedDict, total=False):
     """Every parameter of a create in every dialect. None is the same as leaving a parameter out."""
