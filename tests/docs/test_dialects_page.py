@@ -19,6 +19,11 @@ def test_the_page_holds_every_value() -> None:
     assert made(text) == text, "run: python -m tests.docs.test_dialects_page"
 
 
+def test_the_page_says_what_every_value_means() -> None:
+    meaning = PAGE.read_text("utf-8").partition("## Meaning")[2]
+    assert [name for name in [*names(), "name"] if f"`{name}`" not in meaning] == []
+
+
 def made(text: str) -> str:
     """The page with its tables made anew."""
     before, _, rest = text.partition(BEGIN)

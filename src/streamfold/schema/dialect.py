@@ -35,113 +35,71 @@ class WebhookScheme(StrEnum):
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
-    """How one family of servers behaves on the wire.
+    """How one family of servers behaves on the wire; docs/reference/dialects.md says what each value means."""
 
-    Paths and queries
-        name                        the key in DIALECTS
-        path_prefix                 what precedes `/responses` (protocol 4)
-        include_parameter           the query's name for each value of `include` (protocol 15, 16.5)
-        can_retrieve, can_cancel    whether its schema has these calls at all (protocol 6)
-        lowest_starting_after       (protocol 5)
+    # Paths and queries
+    name: str  # the key in DIALECTS
+    path_prefix: str | None = None  # what precedes `/responses` (protocol 4)
+    include_parameter: str | None = None  # the query's name for each value of `include` (protocol 15, 16.5)
+    can_retrieve: bool  # whether its schema has these calls at all (protocol 6)
+    can_cancel: bool  # whether its schema has these calls at all (protocol 6)
+    lowest_starting_after: int | None = None  # protocol 5
 
-    Streams
-        content_type                (protocol 12)
-        done_marker                 (protocol 12, 16.1)
-        names_events                whether every block has an `event:` line equal to the `type` (protocol 12)
-        first_sequence_number       (protocol 13.1)
-        keepalive_event             the type of the data event that keeps a stream open and takes a number
-                                    (protocol 12, 16.11)
-        obfuscates_by_default       whether deltas carry `obfuscation` unless it is switched off (protocol 5, 12)
-        nests_error_event           whether the `error` event holds `{"error": {...}}` on the wire (protocol 12, 16.7)
-        has_cancelled_event         whether `response.cancelled` is a stream event (protocol 6, 16.6)
-        arguments_done_has_name     whether function_call_arguments.done carries the function's `name` (protocol 16.9)
-        reasoning_event_prefix      `.delta` and `.done` follow it (protocol 16.9)
-        sdk_read_timeout_seconds    the silence in seconds after which the dialect's SDK gives up (protocol 10, 16.2)
+    # Streams
+    content_type: str  # protocol 12
+    done_marker: DoneMarker  # protocol 12, 16.1
+    names_events: bool | None = None  # whether every block has an `event:` line equal to the `type` (protocol 12)
+    first_sequence_number: int | None = None  # protocol 13.1
+    # the type of the data event that keeps a stream open and takes a number (protocol 12, 16.11)
+    keepalive_event: str | None = None
+    # whether deltas carry `obfuscation` unless it is switched off (protocol 5, 12)
+    obfuscates_by_default: bool | None = None
+    nests_error_event: bool  # whether the `error` event holds `{"error": {...}}` on the wire (protocol 12, 16.7)
+    has_cancelled_event: bool  # whether `response.cancelled` is a stream event (protocol 6, 16.6)
+    # whether function_call_arguments.done carries the function's `name` (protocol 16.9)
+    arguments_done_has_name: bool | None = None
+    reasoning_event_prefix: str  # `.delta` and `.done` follow it (protocol 16.9)
+    # the silence in seconds after which the dialect's SDK gives up (protocol 10, 16.2)
+    sdk_read_timeout_seconds: float | None = None
 
-    Resuming
-        resume_needs_background     whether the Response must be created with background=true (protocol 4, 13.6, 16.8)
-        resume_needs_stream         whether it must be created with stream=true (protocol 13.6, 16.8)
-        resume_window_seconds       its age in seconds after which it can no longer be streamed (protocol 13.7)
-        finished_replay             (protocol 13.5)
+    # Resuming
+    # whether the Response must be created with background=true (protocol 4, 13.6, 16.8)
+    resume_needs_background: bool | None = None
+    resume_needs_stream: bool | None = None  # whether it must be created with stream=true (protocol 13.6, 16.8)
+    # its age in seconds after which it can no longer be streamed (protocol 13.7)
+    resume_window_seconds: int | None = None
+    finished_replay: FinishedReplay | None = None  # protocol 13.5
 
-    Cancel (protocol 6): the status of a refusal
-        cancel_terminal_status      of a Response that is completed, failed or incomplete
-        cancel_foreground_status    of one that does not run in the background
-        cancel_unknown_status       of an id that does not exist
-        is_cancel_repeatable        whether cancelling a cancelled Response gives that Response again
+    # Cancel (protocol 6): the status of a refusal
+    cancel_terminal_status: int | None = None  # of a Response that is completed, failed or incomplete
+    cancel_foreground_status: int | None = None  # of one that does not run in the background
+    cancel_unknown_status: int | None = None  # of an id that does not exist
+    is_cancel_repeatable: bool | None = None  # whether cancelling a cancelled Response gives that Response again
 
-    Requests (protocol 4)
-        max_tool_calls_range        smallest and largest
-        max_tool_calls_default      what the documentation says; MKA1's SDK sends 64 of its own (protocol 16.10)
-        truncation_default
-        verbosity_default           (protocol 1)
-        min_max_output_tokens       the smallest `max_output_tokens`
+    # Requests (protocol 4)
+    max_tool_calls_range: tuple[int, int] | None = None  # smallest and largest
+    # what the documentation says; MKA1's SDK sends 64 of its own (protocol 16.10)
+    max_tool_calls_default: int | None = None
+    truncation_default: str | None = None
+    verbosity_default: str | None = None  # protocol 1
+    min_max_output_tokens: int | None = None  # the smallest `max_output_tokens`
 
-    Objects
-        sends_output_text           whether `output_text` is a field of the Response (protocol 1, 16.9)
-        required_fields             keys that every Response must have (protocol 1)
-        never_null_fields           those of them that null is refused for (protocol 1)
-        item_types                  output item types, without prefixed extensions (protocol 2)
-        allows_item_extensions      whether an item's type may be `prefix:name` (protocol 2)
-        requires_max_concurrency    whether every Batch has it (protocol 7)
-        usage_has_cache_writes      whether the usage counts `cache_write_tokens`
-        served_tier                 the `service_tier` of an ended Response that was created with `auto`
+    # Objects
+    sends_output_text: bool  # whether `output_text` is a field of the Response (protocol 1, 16.9)
+    required_fields: frozenset[str]  # keys that every Response must have (protocol 1)
+    never_null_fields: frozenset[str]  # those of them that null is refused for (protocol 1)
+    item_types: frozenset[str]  # output item types, without prefixed extensions (protocol 2)
+    allows_item_extensions: bool  # whether an item's type may be `prefix:name` (protocol 2)
+    requires_max_concurrency: bool | None = None  # whether every Batch has it (protocol 7)
+    usage_has_cache_writes: bool | None = None  # whether the usage counts `cache_write_tokens`
+    served_tier: str | None = None  # the `service_tier` of an ended Response that was created with `auto`
 
-    Serving
-        cancels_on_disconnect       whether a foreground Response is cancelled when its client disconnects
-        rate_limit_error_is_text    whether `error` in the body of a 429 is the message alone (protocol 9)
-        webhook_scheme              how webhooks are signed (protocol 11)
-        webhook_holds_response      whether `data` of a webhook is the whole Response, instead of its id (protocol 11)
-    """
-
-    name: str
-    path_prefix: str | None
-    include_parameter: str | None
-    can_retrieve: bool
-    can_cancel: bool
-    lowest_starting_after: int | None
-
-    content_type: str
-    done_marker: DoneMarker
-    names_events: bool | None
-    first_sequence_number: int | None
-    keepalive_event: str | None
-    obfuscates_by_default: bool | None
-    nests_error_event: bool
-    has_cancelled_event: bool
-    arguments_done_has_name: bool | None
-    reasoning_event_prefix: str
-    sdk_read_timeout_seconds: float | None
-
-    resume_needs_background: bool | None
-    resume_needs_stream: bool | None
-    resume_window_seconds: int | None
-    finished_replay: FinishedReplay | None
-
-    cancel_terminal_status: int | None
-    cancel_foreground_status: int | None
-    cancel_unknown_status: int | None
-    is_cancel_repeatable: bool | None
-
-    max_tool_calls_range: tuple[int, int] | None
-    max_tool_calls_default: int | None
-    truncation_default: str | None
-    verbosity_default: str | None
-    min_max_output_tokens: int | None
-
-    sends_output_text: bool
-    required_fields: frozenset[str]
-    never_null_fields: frozenset[str]
-    item_types: frozenset[str]
-    allows_item_extensions: bool
-    requires_max_concurrency: bool | None
-    usage_has_cache_writes: bool | None
-    served_tier: str | None
-
-    cancels_on_disconnect: bool | None
-    rate_limit_error_is_text: bool
-    webhook_scheme: WebhookScheme | None
-    webhook_holds_response: bool | None
+    # Serving
+    cancels_on_disconnect: bool | None = None  # whether a foreground Response is cancelled when its client disconnects
+    rate_limit_error_is_text: bool  # whether `error` in the body of a 429 is the message alone (protocol 9)
+    webhook_scheme: WebhookScheme | None = None  # how webhooks are signed (protocol 11)
+    # whether `data` of a webhook is the whole Response, instead of its id (protocol 11)
+    webhook_holds_response: bool | None = None
 
 
 _OPEN_RESPONSES_ITEMS = frozenset({"message", "reasoning", "function_call", "function_call_output", "compaction"})
@@ -201,10 +159,6 @@ MKA1 = Dialect(
     lowest_starting_after=-(2**53 - 1),
     content_type="text/event-stream",
     done_marker=DoneMarker.FORBIDDEN,
-    names_events=None,
-    first_sequence_number=None,
-    keepalive_event=None,
-    obfuscates_by_default=None,
     nests_error_event=False,
     has_cancelled_event=True,
     arguments_done_has_name=True,
@@ -212,12 +166,7 @@ MKA1 = Dialect(
     sdk_read_timeout_seconds=5.0,
     resume_needs_background=True,
     resume_needs_stream=False,
-    resume_window_seconds=None,
     finished_replay=FinishedReplay.TERMINAL_EVENT,
-    cancel_terminal_status=None,
-    cancel_foreground_status=None,
-    cancel_unknown_status=None,
-    is_cancel_repeatable=None,
     max_tool_calls_range=(1, 300),
     max_tool_calls_default=30,
     truncation_default="auto",
@@ -229,8 +178,6 @@ MKA1 = Dialect(
     item_types=_OPEN_RESPONSES_ITEMS | _TOOL_ITEMS | {"item_reference", "output_audio"},
     allows_item_extensions=False,
     requires_max_concurrency=True,
-    usage_has_cache_writes=None,
-    served_tier=None,
     cancels_on_disconnect=False,
     rate_limit_error_is_text=True,
     webhook_scheme=WebhookScheme.MKA1,
@@ -243,7 +190,6 @@ OPENAI = Dialect(
     include_parameter="include[]",
     can_retrieve=True,
     can_cancel=True,
-    lowest_starting_after=None,
     content_type="text/event-stream; charset=utf-8",
     done_marker=DoneMarker.OPTIONAL,
     names_events=True,
@@ -263,11 +209,7 @@ OPENAI = Dialect(
     cancel_foreground_status=400,
     cancel_unknown_status=404,
     is_cancel_repeatable=True,
-    max_tool_calls_range=None,
-    max_tool_calls_default=None,
     truncation_default="disabled",
-    verbosity_default=None,
-    min_max_output_tokens=None,
     sends_output_text=False,
     required_fields=_OPENAI_NEVER_NULL | _SHARED_NULLABLE | {"metadata"},
     never_null_fields=_OPENAI_NEVER_NULL,
@@ -284,34 +226,15 @@ OPENAI = Dialect(
 
 OPEN_RESPONSES = Dialect(
     name="open_responses",
-    path_prefix=None,
-    include_parameter=None,
     can_retrieve=False,
     can_cancel=False,
     lowest_starting_after=0,
     content_type="text/event-stream",
     done_marker=DoneMarker.REQUIRED,
     names_events=True,
-    first_sequence_number=None,
-    keepalive_event=None,
-    obfuscates_by_default=None,
     nests_error_event=True,
     has_cancelled_event=False,
-    arguments_done_has_name=None,
     reasoning_event_prefix="response.reasoning",
-    sdk_read_timeout_seconds=None,
-    resume_needs_background=None,
-    resume_needs_stream=None,
-    resume_window_seconds=None,
-    finished_replay=None,
-    cancel_terminal_status=None,
-    cancel_foreground_status=None,
-    cancel_unknown_status=None,
-    is_cancel_repeatable=None,
-    max_tool_calls_range=None,
-    max_tool_calls_default=None,
-    truncation_default=None,
-    verbosity_default=None,
     min_max_output_tokens=16,
     sends_output_text=False,
     required_fields=_OPEN_RESPONSES_NEVER_NULL
@@ -321,13 +244,7 @@ OPEN_RESPONSES = Dialect(
     never_null_fields=_OPEN_RESPONSES_NEVER_NULL,
     item_types=_OPEN_RESPONSES_ITEMS,
     allows_item_extensions=True,
-    requires_max_concurrency=None,
-    usage_has_cache_writes=None,
-    served_tier=None,
-    cancels_on_disconnect=None,
     rate_limit_error_is_text=False,
-    webhook_scheme=None,
-    webhook_holds_response=None,
 )
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType({each.name: each for each in (MKA1, OPENAI, OPEN_RESPONSES)})
