@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import UNSET, Raw
 from msgspec.json import encode
 
-from streamfold.cli.log.place import OWN_LOG, LogFlags, visit_log
+from streamfold.cli.log.place import OWN_LOG, LogFlags, log_address, recorded_in, visit_log
 from streamfold.cli.options import Document, ResponseId, sequence_number
 from streamfold.cli.output.step import Step, describe_change
 from streamfold.cli.output.view import DocumentView, End, EventsView, ResponseView
@@ -62,10 +62,19 @@ def ls(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
         output.write_bytes(encode({"streams": [*map(stream_document, found)]}) + b"\n")
     elif not found:
         others = ", ".join(f"--tenant {each}" if each else "no tenant" for each in tenants)
-        say(f"no streams of this tenant; the log has streams of: {others}" if others else "the log is empty")
+        say(
+            f"no streams of this tenant; the log has streams of: {others}"
+            if others
+            else f"the log is empty{_default(flags)}"
+        )
     else:
         _print_list(found, output)
     return 0
+
+
+def _default(flags: LogFlags) -> str:
+    """The address of the user's own log, if that is the one that was read: nobody named it."""
+    return "" if recorded_in(flags) else f": {log_address(flags)}; pass --log for another one"
 
 
 def _print_list(found: "Sequence[StreamInfo]", output: Output) -> None:
