@@ -485,6 +485,16 @@ async def test_a_response_is_followed_inside_its_block_only() -> None:
     assert stub.asked == []
 
 
+async def test_a_response_is_entered_once() -> None:
+    here, stub = gateway(in_turn(stream(*WHOLE)))
+    response = here.stream(model="toy", input="hi")
+    async with response:
+        await response.outcome()
+    with pytest.raises(UsageError, match="entered before"):
+        await response.__aenter__()
+    assert len(stub.asked) == 1
+
+
 # Time, and word from elsewhere
 
 

@@ -139,6 +139,8 @@ class FollowedResponse:
         self._recorder = recorder
 
     async def __aenter__(self) -> "FollowedResponse":
+        if self._entered is not None:
+            raise UsageError("the response was entered before: call stream() or follow() again for another one")
         recorder = self._recorder
         known = await recorder.begin(self._request.response_id, self._request.starting_after, self._request.state)
         stream = self._entered = self._begin_stream(known.starting_after, known.state, is_open=known.joins is not None)
