@@ -243,6 +243,18 @@ ERRORS = [
         id="lost",
     ),
     pytest.param(
+        ResponseLost("resp_1", "lost", "the Response was refused with 404: Not found."),
+        {
+            "response_id": "resp_1",
+            "status": "lost",
+            "reason": "the Response was refused with 404: Not found.",
+            "code": None,
+        },
+        "response resp_1 was lost: the Response was refused with 404: Not found; "
+        "follow it again by its id, or create it again",
+        id="lost, in the words of a gateway",
+    ),
+    pytest.param(
         TextChanged("resp_1", "completed"),
         {
             "response_id": "resp_1",

@@ -341,6 +341,8 @@ class OutcomeError(StreamfoldError):
         code = f" (code {self.code})" if self.code else ""
         reason = f": {self.reason}" if self.reason else ""
         advice = f"; {self.advice}" if self.advice else ""
+        if advice:
+            reason = reason.rstrip(".")  # a gateway's reason is often a sentence
         return f"{name} {self.verb or f'ended as {self.status}'}{code}{reason}{advice}"
 
 
