@@ -134,7 +134,7 @@ def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
 def retry_after_seconds(headers: Mapping[str, str]) -> float:
     """Return how long the gateway asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date; else 0.
 
-    A date is read against the answer's own `date`, so a wrong clock on this machine does no harm.
+    A date is read against the answer's own `date`, so a wrong clock on this machine does not matter.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
@@ -166,10 +166,10 @@ class CallFailure:
     """A call failed.
 
     Attributes:
-        reason: Why, in a sentence's worth of words.
+        reason: Why, in a few words.
         refused: The repair steps that will therefore never work.
         retry_after_seconds: How long the gateway asks to wait.
-        max_attempts: A lower limit for this step, where trying again would change little.
+        max_attempts: A lower limit for this step, for failures that a retry rarely fixes.
     """
 
     reason: str
@@ -180,7 +180,7 @@ class CallFailure:
 
 @frozen
 class Ended:
-    """The Response is over. state: The state that shows it. body: Its bytes."""
+    """The Response has ended. state: The state that shows it. body: Its bytes."""
 
     state: State
     body: bytes
@@ -188,7 +188,7 @@ class Ended:
 
 @frozen
 class StillOpen:
-    """The Response still runs. is_background: None if it does not say."""
+    """The Response is still running. is_background: None if it does not say."""
 
     status: str
     is_background: bool | None
@@ -198,7 +198,7 @@ Retrieved: TypeAlias = Ended | StillOpen | CallFailure
 
 
 def read_no_stream(answer: Answer | CallFailure, *, trying: RepairKind) -> CallFailure:
-    """Return what it means that no stream came. trying: The step that asked for it."""
+    """Return what an answer without a stream means. trying: The step that asked for it."""
     if isinstance(answer, CallFailure):
         return answer
     if not answer.is_success:

@@ -69,7 +69,7 @@ class CancelTracker:
         return is_new
 
     def request_late(self, *, is_proven: bool) -> None:
-        """The caller wants a cancel of what is over. is_proven: Whether it is known how it ended."""
+        """The caller wants to cancel a response that has ended. is_proven: Whether it is known how it ended."""
         if self.result is None:
             self.result = CancelResult.ALREADY_TERMINAL if is_proven else CancelResult.UNCONFIRMED
 
@@ -81,7 +81,7 @@ class CancelTracker:
     # The POST
 
     def send(self) -> None:
-        """Have the POST sent, if a cancel was requested. The deadline counts from the first time."""
+        """Queue the POST, if a cancel was requested. The deadline counts from the first time."""
         if not self.is_requested:
             return
         agenda = self._agenda
@@ -119,7 +119,7 @@ class CancelTracker:
     # What the other witnesses say
 
     def receive_background(self, is_background: bool | None) -> None:
-        """A GET says whether the response runs in the background, by which a refusal is read again."""
+        """A GET says whether the response runs in the background, which can change the meaning of a refusal."""
         if self._answer is not None and not self._answer.is_success and is_background is not None:
             self._reads(self._answer, is_background)
 
@@ -135,12 +135,12 @@ class CancelTracker:
         self._learn(has_ended=has_ended)
 
     def receive_retrieved(self, status: OutcomeStatus, body: bytes) -> None:
-        """A GET gave a Response that is over."""
+        """A GET returned a Response that has ended."""
         self.body = body
         self._learn(retrieved=status)
 
     def receive_deadline(self) -> None:
-        """Nothing more is waited for."""
+        """Time is up: stop waiting."""
         self._learn(is_past_deadline=True)
 
     def _learn(self, **facts: Any) -> None:
@@ -151,7 +151,7 @@ class CancelTracker:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether the answer is still waited for."""
+        """Whether the session still waits for the answer."""
         is_open = self.is_requested and self._evidence.answer is None and not self._evidence.is_past_deadline
         return is_open and Timer.CANCEL_DEADLINE in self._agenda.timers
 
@@ -165,7 +165,7 @@ class CancelTracker:
         """Return the verdict by now, and keep its result; None if no cancel was requested.
 
         Args:
-            can_ask: Whether a GET may still be answered. If not, what is known has to do.
+            can_ask: Whether a GET may still be answered. If not, decide by what is known.
         """
         if not self.is_requested:
             return None

@@ -62,7 +62,7 @@ class RepairPolicy:
 
         Args:
             kind: The step that was tried.
-            max_attempts: A lower limit, where trying again would change little.
+            max_attempts: A lower limit, for failures that a retry rarely fixes.
         """
         failed = self.attempts(kind) + 1
         self._failed[kind] = self._max_attempts if max_attempts is not None and failed >= max_attempts else failed
@@ -82,7 +82,7 @@ class RepairPolicy:
 
 
 class Window:
-    """Holds at most `max_events` events, and `max_bytes` of their data, until their turn comes."""
+    """Holds at most `max_events` events, and `max_bytes` of their data, until they come into order."""
 
     def __init__(self, *, max_events: int, max_bytes: int) -> None:
         self._max_events = max_events

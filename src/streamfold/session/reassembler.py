@@ -46,7 +46,7 @@ class Reassembler:
         has_progressed: Whether this connection brought anything new.
         is_plain: Whether nothing is wrong: the next event should have the next number.
         is_over: Whether the terminal event was applied.
-        is_full: Whether an event from after the gap found no room.
+        is_full: Whether an event from after the gap did not fit into the window.
         response_id: The id in the first Response of the stream; None until then.
         is_background: Whether that Response runs in the background; None if it does not say.
         is_compacted: Whether the final Response holds text whose events were never seen.
@@ -94,7 +94,7 @@ class Reassembler:
 
     @property
     def can_resume(self) -> bool:
-        """Whether there is a number of the server's to resume after."""
+        """Whether the server gave a number to resume after."""
         return self.after is not None and self.is_numbered
 
     @property
@@ -130,7 +130,7 @@ class Reassembler:
         self.final = state
 
     def note_end(self, before: State) -> None:
-        """The terminal event was applied in its turn. before: The state before it."""
+        """The terminal event was applied in order. before: The state before it."""
         if self._floor is None:  # else the text before it was never asked for
             self._compare(before, self.state)
 
@@ -157,7 +157,7 @@ class Reassembler:
         self._to_skip = self._count if is_replay and not self.is_numbered else 0
 
     def believe(self) -> bool:
-        """Believe that the stream begins with this connection's first event, if the connection before began so too."""
+        """Accept that the stream begins with this connection's first event, if the previous one began with it too."""
         if self.state.cursor is not None or self._first is None:
             return False
         if self._first == self._first_before:

@@ -1,4 +1,4 @@
-"""Decides what is true when the stream, the answer to a cancel and a GET say different things."""
+"""Decides what is true when the stream, the answer to a cancel and a GET disagree."""
 
 from enum import StrEnum, auto
 from itertools import pairwise
@@ -20,11 +20,11 @@ class CancelAnswer(StrEnum):
     ENDED = auto()
     """200, with a Response that is completed, failed or incomplete."""
     OPEN = auto()
-    """200, with a Response that still runs."""
+    """200, with a Response that is still running."""
     REFUSED_AS_TERMINAL = auto()
     REFUSED_AS_FOREGROUND = auto()
     NOT_ALLOWED = auto()
-    """401 or 403: this key may not cancel it."""
+    """401 or 403: this key is not allowed to cancel it."""
     NONE = auto()
     """No answer that says anything, after all attempts: not found, server errors, silence."""
 
@@ -34,16 +34,16 @@ REFUSALS = frozenset({CancelAnswer.REFUSED_AS_TERMINAL, CancelAnswer.REFUSED_AS_
 
 @frozen(kw_only=True)
 class Evidence:
-    """All that is known about one cancelled response.
+    """Everything known about one cancelled response.
 
     Attributes:
         answer: The answer to the cancel; None while it is on its way.
         answered: The status in that answer, if it holds a Response.
         event: The status of the terminal event.
         has_ended: Whether the stream ended by itself.
-        retrieved: The terminal status that a GET gave.
+        retrieved: The terminal status that a GET returned.
         was_repeated: Whether the cancel was sent more than once, so that an earlier one may have taken effect.
-        is_past_deadline: Whether neither the answer nor the stream is waited for any longer.
+        is_past_deadline: Whether the time to wait for the answer and the stream is over.
     """
 
     answer: CancelAnswer | None = None

@@ -73,7 +73,7 @@ class Repairs:
             self._begin(kind, f"the Response is {status}", self._patience.poll_seconds)
 
     def refuse_streams(self, reason: str) -> None:
-        """The gateway streams nothing: GETs are all that is left."""
+        """The gateway refuses streams: only GETs are left."""
         self.policy.refuse(*STREAMS)
         self._note(RepairKind.RETRIEVE, reason)
 

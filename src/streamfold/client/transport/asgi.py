@@ -1,4 +1,4 @@
-"""A transport into an ASGI application of the same process: no sockets, and the same promises as over a network.
+"""A transport into an ASGI application of the same process: no sockets, and the same guarantees as over a network.
 
 The application runs as a task of its own. It cannot send faster than the reader reads, it gets `http.disconnect` when the
 reader leaves, and an exception in it ends the reply as a broken connection would.

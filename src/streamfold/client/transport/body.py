@@ -1,8 +1,8 @@
-"""The body of a reply, as every transport hands it over: read once, content-decoded, closed in the middle.
+"""The body of a reply, as every transport delivers it: read once, content-decoded, and closable in the middle.
 
-We ask for `identity`, but a proxy may compress all the same (RFC 9110, 8.4.1). A few compressed bytes can stand for a
-thousand times as many, so one chunk is handed over in pieces of at most PIECE_BYTES: memory never grows with what the
-sender claims, whatever chain of encodings it used. An encoding that we cannot bound is refused.
+We ask for `identity`, but a proxy may compress anyway (RFC 9110, 8.4.1). A few compressed bytes can expand to a
+thousand times as many, so one chunk is delivered in pieces of at most PIECE_BYTES: memory stays bounded, whatever
+chain of encodings the sender used. An encoding that we cannot bound is refused.
 """
 
 import zlib

@@ -1,4 +1,4 @@
-"""A transport over sockets of our own, at a tenth of the cost of an HTTP client for each event: `http="direct"`.
+"""A transport over plain sockets, with a tenth of an HTTP client's cost per event: `http="direct"`.
 
 HTTP/1.1 over TCP or TLS, with one connection for each reply. It has no proxies, pool, redirects or cookies: use httpx for
 those. docs/explanation/transports.md has the measurements. It needs the extra `direct`.

@@ -81,7 +81,7 @@ class ReplyParser:
     """Feed it what arrived; it fills `bodies`, which the caller empties.
 
     `status` and `headers` are set once `has_head`. When `is_over`, feed nothing more: the reply is whole, or `failure`
-    says why not. What was decoded before a fault is in `bodies` all the same.
+    says why not. What was decoded before a fault is still in `bodies`.
     """
 
     def __init__(self, *, method: str = "GET") -> None:

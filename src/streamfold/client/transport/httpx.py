@@ -1,6 +1,6 @@
-"""A transport on httpx or httpx2: proxies, pools, certificates and whatever else a client of them is configured for.
+"""A transport on httpx or httpx2, with their proxies, pools, certificates and other settings.
 
-Both libraries are known by their shape alone, so that either may be missing. docs/explanation/transports.md has the
+Neither library is imported to recognize a client, so either may be missing. docs/explanation/transports.md has the
 measurements.
 """
 
@@ -69,10 +69,10 @@ class Client(Protocol):
 class HttpxTransport:
     """A Transport on an `AsyncClient` of httpx or httpx2.
 
-    Redirects are never followed. The client's own timeouts do not count: those of the Request do.
+    Redirects are never followed. The client's own timeouts are ignored; those of the Request apply.
 
     Args:
-        client: Used as it is configured, and left open. None for a new client of httpx2, or of httpx where that is not
+        client: Used as it is configured, and left open. None for a new client of httpx2, or of httpx if that is not
             installed, with no limit on its connections.
         ssl_context: For a new client; None for the one that this process shares.
 
@@ -253,7 +253,7 @@ def socket_of(response: HttpxResponse) -> Any:
 
 
 def library() -> ModuleType:
-    """httpx2 where it is installed, because it opens many streams at a fifth of the cost; else httpx."""
+    """httpx2 if it is installed, because it opens many streams at a fifth of the cost; otherwise httpx."""
     return import_module("httpx2" if find_spec("httpx2") else "httpx")
 
 

@@ -1,4 +1,4 @@
-"""What a caller has, as what we use: `http=` as a Transport, bytes that somebody else fetches as a Reply.
+"""Turns what a caller passes into what we use: `http=` into a Transport, bytes from elsewhere into a Reply.
 
 An EventSource of httpx-sse is read below its own decoder, which loses the first event after a byte order mark and
 believes a charset that an event stream cannot have.
@@ -23,10 +23,10 @@ Http: TypeAlias = Any
 # Known by what they can do, and not by their classes: so neither library has to be installed, and a client that wraps one of
 # them works too. A Transport is looked for first, because an object may have both `open` and `stream`.
 def resolve_transport(http: Http) -> tuple[Transport, bool]:
-    """The Transport that carries the requests, and whether it is ours to close.
+    """The Transport that sends the requests, and whether we close it.
 
     Raises:
-        InvalidArgument: `http` cannot carry requests.
+        InvalidArgument: `http` is not a transport.
         UsageError: A library that it needs is not installed.
     """
     if http is None or http == "httpx":

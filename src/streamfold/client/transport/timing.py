@@ -1,7 +1,7 @@
-"""One clock, and everything that ends a wait: two idle guards, a deadline, and the timers they stand on.
+"""One clock, and everything that ends a wait: two idle guards, a deadline, and the timers that they use.
 
-Three classes, because a wait can be ended at three prices. `IdleTimer` costs two stores for each wait and needs a socket
-that can be closed. `IdleGuard` costs a cancel scope for each wait, some 10 µs, and works with anything that can be
+There are three classes because they differ in cost. `IdleTimer` costs two stores for each wait and needs a socket
+that can be closed. `IdleGuard` costs a cancel scope for each wait, about 10 µs, and works with anything that can be
 awaited. `DeadlineTimer` is one timer for a deadline that moves often.
 
 anyio has no timer and no task outside a task group, so `call_later` and `spawn` use asyncio or trio directly. A task
@@ -64,7 +64,7 @@ def call_later(seconds: float, callback: Callable[[], None]) -> Callable[[], obj
 
 
 def spawn(run: Callable[[], Coroutine[Any, Any, None]], done: Callable[[], None] = lambda: None) -> None:
-    """Run a task beside the caller. It must not raise, and the caller must make sure that it ends.
+    """Run a task in parallel with the caller. It must not raise, and the caller must make sure that it ends.
 
     Args:
         run: The task.
@@ -87,7 +87,7 @@ def spawn(run: Callable[[], Coroutine[Any, Any, None]], done: Callable[[], None]
 
 
 def call_from_anywhere() -> Callable[[Callable[[], None]], None]:
-    """Return a function that has something called soon inside the running event loop.
+    """Return a function that schedules a call in the running event loop.
 
     It may be used from any thread, as by a finalizer, and does nothing once the loop is closed.
     """
