@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from streamfold.chaos import parse_faults
 from streamfold.emulator import Ending
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, RepairKind
 from streamfold.sim.driver import Fact, Run
@@ -176,7 +177,8 @@ def _events_are_in_time(run: Run, _: Outcome) -> str | None:
 
 def _may_be_judged_by_time(run: Run) -> bool:
     scenario = run.scenario
-    is_passing = run.fault_names <= PASSING and not any(each.seconds or each.answer for each in scenario.streams)
+    faults = {fault.name for each in scenario.streams for fault in parse_faults(each.faults)}
+    is_passing = faults <= PASSING and not any(each.seconds or each.answer for each in scenario.streams)
     is_judged = is_passing and scenario.is_plain and run.cancelled_at is None
     # Without its id, which is in the event that is missing, nothing can be repaired before the stream ends.
     has_no_id = scenario.start == "create" and any("gap:after_events=0" in each.faults for each in scenario.streams[:1])

@@ -5,14 +5,12 @@ lets calls overtake each other, and reports facts after the end. Nothing sleeps:
 """
 
 import re
-from functools import cached_property
 from math import inf, isclose
 from random import Random
 from typing import NamedTuple
 
 from attrs import define, field
 
-from streamfold.chaos import parse_faults
 from streamfold.fold import State, fold
 from streamfold.schema import decode_event
 from streamfold.session import (
@@ -98,7 +96,7 @@ class CallMade(NamedTuple):
     cursor: int | None
 
 
-@define(slots=False)
+@define
 class Run:
     """What happened in one run, whether it ended or not.
 
@@ -154,16 +152,6 @@ class Run:
         """Whether a terminal event was applied that does not say cancelled."""
         return bool(self.applied) and self.applied[-1].state.is_terminal and self.applied[-1].state.status != CANCELLED
 
-    @cached_property
-    def has_lying_numbers(self) -> bool:
-        """Whether the gateway's numbers cannot be trusted."""
-        return self.scenario.has_fault("renumber")
-
-    @cached_property
-    def fault_names(self) -> set[str]:
-        """The names of all faults of the streams."""
-        return {fault.name for injection in self.scenario.streams for fault in parse_faults(injection.faults)}
-
     def calls_of(self, call: str) -> list[CallMade]:
         """The calls of one kind."""
         return [each for each in self.calls if each.call == call]
@@ -175,9 +163,7 @@ class Run:
 
 def simulate(scenario: Scenario, transcripts: TranscriptCache) -> Run:
     """Carry out one run, to its end or to the bounds of time and steps."""
-    driver = _Driver(scenario, transcripts)
-    driver.run_to_end()
-    return driver.run
+    return _Driver(scenario, transcripts).run_to_end()
 
 
 class _Driver:
@@ -219,19 +205,20 @@ class _Driver:
         self._new: list[Applied] = []
         self._cursor = after if start.cursor is None else start.cursor
 
-    def run_to_end(self) -> None:
+    def run_to_end(self) -> Run:
         session, run = self._session, self.run
         for step in drive(session):
             if isinstance(step, Wait):
                 self._report_next_fact(step.seconds)
                 if run.trouble:
-                    return
+                    return run
             elif isinstance(step, Connect | Retrieve | Cancel):
                 self._ask(step)
             # A Close is ignored: the old stream is read until the next Connect.
         run.at, run.outcome = self._now, session.outcome
         run.truth.feed.advance(END_OF_TIME)
         self._report_late_facts()
+        return run
 
     def _report_next_fact(self, wait_seconds: float) -> None:
         """Report what is due first. The session may have a step after it even if it says that it needs no driver."""

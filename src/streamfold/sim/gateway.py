@@ -31,8 +31,6 @@ from streamfold.session import Answer
 from streamfold.sim.response import Feed, Transcript, Truth, response_event
 from streamfold.sim.scenario import NOTHING, GatewayBehaviour, Injection, Scenario
 
-__all__ = ["ENDED", "ModelGateway", "ModelStream"]
-
 # How a stream ends: in order, as far as HTTP can tell, or not.
 ENDED, BROKEN = "ended", "the connection broke off"
 COMMENT = b":\n\n"

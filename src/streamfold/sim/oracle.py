@@ -9,7 +9,7 @@ HANG_UP a GET says cancelled and a new stream runs to the end; with GOES_ON the 
 completed. Then the answer depends on what the session was shown.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from math import inf
 
@@ -20,7 +20,7 @@ from streamfold.fold import State, fold, snapshot_json
 from streamfold.schema import decode_event
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, Proof
 from streamfold.sim.call_rules import UNAUTHORIZED, UNKNOWN, Kind, Violation, broken_call_rules, is_refusal
-from streamfold.sim.driver import Run
+from streamfold.sim.driver import Fact, Run
 from streamfold.sim.response import CANCELLED, with_number
 
 BROKEN = b"\xff"
@@ -43,7 +43,7 @@ def audit(run: Run) -> list[Violation]:
 
 
 def _events(run: Run) -> Iterator[Violation]:
-    if run.has_lying_numbers:
+    if run.scenario.has_fault("renumber"):
         yield from _renumbered_events(run)
         return
     events = run.events
@@ -147,38 +147,25 @@ def _true_statuses(run: Run, outcome: Outcome) -> set[str]:
 
 
 def _allowed_cancels(run: Run, outcome: Outcome) -> set[CancelResult | None]:
-    """What the outcome may say of a cancel: the first row of the table that applies."""
-    return next(results for applies, results in CANCEL_RESULTS if applies(run, outcome))
-
-
-def _is_the_only_cancel_unauthorized(run: Run, _: Outcome) -> bool:
+    """What the outcome may say of a cancel."""
     answers = run.facts_of("cancel")
-    return len(answers) == 1 and answers[0].status in UNAUTHORIZED
+    if run.cancelled_at is None:
+        return {None}
+    if outcome.status is OutcomeStatus.ABANDONED and run.left_at is None:
+        return {CancelResult.REFUSED}
+    if len(answers) == 1 and answers[0].status in UNAUTHORIZED:
+        return {CancelResult.NOT_ALLOWED}
+    if outcome.status in {OutcomeStatus.ABANDONED, OutcomeStatus.LOST}:
+        return {None, CancelResult.UNCONFIRMED}
+    if outcome.status is OutcomeStatus.CANCELLED:
+        return {CancelResult.CANCEL_WON}
+    had_ended = any(_says_it_had_ended(answer) for answer in answers)
+    return {CancelResult.ALREADY_TERMINAL if had_ended else CancelResult.COMPLETION_WON}
 
 
-def _had_ended_before(run: Run, _: Outcome) -> bool:
-    refusing = [fact for fact in run.facts_of("cancel") if is_refusal(fact.status)]
-    was_refused = any(fact.status not in UNAUTHORIZED | UNKNOWN for fact in refusing)
-    return was_refused or any(
-        fact.status == 200 and fact.shows("completed", "failed", "incomplete") for fact in run.facts_of("cancel")
-    )
-
-
-CANCEL_RESULTS: tuple[tuple[Callable[[Run, Outcome], bool], set[CancelResult | None]], ...] = (
-    (lambda run, _: run.cancelled_at is None, {None}),
-    (
-        lambda run, outcome: outcome.status is OutcomeStatus.ABANDONED and run.left_at is None,
-        {CancelResult.REFUSED},
-    ),
-    (_is_the_only_cancel_unauthorized, {CancelResult.NOT_ALLOWED}),
-    (
-        lambda _, outcome: outcome.status in {OutcomeStatus.ABANDONED, OutcomeStatus.LOST},
-        {None, CancelResult.UNCONFIRMED},
-    ),
-    (lambda _, outcome: outcome.status is OutcomeStatus.CANCELLED, {CancelResult.CANCEL_WON}),
-    (_had_ended_before, {CancelResult.ALREADY_TERMINAL}),
-    (lambda _, __: True, {CancelResult.COMPLETION_WON}),
-)
+def _says_it_had_ended(answer: Fact) -> bool:
+    is_refused = is_refusal(answer.status) and answer.status not in UNAUTHORIZED | UNKNOWN
+    return is_refused or (answer.status == 200 and answer.shows("completed", "failed", "incomplete"))
 
 
 # Giving up
@@ -189,10 +176,15 @@ def _why_needless(run: Run, outcome: Outcome) -> str | None:
     scenario = run.scenario
     if run.saw_terminal and scenario.behaviour.numbering == "plain" and scenario.takes_every_frame:
         return "its terminal event had come"
-    for words, why_needless in NEEDLESS.items():
-        if words in outcome.reason:
-            return why_needless(run, outcome)
-    return None if any(excuse(run) for excuse in EXCUSES) else "a GET was not refused, nor tried often enough"
+    patience = run.patience
+    if "never said" in outcome.reason:
+        return _knew_its_id(run, outcome)
+    if "it did not end" in outcome.reason:
+        return None if patience.total_seconds is not None and run.at >= patience.total_seconds else "there was time"
+    if "nothing new" in outcome.reason:
+        waited = run.at - (run.applied_at[-1] if run.applied_at else 0.0)
+        return None if waited >= patience.stalled_seconds else f"only {waited:g} s went by"
+    return None if _is_refused_for_good(run) else "a GET was not refused, nor tried often enough"
 
 
 def _knew_its_id(run: Run, outcome: Outcome) -> str | None:
@@ -201,37 +193,11 @@ def _knew_its_id(run: Run, outcome: Outcome) -> str | None:
     return "its id was known" if any(b'"response":' in each.data for each in run.applied) else None
 
 
-def _had_time(run: Run, _: Outcome) -> str | None:
-    total = run.patience.total_seconds
-    return None if total is not None and run.at >= total else "there was time"
-
-
-def _was_not_stalled(run: Run, _: Outcome) -> str | None:
-    waited = run.at - (run.applied_at[-1] if run.applied_at else 0.0)
-    return None if waited >= run.patience.stalled_seconds else f"only {waited:g} s went by"
-
-
-NEEDLESS: Mapping[str, Callable[[Run, Outcome], str | None]] = {
-    "never said": _knew_its_id,
-    "it did not end": _had_time,
-    "nothing new": _was_not_stalled,
-}
-
-
-def _was_unauthorized(run: Run) -> bool:
-    return any(fact.status in UNAUTHORIZED for fact in run.facts)
-
-
-def _was_a_get_refused(run: Run) -> bool:
-    return any(is_refusal(fact.status) for fact in run.facts_of("retrieve"))
-
-
-def _did_all_gets_fail(run: Run) -> bool:
-    last = run.facts_of("retrieve")[-run.patience.max_attempts :]
-    return len(last) == run.patience.max_attempts and not any(fact.is_response for fact in last)
-
-
-EXCUSES = (_was_unauthorized, _was_a_get_refused, _did_all_gets_fail)
+def _is_refused_for_good(run: Run) -> bool:
+    gets, attempts = run.facts_of("retrieve"), run.patience.max_attempts
+    is_refused = any(is_refusal(fact.status) for fact in gets)
+    is_tried = len(gets) >= attempts and not any(fact.is_response for fact in gets[-attempts:])
+    return is_refused or is_tried or any(fact.status in UNAUTHORIZED for fact in run.facts)
 
 
 # The state
@@ -265,7 +231,7 @@ def _response(run: Run, outcome: Outcome, folded: State) -> Iterator[Violation]:
 
 def _compaction(run: Run, outcome: Outcome) -> Iterator[Violation]:
     """It is reported exactly if the last Response has text that no event brought."""
-    if run.has_lying_numbers or any(BROKEN in each.data for each in run.applied):
+    if run.scenario.has_fault("renumber") or any(BROKEN in each.data for each in run.applied):
         return
     place = run.begins_at + len(run.applied) + _left_out(run)
     place -= bool(run.applied) and _is_invented(run, place - 1)

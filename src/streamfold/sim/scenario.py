@@ -4,7 +4,6 @@ A scenario is printed as JSON with defaults left out, so that a scenario which w
 matters. Times are virtual seconds from the beginning of the run; calls of each kind are counted from 0.
 """
 
-from collections.abc import Callable
 from typing import Literal, cast
 
 from msgspec import MsgspecError, Struct
@@ -152,7 +151,12 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def is_plain(self) -> bool:
         """Whether this gateway gives no reason for a repair unless something is injected."""
-        return self.start != "after" and self.takes_every_frame and all(is_so(self.behaviour) for is_so in PLAIN)
+        gateway = self.behaviour
+        can_stream = gateway.is_streamable and gateway.window_seconds is None and gateway.cursor == "taken"
+        shows_end = gateway.ending in {"completed", "incomplete", "failed", "error_nested"}
+        shows_cancel = gateway.cancel not in {"ends-silently", "openai"} and gateway.finished != "own"
+        is_heard = gateway.pause_seconds < Patience().idle_seconds and self.takes_every_frame
+        return self.start != "after" and can_stream and shows_end and shows_cancel and is_heard
 
     def has_fault(self, text: str) -> bool:
         """Whether the text of a fault occurs among those of the streams."""
@@ -161,16 +165,6 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __str__(self) -> str:
         """The scenario as JSON, which `read_scenario` reads."""
         return _encode(_without_defaults(self)).decode()
-
-
-# What a gateway must be like to give no reason for a repair.
-PLAIN: tuple[Callable[[GatewayBehaviour], bool], ...] = (
-    lambda gateway: gateway.is_streamable and gateway.window_seconds is None,
-    lambda gateway: gateway.cursor == "taken" and gateway.finished != "own",
-    lambda gateway: gateway.ending in {"completed", "incomplete", "failed", "error_nested"},
-    lambda gateway: gateway.pause_seconds < Patience().idle_seconds,
-    lambda gateway: gateway.cancel not in {"ends-silently", "openai"},
-)
 
 
 def _without_defaults(value: object) -> object:
