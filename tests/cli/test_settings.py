@@ -116,6 +116,13 @@ def test_what_is_missing_or_unknown_is_wrong_usage(variables: dict[str, str], re
     assert failed.value.exit_code == 2
 
 
+@pytest.mark.parametrize("variables", [{}, {"STREAMFOLD_BASE_URL": "https://x"}], ids=["no URL", "another URL"])
+def test_a_key_of_openai_that_is_not_used_is_explained(variables: dict[str, str]) -> None:
+    with pytest.raises(Failure) as failed:
+        read_settings(None, environ=environ(OPENAI_API_KEY="openai-key", **variables))
+    assert failed.value.reason.endswith("; OPENAI_API_KEY is only used with OPENAI_BASE_URL")
+
+
 OPENAI = {"OPENAI_BASE_URL": "https://openai", "OPENAI_API_KEY": "openai-key"}
 
 

@@ -155,7 +155,8 @@ def _check(given: Mapping[str, str], origins: Mapping[str, str], environ: Mappin
     for name, words in (("base_url", "base URL"), ("api_key", "API key")):
         if name not in given:
             place = f"set STREAMFOLD_{name.upper()}, or put {name} in {user_folder('config', environ) / FILE_NAME}"
-            raise Failure(f"no {words}: pass {_flag(name)}, {place}", USAGE)
+            hint = "; OPENAI_API_KEY is only used with OPENAI_BASE_URL" if environ.get("OPENAI_API_KEY") else ""
+            raise Failure(f"no {words}: pass {_flag(name)}, {place}{hint}", USAGE)
     if "http" in given and given["http"] not in CLIENTS:
         raise Failure(f"{origins['http']}: unknown HTTP client {given['http']!r} (expected httpx or direct)", USAGE)
 

@@ -33,6 +33,12 @@ def shown(screen: Screen) -> str:
     return file.getvalue()
 
 
+def test_before_the_first_event_there_is_no_number() -> None:
+    picture = shown(Screen(Output(), console=terminal(80, 24)))
+    assert "event -" in picture
+    assert "None" not in picture
+
+
 def test_it_shows_the_event_the_text_and_the_reason_of_a_repair_without_controls() -> None:
     screen = Screen(Output(), console=terminal(80, 24))
     for step in steps(numbered(*opening(), delta("Hello"))):

@@ -146,7 +146,7 @@ class Screen(View):
         return _line(
             (without_controls(response_id or "streamfold"), "bold"), "  ",
             (without_controls(status), "green" if self._state.is_terminal else "yellow"),
-            f"  event {self._state.cursor}  {self._clock() - self._begun:.0f} s  ",
+            f"  event {'-' if self._state.cursor is None else self._state.cursor}  {self._clock() - self._begun:.0f} s  ",
             (without_controls(self._last), "dim"),
         )  # fmt: skip
 
