@@ -8,7 +8,7 @@ import pytest
 from streamfold.client.api.arguments import check_batch_id, check_response_id, check_starting_after
 from streamfold.client.api.request import Calls
 from streamfold.errors import InvalidArgument
-from streamfold.schema import MKA1, OPENAI
+from streamfold.schema import MKA1, OPENAI, Response
 
 KEY = "sk-very-secret"
 
@@ -87,6 +87,11 @@ def test_any_other_id_is_refused_by_its_name(value: object) -> None:
     with pytest.raises(InvalidArgument) as caught:
         check_batch_id(value)
     assert caught.value.name == "batch_id"
+
+
+def test_a_response_in_place_of_its_id_is_named_by_its_class_alone() -> None:
+    with pytest.raises(InvalidArgument, match=r"got Response$"):
+        check_response_id(Response(id="resp_1", model="secret"))
 
 
 def test_no_cursor_is_the_whole_stream() -> None:

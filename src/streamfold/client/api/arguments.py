@@ -47,7 +47,8 @@ def check_batch_id(value: object) -> str:
 def _checked_id(name: str, value: object) -> str:
     # A client or a proxy would resolve "." and ".." away and call another path, however they are encoded.
     if not isinstance(value, str) or not value or not value.isprintable() or value in {".", ".."}:
-        raise InvalidArgument(name, f"must be printable text other than . or .., got {value!r}")
+        got = repr(value) if isinstance(value, str | None) else type(value).__name__  # a Response holds the answer
+        raise InvalidArgument(name, f"must be printable text other than . or .., got {got}")
     return value
 
 
