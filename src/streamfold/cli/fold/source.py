@@ -200,7 +200,7 @@ def unpacked(chunks: Iterable[bytes], *, max_bytes: int) -> Iterator[bytes]:
     """Yield what was packed, at most MAX_OUTPUT bytes at a time.
 
     Raises:
-        Failure: The file is cut off, corrupt, or unpacks to more than `max_bytes`.
+        Failure: The file is truncated, corrupt, or unpacks to more than `max_bytes`.
     """
     given = 0
     for data in _unpacked(chunks):

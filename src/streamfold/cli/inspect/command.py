@@ -1,4 +1,4 @@
-"""`streamfold inspect ID`: look at a recorded response on the terminal, at any of its events."""
+"""`streamfold inspect ID`: step through a recorded response in the terminal, event by event."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated

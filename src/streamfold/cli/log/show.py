@@ -23,12 +23,12 @@ COLUMNS = ("response", "status", "records", "numbers", "created", "kept until")
 
 
 def timestamp(seconds: float) -> str:
-    """Return a time as a reader wants it: in UTC, because a log may be read on another machine."""
+    """Return a time in UTC, because a log may be read on another machine."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def stream_document(info: "StreamInfo") -> dict[str, object]:
-    """Return the stream as JSON has it."""
+    """Return the stream as a JSON document."""
     return {
         "response_id": info.key.response_id,
         "tenant": info.key.tenant,

@@ -57,7 +57,7 @@ def follow(
 
 
 class Following:
-    """What is known of a response while it is followed.
+    """What is known about a response while it is followed.
 
     Attributes:
         state: The state after the last event that was shown.
