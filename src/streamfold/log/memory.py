@@ -67,13 +67,13 @@ class MemoryLog(EventLog):
         self._is_closed = False
 
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
-        self._require_open()
+        streams = self._open()
         require_beginning(first_number)
         now = self._clock()
-        stream = self._streams.get(key)
+        stream = streams.get(key)
         if stream is None:
             info = StreamInfo(key=key, first_number=first_number, next_number=first_number, epoch=0, created_at=now)
-            stream = self._streams[key] = _MemoryStream(info)
+            stream = streams[key] = _MemoryStream(info)
         info = stream.info
         if info.owner not in {"", owner} and info.lease_expires_at > now:
             raise LeaseHeld(info.owner, info.lease_expires_at - now)
@@ -86,13 +86,11 @@ class MemoryLog(EventLog):
         return stream.lease()
 
     async def release(self, lease: Lease) -> None:
-        self._require_open()
-        stream = self._streams.get(lease.key)
+        stream = self._open().get(lease.key)
         if stream is not None and stream.info.epoch == lease.epoch:
             stream.change(owner="", lease_expires_at=0.0)
 
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
-        self._require_open()
         stream = self._stream(lease.key)
         info = stream.info
         head = StreamHead(info.next_number, info.epoch, info.is_finished)
@@ -103,15 +101,13 @@ class MemoryLog(EventLog):
         return stream.info.next_number
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
-        self._require_open()
-        stream = self._streams.get(key)
+        stream = self._open().get(key)
         return None if stream is None else stream.info
 
     async def read(
         self, key: StreamKey, *, after: int | None = None, limit: int = READ_AT_ONCE, max_bytes: int | None = None
     ) -> list[Record]:
-        self._require_open()
-        stream = self._streams.get(key)
+        stream = self._open().get(key)
         if stream is None:
             return []
         first_number = stream.info.first_number
@@ -120,24 +116,22 @@ class MemoryLog(EventLog):
         return page if max_bytes is None else fitting(page, max_bytes)
 
     def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
-        self._require_open()
+        self._open()
         return self._subscriptions.watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
-        self._require_open()
-        found = sorted(key.response_id for key in self._streams if key.tenant == tenant)
+        streams = self._open()
+        found = sorted(key.response_id for key in streams if key.tenant == tenant)
         begin = 0 if after is None else bisect_right(found, after)
-        return [self._streams[StreamKey(tenant, each)].info for each in found[begin : begin + limit]]
+        return [streams[StreamKey(tenant, each)].info for each in found[begin : begin + limit]]
 
     async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
         # Sorted for each page: slow for many tenants, and never out of date.
-        self._require_open()
-        found = sorted({key.tenant for key in self._streams})
+        found = sorted({key.tenant for key in self._open()})
         begin = 0 if after is None else bisect_right(found, after)
         return found[begin : begin + limit]
 
     async def request_cancel(self, key: StreamKey) -> None:
-        self._require_open()
         self._stream(key).change(is_cancel_requested=True)
         self._subscriptions.notify([key])
 
@@ -148,8 +142,7 @@ class MemoryLog(EventLog):
         stream.checkpoints[checkpoint.cursor] = checkpoint.data
 
     async def checkpoint(self, key: StreamKey, *, at: int | None = None) -> SavedCheckpoint | None:
-        self._require_open()
-        stream = self._streams.get(key)
+        stream = self._open().get(key)
         saved = {} if stream is None else stream.checkpoints
         cursor = max((each for each in saved if at is None or each <= at), default=None)
         return None if cursor is None else SavedCheckpoint(cursor, saved[cursor])
@@ -159,31 +152,27 @@ class MemoryLog(EventLog):
         self._subscriptions.notify([lease.key], growth=True)
 
     async def notes(self, key: StreamKey) -> Sequence[Note]:
-        self._require_open()
-        stream = self._streams.get(key)
+        stream = self._open().get(key)
         return [] if stream is None else list(stream.notes)
 
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
-        self._require_open()
         self._stream(key).change(expires_at=until)
 
     async def expire(self, *, limit: int = 100) -> int:
-        self._require_open()
         now = self._clock()
-        infos = [stream.info for stream in self._streams.values()]
+        infos = [stream.info for stream in self._open().values()]
         overdue = [info.key for info in infos if info.expires_at is not None and info.expires_at <= now][:limit]
         for key in overdue:
             await self.drop(key)
         return len(overdue)
 
     async def drop(self, key: StreamKey) -> bool:
-        self._require_open()
-        was_there = self._streams.pop(key, None) is not None
+        was_there = self._open().pop(key, None) is not None
         self._subscriptions.notify([key])
         return was_there
 
     async def diagnose(self) -> Diagnosis:
-        self._require_open()
+        self._open()
         return Diagnosis(
             engine="memory",
             durability=self.durability,
@@ -192,24 +181,24 @@ class MemoryLog(EventLog):
         )
 
     async def damages(self) -> Sequence[Damage]:
-        self._require_open()
+        self._open()
         return []
 
     async def aclose(self) -> None:
         self._is_closed = True
 
-    def _require_open(self) -> None:
+    def _open(self) -> dict[StreamKey, _MemoryStream]:
         if self._is_closed:
             raise LogUnusable("the log in memory", CLOSED)
+        return self._streams
 
     def _stream(self, key: StreamKey) -> _MemoryStream:
-        stream = self._streams.get(key)
+        stream = self._open().get(key)
         if stream is None:
             raise UnknownStream(key.tenant, key.response_id)
         return stream
 
     def _written_by(self, lease: Lease) -> _MemoryStream:
-        self._require_open()
         stream = self._stream(lease.key)
         if stream.info.epoch != lease.epoch:
             raise WriterFenced(lease.epoch, stream.info.epoch)

@@ -6,6 +6,7 @@ async def test_my_engine(name):
         await check(log, name)
 """
 
-from streamfold.log.contract.reading import CHECKS, check
+from streamfold.log.contract.reading import check
+from streamfold.log.contract.writing import CHECKS
 
 __all__ = ["CHECKS", "check"]

@@ -1,16 +1,15 @@
-"""Tails, cancels, checkpoints, notes, lists, and the end of a stream; and the contract as a whole."""
+"""The contract, continued: tails, cancels, checkpoints, notes, lists, and the end of a stream."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 
-from streamfold.check import Suite, failure_of, must_be
+from streamfold.check import failure_of, must_be
 from streamfold.errors import LogGap, LogUnusable, StreamfoldError, UnknownStream, WriterFenced
 from streamfold.log.contract.writing import (
+    CHECKS,
     KEY,
-    MAX_SECONDS,
     OTHER,
-    WRITING,
     Site,
     Sleep,
     begin,
@@ -22,7 +21,6 @@ from streamfold.log.log import EventLog
 from streamfold.log.record import Note, Record, SavedCheckpoint, StreamKey
 from streamfold.log.tail import tail, wait_for_cancel
 
-CHECKS: Suite[Site] = Suite(WRITING, max_seconds=MAX_SECONDS)
 SOON_SECONDS = 10.0  # longer than any check should take
 
 # Tails and cancels

@@ -24,7 +24,6 @@ from streamfold.log.record import Lease, Record, SavedCheckpoint, StreamKey
 KEY = StreamKey("tenant", "resp_1")
 OTHER = StreamKey("tenant", "resp_2")
 LEASE_SECONDS = 30.0
-MAX_SECONDS = 60.0  # for one check
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
@@ -58,13 +57,13 @@ async def numbers(log: EventLog, key: StreamKey = KEY) -> list[int]:
     return [each.sequence_number for each in await log.read(key)]
 
 
-WRITING: Suite[Site] = Suite(max_seconds=MAX_SECONDS)
+CHECKS: Suite[Site] = Suite(max_seconds=60.0)  # for one check; reading.py enters more
 RACED = 20  # numbers
 
 # Appending and reading
 
 
-@WRITING.enter("a stream does not exist before it is acquired")
+@CHECKS.enter("a stream does not exist before it is acquired")
 async def no_stream(site: Site) -> None:
     log = site.log
     must_be(await log.info(KEY), None, "its head")
@@ -83,7 +82,7 @@ async def no_stream(site: Site) -> None:
         await must_refuse(call(), unknown)
 
 
-@WRITING.enter("records are read back as they were appended, from any number on")
+@CHECKS.enter("records are read back as they were appended, from any number on")
 async def round_trip(site: Site) -> None:
     # No name and no data, bytes that are not UTF-8, line ends, and more than fits into a page of the store.
     strange = [Record(0, "", b""), Record(1, "a b", b"\x00\xff\r\n"), Record(2, "€", b"x" * 1_000_000)]
@@ -96,7 +95,7 @@ async def round_trip(site: Site) -> None:
     must_be(list(await site.log.read(KEY, after=1, limit=3)), records[2:5], "three after 1")
 
 
-@WRITING.enter("a page stops before max_bytes, but has at least one record")
+@CHECKS.enter("a page stops before max_bytes, but has at least one record")
 async def pages_in_bytes(site: Site) -> None:
     records = [Record(number, "delta", b"x" * 1_000) for number in range(100)]
     await begin(site, [*records, Record(100, "delta", b"x" * 5_000)])
@@ -107,7 +106,7 @@ async def pages_in_bytes(site: Site) -> None:
     must_be(len(await site.log.read(KEY, after=99, max_bytes=3_000)), 1, "the large record alone")
 
 
-@WRITING.enter("appending a record again does not store it twice")
+@CHECKS.enter("appending a record again does not store it twice")
 async def duplicates(site: Site) -> None:
     lease = await begin(site, some(0, 5))
     for first, count in ((0, 5), (4, 1), (0, 1), (3, 4), (0, 7)):
@@ -115,7 +114,7 @@ async def duplicates(site: Site) -> None:
     must_be(await numbers(site.log), list(range(7)), "the numbers")
 
 
-@WRITING.enter("the same event with different padding is the same record")
+@CHECKS.enter("the same event with different padding is the same record")
 async def padding(site: Site) -> None:
     lease = await begin(site, [Record(0, "delta", b'{"delta":"a","obfuscation":"xyz","n":1.0}')])
     await site.log.append(lease, [Record(0, "delta", b'{"delta":"a","obfuscation":"q","n":1.0}')])
@@ -123,7 +122,7 @@ async def padding(site: Site) -> None:
     must_be((await site.log.read(KEY))[0].data, b'{"delta":"a","obfuscation":"xyz","n":1.0}', "the stored record")
 
 
-@WRITING.enter("a record that conflicts with a stored one is refused, with all that came with it")
+@CHECKS.enter("a record that conflicts with a stored one is refused, with all that came with it")
 async def conflicts(site: Site) -> None:
     lease = await begin(site, some(0, 3))
     await must_refuse(site.log.append(lease, [*some(1, 1), *some(2, 2, text="other")]), LogConflict(2))
@@ -131,7 +130,7 @@ async def conflicts(site: Site) -> None:
     must_be(list(await site.log.read(KEY)), some(0, 3), "the records")
 
 
-@WRITING.enter("a gap is refused, and the error names the record that is needed")
+@CHECKS.enter("a gap is refused, and the error names the record that is needed")
 async def gaps(site: Site) -> None:
     lease = await begin(site)
     await must_refuse(site.log.append(lease, some(1, 2)), LogGap(0, 1))
@@ -144,7 +143,7 @@ async def gaps(site: Site) -> None:
     must_be(await numbers(site.log), [0, 1, 2], "the numbers")
 
 
-@WRITING.enter("a stream may start at any number")
+@CHECKS.enter("a stream may start at any number")
 async def beginnings(site: Site) -> None:
     wrong = site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS, first_number=-1)
     await must_refuse(wrong, InvalidArgument("first_number", "must be 0 or more, got -1"))
@@ -159,7 +158,7 @@ async def beginnings(site: Site) -> None:
     must_be(again.next_number, 43, "the number needed next, for a writer that continues")
 
 
-@WRITING.enter("no record follows the end")
+@CHECKS.enter("no record follows the end")
 async def ends(site: Site) -> None:
     lease = await begin(site, some(0, 2))
     await site.log.append(lease, some(2, 1), status="completed")
@@ -171,7 +170,7 @@ async def ends(site: Site) -> None:
     )
 
 
-@WRITING.enter("a stream may be finished without another record")
+@CHECKS.enter("a stream may be finished without another record")
 async def bare_ends(site: Site) -> None:
     lease = await begin(site, some(0, 2))
     await site.log.append(lease, [], status="cancelled")
@@ -179,7 +178,7 @@ async def bare_ends(site: Site) -> None:
     must_be(info and (info.status, info.next_number), ("cancelled", 2), "the state of the stream")
 
 
-@WRITING.enter("streams and tenants do not see each other")
+@CHECKS.enter("streams and tenants do not see each other")
 async def tenants(site: Site) -> None:
     keys = [KEY, OTHER, StreamKey("another", KEY.response_id)]
     for count, key in enumerate(keys, 1):
@@ -193,7 +192,7 @@ async def tenants(site: Site) -> None:
 # Writers
 
 
-@WRITING.enter("a stream has one writer until its lease expires")
+@CHECKS.enter("a stream has one writer until its lease expires")
 async def leases(site: Site) -> None:
     first = await begin(site, some(0, 1))
     held = await failure_of(site.log.acquire(KEY, owner="two", seconds=LEASE_SECONDS), StreamfoldError)
@@ -214,14 +213,14 @@ async def leases(site: Site) -> None:
     must_be(await numbers(site.log), [0, 1, 2], "the numbers")
 
 
-@WRITING.enter("acquiring again fences the earlier lease of the same owner")
+@CHECKS.enter("acquiring again fences the earlier lease of the same owner")
 async def again(site: Site) -> None:
     first = await begin(site)
     second = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS)
     await must_refuse(site.log.append(first, some(0, 1)), WriterFenced(first.epoch, second.epoch))
 
 
-@WRITING.enter("a released stream can be acquired at once")
+@CHECKS.enter("a released stream can be acquired at once")
 async def released(site: Site) -> None:
     first = await begin(site)
     await site.log.release(first)
@@ -229,7 +228,7 @@ async def released(site: Site) -> None:
     must_be(second.epoch > first.epoch, True, "whether the epoch rose")
 
 
-@WRITING.enter("the epoch rises across a drop of the stream")
+@CHECKS.enter("the epoch rises across a drop of the stream")
 async def epochs(site: Site) -> None:
     first = await begin(site)
     await site.log.drop(KEY)
@@ -238,7 +237,7 @@ async def epochs(site: Site) -> None:
     await must_refuse(site.log.append(first, some(1, 1)), WriterFenced(first.epoch, second.epoch))
 
 
-@WRITING.enter("an append is refused for the first of four reasons")
+@CHECKS.enter("an append is refused for the first of four reasons")
 async def order_of_refusals(site: Site) -> None:
     old = await begin(site, some(0, 2))
     lease = await site.log.acquire(KEY, owner="one", seconds=LEASE_SECONDS)
@@ -249,7 +248,7 @@ async def order_of_refusals(site: Site) -> None:
     await must_refuse(site.log.append(lease, some(1, 2)), LogClosed(2, 2))
 
 
-@WRITING.enter("of several writers that race for a number, one wins")
+@CHECKS.enter("of several writers that race for a number, one wins")
 async def races(site: Site) -> None:
     won: list[str] = []
 
