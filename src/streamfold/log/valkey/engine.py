@@ -40,7 +40,6 @@ from streamfold.log.valkey.script import (
     record_of,
     refuse,
     require_small,
-    seconds,
     step,
 )
 from streamfold.log.valkey.servers import Servers
@@ -49,7 +48,6 @@ from streamfold.log.valkey.settings import durability_of, examine
 WEEK_SECONDS = 7 * 86_400.0
 FIRST_READ = 32  # records, where a read is bounded in bytes and the size of a record is not known yet
 NOT_OPEN = "it is not open; use it with `async with`"
-HEAD = ("first", "next", "epoch", "owner", "lease", "status", "cancel", "created", "expires")
 
 _encode_note = Encoder().encode
 _decode_note = Decoder(tuple[str, str, int | None, float]).decode
@@ -92,8 +90,7 @@ class ValkeyLog(EventLog):
         self.durability: Durability = durability_of(self._address.level)
         self._patience_seconds = patience_seconds
         self._open_life, self._kept_life = milliseconds(open_seconds), milliseconds(kept_seconds)
-        self._servers: Servers | None = None
-        self._channels: Channels | None = None
+        self._channels: Channels | None = None  # once it was entered
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
@@ -101,10 +98,9 @@ class ValkeyLog(EventLog):
             asyncio.get_running_loop()
         except RuntimeError:
             raise LogUnusable(str(self._address), "it needs asyncio; with trio, use a SqliteLog") from None
-        self._servers = Servers(self._address, patience_seconds=self._patience_seconds)
-        self._channels = Channels(self._servers)
+        self._channels = Channels(Servers(self._address, patience_seconds=self._patience_seconds))
         try:
-            self.durability = (await examine(self._servers)).durability
+            self.durability = (await examine(self._channels.servers)).durability
         except BaseException:
             await self.aclose()
             raise
@@ -159,8 +155,7 @@ class ValkeyLog(EventLog):
         return answer
 
     async def info(self, key: StreamKey) -> StreamInfo | None:
-        head = names_of(key).head
-        return _info(key, await self._open().read(head, ("HMGET", head, *HEAD)))
+        return await self._index().info(key)
 
     async def read(
         self, key: StreamKey, *, after: int | None = None, limit: int = READ_AT_ONCE, max_bytes: int | None = None
@@ -188,17 +183,13 @@ class ValkeyLog(EventLog):
         return records
 
     def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
-        self._open()
-        channels = self._channels
-        if channels is None:
-            raise LogUnusable(str(self._address), NOT_OPEN)
-        return channels.watch(key, growth=growth)
+        return self._opened().watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
-        return await self._index().streams(tenant, self.info, after=after, limit=limit)
+        return await self._index().streams(tenant, after=after, limit=limit)
 
     async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
-        return await self._index().tenants(self.info, after=after, limit=limit)
+        return await self._index().tenants(after=after, limit=limit)
 
     async def request_cancel(self, key: StreamKey) -> None:
         await self._write(key, "cancel")
@@ -243,20 +234,15 @@ class ValkeyLog(EventLog):
     async def damages(self) -> Sequence[Damage]:
         found: list[Damage] = []
         async for info in self.streams():
-            if reason := await self._damage(info):
-                found.append(Damage(info.key, reason))
+            # The server has no checksums of its own for values in memory: ours are checked as the records are decoded.
+            try:
+                async for _ in pages(self, info):
+                    pass
+            except UnknownStream:  # dropped meanwhile
+                continue
+            except LogUnusable as error:
+                found.append(Damage(info.key, error.reason))
         return found
-
-    async def _damage(self, info: StreamInfo) -> str:
-        # The server has no checksums of its own for values in memory: ours are checked as the records are decoded.
-        try:
-            async for _ in pages(self, info):
-                pass
-        except UnknownStream:  # dropped meanwhile
-            return ""
-        except LogUnusable as error:
-            return error.reason
-        return ""
 
     async def aclose(self) -> None:
         if not self._is_closed:
@@ -264,15 +250,15 @@ class ValkeyLog(EventLog):
             with CancelScope(shield=True):
                 if self._channels is not None:
                     await self._channels.aclose()
-                if self._servers is not None:
-                    await self._servers.aclose()
+                    await self._channels.servers.aclose()
+
+    def _opened(self) -> Channels:
+        if self._is_closed or self._channels is None:
+            raise LogUnusable(str(self._address), CLOSED if self._is_closed else NOT_OPEN)
+        return self._channels
 
     def _open(self) -> Servers:
-        if self._is_closed:
-            raise LogUnusable(str(self._address), CLOSED)
-        if self._servers is None:
-            raise LogUnusable(str(self._address), NOT_OPEN)
-        return self._servers
+        return self._opened().servers
 
     def _index(self) -> Index:
         return Index(self._open())
@@ -299,21 +285,3 @@ def _still_new(
         if encoded is None or not says_the_same(record_of(key, number, encoded).data, records[number - first].data):
             raise LogConflict(number)
     return records[next_number - first :]
-
-
-def _info(key: StreamKey, head: Answer) -> StreamInfo | None:
-    first, next_number, epoch, owner, lease, status, cancel, created, expires = head
-    if epoch is None:
-        return None
-    return StreamInfo(
-        key=key,
-        first_number=int(first),
-        next_number=int(next_number),
-        epoch=int(epoch),
-        owner=owner.decode(),
-        lease_expires_at=int(lease) / 1000,
-        status=None if status is None else status.decode(),
-        is_cancel_requested=cancel is not None,
-        created_at=int(created) / 1000,
-        expires_at=seconds(expires),
-    )

@@ -1,12 +1,14 @@
-"""The indexes: which tenants and streams exist, and which streams may be dropped. They are hints, never the truth."""
+"""The indexes: which tenants and streams exist, and which streams may be dropped. They are hints, never the truth.
+
+The truth is the head of each stream, which is read here too.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from streamfold.log.record import StreamInfo, StreamKey
-from streamfold.log.valkey.script import EXPIRING, TENANTS, key_of, names_of, step, streams_of
+from streamfold.log.valkey.script import EXPIRING, TENANTS, key_of, names_of, seconds, step, streams_of
 from streamfold.log.valkey.servers import Servers
 
 # Theory of operation. An index is on another server than the streams that it names, so no step can change both at once.
@@ -16,8 +18,10 @@ from streamfold.log.valkey.servers import Servers
 #
 # All members of a listing have the score 0, so that the server orders them by their bytes.
 
-Look = Callable[[StreamKey], Awaitable[StreamInfo | None]]
+HEAD = ("first", "next", "epoch", "owner", "lease", "status", "cancel", "created", "expires")
+
 Found = TypeVar("Found")
+LookUp: TypeAlias = Callable[[str], Awaitable[Found | None]]
 
 
 class Index:
@@ -25,6 +29,25 @@ class Index:
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
+
+    async def info(self, key: StreamKey) -> StreamInfo | None:
+        name = names_of(key).head
+        head = await self._servers.read(name, ("HMGET", name, *HEAD))
+        first, next_number, epoch, owner, lease, status, cancel, created, expires = head
+        if epoch is None:
+            return None
+        return StreamInfo(
+            key=key,
+            first_number=int(first),
+            next_number=int(next_number),
+            epoch=int(epoch),
+            owner=owner.decode(),
+            lease_expires_at=int(lease) / 1000,
+            status=None if status is None else status.decode(),
+            is_cancel_requested=cancel is not None,
+            created_at=int(created) / 1000,
+            expires_at=seconds(expires),
+        )
 
     async def add(self, key: StreamKey) -> None:
         """Add a stream. Call it before the stream is created and after."""
@@ -37,23 +60,18 @@ class Index:
 
     async def forget(self, key: StreamKey) -> None:
         """Remove a stream that was dropped, unless it was created again."""
+        await self._remove(streams_of(key.tenant), key.response_id, self._stream_of(key.tenant))
 
-        async def is_there() -> bool:
-            return bool(await self._servers.read(names_of(key).head, ("EXISTS", names_of(key).head)))
+    async def streams(self, tenant: str, *, after: str | None, limit: int) -> list[StreamInfo]:
+        return await self._page(streams_of(tenant), self._stream_of(tenant), after=after, limit=limit)
 
-        await self._remove(streams_of(key.tenant), key.response_id, is_there)
+    def _stream_of(self, tenant: str) -> LookUp[StreamInfo]:
+        return lambda response_id: self.info(StreamKey(tenant, response_id))
 
-    async def streams(self, tenant: str, look: Look, *, after: str | None, limit: int) -> list[StreamInfo]:
-
-        async def look_up(response_id: str) -> StreamInfo | None:
-            return await look(StreamKey(tenant, response_id))
-
-        return await self._page(streams_of(tenant), look_up, after=after, limit=limit)
-
-    async def tenants(self, look: Look, *, after: str | None, limit: int) -> list[str]:
+    async def tenants(self, *, after: str | None, limit: int) -> list[str]:
 
         async def look_up(tenant: str) -> str | None:
-            return tenant if await self.streams(tenant, look, after=None, limit=1) else None
+            return tenant if await self.streams(tenant, after=None, limit=1) else None
 
         return await self._page(TENANTS, look_up, after=after, limit=limit)
 
@@ -86,9 +104,7 @@ class Index:
             await self.forget(key)
         return bool(answer[0] == b"dropped")
 
-    async def _page(
-        self, index: str, look_up: Callable[[str], Awaitable[Found | None]], *, after: str | None, limit: int
-    ) -> list[Found]:
+    async def _page(self, index: str, look_up: LookUp[Found], *, after: str | None, limit: int) -> list[Found]:
         # An entry whose stream is gone is removed, and does not count: so a page may take several reads, and only a read that
         # returns fewer entries than asked for is the end.
         found: list[Found] = []
@@ -102,7 +118,7 @@ class Index:
             there = await asyncio.gather(*(look_up(each) for each in names))
             for name, each in zip(names, there, strict=True):
                 if each is None:
-                    await self._remove(index, name, partial(_is_there, look_up, name))
+                    await self._remove(index, name, look_up)
                 else:
                     found.append(each)
             if len(entries) < asked:
@@ -113,12 +129,8 @@ class Index:
     async def _put(self, index: str, entry: str) -> None:
         await self._servers.write(index, ("ZADD", index, 0, entry))
 
-    async def _remove(self, index: str, entry: str, is_there: Callable[[], Awaitable[bool]]) -> None:
+    async def _remove(self, index: str, entry: str, look_up: LookUp[Found]) -> None:
         await self._servers.write(index, ("ZREM", index, entry))
         # A stream created at this moment is either seen here, or its creator adds it to the index after this removal.
-        if await is_there():
+        if await look_up(entry) is not None:
             await self._put(index, entry)
-
-
-async def _is_there(look_up: Callable[[str], Awaitable[object]], name: str) -> bool:
-    return await look_up(name) is not None

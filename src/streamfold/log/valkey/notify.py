@@ -36,19 +36,13 @@ PAUSE_SECONDS = 0.1
 
 
 class Channel:
-    """What was published about one stream.
-
-    Attributes:
-        messages: How many messages arrived.
-        is_open: Set while the server has our subscription.
-        watching: How many watches there are.
-    """
+    """What was published about one stream."""
 
     def __init__(self, key: StreamKey) -> None:
         self.key = key
-        self.messages: int = 0
-        self.is_open: anyio.Event = anyio.Event()
-        self.watching = 0
+        self.messages: int = 0  # that arrived
+        self.is_open: anyio.Event = anyio.Event()  # set while the server has our subscription
+        self.watching = 0  # how many watches there are
         self._newest: deque[Record] = deque(maxlen=NEWEST)
 
     def receive(self, records: Sequence[Record]) -> None:
@@ -138,7 +132,7 @@ class _Subscriber:
                     channel.is_open = anyio.Event()
                     self._owner.receive(channel, ())
                 await asyncio.sleep(PAUSE_SECONDS)
-                await self._owner.refresh()
+                await self._owner.servers.refresh()
 
     async def _receive_all(self) -> None:
         is_asked = False
@@ -180,7 +174,7 @@ class Channels:
     """All subscriptions of a log: the channels, and the subscriber of each server."""
 
     def __init__(self, servers: Servers) -> None:
-        self._servers = servers
+        self.servers: Servers = servers
         self._subscriptions = Subscriptions()
         self._channels: dict[str, Channel] = {}
         self._subscribers: dict[str, _Subscriber] = {}
@@ -214,9 +208,6 @@ class Channels:
         channel.receive(records)
         self._subscriptions.notify([channel.key], growth=bool(records))
 
-    async def refresh(self) -> None:
-        await self._servers.refresh()
-
     async def aclose(self) -> None:
         """Disconnect, and wake all watches: their readers find the log closed."""
         for task in self._moves:
@@ -226,7 +217,7 @@ class Channels:
         self._subscriptions.notify()
 
     async def _subscribe(self, name: str, channel: Channel) -> None:
-        server = self._servers.having(name)
+        server = self.servers.having(name)
         subscriber = self._subscribers.get(server.name)
         if subscriber is None:
             subscriber = self._subscribers[server.name] = _Subscriber(self, server)
@@ -244,7 +235,7 @@ class Channels:
     async def _move_all(self) -> None:
         """Subscribe each channel at the server that has its key now."""
         for name in list(self._channels):
-            subscriber = self._subscribers.get(self._servers.having(name).name)
+            subscriber = self._subscribers.get(self.servers.having(name).name)
             if subscriber is None or name not in subscriber.channels:
                 await self._unsubscribe(name)
                 channel = self._channels.get(name)
