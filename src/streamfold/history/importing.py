@@ -82,28 +82,16 @@ async def import_stream(
 
 
 class Numbering:
-    """Assigns record numbers to the events of a stream, in order.
-
-    Args:
-        policy: How far to trust the events' own numbers.
-
-    Attributes:
-        next_number: The number of the next event if it has none; None before the first event.
-    """
+    """Assigns record numbers to the events of a stream, in order."""
 
     def __init__(self, policy: SequencePolicy) -> None:
         self._policy = policy
-        self.next_number: int | None = None
+        self.next_number: int | None = None  # None before the first event
 
     def number(self, event: Event) -> int:
-        """The number of the event's record.
+        """The number of the event's record: below `next_number` for a duplicate, above it if the server left numbers out.
 
-        Returns:
-            A number below `next_number` for a duplicate, above it if the server left numbers out and the policy allows
-            that.
-
-        Raises:
-            SequenceGap: The event is ahead, and the policy does not allow it.
+        Raises SequenceGap if the event is further ahead than the policy allows.
         """
         own, expected = event.sequence_number, self.next_number
         number = (expected or 0) if own is None or self._policy is SequencePolicy.ARRIVAL else own
@@ -115,8 +103,6 @@ class Numbering:
 
 
 class _Importer:
-    """One stream on its way into the log."""
-
     def __init__(
         self, log: EventLog, tenant: str, response_id: str | None, *, policy: SequencePolicy, owner: str
     ) -> None:
@@ -140,7 +126,9 @@ class _Importer:
     async def take_last(self, events: Sequence[Event], payloads: Sequence[bytes]) -> None:
         """Take what a last block held that no blank line ended. Raises MalformedBody if it is cut short."""
         if any(isinstance(event, UnknownEvent) and event.error and not event.wire_type for event in events):
-            raise MalformedBody("whole stream", f"it ends inside an event, {self._place}")
+            following = self._numbering.next_number
+            place = "before the first event" if following is None else f"after event {following - 1}"
+            raise MalformedBody("whole stream", f"it ends inside an event, {place}")
         await self.take(events, payloads)
 
     async def _take(self, event: Event, data: bytes) -> None:
@@ -202,15 +190,9 @@ class _Importer:
         return self._response_id
 
     async def release(self) -> None:
-        """Give the lease up."""
         if self._lease is not None:
             with CancelScope(shield=True):
                 await self._log.release(self._lease)
-
-    @property
-    def _place(self) -> str:
-        following = self._numbering.next_number
-        return "before the first event" if following is None else f"after event {following - 1}"
 
 
 def _groups(records: Sequence[Record]) -> Iterator[list[Record]]:

@@ -58,16 +58,14 @@ class SqliteLog(EventLog):
 
     def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time, may_write: bool = True) -> None:
         self._path = Path(realpath(path))  # locks and notifications are found by it, so every process needs the same
-        self._writer = self._open_writer(clock) if may_write else None
+        if may_write:
+            make(self._path)
+        self._writer = Writer(self._path, clock=clock) if may_write else None
         self._connection = self._open_to_read()
         self._reader = Worker(f"{self._path}", around=self._snapshot, max_jobs=1)
         self._listener: Listener | None = None
         self._subscriptions = Subscriptions()
         self._is_closed = False
-
-    def _open_writer(self, clock: Callable[[], float]) -> Writer:
-        make(self._path)
-        return Writer(self._path, clock=clock)
 
     def _open_to_read(self) -> sqlite3.Connection:
         if self._writer is None:

@@ -138,7 +138,6 @@ class Listener:
             notification = Notification.GROWTH
             with suppress(BlockingIOError):
                 while True:
-                    notification = max(
-                        notification, Notification.CHANGE if listener.recv(1) != GROWTH else Notification.GROWTH
-                    )
+                    if listener.recv(1) != GROWTH:
+                        notification = Notification.CHANGE
             self._received(notification)

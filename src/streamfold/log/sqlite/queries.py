@@ -38,23 +38,15 @@ INSERT = "INSERT INTO event (k, name, data, crc) VALUES (?, ?, ?, ?)"
 
 
 class Transaction:
-    """What write queries work on.
-
-    Attributes:
-        connection: In a transaction of the writer's.
-        now: The time in seconds since 1970, read inside the transaction: waiting for the lock must not shorten a lease.
-        notification: What other processes are sent after the commit.
-        has_dropped: Whether pages were freed since the file was last tidied.
-    """
+    """What write queries work on: a connection in a transaction of the writer's."""
 
     def __init__(self, connection: sqlite3.Connection, now: Callable[[], float]) -> None:
         self.connection = connection
-        self.now = now
-        self.notification = Notification.NOTHING
-        self.has_dropped = False
+        self.now = now  # called inside the transaction: waiting for the lock must not shorten a lease
+        self.notification = Notification.NOTHING  # what other processes are sent after the commit
+        self.has_dropped = False  # whether pages were freed since the file was last tidied
 
     def notify(self, notification: Notification) -> None:
-        """Send at least this after the commit."""
         self.notification = max(self.notification, notification)
 
 

@@ -66,10 +66,7 @@ class _Job:
 class Worker:
     """A thread that runs jobs in groups: those that arrived while it was busy are the next group.
 
-    Args:
-        name: What errors name.
-        around: Entered for each group. Results are delivered once it has exited.
-        max_jobs: How many jobs a group may have.
+    It enters `around` for each group, and delivers results once that has exited. Errors have its name.
     """
 
     def __init__(self, name: str, *, around: Callable[[], AbstractContextManager[None]], max_jobs: int) -> None:
@@ -83,14 +80,9 @@ class Worker:
         self._thread.start()
 
     async def run(self, run: Callable[[], Result], *, dedupe_key: Hashable = None) -> Result:
-        """Run a job in the thread and wait for its result. Cancelling the waiter does not cancel the job.
+        """Run a job in the thread and wait for its result. Jobs with the same key that have not begun share one run.
 
-        Args:
-            run: The job.
-            dedupe_key: Jobs with the same key that have not begun share one run.
-
-        Raises:
-            LogUnusable: The worker is closed. Whatever the job raises is raised too.
+        Cancelling the waiter does not cancel the job. Raises LogUnusable if the worker is closed.
         """
         if self._is_closed:
             raise LogUnusable(self._name, CLOSED)
@@ -158,11 +150,7 @@ class Worker:
 
 
 class Writer:
-    """The one writer of a log in this process. Close it.
-
-    Raises:
-        LogUnusable: The file cannot be opened for writing.
-    """
+    """The one writer of a log in this process. Raises LogUnusable if the file cannot be opened for writing."""
 
     def __init__(self, path: Path, *, clock: Callable[[], float]) -> None:
         self._path = path
@@ -179,11 +167,7 @@ class Writer:
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
     ) -> Awaitable[Result]:
-        """Run a query of `queries` in the next transaction, and return once that is on the disk.
-
-        Raises:
-            LogUnusable: The transaction failed, or the log is closed. What the query raises is raised too.
-        """
+        """Run a query of `queries` in the next transaction, and return once that is on the disk."""
         return self._worker.run(partial(query, self._transaction, *args, **kwargs))
 
     def close(self) -> None:

@@ -48,12 +48,7 @@ Asked: TypeAlias = tuple[Command, bool, asyncio.Future[PipelineAnswer]]  # the f
 
 
 class Pipeline:
-    """A connection, opened when it is first needed.
-
-    Args:
-        connect: Makes the connection.
-        wait_command: A command that ends each pipeline, if any.
-    """
+    """A connection, opened when it is first needed. `wait_command` ends each pipeline."""
 
     def __init__(self, connect: Connect, *, wait_command: Command | None = None) -> None:
         self._connection = connect()
@@ -67,9 +62,7 @@ class Pipeline:
     async def execute(self, command: Command, *, is_asking: bool = False) -> PipelineAnswer:
         """Send a command and wait for its answer. Cancelling the waiter does not stop the command.
 
-        Args:
-            command: The command.
-            is_asking: Send ASKING first, so that a server which is just importing the key's slot accepts it.
+        With `is_asking`, ASKING goes first, so that a server which is just importing the key's slot accepts it.
         """
         if self._is_closed:
             return PipelineAnswer(LogUnusable("the server", CLOSED))

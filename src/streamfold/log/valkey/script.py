@@ -39,9 +39,7 @@ class Names:
     """The names of a stream's keys and channels. `tag` names the stream in an index."""
 
     tag: str
-    keys: tuple[
-        str, ...
-    ]  # all of the following, as the script takes them: a tuple made once, for every append needs it
+    keys: tuple[str, ...]  # all of the following, as the script takes them: made once, for every append needs it
     records: str  # a Redis stream
     head: str  # a hash
     channel: str  # every change is published here
@@ -103,14 +101,7 @@ def require_small(name: str, number: int) -> None:
 
 
 def refuse(answer: Answer, key: StreamKey, *, epoch: int = 0, number: int = 0) -> None:
-    """Raise what the script refused a step with, if it did.
-
-    Args:
-        answer: The answer of the script.
-        key: The stream.
-        epoch: The epoch of the writer, for WriterFenced.
-        number: The number of its first record, for LogGap.
-    """
+    """Raise what the script refused a step with, if it did: of a writer with this epoch, whose first record has this number."""
     match answer:
         case [b"unknown"]:
             raise UnknownStream(key.tenant, key.response_id)

@@ -121,12 +121,7 @@ _Route: TypeAlias = tuple[Server, bool, int]  # where to send a command, whether
 
 
 class Servers:
-    """All servers of a log.
-
-    Args:
-        address: The address of one of them.
-        patience_seconds: How long a command is tried again while that may help.
-    """
+    """All servers of a log. A command is tried again for `patience_seconds` while that may help."""
 
     def __init__(self, address: Address, *, patience_seconds: float) -> None:
         self.address = address
@@ -151,11 +146,7 @@ class Servers:
         return (await self._execute(key, command, is_write=False)).answer
 
     async def write(self, key: str, command: Command) -> Answer:
-        """The answer to a command that writes, and that may be sent twice.
-
-        Raises:
-            LogUnusable: The servers cannot be reached, or did not keep the write as the address asks.
-        """
+        """The answer to a command that writes, and that may be sent twice. Raises LogUnusable, also if it was not kept."""
         answered = await self._execute(key, command, is_write=True)
         if not _is_refused(answered.answer) and not _is_kept(self.address.level, answered.waited):
             raise LogUnusable(
