@@ -1,12 +1,14 @@
 """Verification: whether each stream of a log is intact, and if not, why."""
 
 from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from attrs import frozen
 
 from streamfold.errors import LogError, MalformedCheckpoint, UnknownStream
 from streamfold.fold import State, restore, snapshot_json, with_cursor
-from streamfold.history.step import Step, states
+from streamfold.history.step import states
 from streamfold.log import EventLog, StreamInfo, StreamKey
 from streamfold.schema import UnknownEvent
 
@@ -55,38 +57,34 @@ class StreamReports:
             self._has_begun = True
             await self._begin()
         while self._keys:
-            info = await self._info(self._keys.popleft())
-            if info is not None:
-                return await _Examination(self._log, info).report(self._damages.pop(info.key, []))
-        for key in list(self._damages):
-            return StreamReport(key, problems=tuple(self._damages.pop(key)))
+            key = self._keys.popleft()
+            info = None
+            with self._reported_of(key):
+                info = await self._log.info(key)
+            if info is not None:  # else it was dropped meanwhile, or cannot be read
+                return await _examine(self._log, info, self._damages.pop(key, []))
+        for damaged in list(self._damages):
+            return StreamReport(damaged, problems=tuple(self._damages.pop(damaged)))
         raise StopAsyncIteration
 
     async def _begin(self) -> None:
-        try:
+        with self._reported_of(None):
             for damage in await self._log.damages():
                 self._damages.setdefault(damage.key, []).append(damage.reason)
-        except LogError as error:
-            self._note(None, error)
-        try:
+        with self._reported_of(None):
             async for info in self._log.streams():
                 self._keys.append(info.key)
-        except LogError as error:
-            self._note(None, error)
         self.streams = len(self._keys)
 
-    async def _info(self, key: StreamKey) -> StreamInfo | None:
-        """The head of a stream; None if it was dropped meanwhile or cannot be read."""
+    @contextmanager
+    def _reported_of(self, key: StreamKey | None) -> Generator[None]:
+        """What the log cannot read is one more damage."""
         try:
-            return await self._log.info(key)
+            yield
         except LogError as error:
-            self._note(key, error)
-            return None
-
-    def _note(self, key: StreamKey | None, error: LogError) -> None:
-        reasons = self._damages.setdefault(key, [])
-        if str(error) not in reasons:
-            reasons.append(str(error))
+            reasons = self._damages.setdefault(key, [])
+            if str(error) not in reasons:
+                reasons.append(str(error))
 
 
 def verify(log: EventLog) -> StreamReports:
@@ -101,66 +99,52 @@ def verify(log: EventLog) -> StreamReports:
     return StreamReports(log)
 
 
-class _Examination:
-    """One stream, read from beginning to end."""
+async def _examine(log: EventLog, info: StreamInfo, damages: list[str]) -> StreamReport:
+    """The report on one stream. `damages` is what the store itself reports about it."""
+    events, state = 0, State()
+    problems: list[str] = []
+    try:
+        checkpoints = await _cursors(log, info.key)
+        async for step in states(log, info.key):
+            events += 1
+            number, state = step.record.sequence_number, step.after
+            if isinstance(step.event, UnknownEvent) and step.event.error and not step.event.wire_type:
+                problems.append(f"record {number} is not an event: {step.event.error}")
+            if checkpoints and checkpoints[0] == number:
+                state = await _compare(log, info, checkpoints.popleft(), state, problems)
+        problems += [f"the checkpoint at {cursor} belongs to no event" for cursor in checkpoints]
+        if info.is_finished and not state.is_terminal:
+            problems.append(f"the stream is finished as {info.status}, but its state is {state.status}")
+    except UnknownStream:  # dropped meanwhile
+        return StreamReport(info.key)
+    except LogError as error:
+        damages = damages or [str(error)]  # the store reports the same, and may report more
+    return StreamReport(info.key, events, info.status, (*problems, *damages))
 
-    def __init__(self, log: EventLog, info: StreamInfo) -> None:
-        self._log = log
-        self._info = info
-        self._problems: list[str] = []
-        self._checkpoints: deque[int] = deque()  # the cursors of those that are still ahead
-        self._state = State()
 
-    async def report(self, damages: list[str]) -> StreamReport:
-        """The report on the stream. `damages` is what the store itself reports about it."""
-        events = 0
-        try:
-            await self._find_checkpoints()
-            async for step in states(self._log, self._info.key):
-                events += 1
-                self._state = step.after
-                self._check_event(step)
-                if self._checkpoints and self._checkpoints[0] == step.record.sequence_number:
-                    await self._compare(self._checkpoints.popleft())
-            self._check_end()
-        except UnknownStream:  # dropped meanwhile
-            return StreamReport(self._info.key)
-        except LogError as error:
-            damages = damages or [str(error)]  # the store reports the same, and may report more
-        problems = (*self._problems, *damages)
-        return StreamReport(self._info.key, events, self._info.status, problems)
+async def _cursors(log: EventLog, key: StreamKey) -> deque[int]:
+    """The cursors of all checkpoints of a stream, in order."""
+    cursors: deque[int] = deque()
+    saved = await log.checkpoint(key)
+    while saved is not None:
+        cursors.appendleft(saved.cursor)
+        saved = await log.checkpoint(key, at=saved.cursor - 1)
+    return cursors
 
-    async def _find_checkpoints(self) -> None:
-        saved = await self._log.checkpoint(self._info.key)
-        while saved is not None:
-            self._checkpoints.appendleft(saved.cursor)
-            saved = await self._log.checkpoint(self._info.key, at=saved.cursor - 1)
 
-    def _check_event(self, step: Step) -> None:
-        event = step.event
-        if isinstance(event, UnknownEvent) and event.error and not event.wire_type:
-            self._problems.append(f"record {step.record.sequence_number} is not an event: {event.error}")
-
-    async def _compare(self, cursor: int) -> None:
-        """Compare the checkpoint at the number that was just reached with the state there."""
-        saved = await self._log.checkpoint(self._info.key, at=cursor)
-        try:
-            restored = State() if saved is None else with_cursor(restore(saved.data), cursor)
-        except MalformedCheckpoint as error:
-            self._problems.append(f"at {cursor}: {error}")
-            return
-        if self._info.is_finished and cursor == self._info.next_number - 1:
-            self._state = restored  # it may know more than the events
-        elif _facts(restored) != _facts(self._state):
-            self._problems.append(f"the checkpoint at {cursor} differs from the fold of the records before it")
-
-    def _check_end(self) -> None:
-        for cursor in self._checkpoints:
-            self._problems.append(f"the checkpoint at {cursor} belongs to no event")
-        if self._info.is_finished and not self._state.is_terminal:
-            self._problems.append(
-                f"the stream is finished as {self._info.status}, but its state is {self._state.status}"
-            )
+async def _compare(log: EventLog, info: StreamInfo, cursor: int, state: State, problems: list[str]) -> State:
+    """Compare a checkpoint with the state there. Returns the state to continue with."""
+    saved = await log.checkpoint(info.key, at=cursor)
+    try:
+        restored = State() if saved is None else with_cursor(restore(saved.data), cursor)
+    except MalformedCheckpoint as error:
+        problems.append(f"at {cursor}: {error}")
+        return state
+    if info.is_finished and cursor == info.next_number - 1:
+        return restored  # it may know more than the events
+    if _facts(restored) != _facts(state):
+        problems.append(f"the checkpoint at {cursor} differs from the fold of the records before it")
+    return state
 
 
 def _facts(state: State) -> tuple[object, ...]:
