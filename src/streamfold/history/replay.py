@@ -93,11 +93,8 @@ async def replay(log: EventLog, key: StreamKey, *, at: int | None = None) -> Sta
 
 async def state_up_to(log: EventLog, info: StreamInfo, at: int | None) -> State:
     """The state after all events up to a record's number, whether that record is an event or not."""
-    rest = pages(log, info, to=at)  # refuses a number that the stream does not reach
     state = await _nearest_state(log, info, at)
-    if state.cursor is not None:
-        rest = pages(log, info, after=state.cursor, to=at)
-    async for page in rest:
+    async for page in pages(log, info, after=state.cursor, to=at):
         state = fold_records(state, page)
     return state
 
@@ -154,9 +151,7 @@ class CheckpointPolicy:
         return self._work >= max(CHECKPOINT_EVERY, WORK_PER_BYTE * self._saved_bytes)
 
     def count(self, record: Record) -> None:
-        """A record was written."""
         self._work += len(record.data) + RECORD_BYTES
 
     def saved(self, data: bytes) -> None:
-        """A checkpoint was saved."""
         self._work, self._saved_bytes = 0, len(data)

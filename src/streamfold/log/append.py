@@ -110,19 +110,15 @@ def new_records(
         raise LogGap(head.next_number, first)
     known = max(0, min(end, head.next_number) - first)
     if known:
-        _compare(records[:known], stored(first, first + known))
+        by_number = {each.sequence_number: each for each in stored(first, first + known)}
+        for record in records[:known]:
+            before = by_number.get(record.sequence_number)
+            if before is None or not says_the_same(before.data, record.data):
+                raise LogConflict(record.sequence_number)
     new = records[known:]
     if new and head.is_finished:
         raise LogClosed(head.next_number, new[0].sequence_number)
     return new
-
-
-def _compare(records: Sequence[Record], stored: Sequence[Record]) -> None:
-    by_number = {each.sequence_number: each for each in stored}
-    for record in records:
-        before = by_number.get(record.sequence_number)
-        if before is None or not says_the_same(before.data, record.data):
-            raise LogConflict(record.sequence_number)
 
 
 def says_the_same(one: bytes, other: bytes) -> bool:
