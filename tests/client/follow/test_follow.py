@@ -369,6 +369,7 @@ async def test_leaving_the_block_disconnects_and_cancels_nothing() -> None:
     assert stub.asked == ["POST /"]
     outcome = await response.outcome()
     assert outcome.status is OutcomeStatus.ABANDONED
+    assert outcome.reason == "its `with` block was left before it ended"
 
 
 async def test_on_exit_cancel_cancels_what_still_runs() -> None:

@@ -49,7 +49,7 @@ async def test_a_repair_before_the_first_event_starts_from_the_beginning(caplog:
     here, _ = gateway(in_turn(Told(opening=Disconnected("gone")), stream(*WHOLE)))
     async with here.follow(RESPONSE_ID) as response:
         await response.outcome()
-    assert lines(caplog)[0] == ("WARNING", f"response {RESPONSE_ID}: replay from its beginning")
+    assert lines(caplog)[0] == ("WARNING", f"response {RESPONSE_ID}: replay before the first event")
 
 
 async def test_a_bad_end_is_a_warning_without_a_word_of_the_gateway(caplog: pytest.LogCaptureFixture) -> None:

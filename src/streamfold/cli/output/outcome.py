@@ -103,7 +103,7 @@ def _ending(outcome: Outcome | BatchOutcome, reason: str) -> list[str]:
 
 def repair_words(repair: Repair) -> str:
     """Say what was done to repair the stream, where, and why."""
-    place = "from the beginning" if repair.after is None else f"after event {repair.after}"
+    place = "before the first event" if repair.after is None else f"after event {repair.after}"
     return f"{repair.kind} {place}: {repair.reason}"
 
 

@@ -312,7 +312,7 @@ class Runner(Generic[S]):
     # gateway, and those may quote the request.
 
     def _report_repair(self, repair: Repair) -> None:
-        after = "from its beginning" if repair.after is None else f"after event {repair.after}"
+        after = "before the first event" if repair.after is None else f"after event {repair.after}"
         logger.warning("%s: %s %s", self._label, repair.kind, after)
         if self._on_repair is not None:
             self._on_repair(repair)

@@ -153,7 +153,7 @@ class Stream:
 
     def leave(self) -> None:
         """The caller disconnects."""
-        self.session.receive_leave(now=self._clock())
+        self.session.receive_leave(now=self._clock(), reason="its `with` block was left before it ended")
         self.runner.report_end()
 
     # Connections
