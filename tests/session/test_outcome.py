@@ -57,7 +57,7 @@ def test_an_outcome_cannot_be_changed() -> None:
 
 def ended_as(status: str, **response: Any) -> Outcome:
     state = fold([event("response.completed", 0, response={"id": "resp_1", "status": status} | response)])
-    return Outcome(status=OutcomeStatus(status), state=state, response_id="resp_1")
+    return Outcome(status=OutcomeStatus.of(state), state=state, response_id="resp_1")
 
 
 def test_a_completed_outcome_is_returned() -> None:

@@ -5,7 +5,7 @@ one level at a time, so that a mistake costs no more than the smallest piece tha
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 Data: TypeAlias = bytes | Raw
-Known = TypeVar("Known", bound=Struct)
 Unknown = TypeVar("Unknown")
 Body = TypeVar("Body", bound=Struct)
 
@@ -121,29 +120,19 @@ LISTS_IN_ITEMS: Lists = MappingProxyType(
 def _decode_or_salvage(
     data: Data, known: Any, unknown: Callable[[str, bytes, str], Unknown], *, lists: Lists
 ) -> Any | Unknown:
+    """The value; or the value without its lists, then the lists one by one; or unknown if neither decodes."""
+    decode = _decoder(known)
     try:
-        return _decoder(known)(data)
+        return decode(data)
     except UNDECODABLE as error:
-        return _salvage(data, error, _decoder(known), unknown, lists=lists)
-
-
-def _salvage(
-    data: Data,
-    error: Exception,
-    decode: Callable[[Data], Known],
-    unknown: Callable[[str, bytes, str], Unknown],
-    *,
-    lists: Lists,
-) -> Known | Unknown:
-    """The value without its lists, then the lists one by one; unknown if it does not decode even so."""
-    name = ""
+        name, reason = "", str(error)
     try:
         parts = _decode_raw_fields(data)
         name = _decode_text(parts["type"]) if "type" in parts else ""
         listed = {key: one for key, one in lists.get(name, {}).items() if bytes(parts.get(key, b"")).startswith(b"[")}
         opened = {key: _decode_each(parts.pop(key), one) for key, one in listed.items()}
         if not opened:
-            return unknown(name, bytes(data), str(error))
+            return unknown(name, bytes(data), reason)
         return replace(decode(encode(parts)), **opened)
     except UNDECODABLE as still:
         return unknown(name, bytes(data), str(still))
@@ -204,9 +193,5 @@ def _salvage_body(body: type[Body], data: Data) -> Body:
 
 @cache
 def _decoders_of(body: type[Struct]) -> Mapping[str, Callable[[Raw], Any]]:
-    own = {"output": _decode_output} if body is Response else {}
+    own = {"output": partial(_decode_each, decode=decode_item)} if body is Response else {}
     return {each.name: _decoder(each.type) for each in fields(body) if each.name != "rejected"} | own
-
-
-def _decode_output(data: Raw) -> tuple[object, ...]:
-    return _decode_each(data, decode_item)

@@ -1,7 +1,6 @@
 """How a response ended, and what proves it."""
 
 from enum import StrEnum, auto
-from typing import TypeAlias
 
 from attrs import frozen
 
@@ -81,9 +80,6 @@ class Conflict:
         return f"{self.first}, but {self.second}"
 
 
-Anomalies: TypeAlias = tuple[Anomaly, ...]
-
-
 @frozen(kw_only=True)
 class Outcome:
     """How one response ended.
@@ -135,6 +131,6 @@ class Outcome:
         raise OutcomeError.of(self.response_id, str(self.status), reason, code)
 
     @property
-    def anomalies(self) -> Anomalies:
+    def anomalies(self) -> tuple[Anomaly, ...]:
         """What the fold tolerated."""
         return self.state.anomalies
