@@ -10,28 +10,6 @@ from msgspec import Meta, Struct
 
 from streamfold.schema.item import JSON, Item, Number, UnknownItem
 
-__all__ = [
-    "TERMINAL_BATCH_STATUSES",
-    "TERMINAL_RESPONSE_STATUSES",
-    "Batch",
-    "BatchError",
-    "BatchErrors",
-    "BatchStatus",
-    "IncompleteDetails",
-    "InputTokensDetails",
-    "NamesOfFields",
-    "OutputTokensDetails",
-    "ReasoningConfig",
-    "RequestCounts",
-    "Response",
-    "ResponseError",
-    "ResponseStatus",
-    "TextConfig",
-    "Usage",
-    "is_terminal_batch_status",
-    "is_terminal_status",
-]
-
 
 class ResponseStatus(StrEnum):
     """The six statuses of a Response. A server may send others: `Response.status` is any string."""
