@@ -1,5 +1,6 @@
 """TextGrowth: the pieces of the output text, which joined are the output text."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ def message(*texts: str) -> dict[str, object]:
 
 def pieces(events: list[Event], state: State | None = None, growth: TextGrowth | None = None) -> list[str]:
     growth = growth or TextGrowth()
-    return [growth.take(each) for each in states(events, state or State())]
+    return [growth.take(after, each) for each, after in zip(events, states(events, state or State()), strict=True)]
 
 
 # The law: joined, the pieces are the output text, unless the growth says that the text has changed.
@@ -185,3 +186,58 @@ def test_from_the_middle_on_another_text_has_changed() -> None:
     done = event("response.output_text.done", 6, output_index=0, content_index=0, text="Bye")
     assert pieces([delta(5, "lo"), done], growth=growth) == ["lo", ""]
     assert growth.has_changed
+
+
+PLACE = {"output_index": 0, "content_index": 0}
+ALL_DONE = [
+    event("response.output_text.done", 5, text="Hello", **PLACE),
+    event("response.content_part.done", 6, part={**PART, "text": "Hello"}, **PLACE),
+    event("response.output_item.done", 7, output_index=0, item=message("Hello")),
+    completed(8, status="completed", output=[message("Hello")]),
+]
+TO_THE_END = [
+    added(1),
+    event("response.content_part.added", 2, part=PART, **PLACE),
+    delta(3, "Hel"),
+    delta(4, "lo"),
+    *ALL_DONE,
+]
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"), [(1, "Hello"), (2, "Hello"), (3, "Hello"), (4, "lo"), (5, ""), (6, ""), (7, "")]
+)
+def test_from_any_event_on_exactly_the_text_after_it_comes(first: int, expected: str) -> None:
+    growth = TextGrowth(starts_midway=True)
+    assert "".join(pieces(TO_THE_END[first - 1 :], growth=growth)) == expected
+    assert not growth.has_changed
+
+
+@pytest.mark.parametrize("begun", [TO_THE_END[:2], TO_THE_END[1:2]], ids=["the item", "the part"])
+def test_from_the_middle_on_text_that_no_delta_brings_comes_if_it_was_begun_since(begun: list[Event]) -> None:
+    events = [msgspec.structs.replace(each, sequence_number=at) for at, each in enumerate([*begun, *ALL_DONE])]
+    assert "".join(pieces(events, growth=TextGrowth(starts_midway=True))) == "Hello"
+
+
+def test_from_the_middle_on_a_text_that_repeats_itself_comes_once() -> None:
+    done = event("response.output_text.done", 7, text="ha ha ha", **PLACE)
+    assert pieces([delta(5, "ha "), delta(6, "ha"), done], growth=TextGrowth(starts_midway=True)) == ["ha ", "ha", ""]
+
+
+def test_from_the_middle_of_a_call_on_the_message_before_it_does_not_come() -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    events = [
+        event("response.function_call_arguments.delta", 5, output_index=1, delta="{}"),
+        event("response.output_item.done", 6, output_index=1, item=call),
+        completed(7, status="completed", output=[message("Hello"), call]),
+    ]
+    growth = TextGrowth(starts_midway=True)
+    assert pieces(events, growth=growth) == ["", "", ""]
+    assert not growth.has_changed
+
+
+def test_where_only_the_end_comes_nobody_can_say_which_text_is_new() -> None:
+    growth = TextGrowth(starts_midway=True)
+    assert pieces([completed(5, status="completed", output=[message("Hello")])], growth=growth) == [""]
+    assert growth.has_changed
+    assert growth.restart() == "Hello"

@@ -1,6 +1,7 @@
 """The output text of one response, in the pieces by which it grows."""
 
 from streamfold.fold.state import State, output_texts, settled
+from streamfold.schema import ContentPartAdded, Event, OutputItemAdded, OutputTextDelta
 
 # Theory of operation. A state knows its whole output text, but building it costs time in proportion to its length, so
 # `take` avoids that for nearly every event. A delta that continues a text makes a state that points to the one before
@@ -9,6 +10,10 @@ from streamfold.fold.state import State, output_texts, settled
 # something else, such as reasoning or arguments. Every other state is compared as a whole: its text normally begins
 # with what was returned, and the rest is the next piece. This happens at each item or part, and once per block of
 # fragments, so the cost stays far below one comparison per delta.
+#
+# Read from its middle, a text is first known by its end (`_is_tail`), and the event that ends it then brings it whole.
+# What came before the first event must be no piece, and no state says which part that is: the events do. A text whose
+# item or part was added after the start is new as a whole; any other one is new only by its deltas.
 
 
 class TextGrowth:
@@ -19,11 +24,12 @@ class TextGrowth:
 
     Args:
         starts_midway: Set this if the stream is read from its middle, so that text before the first event is not
-            wanted. Joined, the pieces are then the end of `output_text`.
+            wanted. Joined, the pieces are then the end of `output_text`. `take` needs the events too.
 
     Attributes:
         has_changed: Whether the last state's text no longer begins with what was returned, for example because a
-            later event replaced it. No pieces come while this is true; `restart` gives the text as it now is.
+            later event replaced it, or because nobody can say which part of it is new. No pieces come while this is
+            true; `restart` gives the text as it now is.
 
     Example:
         growth = TextGrowth()
@@ -34,6 +40,9 @@ class TextGrowth:
     def __init__(self, *, starts_midway: bool = False) -> None:
         self.has_changed: bool = False
         self._starts_midway = starts_midway
+        self._is_tail = starts_midway
+        self._begun: set[tuple[str | int, ...]] = set()  # the items and parts that were added since the start
+        self._is_inside = False  # whether an event of an item came
         self._given: list[str] = []
         self._state = State()
         # What a fragment added to the last state means: True, it continues the output text; False, it belongs to
@@ -46,8 +55,13 @@ class TextGrowth:
         self._given = ["".join(self._given)]
         return self._given[0]
 
-    def take(self, state: State) -> str:
-        """Return the text that this state adds; an empty string if it adds none."""
+    def take(self, state: State, event: Event | None = None) -> str:
+        """Return the text that this state adds; an empty string if it adds none.
+
+        Args:
+            state: The state.
+            event: The event that led to it; None if it came from outside the stream. Needed only if `starts_midway`.
+        """
         if state.previous is self._state and self._continues_text is not None:
             self._state = state
             if not self._continues_text:
@@ -58,23 +72,50 @@ class TextGrowth:
         document = state.focus.document
         if self._continues_text is False and document.output is before.output and document.path == before.path:
             return ""  # only a text that is not output text can have grown
-        return self._compare(state)
+        return self._compare(state, event)
 
     def restart(self) -> str:
         """Start again: return the whole text of the last state."""
         self._given.clear()
-        return self._compare(self._state)
+        self._is_tail = False
+        return self._compare(self._state, None)
 
-    def _compare(self, state: State) -> str:
+    def _compare(self, state: State, event: Event | None) -> str:
         texts = [(path, str(text)) for path, text in output_texts(settled(state).output)]
         text, given = "".join(each for _, each in texts), self.given
-        is_longer = text.startswith(given)
-        self.has_changed = not is_longer and not (self._starts_midway and text.endswith(given))
+        piece = text[len(given) :] if text.startswith(given) else None
+        if piece is None and self._starts_midway and text.endswith(given):
+            piece = ""
+        if self._is_tail:
+            piece = self._piece_of_tail(texts, event, piece)
+        self.has_changed = piece is None
         self._continues_text = self._meaning_of_fragments(state, texts)
-        if self.has_changed:
+        if piece is None:
             return ""
         self._given = [text]
-        return text[len(given) :] if is_longer else ""
+        return piece
+
+    def _piece_of_tail(
+        self, texts: list[tuple[tuple[str | int, ...], str]], event: Event | None, piece: str | None
+    ) -> str | None:
+        """The piece of a state while only the end of the text is known; None if nobody can say what is new."""
+        text, given = "".join(each for _, each in texts), self.given
+        index = getattr(event, "output_index", None)
+        self._is_inside |= index is not None
+        if isinstance(event, OutputItemAdded):
+            self._begun.add((event.output_index,))
+        elif isinstance(event, ContentPartAdded):
+            self._begun.add((event.output_index, "content", event.content_index))
+        if text == given or isinstance(event, OutputTextDelta | OutputItemAdded | ContentPartAdded):
+            return piece
+        self._is_tail = False  # this state has the text whole
+        if not given:
+            return "".join(each for path, each in texts if self._is_new(path)) if self._is_inside else None
+        is_new = self._is_new(next(path for path, each in texts if each))
+        return "" if not is_new and text.endswith(given) else piece
+
+    def _is_new(self, path: tuple[str | int, ...]) -> bool:
+        return path[:1] in self._begun or path[:3] in self._begun
 
     def _meaning_of_fragments(self, state: State, texts: list[tuple[tuple[str | int, ...], str]]) -> bool | None:
         path = state.focus.document.path

@@ -20,7 +20,7 @@ from streamfold.cli.output.step import Step
 from streamfold.cli.output.view import End, Hide, View
 from streamfold.cli.terminal import Output, one_line, without_controls
 from streamfold.fold import State, TextGrowth, snapshot
-from streamfold.schema import OutputItemDone, Response
+from streamfold.schema import Event, OutputItemDone, Response
 from streamfold.session import OutcomeStatus, Repair
 
 DRAWINGS_PER_SECOND = 12
@@ -93,7 +93,7 @@ class Screen(View):
         self._live.stop()
 
     def show(self, step: Step) -> None:
-        self._grow(step.after)
+        self._grow(step.after, step.event)
         self._last = "".join(step.event.wire_type.split())
         if isinstance(step.event, OutputItemDone):
             self._closed.add(step.event.output_index)
@@ -125,8 +125,8 @@ class Screen(View):
             )
         )
 
-    def _grow(self, state: State) -> None:
-        self._growth.take(state)
+    def _grow(self, state: State, event: Event | None = None) -> None:
+        self._growth.take(state, event)
         if self._growth.has_changed:
             self._growth.restart()
 

@@ -13,7 +13,7 @@ from streamfold.cli.output.outcome import outcome_document, outcome_words, repai
 from streamfold.cli.output.step import Step, describe_change
 from streamfold.cli.terminal import Output, say
 from streamfold.fold import State, TextGrowth, snapshot_json
-from streamfold.schema import OutputItemDone
+from streamfold.schema import Event, OutputItemDone
 from streamfold.session import Outcome, OutcomeStatus, Repair
 
 Hide = Callable[[str], str]  # takes secrets out of a sentence
@@ -166,7 +166,7 @@ class TextView(View):
         self._is_line_open = False
 
     def show(self, step: Step) -> None:
-        self._write(self._grow(step.after))
+        self._write(self._grow(step.after, step.event))
         is_new_status = step.before.status != step.after.status and not step.after.is_terminal
         if isinstance(step.event, OutputItemDone) or is_new_status:
             self.note(f"event {step.after.cursor}: {describe_change(step)}")
@@ -191,8 +191,8 @@ class TextView(View):
         if end.outcome is not None and is_over:
             self.note(self._hide(f"{end.response_id or 'the response'}: {outcome_words(end.outcome)}"))
 
-    def _grow(self, state: State) -> str:
-        piece = self._growth.take(state)
+    def _grow(self, state: State, event: Event | None = None) -> str:
+        piece = self._growth.take(state, event)
         return f"\n{self._growth.restart()}" if self._growth.has_changed else piece
 
     def _write(self, text: str) -> None:

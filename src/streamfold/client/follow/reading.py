@@ -6,6 +6,7 @@ from typing import Protocol
 
 from streamfold.errors import TextChanged
 from streamfold.fold import State, TextGrowth
+from streamfold.schema import Event
 from streamfold.session import Applied, Outcome
 
 # These are classes and not generators: a generator that is left in the middle must be closed by its event loop, and trio
@@ -104,15 +105,18 @@ class Text:
         response, growth = self._response, self._growth
         kept = response.kept
         while not self._is_ended:
+            event: Event | None = None
             if kept:
-                state = response.given = kept.popleft().state
+                one = kept.popleft()
+                event, state = one.event, one.state
+                response.given = state
             elif response.has_ended:
                 self._is_ended = True
                 state = response.state
             else:
                 kept.extend(await response.read())
                 continue
-            if piece := growth.take(state):
+            if piece := growth.take(state, event):
                 return piece
         if self._is_strict:
             self._is_strict = False  # it is raised once
