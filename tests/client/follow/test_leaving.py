@@ -16,7 +16,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from streamfold.client import FollowedResponse, Gateway
-from streamfold.errors import Disconnected, UsageError
+from streamfold.errors import Disconnected
 from streamfold.session import OutcomeStatus
 from tests.client.follow.test_follow import CUT, WHOLE, by_call, gateway
 from tests.client.leaving import running_tasks
@@ -283,4 +283,41 @@ def test_a_generator_that_is_still_open_when_the_loop_ends_is_closed(backend: st
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         asyncio.run(main()) if backend == "asyncio" else trio.run(main)
+    assert stub.is_open == 0
+
+
+async def test_an_error_of_on_repair_loses_no_event_and_stops_no_repair() -> None:
+    """A caller that catches it reads on, though the next connection waits for a back-off."""
+
+    def fail(repair: object) -> None:
+        raise LookupError("mine")
+
+    streams = iter([Told(opening=Disconnected("gone")), Told(opening=Disconnected("gone")), stream(*WHOLE[3:])])
+    here, stub = gateway(by_call(create=stream(*WHOLE[:3], CUT), stream=lambda: next(streams)))
+    got: list[int | None] = []
+    caught = 0
+    async with here.stream(model="toy", input="hi", background=True, on_repair=fail) as response:
+        with anyio.fail_after(5):
+            while not response.has_ended:
+                try:
+                    async for event in response:
+                        got.append(event.sequence_number)
+                except LookupError:
+                    caught += 1
+        outcome = await response.outcome()
+    assert got == list(range(len(WHOLE)))
+    assert outcome.status is OutcomeStatus.COMPLETED
+    assert caught > 0
+    assert stub.is_open == 0
+
+
+async def test_a_task_that_crashed_is_never_waited_for_again() -> None:
+    """A transport that makes a mistake, such as a closed client: asking again raises the same error."""
+    wrong = Told(opening=LookupError("mine"))
+    here, stub = gateway(by_call(create=stream(*WHOLE[:3], CUT), stream=wrong))
+    async with here.stream(model="toy", input="hi", background=True) as response:
+        with anyio.fail_after(5):
+            for _ in range(2):
+                with pytest.raises(LookupError, match="mine"):
+                    await response.outcome()
     assert stub.is_open == 0

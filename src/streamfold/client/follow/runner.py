@@ -114,6 +114,7 @@ class Tasks:
     def __init__(self, *, on_failure: Callable[[], None]) -> None:
         self._on_failure = on_failure
         self._failure: Exception | None = None
+        self._crash: Exception | None = None
         self._running: set[Running] = set()
         self._is_closed = False
         self._ended = Signal()
@@ -129,6 +130,7 @@ class Tasks:
                 with running.enter():
                     await run(*arguments)
             except Exception as error:
+                self._crash = self._crash or error
                 self.fail(error)
 
         def done() -> None:
@@ -150,6 +152,12 @@ class Tasks:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
+
+    def raise_crash(self) -> None:
+        """Raise what a task raised, each time: what that task would have done is never done, so nothing can be waited for."""
+        self.raise_failure()
+        if self._crash is not None:
+            raise self._crash
 
     def cancel(self) -> None:
         """Cancel every task, and run no other. Does not wait."""
@@ -211,7 +219,7 @@ class Runner(Generic[S]):
     # Driving
 
     def dispatch(self) -> None:
-        """Start what the session asks for. Raises what `on_repair` raises."""
+        """Start what the session asks for. What `on_repair` raises is kept for the caller, and stops nothing."""
         if self._is_closed:
             return
         wake_at = inf
@@ -243,11 +251,8 @@ class Runner(Generic[S]):
         self.dispatch()
 
     def _wake(self) -> None:
-        try:
-            self.session.receive_time(now=self.clock())
-            self.dispatch()
-        except Exception as error:  # of `on_repair`: a timer has no caller that it could be raised in
-            self.tasks.fail(error)
+        self.session.receive_time(now=self.clock())
+        self.dispatch()
 
     def _fail(self) -> None:
         self.changed.notify()
@@ -261,7 +266,7 @@ class Runner(Generic[S]):
         self._raise_if_useless()
 
     def _raise_if_useless(self) -> None:
-        self.tasks.raise_failure()
+        self.tasks.raise_crash()
         if self._is_closed and self.session.outcome is None:
             raise UsageError("the block has ended, so nothing more will arrive; enter it again to continue")
 
@@ -315,7 +320,10 @@ class Runner(Generic[S]):
         after = "before the first event" if repair.after is None else f"after event {repair.after}"
         logger.warning("%s: %s %s", self._label, repair.kind, after)
         if self._on_repair is not None:
-            self._on_repair(repair)
+            try:
+                self._on_repair(repair)
+            except Exception as error:  # the repair itself continues, whatever its observer does
+                self.tasks.fail(error)
 
     def report_end(self) -> None:
         """Write the outcome to the stdlib's log, once it is known."""
