@@ -191,6 +191,26 @@ def test_a_gateway_that_was_closed_says_so_and_closes_again() -> None:
         here.retrieve("resp_1")
 
 
+def test_a_gateway_may_be_closed_before_its_response_is_left() -> None:
+    here, stub = gateway(*WHOLE[:3], forever())
+    with here.stream(model="toy", input="hi") as response:
+        next(iter(response))
+        here.close()
+        assert stub.is_open == 0
+    here, _ = gateway(*WHOLE[:3], forever())
+    with pytest.raises(LookupError, match="mine"):
+        with here.stream(model="toy", input="hi"):
+            here.close()
+            raise LookupError("mine")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_process_that_was_forked_is_refused() -> None:
+    script = f"{SCRIPT}{FORK}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("completed\nUsageError\n", "", 0)
+
+
 def test_no_thread_is_started_before_it_is_needed_and_none_is_left() -> None:
     before = threading.active_count()
     here, _ = gateway(*WHOLE)
@@ -238,6 +258,20 @@ from streamfold.emulator import Emulator, Options
 
 gateway = Gateway("http://emulator/v1", api_key="key", http=AsgiTransport(Emulator(Options(tokens_per_second=None))))
 print(gateway.create(model="toy", input="echo hi").status)
+"""
+
+FORK = """
+import os, sys
+from streamfold.errors import UsageError
+
+sys.stdout.flush()
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+try:
+    gateway.retrieve("resp_1")
+except UsageError as error:
+    print("UsageError" if "forked" in str(error) else error, flush=True)
+os._exit(0)  # as multiprocessing and web servers end their children
 """
 
 

@@ -11,6 +11,7 @@ may use it at once.
 """
 
 import atexit
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
 from functools import wraps
@@ -54,18 +55,26 @@ class EventLoop:
         self._lock = Lock()
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
-        self._is_closed = False
+        self._process = os.getpid()
+        self.is_closed: bool = False
 
     def portal(self) -> BlockingPortal:
         """What reaches the loop from other threads."""
         with self._lock:
-            if self._is_closed:
+            if self.is_closed:
                 raise UsageError("the gateway is closed; create a new one")
+            if self._is_forked:  # the thread is in the parent alone: a call would wait for it for ever
+                raise UsageError("the gateway was used before this process was forked; create a new one here")
             if self._portal is None:
+                self._process = os.getpid()
                 self._portal = self._stack.enter_context(start_blocking_portal())
                 # A portal that is still open when the interpreter tears down waits for ever for its own dead thread.
                 atexit.register(self.close)
             return self._portal
+
+    @property
+    def _is_forked(self) -> bool:
+        return self._portal is not None and self._process != os.getpid()
 
     def run(self, call: Callable[[], Awaitable[T]]) -> T:
         """Run a task and wait for it. Ctrl-C in the waiting thread cancels the task before it is raised."""
@@ -103,7 +112,8 @@ class EventLoop:
     def close(self) -> None:
         """Cancel what still runs, and end the thread."""
         with self._lock:
-            portal, self._portal, self._is_closed = self._portal, None, True
+            portal = None if self._is_forked else self._portal
+            self._portal, self.is_closed = None, True
         if portal is not None:
             atexit.unregister(self.close)
             portal.call(portal.stop, True)
@@ -124,7 +134,11 @@ class Block(Generic[Followed]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.run(lambda: self._inner.__aexit__(kind, error, trace))
+        try:
+            self._loop.run(lambda: self._inner.__aexit__(kind, error, trace))
+        except UsageError:  # closing the gateway has disconnected it already
+            if not self._loop.is_closed:
+                raise
 
 
 # The methods of the async classes, for objects that hold one as `_inner` and its loop as `_loop`. Signatures and

@@ -264,9 +264,20 @@ async def test_a_reply_is_read_once() -> None:
 
 
 async def test_a_mistake_that_is_no_failure_of_the_connection_stays_what_it_is() -> None:
-    async with httpx.AsyncClient() as client:
+    async def hook(request: httpx.Request) -> None:
+        raise LookupError("mine")
+
+    async with httpx.AsyncClient(event_hooks={"request": [hook]}) as client:
+        with pytest.raises(LookupError, match="mine"):
+            async with HttpxTransport(client).open(get("http://127.0.0.1/")):
+                pass
+
+
+@libraries
+async def test_a_client_that_was_closed_is_a_mistake_of_the_caller(library: ModuleType) -> None:
+    async with library.AsyncClient() as client:
         pass
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(UsageError, match="the HTTP client is closed"):
         async with HttpxTransport(client).open(get("http://127.0.0.1/")):
             pass
 

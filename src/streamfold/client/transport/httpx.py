@@ -59,6 +59,8 @@ class Client(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]: ...
+    @property
+    def is_closed(self) -> bool: ...
 
     # The arguments are many, and typed by each library's own classes.
     @property
@@ -93,6 +95,8 @@ class HttpxTransport:
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncGenerator[Reply, None]:
         """Send a request; the context gives its reply."""
+        if self._client.is_closed:
+            raise UsageError("the HTTP client is closed; leave a response before its gateway or client")
         connection = self._connect(request)
         try:
             connected = await connection.__aenter__()
