@@ -30,6 +30,10 @@ def gateway(**given: Any) -> Gateway:
         ("base_url", "gateway.example.com:8080/v1"),
         ("base_url", "//gateway.example.com"),
         ("base_url", "ftp://gateway.example.com"),
+        ("base_url", "http://gateway.example.com/v1 "),
+        ("base_url", " http://gateway.example.com"),
+        ("base_url", "http://gateway example.com"),
+        ("base_url", "http://gateway.example.com/v1\r\nx: y"),
         ("base_url", "http://"),
         ("base_url", ""),
         ("base_url", None),
@@ -220,6 +224,7 @@ BAD_OPTIONS: list[tuple[str, Any]] = [
     ("extra_headers['x-trace']", {"x-trace": 1}),
     ("extra_query", ["a"]),
     ("extra_query['a']", {"a": {"b": 1}}),
+    ("extra_query", {"a": "\ud800"}),
     ("extra_body", [1]),
 ]
 

@@ -148,6 +148,7 @@ def test_documented_values_pass(name: str, good: list[Any]) -> None:
         pytest.param("metadata", [], "metadata", id="metadata as list"),
         pytest.param("metadata", {str(n): "" for n in range(17)}, "metadata", id="17 pairs"),
         pytest.param("metadata", {"k" * 65: ""}, "metadata", id="a long key"),
+        pytest.param("metadata", {1: "v"}, "metadata", id="a key as number"),
         pytest.param("metadata", {"k": "v" * 513}, "metadata.k", id="a long value"),
         pytest.param("metadata", {"k": 1}, "metadata.k", id="a value as number"),
         pytest.param("stop", 5, "stop", id="stop as number"),

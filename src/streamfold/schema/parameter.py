@@ -130,8 +130,9 @@ def either(wanted: str, *rules: Rule) -> Rule:
 def metadata(value: Any, strict: bool) -> Complaint | None:
     if not is_object(value) or len(value) > MAX_PAIRS:
         return "", f"must be an object of at most {MAX_PAIRS} pairs"
-    for key, word in value.items():
-        if len(key) > MAX_KEY:
+    pairs: dict[Any, Any] = value  # the caller's: its keys may be anything
+    for key, word in pairs.items():
+        if not isinstance(key, str) or len(key) > MAX_KEY:
             return "", f"must have keys of at most {MAX_KEY} characters"
         if not isinstance(word, str) or len(word) > MAX_VALUE:
             return f".{key}", f"must be a string of at most {MAX_VALUE} characters"

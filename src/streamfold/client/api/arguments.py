@@ -15,6 +15,7 @@ from streamfold.schema import DIALECTS, MKA1, OPENAI, Dialect
 
 T = TypeVar("T")
 HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+SPACE = re.compile(r"[\s\x00-\x20\x7f]")
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 MAX_SAFE = 2**53 - 1
 MAX_PAGE = 100
@@ -232,7 +233,8 @@ def resolve_base_url(value: str, *, dialect: Dialect) -> str:
 def _split(value: object) -> SplitResult:
     wanted = f"must be a URL such as https://host or https://host/v1, got {value!r}"
     try:
-        parts = urlsplit(value if isinstance(value, str) else "")
+        # urlsplit drops line breaks and leading spaces, and keeps other spaces: both come from a badly copied setting.
+        parts = urlsplit(value if isinstance(value, str) and not SPACE.search(value) else "")
         is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError as error:  # a port that is not a number, an address without its bracket
         raise InvalidArgument("base_url", wanted) from error

@@ -234,7 +234,7 @@ class Calls:
             *([("x-on-behalf-of", self.on_behalf_of)] if self.on_behalf_of else []),
             *headers,
         ]
-        asked = urlencode(_merged(query, self.query), quote_via=quote)
+        asked = _query(_merged(query, self.query))
         connect, idle = self.connect_seconds, self.idle_seconds
         if (timeout := self.timeout_seconds) is not None:
             connect, idle = timeout if accept == EVENT_STREAM else min(connect, timeout), timeout
@@ -266,6 +266,13 @@ def _merged(ours: Iterable[tuple[str, str]], theirs: tuple[tuple[str, str], ...]
     """Both, where theirs replaces ours of the same name."""
     names = {name for name, _ in theirs}
     return (*(pair for pair in ours if pair[0] not in names), *theirs)
+
+
+def _query(pairs: Iterable[tuple[str, str]]) -> str:
+    try:
+        return urlencode(tuple(pairs), quote_via=quote)
+    except UnicodeEncodeError as error:  # a lone surrogate
+        raise InvalidArgument("extra_query", f"cannot be written as UTF-8: {error.reason}") from error
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
