@@ -16,7 +16,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from streamfold.client import FollowedResponse, Gateway
-from streamfold.errors import Disconnected
+from streamfold.errors import Disconnected, UsageError
 from streamfold.session import OutcomeStatus
 from tests.client.follow.test_follow import CUT, WHOLE, by_call, gateway
 from tests.client.leaving import running_tasks
