@@ -18,7 +18,7 @@ from streamfold.chaos.fault import (
     Reorder,
     TwoTerminals,
 )
-from streamfold.chaos.frame_faults import FrameFaults
+from streamfold.chaos.injector import FrameFaults
 from streamfold.sse import Frame
 
 
