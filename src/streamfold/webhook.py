@@ -1,24 +1,70 @@
-"""Receiving webhooks: check the signature, then read the body.
+"""Status webhooks: sign and retry them as a gateway does, verify them as its receiver does.
 
-Signatures are compared in constant time, and the body is parsed only after its signature has been verified.
-Two schemes are known: MKA1's own header, and Standard Webhooks, which OpenAI uses.
+Two schemes are known: MKA1's own header, and https://www.standardwebhooks.com, which OpenAI uses. MKA1 documents only
+HMAC-SHA256 and the header's name. The encoding is our choice: the bytes of the body are signed, nothing else, and the
+digest is written in lower-case hexadecimal without a prefix. Signatures are compared in constant time, and a body is
+parsed only after its signature has been verified.
 """
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from streamfold.errors import InvalidArgument, InvalidWebhook
+from streamfold.errors import InvalidArgument, InvalidWebhook, UsageError
 from streamfold.schema import UNDECODABLE, read_head, read_text
+
+__all__ = ["RetryPlan", "Webhook", "sign_mka1", "sign_standard", "verify"]
 
 MKA1_HEADER = "x-webhook-signature"
 STANDARD_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 STANDARD_PREFIX = "whsec_"
 TOLERANCE_SECONDS = 300.0  # as in OpenAI's SDK
+
+
+class RetryPlan(Struct, frozen=True, kw_only=True):
+    """How often one webhook is sent until its receiver answers 2xx: the wait doubles after each failure.
+
+    max_attempts: including the first. first_wait_seconds: between the first and the second.
+    """
+
+    max_attempts: int = 5
+    first_wait_seconds: float = 0.5
+
+    def waits(self) -> Iterator[float]:
+        """The seconds to wait before each attempt, starting with 0.0 for the first."""
+        yield 0.0
+        for attempt in range(self.max_attempts - 1):
+            yield self.first_wait_seconds * 2**attempt
+
+
+def sign_mka1(body: bytes, secret: str) -> dict[str, str]:
+    """The header with which MKA1 signs a status webhook, its name in lower case."""
+    return {MKA1_HEADER: hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+
+
+def sign_standard(body: bytes, secret: str, *, message_id: str, timestamp: int) -> dict[str, str]:
+    """The three headers of Standard Webhooks, as OpenAI sends them, their names in lower case.
+
+    Args:
+        body: The bytes that are sent.
+        secret: Base64, with or without `whsec_` before it.
+        message_id: The same for every attempt, so that the receiver can drop repetitions.
+        timestamp: Whole Unix seconds.
+
+    Raises:
+        UsageError: The secret is not base64.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix(STANDARD_PREFIX), validate=True)
+    except ValueError as error:
+        raise UsageError(f"webhook secret: {error}; pass {STANDARD_PREFIX} and base64") from error
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    digest = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return dict(zip(STANDARD_HEADERS, (message_id, str(timestamp), f"v1,{digest}"), strict=True))
 
 
 class Webhook(Struct, frozen=True, kw_only=True):

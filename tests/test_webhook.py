@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from streamfold.errors import InvalidArgument, InvalidWebhook, WireError
-from streamfold.webhook import sign_mka1, sign_standard, verify
-from streamfold.webhook.verify import Webhook
+from streamfold.webhook import Webhook, sign_mka1, sign_standard, verify
 
 SECRET = "sixteen-characters-and-more"
 KEY = b"a key of any bytes \x00\xff"

@@ -6,7 +6,7 @@ import hmac
 import pytest
 
 from streamfold.errors import UsageError
-from streamfold.webhook.send import RetryPlan, sign_mka1, sign_standard
+from streamfold.webhook import RetryPlan, sign_mka1, sign_standard
 
 BODY = b'{"type":"response.completed","data":{"id":"resp_1"}}'
 SECRET = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ="
