@@ -10,7 +10,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from streamfold.emulator import Emulator, Options, emulate
-from streamfold.emulator.webhooks import post
+from streamfold.emulator.app import post
 from streamfold.webhook import sign_mka1, sign_standard
 from tests.emulator.inprocess import MKA1, OPENAI, HandClock, ask, create
 from tests.emulator.rawclient import ask as ask_url

@@ -1,10 +1,15 @@
-"""The emulator as an ASGI application: it routes each request, applies the faults, and sends the gateway's answer."""
+"""The emulator as an ASGI application: it routes each request, applies the faults, and sends the gateway's answer.
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+It also sends a webhook_url each status that its Response takes, signed, and retries until the receiver answers 2xx.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
+import httpx
+import msgspec
 from anyio.abc import TaskGroup
 
 from streamfold.chaos import Drop, ErrorFlat, ErrorNested, Fault, Html, KeepaliveFirst, Refuse, Where
@@ -14,13 +19,13 @@ from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal, Visit
 from streamfold.emulator.responses import EmulatedCall, ResponseEndpoints
 from streamfold.emulator.store import IdSource, StoredResponse
-from streamfold.emulator.webhooks import Post, WebhookSender, post
 from streamfold.errors import InvalidArgument
-from streamfold.schema import Dialect
+from streamfold.schema import Dialect, WebhookScheme, is_terminal_status
 from streamfold.serving import (
     BodyReply,
     Clock,
     Endpoint,
+    Fields,
     Message,
     Problem,
     Receive,
@@ -35,9 +40,11 @@ from streamfold.serving import (
     read_body,
     refusal,
     run_lifespan,
+    shape_response,
     tenant_of,
     until_disconnect,
 )
+from streamfold.webhook import RetryPlan, sign_mka1, sign_standard
 
 ASK_TO_WAIT = (429, 503)
 JOURNAL_PATH = "/_emulator/journal"
@@ -47,12 +54,21 @@ OF_THE_RESPONSE = (KeepaliveFirst, ErrorNested, ErrorFlat)
 
 Handler: TypeAlias = Callable[[EmulatedCall], ServerReply | Problem]
 
+Post: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[int]]
+"""Send a body to a URL with headers, and return the status of the answer; 0 without an answer."""
 
-class Prepared(NamedTuple):
-    """The answer to one request, and the faults that apply to it."""
+REPORTED = {"queued", "in_progress", "completed", "failed", "incomplete"}  # `cancelled` is not in MKA1's list
+ANSWER_SECONDS = 10.0
 
-    reply: ServerReply
-    faults: tuple[Fault, ...] = ()
+
+async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
+    """One request on a connection of its own; redirects are not followed."""
+    try:
+        async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
+            answer = await client.post(url, headers=dict(headers), content=body)
+    except httpx.HTTPError:
+        return 0
+    return answer.status_code
 
 
 class Emulator:
@@ -129,80 +145,136 @@ class Emulator:
             query=scope["query_string"].decode("latin-1"),
         )
         self.journal.begin(visit)
-        prepared = self._answer(visit, scope, body)
+        reply, faults = self._answer(visit, scope, body)
+        if isinstance(reply, Problem):
+            reply = self._refusal(reply, dialect_of(visit.path))
         extensions: dict[str, Any] = scope.get("extensions") or {}
         writer = FaultyWriter(
             send,
             self._clock,
-            [each for each in prepared.faults if not isinstance(each, OF_THE_RESPONSE)],
+            [each for each in faults if not isinstance(each, OF_THE_RESPONSE)],
             transport=extensions.get("streamfold.transport"),
             journal=self.journal,
             visit=visit,
         )
 
         async def work() -> None:
-            await self._write(prepared, writer, visit)
+            for fault in faults:
+                if isinstance(fault, Drop) and fault.where == Where.HEAD:
+                    await writer.cut(fault.how, fault.where)
+            await deliver(
+                reply,
+                writer,
+                self._clock,
+                heartbeat_seconds=self.options.keepalive_seconds,
+                headers=[("x-request-id", visit.request_id)],
+            )
 
         def on_disconnect() -> None:
-            cancel = None if isinstance(prepared.reply, BodyReply) else prepared.reply.on_disconnect
+            cancel = None if isinstance(reply, BodyReply) else reply.on_disconnect
             if self.journal.end(visit, "disconnected") and cancel is not None:
                 cancel()
 
         await until_disconnect(receive, work, on_disconnect)
 
-    async def _write(self, prepared: Prepared, writer: FaultyWriter, visit: Visit) -> None:
-        for fault in prepared.faults:
-            if isinstance(fault, Drop) and fault.where == Where.HEAD:
-                await writer.cut(fault.how, fault.where)
-        await deliver(
-            prepared.reply,
-            writer,
-            self._clock,
-            heartbeat_seconds=self.options.keepalive_seconds,
-            headers=[("x-request-id", visit.request_id)],
-        )
-
     def _send_webhooks(self, stored: StoredResponse) -> None:
         if self._tasks is not None and stored.request.webhook_url is not None:
             self._tasks.start_soon(self._webhooks.follow, stored)
 
-    def _answer(self, visit: Visit, scope: Message, body: bytes | Problem) -> Prepared:
+    def _answer(
+        self, visit: Visit, scope: Message, body: bytes | Problem
+    ) -> tuple[ServerReply | Problem, tuple[Fault, ...]]:
+        """The answer to one request, and the faults that apply to it."""
         if visit.path == JOURNAL_PATH:
-            return Prepared(BodyReply.of(self.journal.as_fields()))
+            return BodyReply.of(self.journal.as_fields()), ()
         if isinstance(route := find_route(visit.method, visit.path), Problem):
-            return Prepared(self._refusal(route, dialect_of(visit.path)))
+            return route, ()
         if isinstance(body, Problem):
-            return Prepared(self._refusal(body, route.dialect))
+            return body, ()
         headers = headers_of(scope)
         query: bytes = scope["query_string"]
         try:
             faults = self._schedule.faults(targets_of(route, query, body), headers.get(FAULT_HEADER))
         except InvalidArgument as error:
-            return Prepared(self._refusal(Problem(400, str(error), FAULT_HEADER, "invalid_value"), route.dialect))
+            return Problem(400, str(error), FAULT_HEADER, "invalid_value"), ()
         visit.faults = ";".join(map(str, faults))
-        return Prepared(self._reply(route, headers, query, body, faults), faults)
+        return self._reply(route, headers, query, body, faults), faults
 
     def _reply(
         self, route: Route, headers: Mapping[str, str], query: bytes, body: bytes, faults: tuple[Fault, ...]
-    ) -> ServerReply:
+    ) -> ServerReply | Problem:
         for fault in faults:
             if isinstance(fault, Refuse):
-                return self._refused(fault, route.dialect)
+                is_limit, is_error = fault.status == 429, fault.status >= 500
+                said = "Rate limit exceeded" if is_limit else f"Refused on purpose with status {fault.status}."
+                problem = Problem(fault.status, said, type="server_error" if is_error else "invalid_request_error")
+                return self._refusal(problem, route.dialect, fault.retry_after)
             if isinstance(fault, Html):
                 return BodyReply(fault.status, PAGE, content_type="text/html; charset=utf-8")
         if isinstance(tenant := tenant_of(headers, key=self.options.key), Problem):
-            return self._refusal(tenant, route.dialect)
+            return tenant
         call = EmulatedCall(route=route, tenant=tenant, query=query, body=body, now=self._clock.now(), faults=faults)
-        reply = self._handlers[route.endpoint](call)
-        return self._refusal(reply, route.dialect) if isinstance(reply, Problem) else reply
-
-    def _refused(self, fault: Refuse, dialect: Dialect) -> BodyReply:
-        message = "Rate limit exceeded" if fault.status == 429 else f"Refused on purpose with status {fault.status}."
-        kind = "server_error" if fault.status >= 500 else "invalid_request_error"
-        return self._refusal(Problem(fault.status, message, type=kind), dialect, fault.retry_after)
+        return self._handlers[route.endpoint](call)
 
     def _refusal(self, problem: Problem, dialect: Dialect, retry_after_seconds: float | None = None) -> BodyReply:
         wait = retry_after_seconds
         if wait is None and problem.status in ASK_TO_WAIT:
             wait = self.options.retry_after_seconds
         return refusal(problem, dialect, invalid_status=self.options.invalid_status, retry_after_seconds=wait)
+
+
+class WebhookSender:
+    """Sends the webhooks of an emulator; the journal counts them. It gives up on a receiver that never answers."""
+
+    def __init__(self, options: Options, journal: Journal, clock: Clock, post: Post) -> None:
+        self._retries = RetryPlan(
+            max_attempts=options.webhook_attempts, first_wait_seconds=options.webhook_backoff_seconds
+        )
+        self._ids = IdSource(f"{options.seed}.webhooks")
+        self._journal = journal
+        self._clock = clock
+        self._post = post
+
+    async def follow(self, stored: StoredResponse) -> None:
+        """Report every status of the Response when it takes it, one after the other, up to the last."""
+        timeline = stored.timeline
+        index, status = 0, ""
+        while True:
+            now = self._clock.now()
+            if entry := timeline.reach(index, now):
+                index += 1
+                response: Fields = entry.fields.get("response") or {}
+                if (now_is := str(response.get("status", status))) != status:
+                    status = now_is
+                    await self._report(stored, status, response)
+            elif timeline.is_over or is_terminal_status(status):
+                return
+            else:
+                await self._clock.wait(timeline.next_due - now, stored.changed)
+
+    async def _report(self, stored: StoredResponse, status: str, response: Fields) -> None:
+        url = stored.request.webhook_url
+        if status not in REPORTED or url is None:
+            return
+        id, now = self._ids.next("evt"), int(self._clock.now())
+        data = shape_response(response, stored.dialect) if stored.dialect.webhook_holds_response else {"id": stored.id}
+        event = {"id": id, "object": "event", "type": f"response.{status}", "created_at": now, "data": data}
+        body = msgspec.json.encode(event)
+        headers = {"content-type": "application/json", **_signature(stored, body, id, now)}
+        for wait_seconds in self._retries.waits():
+            if wait_seconds:
+                await self._clock.wait(wait_seconds)
+            is_taken = 200 <= await self._post(url, headers, body) < 300
+            self._journal.count("webhooks" if is_taken else "webhook_failures")
+            if is_taken:
+                return
+
+
+def _signature(stored: StoredResponse, body: bytes, id: str, now: int) -> Mapping[str, str]:
+    """The headers of the dialect's scheme; none without a secret."""
+    secret = stored.request.webhook_secret
+    if secret is None:
+        return {}
+    if stored.dialect.webhook_scheme is WebhookScheme.MKA1:
+        return sign_mka1(body, secret)
+    return sign_standard(body, secret, message_id=id, timestamp=now)
