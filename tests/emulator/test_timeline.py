@@ -163,7 +163,7 @@ def test_what_cannot_be_streamed_again(dialect: Dialect, given: dict[str, Any], 
 
 def test_a_cancelled_recording_ends_with_the_next_number() -> None:
     data = b'data: {"type":"response.created","sequence_number":7,"response":{"id":"r","status":"in_progress"}}\n\n'
-    line = Timeline(read_playback(data * 2).script(), Tempo(BEGAN, tokens_per_second=1.0, hold_after_events=1), MKA1)
+    line = Timeline(read_playback(data * 2), Tempo(BEGAN, tokens_per_second=1.0, hold_after_events=1), MKA1)
     line.advance(BEGAN)
     line.cancel(Ending.CANCELLED_EVENT, BEGAN)
     line.advance(BEGAN)
@@ -173,7 +173,7 @@ def test_a_cancelled_recording_ends_with_the_next_number() -> None:
 
 def test_a_cancelled_recording_without_numbers_still_has_none() -> None:
     data = b'data: {"type":"response.created","response":{"id":"r","status":"in_progress"}}\n\n'
-    line = Timeline(read_playback(data * 2).script(), Tempo(BEGAN, tokens_per_second=1.0, hold_after_events=1), MKA1)
+    line = Timeline(read_playback(data * 2), Tempo(BEGAN, tokens_per_second=1.0, hold_after_events=1), MKA1)
     line.advance(BEGAN)
     line.cancel(Ending.CANCELLED_EVENT, BEGAN)
     line.advance(BEGAN)

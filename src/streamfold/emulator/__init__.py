@@ -5,7 +5,7 @@
 
 from streamfold.emulator.app import Emulator
 from streamfold.emulator.faults import ConnectionCut
-from streamfold.emulator.model import Playback, Script, ScriptStep, answer, read_playback
+from streamfold.emulator.model import Script, ScriptStep, answer, read_playback
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal, Visit
 from streamfold.emulator.server import emulate, serve
@@ -29,7 +29,6 @@ __all__ = [
     "Ending",
     "Journal",
     "Options",
-    "Playback",
     "Script",
     "ScriptStep",
     "SystemClock",

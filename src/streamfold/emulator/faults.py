@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from socket import SO_LINGER, SOL_SOCKET
 
-import msgspec
 from anyio import sleep_forever
 
 from streamfold.chaos import (
@@ -26,8 +25,17 @@ from streamfold.chaos import (
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal, Visit
 from streamfold.errors import GatewayError
-from streamfold.schema import UNDECODABLE
-from streamfold.serving import AsgiWriter, Clock, Endpoint, RetrieveQuery, Route, SendMessage, read_retrieve_query
+from streamfold.serving import (
+    AsgiWriter,
+    Clock,
+    Endpoint,
+    Problem,
+    RetrieveQuery,
+    Route,
+    SendMessage,
+    read_object,
+    read_retrieve_query,
+)
 from streamfold.sse import Frame
 
 FAULT_HEADER = "x-streamfold-fault"
@@ -68,7 +76,9 @@ def targets_of(route: Route, query: bytes, body: bytes) -> frozenset[FaultTarget
     """Which values of a fault's `on` a request matches."""
     match route.endpoint:
         case Endpoint.CREATE_RESPONSE:
-            found = {FaultTarget.CREATE, FaultTarget.STREAM} if _asks_for_stream(body) else {FaultTarget.CREATE}
+            fields = read_object(body)
+            streams = not isinstance(fields, Problem) and fields.get("stream") is True
+            found = {FaultTarget.CREATE, FaultTarget.STREAM} if streams else {FaultTarget.CREATE}
         case Endpoint.RETRIEVE_RESPONSE:
             asked = read_retrieve_query(query, route.dialect)
             streams = isinstance(asked, RetrieveQuery) and asked.stream
@@ -80,17 +90,6 @@ def targets_of(route: Route, query: bytes, body: bytes) -> frozenset[FaultTarget
         case _:
             found = set[FaultTarget]()
     return frozenset(found | {FaultTarget.ALL})
-
-
-class _Streaming(msgspec.Struct):
-    stream: bool = False
-
-
-def _asks_for_stream(body: bytes) -> bool:
-    try:
-        return msgspec.json.decode(body, type=_Streaming).stream
-    except UNDECODABLE:
-        return False
 
 
 class ConnectionCut(GatewayError):

@@ -6,7 +6,7 @@ from pathlib import Path
 from attrs import frozen
 
 from streamfold.chaos import Fault
-from streamfold.emulator.model import Script, answer, input_items, read_playback
+from streamfold.emulator.model import answer, input_items, read_playback
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal
 from streamfold.emulator.store import IdSource, ResponseEvents, StoredResponse, page
@@ -94,7 +94,13 @@ class ResponseEndpoints:
             return stored
         if not query.stream:
             return BodyReply.of(stored.response(call.now))
-        if problem := self._unstreamable(stored, call):
+        if problem := stream_refusal(
+            call.dialect,
+            is_background=stored.request.background,
+            is_streamed=stored.request.stream,
+            age_seconds=call.now - stored.created_at,
+            window_seconds=self._options.resume_window_seconds,
+        ):
             return problem
         self._journal.count("resumes")
         stored.timeline.advance(call.now)
@@ -193,7 +199,9 @@ class ResponseEndpoints:
     def _create(self, call: EmulatedCall, request: CreateRequest) -> StoredResponse:
         options = self._options
         id = self._ids.next("resp")
-        script = self._script(request, id, float(int(call.now)), call.dialect)
+        script = self._playback or answer(
+            request, response_id=id, created_at=float(int(call.now)), dialect=call.dialect, seed=options.seed
+        )
         id = str(script.begun.get("id", id))
         speed, queue = options.tokens_per_second or None, options.queue_seconds * request.background
         is_quiet = request.background and not request.stream and not request.stream_events
@@ -212,20 +220,6 @@ class ResponseEndpoints:
             created_at=call.now,
             begun=script.begun,
             timeline=timeline,
-        )
-
-    def _script(self, request: CreateRequest, id: str, created_at: float, dialect: Dialect) -> Script:
-        if self._playback is not None:
-            return self._playback.script()
-        return answer(request, response_id=id, created_at=created_at, dialect=dialect, seed=self._options.seed)
-
-    def _unstreamable(self, stored: StoredResponse, call: EmulatedCall) -> Problem | None:
-        return stream_refusal(
-            call.dialect,
-            is_background=stored.request.background,
-            is_streamed=stored.request.stream,
-            age_seconds=call.now - stored.created_at,
-            window_seconds=self._options.resume_window_seconds,
         )
 
     def _last_event(self, stored: StoredResponse, starting_after: int | None, dialect: Dialect) -> EventFeed:

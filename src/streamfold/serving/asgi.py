@@ -59,11 +59,9 @@ class SystemClock:
         self._offset = time.time() - time.monotonic()
 
     def now(self) -> float:
-        """Unix seconds; never less than before."""
         return self._offset + time.monotonic()
 
     async def wait(self, seconds: float, changed: anyio.Event | None = None) -> None:
-        """Return after so many seconds, or as soon as `changed` is set."""
         with anyio.move_on_after(seconds):
             if changed is None:
                 await anyio.sleep(seconds)

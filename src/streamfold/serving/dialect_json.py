@@ -8,10 +8,11 @@ docs/reference/dialects.md.
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec.json import decode, encode
+from msgspec.json import encode
 
-from streamfold.schema import UNDECODABLE, Dialect
-from streamfold.serving.request import Fields, is_object
+from streamfold.schema import Dialect
+from streamfold.serving.reply import Problem
+from streamfold.serving.request import Fields, is_object, read_object
 
 __all__ = ["event_data", "shape_event", "shape_response", "translate_event", "translate_response", "usage_of"]
 
@@ -81,8 +82,9 @@ def shape_response(fields: Fields, dialect: Dialect) -> Fields:
     shaped = {name: value for name, value in fields.items() if name != "output_text"}
     for name in dialect.required_fields:
         if shaped.get(name) is None:
-            refuses_null = name in dialect.never_null_fields
-            shaped[name] = _filling(name, fields, dialect) if refuses_null else None
+            shaped[name] = FILLINGS.get(name) if name in dialect.never_null_fields else None
+    if "usage" in dialect.never_null_fields and shaped["usage"] is None:
+        shaped["usage"] = usage_of(0, 0, 0, dialect=dialect)
     if dialect.sends_output_text:
         shaped["output_text"] = output_text(shaped["output"])
     return shaped
@@ -95,8 +97,8 @@ def translate_event(data: bytes, source: Dialect, target: Dialect) -> bytes:
     """
     if source.name == target.name:
         return data
-    fields = _object(data)
-    if not isinstance(fields.get("type"), str):
+    fields = read_object(data)
+    if isinstance(fields, Problem) or not isinstance(fields.get("type"), str):
         return data
     number = {"sequence_number": fields["sequence_number"]} if "sequence_number" in fields else {}
     if fields["type"] == "error" and is_object(nested := fields.get("error")):
@@ -109,8 +111,8 @@ def translate_response(raw: bytes, source: Dialect, target: Dialect) -> bytes:
     """The Response as another dialect sends it; the same bytes from a dialect to itself."""
     if source.name == target.name:
         return raw
-    fields = _object(raw)
-    return encode(shape_response(fields, target)) if fields else raw
+    fields = read_object(raw)
+    return raw if isinstance(fields, Problem) else encode(shape_response(fields, target))
 
 
 def output_text(output: list[Any]) -> str:
@@ -132,21 +134,6 @@ def usage_of(input_tokens: int, output_tokens: int, reasoning_tokens: int, *, di
         "output_tokens_details": {"reasoning_tokens": reasoning_tokens},
         "total_tokens": input_tokens + output_tokens,
     }
-
-
-def _object(data: bytes) -> Fields:
-    """The JSON object in these bytes; an empty one if they hold anything else."""
-    try:
-        found: Any = decode(data)
-    except UNDECODABLE:
-        return {}
-    return found if is_object(found) else {}
-
-
-def _filling(name: str, fields: Fields, dialect: Dialect) -> Any:
-    if name == "usage":
-        return usage_of(0, 0, 0, dialect=dialect)
-    return FILLINGS.get(name, fields.get(name))
 
 
 def _shape_error(fields: Fields, dialect: Dialect) -> Fields:

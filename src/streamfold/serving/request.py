@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, TypeGuard
 from urllib.parse import parse_qsl
 
-from attrs import field, frozen
+from attrs import field, fields_dict, frozen
 from msgspec.json import decode
 
 from streamfold.schema import UNDECODABLE, Complaint, Dialect, check_batch, check_create
@@ -25,6 +25,7 @@ __all__ = [
     "read_batch_create",
     "read_create",
     "read_metadata_update",
+    "read_object",
     "read_page_query",
     "read_retrieve_query",
 ]
@@ -67,6 +68,8 @@ class CreateRequest:
     max_output_tokens: int | None = None
 
 
+# The other two are not in the body under their names.
+READ_FROM_CREATE = fields_dict(CreateRequest).keys() - {"fields", "include_obfuscation"}
 DEFAULT_MAX_CONCURRENCY = 10  # no source states MKA1's; its SDK requires the field in every batch
 
 
@@ -79,21 +82,9 @@ def read_create(body: bytes, dialect: Dialect) -> CreateRequest | Problem:
         return fields
     if complaint := check_create(fields, dialect):
         return invalid(*complaint)
-    given = {name: value for name, value in fields.items() if value is not None}
-    return CreateRequest(
-        fields=fields,
-        model=given["model"],
-        input=given.get("input"),
-        stream=given.get("stream", False),
-        background=given.get("background", False),
-        store=given.get("store", True),
-        stream_events=given.get("stream_events", False),
-        include_obfuscation=given.get("stream_options", {}).get("include_obfuscation"),
-        webhook_url=given.get("webhook_url"),
-        webhook_secret=given.get("webhook_secret"),
-        previous_response_id=given.get("previous_response_id"),
-        max_output_tokens=given.get("max_output_tokens"),
-    )
+    obfuscation = (fields.get("stream_options") or {}).get("include_obfuscation")
+    given = {name: fields[name] for name in READ_FROM_CREATE if fields.get(name) is not None}
+    return CreateRequest(fields=fields, include_obfuscation=obfuscation, **given)
 
 
 def read_batch_create(body: bytes, dialect: Dialect) -> Fields | Problem:
@@ -172,7 +163,8 @@ class PageQuery:
 def read_retrieve_query(query: bytes, dialect: Dialect) -> RetrieveQuery | Problem:
     """What GET .../responses/{id} asks for. Without `stream`, a valid `starting_after` has no effect."""
     given, include = _parse(query)
-    cursor = _read_cursor(given.get("starting_after", ""), dialect)
+    text, lowest = given.get("starting_after"), dialect.lowest_starting_after or 0
+    cursor = _whole_number("starting_after", text, lowest, MAX_CURSOR) if text else None
     stream, obfuscation = _read_boolean(given, "stream"), _read_boolean(given, "include_obfuscation")
     for each in (_check_include(include, dialect), cursor, stream, obfuscation):
         if isinstance(each, Problem):
@@ -214,13 +206,6 @@ def _parse(query: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
 def _check_include(include: tuple[str, ...], dialect: Dialect) -> Problem | None:
     complaint = check_parameter("include", list(include), dialect)
     return invalid(*complaint) if complaint else None
-
-
-def _read_cursor(text: str, dialect: Dialect) -> int | Problem | None:
-    """The cursor, from the dialect's lowest on; None if there is no text."""
-    if not text:
-        return None
-    return _whole_number("starting_after", text, dialect.lowest_starting_after or 0, MAX_CURSOR)
 
 
 def _whole_number(name: str, text: str, low: int, high: int) -> int | Problem:

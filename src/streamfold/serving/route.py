@@ -78,7 +78,6 @@ _METHODS: Mapping[str, Mapping[str, Endpoint]] = {
     rf"/batches/{_ID}": {"GET": Endpoint.RETRIEVE_BATCH},
     rf"/batches/{_ID}/cancel": {"POST": Endpoint.CANCEL_BATCH},
 }
-_PATHS = {re.compile(pattern): methods for pattern, methods in _METHODS.items()}
 
 
 def find_route(method: str, path: str, prefixes: Mapping[str, Dialect] = PREFIXES) -> Route | Problem:
@@ -86,8 +85,8 @@ def find_route(method: str, path: str, prefixes: Mapping[str, Dialect] = PREFIXE
     for prefix, dialect in prefixes.items():
         if not path.startswith(f"{prefix}/"):
             continue
-        for pattern, methods in _PATHS.items():
-            found = pattern.fullmatch(path.removeprefix(prefix).rstrip("/"))
+        for pattern, methods in _METHODS.items():
+            found = re.fullmatch(pattern, path.removeprefix(prefix).rstrip("/"))
             if found and method in methods:
                 return Route(methods[method], dialect, found.groupdict().get("id", ""))
             if found:

@@ -2,6 +2,6 @@
 
 from streamfold.emulator.model.answer_builder import ScriptStep
 from streamfold.emulator.model.body import input_items
-from streamfold.emulator.model.model import Playback, Script, answer, read_playback
+from streamfold.emulator.model.model import Script, answer, read_playback
 
-__all__ = ["Playback", "Script", "ScriptStep", "answer", "input_items", "read_playback"]
+__all__ = ["Script", "ScriptStep", "answer", "input_items", "read_playback"]

@@ -6,7 +6,7 @@ calls of the caller's own tools, or else the message and, if asked for, its soun
 words that choose what it does.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from random import Random
 from typing import Any
@@ -29,8 +29,8 @@ from streamfold.emulator.model.textgen import counting, example, sentences, toke
 from streamfold.emulator.model.tool import Tool, ToolCall, tool_of
 from streamfold.errors import UsageError
 from streamfold.fold import SequencePolicy, State, fold, snapshot_json
-from streamfold.schema import UNDECODABLE, Dialect, decode_event, is_end_marker
-from streamfold.serving import CreateRequest, Fields, is_object, usage_of
+from streamfold.schema import Dialect, decode_event
+from streamfold.serving import CreateRequest, Fields, Problem, is_object, read_object, usage_of
 from streamfold.sse import FrameDecoder
 
 FAILURE: Fields = {"code": "server_error", "message": "The model stopped half way, as the input asked it to."}
@@ -42,7 +42,7 @@ ASKED_CHARACTERS = 120
 
 @frozen(kw_only=True)
 class Script:
-    """One answer. It is read once: `steps` makes each step when it is asked for.
+    """One answer. A model's is read once: `steps` makes each step when it is asked for.
 
     begun: the Response as it begins, in progress, with no output and null for usage. steps: the events between
     `response.in_progress` and the terminal one. is_recorded: whether the steps are all events of a recording instead,
@@ -50,7 +50,7 @@ class Script:
     """
 
     begun: Fields
-    steps: Iterator[ScriptStep]
+    steps: Iterable[ScriptStep]
     ending: Callable[[], Fields] = field(repr=False)
     is_recorded: bool = False
 
@@ -108,7 +108,8 @@ class ToyModel:
         else:
             yield self._message()
             if self._is_spoken():
-                yield audio(self.builder, _text_of(self.builder.output[-1]))
+                parts = self.builder.output[-1]["content"]
+                yield audio(self.builder, "".join(part.get("text", "") for part in parts))
 
     def _is_spoken(self) -> bool:
         wants_audio = "audio" in (self.request.fields.get("modalities") or ())
@@ -210,25 +211,10 @@ def _allows(choice: Any, definition: Fields) -> bool:
     return all(definition.get(name) == value for name, value in wanted.items() if name in definition)
 
 
-def _text_of(item: Fields) -> str:
-    return "".join(part.get("text", "") for part in item["content"])
+def read_playback(data: bytes) -> Script:
+    """The recorded stream in the bytes of a `.sse` file, complete or cut off; it can be played again and again.
 
-
-@frozen(kw_only=True)
-class Playback:
-    """A recorded stream. begun: the first Response in it. ended: what its events fold to."""
-
-    steps: tuple[ScriptStep, ...]
-    begun: Fields
-    ended: Fields
-
-    def script(self) -> Script:
-        """The recording as an answer, from its first event."""
-        return Script(begun=self.begun, steps=iter(self.steps), ending=lambda: self.ended, is_recorded=True)
-
-
-def read_playback(data: bytes) -> Playback:
-    """The recorded stream in the bytes of a `.sse` file, complete or cut off. Data that is not a JSON object is skipped.
+    Data that is not a JSON object is skipped.
 
     Raises:
         UsageError: There is no event in it.
@@ -243,17 +229,11 @@ def read_playback(data: bytes) -> Playback:
     # By arrival: a recording may have holes, or no numbers at all.
     folded: Fields = decode(snapshot_json(fold(events, State.under(SequencePolicy.ARRIVAL))))
     responses = (step.fields["response"] for step in steps if is_object(step.fields.get("response")))
-    return Playback(steps=steps, begun=next(responses, folded), ended=folded)
+    return Script(begun=next(responses, folded), steps=steps, ending=lambda: folded, is_recorded=True)
 
 
 def _step(data: bytes) -> ScriptStep | None:
-    if is_end_marker(data):
-        return None
-    try:
-        fields: Any = decode(data)
-    except UNDECODABLE:
-        return None
-    kind: Any = fields.get("type") if is_object(fields) else None
-    if not isinstance(kind, str):
+    fields = read_object(data)
+    if isinstance(fields, Problem) or not isinstance(kind := fields.get("type"), str):
         return None
     return ScriptStep(1.0 if kind.endswith(".delta") else 0.0, fields, data)
