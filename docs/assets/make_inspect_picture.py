@@ -9,9 +9,9 @@ from pathlib import Path
 import anyio
 
 from streamfold.chaos import parse_faults
-from streamfold.cli.inspect.columns import Pane
 from streamfold.cli.inspect.program import Inspector
 from streamfold.cli.inspect.scan import first_look
+from streamfold.cli.inspect.widgets import Pane
 from streamfold.client import Gateway, record
 from streamfold.emulator import Options, emulate
 from streamfold.log import MemoryLog, StreamKey

@@ -8,9 +8,9 @@ from pathlib import Path
 from anyio import fail_after
 from textual.pilot import Pilot
 
-from streamfold.cli.inspect.columns import Pane
 from streamfold.cli.inspect.program import Inspector
 from streamfold.cli.inspect.scan import first_look
+from streamfold.cli.inspect.widgets import Pane
 from streamfold.log import EventLog, Lease, Note, Record
 from tests.history.made import KEY, begin, records_of, said
 

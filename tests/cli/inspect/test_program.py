@@ -11,10 +11,9 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import HelpPanel, Input, Static
 
-from streamfold.cli.inspect.columns import EventList, Pane
 from streamfold.cli.inspect.program import Inspector
 from streamfold.cli.inspect.render import Tab
-from streamfold.cli.inspect.scrubber import Scrubber
+from streamfold.cli.inspect.widgets import EventList, Pane, Scrubber
 from streamfold.fold import State, checkpoint, with_response
 from streamfold.history import filler
 from streamfold.log import EventLog, MemoryLog, SavedCheckpoint, SqliteLog

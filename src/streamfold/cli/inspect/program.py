@@ -19,13 +19,12 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, HelpPanel, Input, Static, Tabs
 from textual.worker import Worker
 
-from streamfold.cli.inspect.columns import EventList, Pane
 from streamfold.cli.inspect.pages import Pages
 from streamfold.cli.inspect.render import Selection, Tab, render, selection_of
 from streamfold.cli.inspect.row import STATUS_STYLES, caption
 from streamfold.cli.inspect.scan import find, scan
-from streamfold.cli.inspect.scrubber import Scrubber
 from streamfold.cli.inspect.timeline import EventRow, Timeline
+from streamfold.cli.inspect.widgets import EventList, Pane, Scrubber
 from streamfold.cli.terminal import one_line, without_controls
 from streamfold.errors import LogError
 from streamfold.fold import State, snapshot_json
