@@ -8,10 +8,8 @@ from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, Unused
 from streamfold.cli.demo import demo
 from streamfold.cli.emulator import emulator
 from streamfold.cli.fold.command import fold
-from streamfold.cli.inspect.command import inspect
-from streamfold.cli.log.show import diff, ls, replay, show
-from streamfold.cli.log.transfer import export, import_
-from streamfold.cli.log.upkeep import doctor, drop, expire, fork, verify
+from streamfold.cli.log.show import diff, inspect, ls, replay, show
+from streamfold.cli.log.upkeep import doctor, drop, expire, export, fork, import_, verify
 from streamfold.cli.response.batch import batch_commands
 from streamfold.cli.response.cancel import cancel
 from streamfold.cli.response.create import create

@@ -7,6 +7,7 @@ write and not at exit.
 import shlex
 import shutil
 import sys
+from datetime import UTC, datetime
 from typing import BinaryIO
 
 from streamfold.errors import StreamfoldError
@@ -53,6 +54,11 @@ def cut(text: str, columns: int) -> str:
     from rich.cells import cell_len, set_cell_size
 
     return text if cell_len(text) <= columns else set_cell_size(text, max(0, columns - 1)) + CUT
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time in UTC, because a log may be read on another machine."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def say(sentence: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from streamfold.cli.inspect import command
+from streamfold.cli.log import show
 from streamfold.log import SqliteLog
 from tests.cli.conftest import Run
 from tests.cli.inspect.made import OUTCOME, RECORDS, RESUME, SECONDS, put
@@ -109,7 +109,7 @@ async def fill(path: Path) -> None:
 @pytest.fixture
 def as_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be shown is reported before the terminal is used."""
-    monkeypatch.setattr(command, "_is_terminal", lambda: True)
+    monkeypatch.setattr(show, "_is_terminal", lambda: True)
 
 
 @pytest.mark.parametrize(

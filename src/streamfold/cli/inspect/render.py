@@ -9,7 +9,7 @@ from rich.cells import cell_len, chop_cells
 
 from streamfold.cli.inspect.pages import NO_EVENT, Entry, Pages
 from streamfold.cli.inspect.timeline import EndRow, EventRow, NoteRow, Timeline
-from streamfold.cli.log.show import timestamp
+from streamfold.cli.terminal import timestamp
 from streamfold.errors import LogError
 from streamfold.fold import State, snapshot_json
 from streamfold.history import Change, diff, replay

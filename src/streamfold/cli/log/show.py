@@ -1,7 +1,7 @@
-"""The `streamfold log` commands that look into a log: ls, show, replay, diff."""
+"""The commands that look into a log: `streamfold log ls|show|replay|diff` and `streamfold inspect`."""
 
+import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import UNSET, Raw
@@ -11,7 +11,8 @@ from streamfold.cli.log.place import OWN_LOG, LogFlags, log_address, recorded_in
 from streamfold.cli.options import Document, ResponseId, sequence_number
 from streamfold.cli.output.step import Step, describe_change
 from streamfold.cli.output.view import DocumentView, End, EventsView, ResponseView
-from streamfold.cli.terminal import Output, say, without_controls
+from streamfold.cli.terminal import USAGE, Failure, Output, say, timestamp, without_controls
+from streamfold.errors import NumberNotReached, UnknownStream
 from streamfold.fold import AnomalyKind, State
 
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 OPEN = "open"
 COLUMNS = ("response", "status", "records", "numbers", "created", "kept until")
-
-
-def timestamp(seconds: float) -> str:
-    """Return a time in UTC, because a log may be read on another machine."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def stream_document(info: "StreamInfo") -> dict[str, object]:
@@ -116,8 +112,6 @@ def show(id: ResponseId, /, *, json: Document = False, flags: LogFlags = OWN_LOG
     output = Output()
 
     async def print_stream(log: "EventLog") -> None:
-        from streamfold.errors import UnknownStream
-
         info = await log.info(key)
         if info is None:
             raise UnknownStream(key.tenant, key.response_id)
@@ -277,3 +271,37 @@ def _change(change: "Change") -> str:
 def _on_one_line(value: Raw) -> str:
     """JSON has line ends between its tokens only."""
     return b" ".join(bytes(value).splitlines()).decode(errors="replace")
+
+
+# inspect
+
+
+def inspect(
+    id: ResponseId,
+    /,
+    *,
+    at: Annotated[int | None, sequence_number("Start at this sequence number [default: the end]")] = None,
+    flags: LogFlags = OWN_LOG,
+) -> int:
+    """Step through a recorded or live response, event by event."""
+    from streamfold.cli.inspect.program import Inspector
+    from streamfold.cli.inspect.scan import first_look
+
+    if not _is_terminal():
+        raise Failure(f"inspect needs a terminal; in a pipe, use streamfold log show {id}", USAGE)
+    key = flags.key(id)
+
+    async def show(log: "EventLog") -> int:
+        timeline = await first_look(log, key)
+        if at is not None and not timeline.first <= at < timeline.beyond:
+            raise NumberNotReached(at, timeline.first if at < timeline.first else timeline.last_number)
+        program = Inspector(log, key, timeline, at=at)
+        await program.run_async()
+        return program.return_code or 0
+
+    return visit_log(flags, show, may_write=False)
+
+
+def _is_terminal() -> bool:
+    """textual reads keys from stdin, and draws on stderr or, on some systems, stdout."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
