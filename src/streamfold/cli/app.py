@@ -11,9 +11,7 @@ from streamfold.cli.fold.command import fold
 from streamfold.cli.log.show import diff, inspect, ls, replay, show
 from streamfold.cli.log.upkeep import doctor, drop, expire, export, fork, import_, verify
 from streamfold.cli.response.batch import batch_commands
-from streamfold.cli.response.cancel import cancel
-from streamfold.cli.response.create import create
-from streamfold.cli.response.follow import follow
+from streamfold.cli.response.follow import cancel, create, follow
 from streamfold.cli.terminal import USAGE, Failure, say
 
 

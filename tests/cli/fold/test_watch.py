@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamfold.cli.fold.command import paced
-from streamfold.cli.fold.reading import Reading
+from streamfold.cli.fold.command import Reading, paced
 from streamfold.cli.output.view import End, TextView
 from streamfold.cli.terminal import Output
 from tests.cli.conftest import Run

@@ -19,6 +19,7 @@ from msgspec.json import Decoder
 
 from streamfold.cli.options import DEFAULT_MAX_BYTES, STDIN
 from streamfold.cli.terminal import Failure
+from streamfold.errors import FrameTooLarge
 
 CHUNK_BYTES = 64 * 1024
 MIN_BAR_BYTES = 8 * 1024 * 1024  # a smaller file is read in a tenth of a second
@@ -280,6 +281,11 @@ def describe(head: bytes) -> str:
     if FIELD.search(text):
         return "an event stream without events"
     return "text, not an event stream"
+
+
+def too_large(error: FrameTooLarge) -> str:
+    """Say that a frame exceeds the limit."""
+    return f"one frame is larger than {error.limit_bytes:,} bytes; if that is right, raise --max-frame-bytes"
 
 
 def _title(page: bytes) -> str:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from msgspec.json import encode
 
-from streamfold.cli.fold.reading import too_large
-from streamfold.cli.fold.source import describe, open_async_source
+from streamfold.cli.fold.source import describe, open_async_source, too_large
 from streamfold.cli.log.place import OWN_LOG, LogFlags, visit_log
 from streamfold.cli.log.show import stream_document
 from streamfold.cli.options import (

@@ -1,27 +1,128 @@
-"""`streamfold follow ID`, and how every command follows a response to its end or to Ctrl-C, showing it as it comes."""
+"""`streamfold create`, `follow` and `cancel`; and how every command follows a response to its end or to Ctrl-C."""
 
 import signal
-from collections.abc import Awaitable, Callable, Generator
+import sys
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
+
+from attrs import evolve
+from cyclopts import Group, Parameter
+from msgspec import DecodeError, to_builtins
+from msgspec.json import decode, encode
 
 from streamfold.cli.log.place import NO_LOG, RecordFlags, log_flags, opened_for
-from streamfold.cli.options import EventDocuments, ResponseId, sequence_number
-from streamfold.cli.output.outcome import exit_code
+from streamfold.cli.options import STDIN, EventDocuments, ResponseId, sequence_number
+from streamfold.cli.output.outcome import STILL_RUNNING, exit_code, outcome_document, outcome_words
 from streamfold.cli.output.step import Step
 from streamfold.cli.output.view import End, JsonLines, TextView, View
 from streamfold.cli.response.gateway import ask_once, visit
 from streamfold.cli.settings import Flags, Settings, read_settings
-from streamfold.cli.terminal import INTERRUPTED, Output, say, say_command
+from streamfold.cli.terminal import ERROR, INTERRUPTED, USAGE, Failure, Output, say, say_command
 from streamfold.fold import State
-from streamfold.session import Applied, Outcome, OutcomeStatus, Repair
+from streamfold.schema import Response, is_terminal_status
+from streamfold.session import Applied, CancelResult, Outcome, OutcomeStatus, Repair
 
 if TYPE_CHECKING:
     from streamfold.client import FollowedResponse, Gateway
     from streamfold.log import EventLog
 
 Open = Callable[["Gateway", "EventLog | None"], "Awaitable[FollowedResponse]"]
+
+REQUEST = Group("Request", sort_key=1)
+
+
+# create
+
+
+def create(
+    *,
+    model: Annotated[str, Parameter(help="The model.", group=REQUEST)],
+    input: Annotated[
+        str | None, Parameter(help="The prompt; - reads stdin.", group=REQUEST, allow_leading_hyphen=True)
+    ] = None,
+    instructions: Annotated[
+        str | None, Parameter(help="The system message.", group=REQUEST, allow_leading_hyphen=True)
+    ] = None,
+    background: Annotated[
+        bool,
+        Parameter(help="Keep it running at the gateway if you disconnect.", group=REQUEST, show_default=False),
+    ] = False,
+    parameter: Annotated[
+        list[str] | None,
+        Parameter(help="Any other API parameter, as NAME=VALUE. VALUE is JSON or plain text.", group=REQUEST),
+    ] = None,
+    stream: Annotated[bool, Parameter(help="Follow it, like streamfold follow.", show_default=False)] = False,
+    json: EventDocuments = False,
+    into: RecordFlags = NO_LOG,
+    flags: Flags | None = None,
+) -> int:
+    """Create a response."""
+    parameters: dict[str, Any] = _parameters(parameter or ())
+    parameters |= {"model": model} | ({"background": True} if background else {})
+    parameters |= {} if input is None else {"input": sys.stdin.read() if input == STDIN and sys.stdin else input}
+    parameters |= {} if instructions is None else {"instructions": instructions}
+    if len(parameters) == 1 + background:
+        raise Failure("no prompt: pass --input TEXT, or --input - to read stdin", USAGE)
+    settings = read_settings(flags)
+    if stream:
+        return _create_and_follow(settings, parameters, json=json, into=into)
+    if into.log:
+        raise Failure("--log needs --stream: without it there are no events to record", USAGE)
+    response = visit(settings, lambda gateway: gateway.create(**parameters))
+    return _print(response, settings, json=json)
+
+
+def _parameters(given: Sequence[str]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for each in given:
+        name, is_pair, value = each.partition("=")
+        if not is_pair or not name:
+            raise Failure(f"--parameter: must be NAME=VALUE, got {each!r}", USAGE)
+        try:
+            parameters[name] = decode(value)
+        except (DecodeError, RecursionError):
+            parameters[name] = value
+    return parameters
+
+
+def _create_and_follow(settings: Settings, parameters: dict[str, Any], *, json: bool, into: RecordFlags) -> int:
+    view = choose_view(Output(), settings, json=json)
+
+    async def begin(gateway: "Gateway", log: "EventLog | None") -> "FollowedResponse":
+        from streamfold.client import record
+
+        response = gateway.stream(on_repair=view.repair, **parameters)
+        return response if log is None else record(response, log, tenant=into.tenant)
+
+    return follow_to_the_end(settings, Following(view), begin, into=into, json=json)
+
+
+def _print(response: Response, settings: Settings, *, json: bool) -> int:
+    output = Output()
+    is_over = is_terminal_status(response.status)
+    if json:
+        output.write_bytes(encode(to_builtins(response) | {"output_text": response.output_text}) + b"\n")
+    elif is_over:
+        text = response.output_text
+        output.write(text if text.endswith("\n") else f"{text}\n")
+    else:
+        output.write(f"{response.id}\n")
+        say(f"{response.status}; follow it with:")
+        say_command("follow", response.id or "", *settings.flags)
+    if not is_over or response.status == "completed":
+        return 0
+    say(settings.hide(f"{response.id}: {response.status}: {_reason(response)}"))
+    return ERROR
+
+
+def _reason(response: Response) -> str:
+    error, details = response.error, response.incomplete_details
+    return (error and error.message) or (details and details.reason) or "no reason given"
+
+
+# follow
 
 
 def follow(
@@ -177,3 +278,63 @@ def choose_view(output: Output, settings: Settings, *, json: bool, starts_midway
         if Screen.fits():
             return Screen(output, hide=settings.hide, starts_midway=starts_midway)
     return TextView(output, hide=settings.hide, say=say, starts_midway=starts_midway)
+
+
+# cancel
+
+
+def cancel(
+    id: ResponseId,
+    /,
+    *,
+    json: Annotated[bool, Parameter(help="Print the outcome as JSON.", show_default=False)] = False,
+    flags: Flags | None = None,
+) -> int:
+    """Cancel a response and report how it ended."""
+    settings = read_settings(flags)
+
+    async def run(gateway: "Gateway") -> tuple[Outcome, float]:
+        return await _cancel(gateway, id)
+
+    try:
+        outcome, begun = visit(settings, run)
+    except KeyboardInterrupt:
+        say(f"stopped; {id} may or may not be cancelled. To cancel it again:")
+        say_command("cancel", id, *settings.flags)
+        return INTERRUPTED
+    output = Output()
+    if json:
+        output.write_bytes(outcome_document(outcome, response_id=id, begun=begun, hide=settings.hide))
+    if outcome.proof is None:
+        say(settings.hide(f"{id}: {outcome_words(outcome)}"))
+        return ERROR
+    if not json:
+        output.write(settings.hide(f"{id}: {outcome_words(outcome)}\n"))
+    return 0
+
+
+async def _cancel(gateway: "Gateway", response_id: str) -> tuple[Outcome, float]:
+    """Cancel it and follow it until its end is confirmed, or stop if nothing confirms it in time.
+
+    Returns:
+        The outcome, and the session's time when the cancel was requested.
+    """
+    import anyio
+
+    followed = gateway.follow(response_id)
+    found = await ask_once(gateway.retrieve(response_id))
+    begun = anyio.current_time()
+    async with followed as response:
+        if found is not None and is_terminal_status(found.status):  # gateways may accept a cancel of what is cancelled
+            return evolve(await response.outcome(), cancel=CancelResult.ALREADY_TERMINAL), begun
+        result = await response.cancel()
+        if result not in STILL_RUNNING or response.state.is_terminal:
+            return await response.outcome(), begun
+        still_running = Outcome(
+            status=OutcomeStatus.ABANDONED,
+            state=response.state,
+            cancel=result,
+            repairs=response.repairs,
+            reason="it is still running",
+        )
+        return still_running, begun
