@@ -53,11 +53,7 @@ class Pages:
         return entries[place] if place < len(entries) else None
 
     async def load(self, number: int, *, beyond: int) -> None:
-        """Load the page of this number. `beyond` is the number after the stream's last.
-
-        Raises:
-            LogError: The log itself cannot be read.
-        """
+        """Load the page of this number. `beyond` is the number after the stream's last."""
         index = (number - self._first) // PAGE
         begun = self._pages.get(index, ())
         first = self._first + index * PAGE
@@ -131,8 +127,7 @@ async def read_what_can_be(log: EventLog, key: StreamKey, *, first: int, count: 
             *await read_what_can_be(log, key, first=first + half, count=count - half),
         ]
     there = {record.sequence_number: record for record in found}
-    return [there.get(number) or _missing(number) for number in range(first, first + count)]
-
-
-def _missing(number: int) -> Damaged:
-    return Damaged(number, f"record {number} is missing; restore the log from a copy")
+    return [
+        there.get(number) or Damaged(number, f"record {number} is missing; restore the log from a copy")
+        for number in range(first, first + count)
+    ]

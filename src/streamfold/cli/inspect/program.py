@@ -9,8 +9,6 @@ from typing import ClassVar
 
 import anyio
 import anyio.to_thread
-from msgspec import Struct
-from msgspec.json import Decoder
 from rich.text import Text
 from textual import on, widgets
 from textual.app import App, ComposeResult
@@ -27,9 +25,8 @@ from streamfold.cli.inspect.timeline import EventRow, Timeline
 from streamfold.cli.inspect.widgets import EventList, Pane, Scrubber
 from streamfold.cli.terminal import one_line, without_controls
 from streamfold.errors import LogError
-from streamfold.fold import State, snapshot_json
+from streamfold.fold import State, snapshot
 from streamfold.log import EventLog, StreamKey
-from streamfold.schema import UNDECODABLE
 
 LEAPS = 100  # left and right move by this part of the stream
 SEPARATOR = "  ·  "
@@ -304,18 +301,6 @@ class Inspector(App[None]):
 # The line of facts
 
 
-class _Tokens(Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-
-
-class _Used(Struct):
-    usage: _Tokens | None = None
-
-
-_decode_used = Decoder(_Used).decode
-
-
 def status_line(timeline: Timeline, row: int, state: State | None, *, is_following: bool, message: str) -> Text:
     """Return the message, the place in the stream, the status and usage there, and whether the stream is live."""
     parts: list[Text] = [Text(one_line(message), "bold red")] if message else []
@@ -345,10 +330,7 @@ def _used(state: State) -> str:
     """The tokens, which gateways report with the final Response."""
     if not state.is_terminal:
         return ""
-    try:
-        usage = _decode_used(snapshot_json(state)).usage
-    except UNDECODABLE:
-        return ""
+    usage = snapshot(state).usage
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return ""
     return f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"

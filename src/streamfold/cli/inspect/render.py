@@ -13,7 +13,7 @@ from streamfold.cli.terminal import timestamp
 from streamfold.errors import LogError
 from streamfold.fold import State, snapshot_json
 from streamfold.history import Change, diff, replay
-from streamfold.log import EventLog, Note, StreamKey
+from streamfold.log import EventLog, StreamKey
 from streamfold.schema import UNDECODABLE
 
 INDENT = 2
@@ -69,7 +69,7 @@ async def selection_of(log: EventLog, key: StreamKey, *, timeline: Timeline, pag
             return _of_event(entry)
         case NoteRow(note):
             state = entry.after if entry else State()
-            return Selection(state, state, words=(_note_words(note),))
+            return Selection(state, state, words=(f"{note.kind}: {note.text} ({timestamp(note.at)})",))
         case EndRow(status):
             try:
                 last = await replay(log, key)
@@ -84,10 +84,6 @@ def _of_event(entry: Entry | None) -> Selection:
     is_plain = entry.record is not None and entry.words != NO_EVENT and entry.after is not None
     data = entry.record.data if entry.record else None
     return Selection(entry.before, entry.after, data, words=() if is_plain else (entry.words,))
-
-
-def _note_words(note: Note) -> str:
-    return f"{note.kind}: {note.text} ({timestamp(note.at)})"
 
 
 def render(selection: Selection, tab: Tab, *, width: int) -> list[Line]:
@@ -124,11 +120,10 @@ def _text_lines(before: State, after: State, width: int) -> list[Line]:
     if old == text:
         return [Line(piece) for piece, _ in pieces(text, width)]
     begin = len(old) if text.startswith(old) else 0
-    return [_grown_line(piece, begin - start) for piece, start in pieces(text, width)]
-
-
-def _grown_line(piece: str, begin: int) -> Line:
-    return Line(piece, new_from=max(0, begin) if begin < len(piece) else None)
+    return [
+        Line(piece, new_from=max(0, begin - start) if begin - start < len(piece) else None)
+        for piece, start in pieces(text, width)
+    ]
 
 
 def _change_lines(changes: Iterable[Change]) -> list[Line]:

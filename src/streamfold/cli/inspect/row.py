@@ -8,7 +8,6 @@ from rich.cells import cell_len
 from streamfold.cli.inspect.pages import NO_EVENT, Entry
 from streamfold.cli.inspect.timeline import EndRow, EventRow, MarkKind, NoteRow, Place
 from streamfold.cli.terminal import cut, one_line
-from streamfold.log import Note
 
 SIGNS: Mapping[MarkKind, tuple[str, str]] = {
     MarkKind.RESUME: ("↻", "bold yellow"),
@@ -40,7 +39,8 @@ def pieces_of_row(place: Place, entry: Entry | None, *, mark: MarkKind | None, d
             numbered = (f" {number:>{digits}} ", "dim")
             return [sign, numbered, *_change(entry, width - digits - 3)]
         case NoteRow(note):
-            return [sign, (" " * (digits + 2), ""), (cut(_of_note(note), width - digits - 3), sign[1])]
+            text = note.text if note.kind == "repair" else f"{note.kind}: {note.text}"  # a repair's names its kind
+            return [sign, (" " * (digits + 2), ""), (cut(one_line(text), width - digits - 3), sign[1])]
         case EndRow(status):
             return [sign, (" " * (digits + 2), ""), (f"the end: {status}", STATUS_STYLES.get(status, "bold red"))]
 
@@ -54,11 +54,6 @@ def caption(place: Place, entry: Entry | None) -> Pieces:
             return [(f"{note.kind}: ", "bold"), (one_line(note.text), "")]
         case EndRow(status):
             return [("the end: ", "bold"), (status, "")]
-
-
-def _of_note(note: Note) -> str:
-    """The text of a repair already says that it is one."""
-    return one_line(note.text if note.kind == "repair" else f"{note.kind}: {note.text}")
 
 
 def _change(entry: Entry | None, room: int) -> Pieces:

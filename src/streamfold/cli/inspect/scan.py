@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from streamfold.cli.inspect.pages import Damaged, read_what_can_be
-from streamfold.cli.inspect.timeline import Timeline, begin, in_order
+from streamfold.cli.inspect.timeline import Timeline, in_order
 from streamfold.errors import LogUnusable, UnknownStream
 from streamfold.history import is_filler
 from streamfold.log import EventLog, Note, Record, StreamInfo, StreamKey, Watch
@@ -23,14 +23,10 @@ SAFETY_SECONDS = 0.5
 
 
 async def first_look(log: EventLog, key: StreamKey) -> Timeline:
-    """Return the stream's extent and notes, before its records are read.
-
-    Raises:
-        UnknownStream: The log has no such stream.
-        LogError: The log cannot be read.
-    """
+    """Return the stream's extent and notes, before its records are read. Raises UnknownStream if there is none."""
     info = await _existing(log, key)
-    return begin(info, await _notes(log, info))
+    notes = in_order(await _notes(log, info))
+    return Timeline(first=info.first_number, beyond=info.next_number, notes=notes, status=info.status)
 
 
 @asynccontextmanager
@@ -182,14 +178,7 @@ def _delta(record: Record) -> str:
 
 
 async def find(log: EventLog, key: StreamKey, timeline: Timeline, words: str, *, after: int | None) -> int | None:
-    """Return the number of the next event with these words; after the last, the search continues at the first.
-
-    Returns:
-        None if no event has them.
-
-    Raises:
-        LogError: The log cannot be read.
-    """
+    """Return the number of the next event with these words, or None; after the last, the search starts over."""
     search = Search(words)
     start = timeline.first if after is None else after + 1
     for first, beyond in ((start, timeline.beyond), (timeline.first, start)):

@@ -1,6 +1,6 @@
 """The rows of a stream: its events by number, what was noted between them, and its end."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from enum import StrEnum
 from functools import cached_property
 from typing import TypeAlias
@@ -8,21 +8,21 @@ from typing import TypeAlias
 from attrs import frozen
 from msgspec import Struct
 
-from streamfold.log import Note, StreamInfo
+from streamfold.log import Note
 
 
 class MarkKind(StrEnum):
-    """Why a row has a mark."""
+    """Why a row has a mark. If several marks share a column of the scrubber, the first of these is shown."""
 
+    DAMAGE = "damage"
     RESUME = "resume"
     REPLAY = "replay"
     RETRIEVE = "retrieve"
     CANCEL = "cancel"
-    OUTCOME = "outcome"
-    NOTE = "note"
     GAP = "gap"
-    DAMAGE = "damage"
+    OUTCOME = "outcome"
     END = "end"
+    NOTE = "note"
 
 
 class Mark(Struct, frozen=True, gc=False):
@@ -94,14 +94,12 @@ class Timeline:
     @cached_property
     def _afters(self) -> list[int]:
         """The number each note follows; first - 1 for a note before the first record."""
-        return [self._after(note) for note in self.notes]
+        earliest, last = self.first - 1, self.beyond - 1
+        return [earliest if note.after is None else min(max(note.after, earliest), last) for note in self.notes]
 
     @cached_property
     def _note_rows(self) -> list[int]:
         return [after + 1 - self.first + place for place, after in enumerate(self._afters)]
-
-    def _after(self, note: Note) -> int:
-        return self.first - 1 if note.after is None else min(max(note.after, self.first - 1), self.beyond - 1)
 
     def place(self, row: int) -> Place:
         """Return what is in a row, which must be one of `rows`."""
@@ -150,24 +148,13 @@ class Timeline:
         """The mark of each row that has one."""
         return {mark.row: mark.kind for mark in self.marks}
 
-    @cached_property
-    def _marked_rows(self) -> list[int]:
-        return [mark.row for mark in self.marks]
-
     def next_mark(self, row: int) -> int | None:
         """Return the row of the first mark after this row."""
-        at = bisect_right(self._marked_rows, row)
-        return self._marked_rows[at] if at < len(self._marked_rows) else None
+        return next((mark.row for mark in self.marks if mark.row > row), None)
 
     def previous_mark(self, row: int) -> int | None:
         """Return the row of the last mark before this row."""
-        at = bisect_left(self._marked_rows, row)
-        return self._marked_rows[at - 1] if at else None
-
-
-def begin(info: StreamInfo, notes: tuple[Note, ...]) -> Timeline:
-    """Return the timeline of a stream whose records are not read yet."""
-    return Timeline(first=info.first_number, beyond=info.next_number, notes=in_order(notes), status=info.status)
+        return next((mark.row for mark in reversed(self.marks) if mark.row < row), None)
 
 
 def in_order(notes: tuple[Note, ...]) -> tuple[Note, ...]:
@@ -175,14 +162,7 @@ def in_order(notes: tuple[Note, ...]) -> tuple[Note, ...]:
     return tuple(sorted(notes, key=lambda note: -1 if note.after is None else note.after))
 
 
-KINDS_OF_NOTES = {
-    MarkKind.RESUME,
-    MarkKind.REPLAY,
-    MarkKind.RETRIEVE,
-    MarkKind.CANCEL,
-    MarkKind.OUTCOME,
-    MarkKind.DAMAGE,  # outside of the records, noted by the scan
-}
+KINDS_OF_NOTES = set(MarkKind) - {MarkKind.GAP, MarkKind.END}  # the scan notes damage outside of the records
 
 
 def _kind(note: Note) -> MarkKind:

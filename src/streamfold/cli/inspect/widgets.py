@@ -237,23 +237,7 @@ def _json_pieces(text: str) -> Iterator[tuple[str, Look]]:
 
 
 BEFORE, HANDLE, AFTER = ("━", "bold"), ("●", "bold"), ("─", "dim")
-# If several marks share a column, the first of these is shown.
-WEIGHTS = {
-    kind: weight
-    for weight, kind in enumerate(
-        (
-            MarkKind.DAMAGE,
-            MarkKind.RESUME,
-            MarkKind.REPLAY,
-            MarkKind.RETRIEVE,
-            MarkKind.CANCEL,
-            MarkKind.GAP,
-            MarkKind.OUTCOME,
-            MarkKind.END,
-            MarkKind.NOTE,
-        )
-    )
-}
+RANKS = {kind: rank for rank, kind in enumerate(MarkKind)}
 
 
 class Scrubber(Widget):
@@ -290,7 +274,6 @@ class Scrubber(Widget):
 
     @property
     def marks(self) -> str:
-        """The line of marks."""
         return "".join(sign for sign, _ in self._signs())
 
     def render_line(self, y: int) -> Strip:
@@ -304,7 +287,7 @@ class Scrubber(Widget):
         signs = [(" ", "")] * self.size.width
         for cursor in self._timeline.checkpoints:
             signs[self.column_of(self._timeline.row_of(cursor))] = CHECKPOINT
-        for mark in sorted(self._timeline.marks, key=lambda mark: -WEIGHTS[mark.kind]):
+        for mark in sorted(self._timeline.marks, key=lambda mark: -RANKS[mark.kind]):
             signs[self.column_of(mark.row)] = SIGNS[mark.kind]
         return signs
 
