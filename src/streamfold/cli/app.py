@@ -15,10 +15,6 @@ from streamfold.cli.response.follow import cancel, create, follow
 from streamfold.cli.terminal import USAGE, Failure, say
 
 
-def _version() -> str:
-    return version("streamfold")
-
-
 def _log_commands() -> App:
     log = App(name="log", help="Work with a log of responses: list, replay, compare, copy and verify them.")
     commands: list[Callable[..., int]] = [ls, show, replay, diff, export, fork, verify, doctor, expire, drop]
@@ -32,7 +28,7 @@ app: App = App(
     name="streamfold",
     help="Follow, record and inspect streamed LLM responses.",
     help_format="plaintext",  # the default, Markdown, takes 25 ms to load
-    version=_version,
+    version=lambda: version("streamfold"),  # looked up only if asked for
     default_parameter=Parameter(negative=()),
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # entry.py reports it

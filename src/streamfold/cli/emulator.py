@@ -26,6 +26,10 @@ FAULTS = Group("Faults", sort_key=5)
 WEBHOOKS = Group("Webhooks", sort_key=6)
 
 
+def _option(help: str, group: Group) -> Parameter:
+    return Parameter(help=help, group=group)
+
+
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Behaviour:
@@ -35,64 +39,45 @@ class Behaviour:
         default=None, repr=False
     )
     tokens_per_second: Annotated[
-        float | None, Parameter(help="How fast it answers; 0: as fast as it can [default: 50]", group=MODEL)
+        float | None, _option("How fast it answers; 0: as fast as it can [default: 50]", MODEL)
     ] = None
-    seed: Annotated[
-        int | None, Parameter(help="A different seed gives different ids and texts [default: 0]", group=MODEL)
-    ] = None
-    playback: Annotated[
-        Path | None, Parameter(help="Answer with this recorded stream instead of the model.", group=MODEL)
-    ] = None
-    queue_seconds: Annotated[
-        float | None, Parameter(help="How long a response stays queued [default: 0]", group=MODEL)
-    ] = None
-    hold_after_events: Annotated[
-        int | None, Parameter(help="Pause after this many events, until cancelled.", group=MODEL)
-    ] = None
-    cancel: Annotated[
-        str | None, Parameter(help="How cancels behave [default: as in the dialect of the path]", group=STREAMS)
-    ] = None
+    seed: Annotated[int | None, _option("A different seed gives different ids and texts [default: 0]", MODEL)] = None
+    playback: Annotated[Path | None, _option("Answer with this recorded stream instead of the model.", MODEL)] = None
+    queue_seconds: Annotated[float | None, _option("How long a response stays queued [default: 0]", MODEL)] = None
+    hold_after_events: Annotated[int | None, _option("Pause after this many events, until cancelled.", MODEL)] = None
+    cancel: Annotated[str | None, _option("How cancels behave [default: as in the dialect of the path]", STREAMS)] = (
+        None
+    )
     keepalive_seconds: Annotated[
-        float | None, Parameter(help="Send a comment after this much silence [default: 2]", group=STREAMS)
+        float | None, _option("Send a comment after this much silence [default: 2]", STREAMS)
     ] = None
     resume_window_seconds: Annotated[
-        float | None, Parameter(help="The age after which a response can no longer be streamed.", group=STREAMS)
+        float | None, _option("The age after which a response can no longer be streamed.", STREAMS)
     ] = None
     numbers_finished_next: Annotated[
         bool | None,
-        Parameter(
-            help="Give the single event of a finished response the number after the reader's cursor.", group=STREAMS
-        ),
+        _option("Give the single event of a finished response the number after the reader's cursor.", STREAMS),
     ] = None
     cancels_on_disconnect: Annotated[
-        bool | None, Parameter(help="Cancel a foreground response when its client disconnects.", group=STREAMS)
+        bool | None, _option("Cancel a foreground response when its client disconnects.", STREAMS)
     ] = None
     batch_stage_seconds: Annotated[
-        float | None, Parameter(help="How long a batch stays in each status [default: 1]", group=BATCHES)
+        float | None, _option("How long a batch stays in each status [default: 1]", BATCHES)
     ] = None
     batch_cancel_seconds: Annotated[
-        float | None, Parameter(help="How long a batch stays cancelling [default: 1]", group=BATCHES)
+        float | None, _option("How long a batch stays cancelling [default: 1]", BATCHES)
     ] = None
-    batch_requests: Annotated[
-        int | None, Parameter(help="How many requests a batch has [default: 3]", group=BATCHES)
-    ] = None
+    batch_requests: Annotated[int | None, _option("How many requests a batch has [default: 3]", BATCHES)] = None
     invalid_status: Annotated[
-        int | None, Parameter(help="The status for an invalid request, 400 or 422 [default: 400]", group=FAULTS)
+        int | None, _option("The status for an invalid request, 400 or 422 [default: 400]", FAULTS)
     ] = None
-    retry_after_seconds: Annotated[
-        float | None, Parameter(help="The Retry-After of a 429 or 503 [default: 1]", group=FAULTS)
-    ] = None
-    webhook_attempts: Annotated[
-        int | None, Parameter(help="How often a webhook is sent, at most [default: 5]", group=WEBHOOKS)
-    ] = None
+    retry_after_seconds: Annotated[float | None, _option("The Retry-After of a 429 or 503 [default: 1]", FAULTS)] = None
+    webhook_attempts: Annotated[int | None, _option("How often a webhook is sent, at most [default: 5]", WEBHOOKS)] = (
+        None
+    )
     webhook_backoff_seconds: Annotated[
-        float | None, Parameter(help="The wait after the first failure [default: 0.5]", group=WEBHOOKS)
+        float | None, _option("The wait after the first failure [default: 0.5]", WEBHOOKS)
     ] = None
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """Those that were given."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def emulator(
@@ -111,13 +96,13 @@ def emulator(
     behaviour: Behaviour | None = None,
 ) -> int:
     """Serve a local gateway: MKA1 on /api/v1/llm, OpenAI on /v1."""
-    given = behaviour.given if behaviour is not None else {}
+    given = {name: value for name, value in asdict(behaviour or Behaviour()).items() if value is not None}
     app = _emulator(given, fault or [], plan)
-    return _serve(app, host=host, port=port, announce=_announcer(Output(), has_key="key" in given))
+    announce = _announcer(Output(), has_key="key" in given)
+    return _serve(app, host=host, port=port, announce=announce)
 
 
 def _emulator(settings: dict[str, Any], faults: list[str], plan: str | None) -> "Emulator":
-    """The emulator with these options."""
     from streamfold.emulator import Emulator, Options
 
     try:

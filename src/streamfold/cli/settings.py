@@ -25,36 +25,26 @@ HIDDEN = "[key]"
 GATEWAY = Group("Gateway (flag, then environment, then config file)", sort_key=9)
 
 
+def _setting(help: str, variable: str) -> Parameter:
+    return Parameter(help=f"{help} [env: STREAMFOLD_{variable}]", group=GATEWAY)
+
+
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Flags:
     """The settings as flags; None if a flag was not given."""
 
-    base_url: Annotated[
-        str | None, Parameter(help="Such as https://host/v1 [env: STREAMFOLD_BASE_URL]", group=GATEWAY)
-    ] = None
-    api_key: Annotated[
-        str | None,
-        Parameter(help="Other users can see flags; prefer the variable [env: STREAMFOLD_API_KEY]", group=GATEWAY),
-    ] = field(default=None, repr=False)
-    on_behalf_of: Annotated[
-        str | None, Parameter(help="The end user [env: STREAMFOLD_ON_BEHALF_OF]", group=GATEWAY)
-    ] = None
+    base_url: Annotated[str | None, _setting("Such as https://host/v1", "BASE_URL")] = None
+    api_key: Annotated[str | None, _setting("Other users can see flags; prefer the variable", "API_KEY")] = field(
+        default=None, repr=False
+    )
+    on_behalf_of: Annotated[str | None, _setting("The end user", "ON_BEHALF_OF")] = None
     dialect: Annotated[
-        str | None,
-        Parameter(
-            help="mka1, openai or open-responses [default: guessed from the URL] [env: STREAMFOLD_DIALECT]",
-            group=GATEWAY,
-        ),
+        str | None, _setting("mka1, openai or open-responses [default: guessed from the URL]", "DIALECT")
     ] = None
-    http: Annotated[
-        str | None, Parameter(help="httpx or direct [default: httpx] [env: STREAMFOLD_HTTP]", group=GATEWAY)
-    ] = None
+    http: Annotated[str | None, _setting("httpx or direct [default: httpx]", "HTTP")] = None
     config: Annotated[
-        Path | None,
-        Parameter(
-            help="The config file [default: config.toml in your config folder] [env: STREAMFOLD_CONFIG]", group=GATEWAY
-        ),
+        Path | None, _setting("The config file [default: config.toml in your config folder]", "CONFIG")
     ] = None
 
 
@@ -93,7 +83,7 @@ def read_settings(flags: Flags | None, *, environ: Mapping[str, str] = os.enviro
         _from_environment(environ, "OPENAI_", ("base_url", "api_key")),
         _from_file(flags.config, environ),
         _from_environment(environ, "STREAMFOLD_", NAMES),
-        _from_flags(flags),
+        {name: (value, _flag(name)) for name in NAMES if (value := getattr(flags, name)) is not None},
     )
     for layer in layers:
         for name, (value, origin) in layer.items():
@@ -105,11 +95,6 @@ def read_settings(flags: Flags | None, *, environ: Mapping[str, str] = os.enviro
 
 
 Layer = dict[str, tuple[str, str]]  # name → value, and where it stood
-
-
-def _from_flags(flags: Flags) -> Layer:
-    values = {name: getattr(flags, name) for name in NAMES}
-    return {name: (value, _flag(name)) for name, value in values.items() if value is not None}
 
 
 def _from_environment(environ: Mapping[str, str], prefix: str, names: tuple[str, ...]) -> Layer:
