@@ -30,7 +30,7 @@ from streamfold.schema import MKA1, OPENAI, Event
 from streamfold.session import Backoff, Outcome, OutcomeStatus, Patience, Repair
 
 if TYPE_CHECKING:
-    from streamfold.client import FollowedResponse, Gateway
+    from streamfold.client import Gateway
 
 FAULTS = (
     "drop:after_events=40,how=rst",
@@ -87,7 +87,10 @@ def demo(
     view = _live_view(output)
     if speed is None:
         speed = UNWATCHED_WORDS_PER_SECOND if view is None else WATCHED_WORDS_PER_SECOND
-    line = _line_writer(output)
+
+    def line(words: str) -> None:
+        output.write(f"{words}\n")
+
     shown = view or TextView(output, say=lambda words: line(f"  {words}"))
     claims = run(lambda: tell(shown, line, words=words, words_per_second=speed, seed=seed))
     line("\nChecked:")
@@ -104,14 +107,10 @@ def _live_view(output: Output) -> View | None:
     return Screen(output, max_notes=MAX_NOTES, foot=FOOT) if Screen.fits() else None
 
 
-def _line_writer(output: Output) -> Callable[[str], None]:
-    return lambda words: output.write(f"{words}\n")
-
-
 async def tell(
     view: View, line: Callable[[str], None], *, words: int, words_per_second: float, seed: int
 ) -> list[Claim]:
-    """Start the emulator, run the demo on it, and stop it. Returns what was claimed."""
+    """Run the demo on an emulator, and return what it claims."""
     from streamfold.client import Gateway
     from streamfold.emulator import Options, emulate
 
@@ -256,7 +255,7 @@ def _refuses_gap(state: State, ahead: Event) -> Claim:
 
 
 def _fold_rate(data: bytes, *, clock: Callable[[], float] = time.perf_counter) -> tuple[float, int]:
-    """Return the events per second of the median pass over the data, and how many passes there were."""
+    """Return the events per second of the median pass, and how many passes there were."""
     chunks = [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)]
     seconds: list[float] = []
     gc.collect()  # no pass pays for what was left before
@@ -281,7 +280,9 @@ async def _race(line: Callable[[str], None], gateway: "Gateway") -> list[Claim]:
 
 async def _cancel_one(line: Callable[[str], None], gateway: "Gateway", when: str, *, after: int | None) -> Claim:
     async with gateway.stream(model="toy", input=f"{SHORT_WORDS} words", background=True) as response:
-        await _read_up_to(response, after)
+        while applied := await response.next_applied():
+            if after is not None and (applied[-1].state.cursor or 0) >= after:
+                break
         cursor = response.cursor
         result = await response.cancel()
         outcome = evolve(await response.outcome(), cancel=result)  # of one that was over already, it knows no cancel
@@ -291,13 +292,6 @@ async def _cancel_one(line: Callable[[str], None], gateway: "Gateway", when: str
         f"cancelled {when}: {outcome.status}, and the gateway says {truth}",
         outcome.status == truth and outcome.proof is not None,
     )
-
-
-async def _read_up_to(response: "FollowedResponse", number: int | None) -> None:
-    """Read until this number arrives; None reads everything."""
-    while applied := await response.next_applied():
-        if number is not None and (applied[-1].state.cursor or 0) >= number:
-            return
 
 
 async def _cancel_batch(line: Callable[[str], None], gateway: "Gateway") -> Claim:

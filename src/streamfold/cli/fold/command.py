@@ -23,7 +23,7 @@ from streamfold.cli.options import (
     RecordedFile,
     sequence_number,
 )
-from streamfold.cli.output.step import Step
+from streamfold.cli.output.step import Step, error_words
 from streamfold.cli.output.view import DocumentView, End, EventsView, ResponseView, TextView, View
 from streamfold.cli.terminal import INTERRUPTED, USAGE, Failure, Output, say
 from streamfold.errors import FrameTooLarge, SequenceGap
@@ -163,11 +163,6 @@ def paced(
 class Reading:
     """Folds chunks as steps are asked for.
 
-    Args:
-        policy: How far to trust the server's sequence numbers.
-        at: The sequence number to stop at; None for the whole stream.
-        max_frame_bytes: The largest frame to accept.
-
     Attributes:
         state: The state so far, however the stream ended.
         events: How many events were read so far, duplicates included.
@@ -189,11 +184,7 @@ class Reading:
         self._reader = EventReader(max_frame_bytes=max_frame_bytes, tolerant=True)
 
     def steps(self, chunks: Iterable[bytes]) -> Iterator[Step]:
-        """Yield a step per event, up to the number that was asked for.
-
-        Raises:
-            Failure: The stream breaks, ends too early, or never reaches the number. `state` is the last good one.
-        """
+        """Yield a step per event, up to the number that was asked for. After a Failure, `state` is the last good one."""
         try:
             for chunk in chunks:
                 self._remember(chunk)
@@ -256,19 +247,13 @@ class Reading:
             raise Failure(describe(self._head))
         if self._at is not None:
             raise Failure(f"no state at {self._at}: the last event is {self.state.cursor}")
-        if self._malformed() == self.events:
+        if sum(each.count for each in self.state.anomalies if each.kind is AnomalyKind.MALFORMED) == self.events:
             raise Failure(f"not a Responses stream: none of its {self.events:,} events has a known type")
         if not self._has_ended:
+            error = error_words(self.state.error)
+            reported = f"; the server reported: {error}" if error else ""
             where = "it ends" if self._tail.endswith(BLANK_LINES) else "it ends inside a frame,"
-            raise Failure(f"truncated: {where} {self.place}, without a terminal event{self._server_error()}")
-
-    def _malformed(self) -> int:
-        return sum(each.count for each in self.state.anomalies if each.kind is AnomalyKind.MALFORMED)
-
-    def _server_error(self) -> str:
-        error = self.state.error
-        words = ": ".join(each for each in (error.code, error.message) if each) if error else ""
-        return f"; the server reported: {words}" if words else ""
+            raise Failure(f"truncated: {where} {self.place}, without a terminal event{reported}")
 
     def _events_around(self, beyond: int) -> str:
         if self.state.cursor is None:
@@ -308,11 +293,7 @@ class Copy:
             yield chunk
 
     def finish(self) -> str:
-        """Wait until everything is recorded. Returns the id of the stream in the log.
-
-        Raises:
-            Failure: It could not be recorded.
-        """
+        """Wait until everything is recorded, and return the id of the stream in the log."""
         self._put(None)
         self._thread.join()
         if isinstance(self._result, BaseException):

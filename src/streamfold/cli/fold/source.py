@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader, FileIO
-from typing import Any, Protocol, cast
+from itertools import chain
+from typing import Any, cast
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
@@ -39,11 +40,8 @@ def os_reason(error: OSError) -> str:
 class ByteSource:
     """Something that is read once, from start to end.
 
-    Args:
-        read: Reads up to so many bytes.
-        size: Bytes in all; None if unknown.
-
     Attributes:
+        size: Bytes in all; None if unknown.
         position: Bytes read so far, as they are in the file, packed or not.
     """
 
@@ -53,18 +51,14 @@ class ByteSource:
         self.position: int = 0
 
     def chunks(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[bytes]:
-        """Yield the chunks, unpacked.
-
-        Raises:
-            Failure: Reading or unpacking fails, or a gzip file unpacks to more than `max_bytes`.
-        """
+        """Yield the chunks, unpacked. Raises a Failure if a gzip file unpacks to more than `max_bytes`."""
         chunks = self._chunks()
         first = b""
         for chunk in chunks:
             first += chunk
             if len(first) >= len(GZIP_MAGIC):
                 break
-        rest = _chain(first, chunks)
+        rest = chain((first,) if first else (), chunks)
         return unpacked(rest, max_bytes=max_bytes) if first.startswith(GZIP_MAGIC) else rest
 
     def chunks_with_bar(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[bytes]:
@@ -97,19 +91,9 @@ class ByteSource:
             yield chunk
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from rest
-
-
 @contextmanager
 def open_source(path: str) -> Generator[ByteSource, None, None]:
-    """Open the file at this path, or stdin for `-`, and close it at the end.
-
-    Raises:
-        Failure: It cannot be opened.
-    """
+    """Open the file at this path, or stdin for `-`, and close it at the end."""
     if path == STDIN:
         if sys.stdin is None:
             raise Failure("it is closed")
@@ -160,11 +144,7 @@ class AsyncByteSource:
 
 @contextmanager
 def open_async_source(path: str, *, max_bytes: int) -> Generator[AsyncByteSource]:
-    """Open the file, or stdin for `-`, for a task.
-
-    Raises:
-        Failure: It cannot be opened.
-    """
+    """Open the file, or stdin for `-`, for a task."""
     with open_source(path) as source:
         yield AsyncByteSource(source, max_bytes=max_bytes, descriptor=_waitable_stdin() if path == STDIN else None)
 
@@ -189,20 +169,8 @@ GZIP_FORMAT = 16 + zlib.MAX_WBITS
 MAX_OUTPUT = 64 * 1024
 
 
-class Unpacker(Protocol):
-    """What zlib.decompressobj returns; its type has no public name."""
-
-    def decompress(self, data: bytes, /) -> bytes:
-        """Unpack these bytes."""
-        ...
-
-
 def unpacked(chunks: Iterable[bytes], *, max_bytes: int) -> Iterator[bytes]:
-    """Yield what was packed, at most MAX_OUTPUT bytes at a time.
-
-    Raises:
-        Failure: The file is truncated, corrupt, or unpacks to more than `max_bytes`.
-    """
+    """Yield what was packed, at most MAX_OUTPUT bytes at a time."""
     given = 0
     for data in _unpacked(chunks):
         given += len(data)
@@ -234,7 +202,7 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise Failure("the gzip file is truncated")
 
 
-def _before_the_error(unpacker: Unpacker, chunk: bytes) -> Iterator[bytes]:
+def _before_the_error(unpacker: Any, chunk: bytes) -> Iterator[bytes]:
     """What still unpacks: zlib returns nothing from a call that fails, so this makes one call per byte."""
     for place in range(len(chunk)):
         try:
@@ -273,7 +241,8 @@ def describe(head: bytes) -> str:
     if not text:
         return "empty: there is nothing to fold"
     if HTML.match(text):
-        return f"an HTML page{_in_brackets(_title(text))}, not an event stream"
+        title = TITLE.search(text)
+        return f"an HTML page{_in_brackets(title and title[1].decode(errors='replace'))}, not an event stream"
     if text[:1] in b"{[":
         return _describe_json(text)
     if BINARY.search(text) or not _is_utf8(text):
@@ -286,11 +255,6 @@ def describe(head: bytes) -> str:
 def too_large(error: FrameTooLarge) -> str:
     """Say that a frame exceeds the limit."""
     return f"one frame is larger than {error.limit_bytes:,} bytes; if that is right, raise --max-frame-bytes"
-
-
-def _title(page: bytes) -> str:
-    found = TITLE.search(page)
-    return found[1].decode(errors="replace") if found else ""
 
 
 def _describe_json(text: bytes) -> str:
