@@ -10,6 +10,8 @@ import sys
 from datetime import UTC, datetime
 from typing import BinaryIO
 
+from msgspec.json import encode
+
 from streamfold.errors import StreamfoldError
 
 ERROR = 1
@@ -98,14 +100,22 @@ class Output:
         self.write(f"{cut(without_controls(line), self.columns) if self.is_terminal else line}\n")
 
     def write_bytes(self, data: bytes) -> None:
-        """Write bytes unchanged.
-
-        Raises:
-            OSError: They cannot be written; BrokenPipeError if the reader has gone away.
-        """
+        """Write bytes unchanged. Raises BrokenPipeError if the reader has gone away."""
         if self._file is None:
             return
         rest = memoryview(data)
         while rest:  # with `python -u`, a write may take only part
             rest = rest[self._file.write(rest) :]
         self._file.flush()
+
+    def write_json(self, document: object) -> None:
+        """Write the document as JSON on one line."""
+        self.write_bytes(encode(document) + b"\n")
+
+
+def print_result(document: object, words: str, *, json: bool) -> None:
+    """Print the document as JSON if it was asked for, else the words and a line end."""
+    if json:
+        Output().write_json(document)
+    else:
+        Output().write(f"{words}\n")

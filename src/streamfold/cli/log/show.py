@@ -55,29 +55,16 @@ def ls(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
     found, tenants = visit_log(flags, find, may_write=False)
     output = Output()
     if json:
-        output.write_bytes(encode({"streams": [*map(stream_document, found)]}) + b"\n")
+        output.write_json({"streams": [*map(stream_document, found)]})
     elif not found:
         others = ", ".join(f"--tenant {each}" if each else "no tenant" for each in tenants)
-        say(
-            f"no streams of this tenant; the log has streams of: {others}"
-            if others
-            else f"the log is empty{_default(flags)}"
-        )
-    else:
-        _print_list(found, output)
-    return 0
-
-
-def _default(flags: LogFlags) -> str:
-    """The address of the user's own log, if that is the one that was read: nobody named it."""
-    return "" if recorded_in(flags) else f": {log_address(flags)}; pass --log for another one"
-
-
-def _print_list(found: "Sequence[StreamInfo]", output: Output) -> None:
-    if output.is_terminal:
+        own = "" if recorded_in(flags) else f": {log_address(flags)}; pass --log for another one"
+        say(f"no streams of this tenant; the log has streams of: {others}" if others else f"the log is empty{own}")
+    elif output.is_terminal:
         _draw([_cells(info) for info in found])
     else:
         output.write("".join("\t".join(_cells(info)) + "\n" for info in found))
+    return 0
 
 
 def _cells(info: "StreamInfo") -> tuple[str, ...]:
@@ -117,7 +104,7 @@ def show(id: ResponseId, /, *, json: Document = False, flags: LogFlags = OWN_LOG
             raise UnknownStream(key.tenant, key.response_id)
         checkpoints, notes = await _checkpoints(log, key), await log.notes(key)
         if json:
-            output.write_bytes(await _document(log, info, checkpoints, notes))
+            output.write_json(await _document(log, info, checkpoints, notes))
         else:
             for line in _head(info, checkpoints):
                 output.write(f"{line}\n")
@@ -169,7 +156,9 @@ async def _print_events(log: "EventLog", info: "StreamInfo", notes: "Sequence[No
     print_notes(None)
 
 
-async def _document(log: "EventLog", info: "StreamInfo", checkpoints: list[int], notes: "Sequence[Note]") -> bytes:
+async def _document(
+    log: "EventLog", info: "StreamInfo", checkpoints: list[int], notes: "Sequence[Note]"
+) -> dict[str, object]:
     from streamfold.history import states
 
     events = [
@@ -182,8 +171,7 @@ async def _document(log: "EventLog", info: "StreamInfo", checkpoints: list[int],
         async for each in states(log, info.key)
     ]
     noted = [{"kind": note.kind, "text": note.text, "after": note.after, "at": note.at} for note in notes]
-    document = {"stream": stream_document(info), "checkpoints": checkpoints, "notes": noted, "events": events}
-    return encode(document) + b"\n"
+    return {"stream": stream_document(info), "checkpoints": checkpoints, "notes": noted, "events": events}
 
 
 # replay
@@ -250,7 +238,7 @@ def diff(
     changes = visit_log(flags, find, may_write=False)
     output = Output()
     if json:
-        output.write_bytes(encode({"from": n, "to": m, "changes": changes}) + b"\n")
+        output.write_json({"from": n, "to": m, "changes": changes})
         return 0
     for change in changes:
         output.write_line(f"{change.pointer}{_change(change)}")

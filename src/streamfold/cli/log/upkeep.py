@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from msgspec.json import encode
 
 from streamfold.cli.fold.source import describe, open_async_source, too_large
 from streamfold.cli.log.place import OWN_LOG, LogFlags, visit_log
@@ -27,14 +26,14 @@ from streamfold.cli.options import (
     ResponseId,
     sequence_number,
 )
-from streamfold.cli.terminal import ERROR, INTERRUPTED, Failure, Output, say
+from streamfold.cli.terminal import ERROR, INTERRUPTED, Failure, Output, print_result, say
 from streamfold.errors import FrameTooLarge, InvalidArgument, LogConflict, MalformedBody, SequenceGap, UnknownStream
 from streamfold.fold import SequencePolicy
 from streamfold.sse import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
     from streamfold.history import StreamReport
-    from streamfold.log import Diagnosis, EventLog, StreamInfo
+    from streamfold.log import EventLog, StreamInfo
 
 # What an acknowledged event survives, by durability.
 SURVIVES = {
@@ -78,11 +77,7 @@ def export(
 
 @contextmanager
 def _target(file: str, *, force: bool) -> Generator[Callable[[bytes], object]]:
-    """Yield what writes. A file is put in its place once it is complete; a pipe is written as the events come.
-
-    Raises:
-        Failure: It cannot be written, or exists and `force` is not set.
-    """
+    """Yield what writes. A file is put in its place once it is complete; a pipe is written as the events come."""
     if file == STDIN:
         yield Output().write_bytes
         return
@@ -152,11 +147,7 @@ def import_(
         return INTERRUPTED
     if info is None:
         raise Failure(f"{name}: the stream was dropped while it was being imported")
-    output = Output()
-    if json:
-        output.write_bytes(encode(stream_document(info)) + b"\n")
-    else:
-        output.write(f"{info.key.response_id}\n")
+    print_result(stream_document(info), info.key.response_id, json=json)
     if not info.is_finished:
         say(
             f"{info.key.response_id} is still open: it has no terminal event, and ends after event {info.next_number - 1}"
@@ -217,11 +208,7 @@ def fork(
     info = visit_log(flags, copy, may_write=True)
     if info is None:
         raise Failure(f"{new_id} was dropped while it was being forked")
-    output = Output()
-    if json:
-        output.write_bytes(encode(stream_document(info)) + b"\n")
-    else:
-        output.write(f"{new_id}\n")
+    print_result(stream_document(info), new_id, json=json)
     return 0
 
 
@@ -235,7 +222,7 @@ def expire(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
         return count
 
     count = visit_log(flags, drop_all, may_write=True)
-    _print_dropped(f"{count} stream{'' if count == 1 else 's'} dropped", count, json=json)
+    print_result({"dropped": count}, f"{count} stream{'' if count == 1 else 's'} dropped", json=json)
     return 0
 
 
@@ -248,15 +235,8 @@ def drop(id: ResponseId, /, *, json: Document = False, flags: LogFlags = OWN_LOG
             raise UnknownStream(key.tenant, key.response_id)
 
     visit_log(flags, delete, may_write=True)
-    _print_dropped(f"{id} dropped", 1, json=json)
+    print_result({"dropped": 1}, f"{id} dropped", json=json)
     return 0
-
-
-def _print_dropped(words: str, count: int, *, json: bool) -> None:
-    if json:
-        Output().write_bytes(encode({"dropped": count}) + b"\n")
-    else:
-        Output().write(f"{words}\n")
 
 
 # verify
@@ -264,12 +244,9 @@ def _print_dropped(words: str, count: int, *, json: bool) -> None:
 
 def verify(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
     """Check that every stream of every tenant is intact. Reads the whole log."""
-    output = Output()
-    whole, damaged = visit_log(flags, lambda log: _check(log, None if json else output), may_write=False)
-    if json:
-        output.write_bytes(encode({"whole": whole, "damaged": [*map(_report, damaged)]}) + b"\n")
-    else:
-        output.write(f"{whole} intact, {len(damaged)} damaged\n" if whole or damaged else "no streams\n")
+    whole, damaged = visit_log(flags, lambda log: _check(log, None if json else Output()), may_write=False)
+    words = f"{whole} intact, {len(damaged)} damaged" if whole or damaged else "no streams"
+    print_result({"whole": whole, "damaged": [*map(_report, damaged)]}, words, json=json)
     return ERROR if damaged else 0
 
 
@@ -330,16 +307,7 @@ def _progress() -> Generator[Callable[[int], None]]:
 def doctor(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
     """Show versions, settings, what an acknowledged event survives, and what is unsafe."""
     diagnosis = visit_log(flags, lambda log: log.diagnose(), may_write=False)
-    output = Output()
-    if json:
-        output.write_bytes(encode(_facts(diagnosis)) + b"\n")
-        return 0
-    output.write("".join(f"{line}\n" for line in _lines(diagnosis)))
-    return 0
-
-
-def _facts(diagnosis: "Diagnosis") -> dict[str, object]:
-    return {
+    facts = {
         "streamfold": version("streamfold"),
         "python": platform.python_version(),
         "engine": diagnosis.engine,
@@ -347,13 +315,12 @@ def _facts(diagnosis: "Diagnosis") -> dict[str, object]:
         "settings": dict(diagnosis.settings),
         "unsafe": list(diagnosis.unsafe),
     }
-
-
-def _lines(diagnosis: "Diagnosis") -> list[str]:
-    return [
+    lines = [
         f"streamfold {version('streamfold')}, Python {platform.python_version()}, {diagnosis.engine}",
         f"durability: {diagnosis.durability}; an acknowledged event survives {SURVIVES[diagnosis.durability]}",
         *(f"{name}: {value}" for name, value in diagnosis.settings.items()),
         *(f"unsafe: {each}" for each in diagnosis.unsafe),
         *([] if diagnosis.unsafe else ["nothing unsafe found"]),
     ]
+    print_result(facts, "\n".join(lines), json=json)
+    return 0

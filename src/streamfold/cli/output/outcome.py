@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 
 from msgspec.json import encode
 
+from streamfold.cli.output.step import error_words
+from streamfold.cli.terminal import ERROR, Output, say
 from streamfold.fold import snapshot
 from streamfold.session import BatchOutcome, CancelResult, Outcome, OutcomeStatus, Proof, Repair
 
@@ -28,14 +30,7 @@ STILL_RUNNING = frozenset({CancelResult.UNCONFIRMED, CancelResult.NOT_ALLOWED})
 def outcome_document(
     outcome: Outcome, *, response_id: str | None, begun: float = 0.0, hide: Callable[[str], str] = str
 ) -> bytes:
-    """Return `{"outcome": {...}}` and a line end.
-
-    Args:
-        outcome: The outcome.
-        response_id: Its id, if it is known.
-        begun: The session's time when following began.
-        hide: Takes secrets out of a reason.
-    """
+    """Return `{"outcome": {...}}` and a line end. `begun` is the session's time when following began."""
     repairs = [
         {
             "kind": each.kind,
@@ -114,10 +109,15 @@ def reason(outcome: Outcome) -> str:
     response = snapshot(outcome.state)
     if response.incomplete_details is not None and response.incomplete_details.reason:
         return response.incomplete_details.reason
-    error = outcome.state.error or response.error
-    return ": ".join(str(each) for each in (error.code, error.message) if each) if error else ""
+    return error_words(outcome.state.error or response.error)
 
 
-def exit_code(outcome: Outcome | BatchOutcome) -> int:
-    """Return 0 if it completed, else 1."""
-    return 0 if outcome.status is OutcomeStatus.COMPLETED else 1
+def print_outcome(document: bytes, words: str, *, is_good: bool, json: bool) -> int:
+    """Print the document or the words, and return the exit code. The words of a bad outcome go to stderr."""
+    if json:
+        Output().write_bytes(document)
+    if not is_good:
+        say(words)
+    elif not json:
+        Output().write(f"{words}\n")
+    return 0 if is_good else ERROR

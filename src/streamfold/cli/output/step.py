@@ -90,7 +90,7 @@ def _change(step: Step) -> str:
         case wire.ResponseEvent():
             return _status(step.before.status, step.after.status)
         case wire.ErrorEvent():
-            return _error(step.after)
+            return f"error: {' '.join(error_words(step.after.error).split())}"
         case wire.ItemEvent(item=value) | wire.ContentPartEvent(part=value) | wire.SummaryPartEvent(part=value):
             return f"{_place(step.event)} {_opened_or_closed(step.event, value)}"
         case wire.InItem() as event:
@@ -117,10 +117,9 @@ def _status(before: str | None, after: str | None) -> str:
     return f"status: {after}" if before is None else f"status: {before} → {after}"
 
 
-def _error(state: State) -> str:
-    error = state.error
-    words = ": ".join(each for each in (error.code, error.message) if each) if error else ""
-    return f"error: {' '.join(words.split())}"
+def error_words(error: Any) -> str:
+    """Say what a StreamError or a ResponseError holds, if there is one: its code and its message."""
+    return ": ".join(str(each) for each in (error.code, error.message) if each) if error else ""
 
 
 def _place(event: Any) -> str:

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import App, Parameter
-from msgspec.json import encode
 
-from streamfold.cli.output.outcome import STILL_RUNNING, batch_document, batch_words
+from streamfold.cli.output.outcome import STILL_RUNNING, batch_document, batch_words, print_outcome
 from streamfold.cli.response.gateway import ask_once, visit
 from streamfold.cli.settings import Flags, Settings, read_settings
-from streamfold.cli.terminal import ERROR, INTERRUPTED, Output, say, say_command
+from streamfold.cli.terminal import INTERRUPTED, Output, say, say_command
 from streamfold.schema import Batch
 from streamfold.session import BatchOutcome, CancelResult, OutcomeStatus
 
@@ -50,27 +49,16 @@ def batch_commands() -> App:
 
 
 def _follow(batch_id: str, settings: Settings, *, json: bool, is_cancel: bool) -> int:
-    output = Output()
-    show = _shower(output, json=json)
-
-    async def run(gateway: "Gateway") -> BatchOutcome:
-        return await follow_batch(gateway, batch_id, show, is_cancel=is_cancel)
-
+    show = _shower(Output(), json=json)
     try:
-        outcome = visit(settings, run)
+        outcome = visit(settings, lambda gateway: follow_batch(gateway, batch_id, show, is_cancel=is_cancel))
     except KeyboardInterrupt:
         say(f"stopped; follow {batch_id} with:")
         say_command("batch", "follow", batch_id, *settings.flags)
         return INTERRUPTED
-    if json:
-        output.write_bytes(batch_document(outcome, batch_id=batch_id, hide=settings.hide))
     is_good = outcome.proof is not None if is_cancel else outcome.status is OutcomeStatus.COMPLETED
-    words = settings.hide(f"{batch_id}: {batch_words(outcome)}")
-    if not is_good:
-        say(words)
-    elif not json:
-        output.write(f"{words}\n")
-    return 0 if is_good else ERROR
+    document = batch_document(outcome, batch_id=batch_id, hide=settings.hide)
+    return print_outcome(document, settings.hide(f"{batch_id}: {batch_words(outcome)}"), is_good=is_good, json=json)
 
 
 async def follow_batch(gateway: "Gateway", batch_id: str, show: Show, *, is_cancel: bool) -> BatchOutcome:
@@ -108,7 +96,7 @@ async def _cancel(one: "FollowedBatch", show: Show) -> CancelResult:
 
 def _shower(output: Output, *, json: bool) -> Show:
     if json:
-        return lambda seen: output.write_bytes(encode(seen) + b"\n")
+        return output.write_json
     return in_words(lambda words: output.write(f"{words}\n"))
 
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from attrs import evolve
 from cyclopts import Group, Parameter
 from msgspec import DecodeError, to_builtins
-from msgspec.json import decode, encode
+from msgspec.json import decode
 
 from streamfold.cli.log.place import NO_LOG, RecordFlags, log_flags, opened_for
 from streamfold.cli.options import STDIN, EventDocuments, ResponseId, sequence_number
-from streamfold.cli.output.outcome import STILL_RUNNING, exit_code, outcome_document, outcome_words
+from streamfold.cli.output.outcome import STILL_RUNNING, outcome_document, outcome_words, print_outcome
 from streamfold.cli.output.step import Step
 from streamfold.cli.output.view import End, JsonLines, TextView, View
 from streamfold.cli.response.gateway import ask_once, visit
 from streamfold.cli.settings import Flags, Settings, read_settings
-from streamfold.cli.terminal import ERROR, INTERRUPTED, USAGE, Failure, Output, say, say_command
+from streamfold.cli.terminal import ERROR, INTERRUPTED, USAGE, Failure, Output, print_result, say, say_command
 from streamfold.fold import State
 from streamfold.schema import Response, is_terminal_status
 from streamfold.session import Applied, CancelResult, Outcome, OutcomeStatus, Repair
@@ -100,26 +100,18 @@ def _create_and_follow(settings: Settings, parameters: dict[str, Any], *, json: 
 
 
 def _print(response: Response, settings: Settings, *, json: bool) -> int:
-    output = Output()
     is_over = is_terminal_status(response.status)
-    if json:
-        output.write_bytes(encode(to_builtins(response) | {"output_text": response.output_text}) + b"\n")
-    elif is_over:
-        text = response.output_text
-        output.write(text if text.endswith("\n") else f"{text}\n")
-    else:
-        output.write(f"{response.id}\n")
+    words = response.output_text.removesuffix("\n") if is_over else response.id or ""
+    print_result(to_builtins(response) | {"output_text": response.output_text}, words, json=json)
+    if not is_over and not json:
         say(f"{response.status}; follow it with:")
         say_command("follow", response.id or "", *settings.flags)
     if not is_over or response.status == "completed":
         return 0
-    say(settings.hide(f"{response.id}: {response.status}: {_reason(response)}"))
-    return ERROR
-
-
-def _reason(response: Response) -> str:
     error, details = response.error, response.incomplete_details
-    return (error and error.message) or (details and details.reason) or "no reason given"
+    reason = (error and error.message) or (details and details.reason) or "no reason given"
+    say(settings.hide(f"{response.id}: {response.status}: {reason}"))
+    return ERROR
 
 
 # follow
@@ -208,14 +200,7 @@ class Following:
 def follow_to_the_end(
     settings: Settings, following: Following, open_: Open, *, into: RecordFlags, json: bool = False
 ) -> int:
-    """Follow the response that `open_` returns, and show it. `into` says where to record it.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        Failure: The gateway or the log failed.
-    """
+    """Follow the response that `open_` returns, show it, and return the exit code."""
 
     async def run(gateway: "Gateway") -> Outcome:
         async with opened_for(into) as log:
@@ -225,7 +210,7 @@ def follow_to_the_end(
     try:
         with _terminated_like_ctrl_c(), following.view:
             outcome = visit(settings, run)
-        code = exit_code(outcome)
+        code = 0 if outcome.status is OutcomeStatus.COMPLETED else ERROR
     except KeyboardInterrupt:
         outcome = Outcome(
             status=OutcomeStatus.ABANDONED,
@@ -293,32 +278,19 @@ def cancel(
     """Cancel a response and report how it ended."""
     settings = read_settings(flags)
 
-    async def run(gateway: "Gateway") -> tuple[Outcome, float]:
-        return await _cancel(gateway, id)
-
     try:
-        outcome, begun = visit(settings, run)
+        outcome, begun = visit(settings, lambda gateway: _cancel(gateway, id))
     except KeyboardInterrupt:
         say(f"stopped; {id} may or may not be cancelled. To cancel it again:")
         say_command("cancel", id, *settings.flags)
         return INTERRUPTED
-    output = Output()
-    if json:
-        output.write_bytes(outcome_document(outcome, response_id=id, begun=begun, hide=settings.hide))
-    if outcome.proof is None:
-        say(settings.hide(f"{id}: {outcome_words(outcome)}"))
-        return ERROR
-    if not json:
-        output.write(settings.hide(f"{id}: {outcome_words(outcome)}\n"))
-    return 0
+    document = outcome_document(outcome, response_id=id, begun=begun, hide=settings.hide)
+    words = settings.hide(f"{id}: {outcome_words(outcome)}")
+    return print_outcome(document, words, is_good=outcome.proof is not None, json=json)
 
 
 async def _cancel(gateway: "Gateway", response_id: str) -> tuple[Outcome, float]:
-    """Cancel it and follow it until its end is confirmed, or stop if nothing confirms it in time.
-
-    Returns:
-        The outcome, and the session's time when the cancel was requested.
-    """
+    """Return the outcome, confirmed or not, and the session's time when the cancel was requested."""
     import anyio
 
     followed = gateway.follow(response_id)
