@@ -111,28 +111,18 @@ class Drivable(Protocol):
     """What `drive` needs of a session: `Session` and `BatchSession` have it."""
 
     @property
-    def outcome(self) -> object:
-        """How it ended; None while it is open."""
-        ...
+    def outcome(self) -> object: ...
 
     @property
-    def is_reading(self) -> bool:
-        """Whether a stream is open."""
-        ...
+    def is_reading(self) -> bool: ...
 
     @property
-    def wants_stream(self) -> bool:
-        """Whether a stream should be open, or on its way."""
-        ...
+    def wants_stream(self) -> bool: ...
 
     @property
-    def repairs(self) -> Sequence[Repair]:
-        """The repairs so far."""
-        ...
+    def repairs(self) -> Sequence[Repair]: ...
 
-    def actions(self) -> list[Action]:
-        """What to do now."""
-        ...
+    def actions(self) -> list[Action]: ...
 
 
 def drive(session: Drivable) -> Generator[Step, None, None]:

@@ -237,7 +237,10 @@ def _conflicts_are_reported(run: Run, outcome: Outcome) -> str | None:
 def _a_proven_cancel_ends_the_run(run: Run, _: Outcome) -> str | None:
     answers = _cancelled_answers(run)
     ends_unsaid = run.truth.rule.ending in {Ending.HANG_UP, Ending.SILENT}
-    if not answers or not ends_unsaid or run.has_failures or not any(fact.got == "ended" for fact in run.facts):
+    scenario = run.scenario
+    is_slow = any(each.seconds for each in (*scenario.streams, *scenario.retrieves, *scenario.cancels))
+    has_failures = is_slow or run.went_wrong
+    if not answers or not ends_unsaid or has_failures or not any(fact.got == "ended" for fact in run.facts):
         return None
     soon = max(answers[0].at, run.truth.cancelled_at) + run.patience.poll_seconds + TICK
     return "the answer says cancelled and the stream ended: nothing more was to come" if run.at > soon else None

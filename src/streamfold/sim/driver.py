@@ -67,11 +67,6 @@ class Fact:
         return self.got.body if isinstance(self.got, Answer) else b""
 
     @property
-    def is_response(self) -> bool:
-        """Whether a whole Response came."""
-        return self.status == 200 and self.body.endswith(b"}")
-
-    @property
     def is_json_success(self) -> bool:
         """Whether a JSON answer of success came: where a stream was requested, a Response."""
         return isinstance(self.got, Answer) and self.got.is_success and self.got.is_json
@@ -139,13 +134,6 @@ class Run:
     def went_wrong(self) -> bool:
         """Whether anything was wrong with any answer so far."""
         return bool(self.gateway.met) or any(fact.got == LATE for fact in self.facts)
-
-    @property
-    def has_failures(self) -> bool:
-        """Whether anything was wrong with any answer, or one came late."""
-        scenario = self.scenario
-        is_slow = any(each.seconds for each in (*scenario.streams, *scenario.retrieves, *scenario.cancels))
-        return is_slow or self.went_wrong
 
     @property
     def saw_other_end(self) -> bool:

@@ -196,7 +196,8 @@ def _knew_its_id(run: Run, outcome: Outcome) -> str | None:
 def _is_refused_for_good(run: Run) -> bool:
     gets, attempts = run.facts_of("retrieve"), run.patience.max_attempts
     is_refused = any(is_refusal(fact.status) for fact in gets)
-    is_tried = len(gets) >= attempts and not any(fact.is_response for fact in gets[-attempts:])
+    brought = any(fact.status == 200 and fact.body.endswith(b"}") for fact in gets[-attempts:])
+    is_tried = len(gets) >= attempts and not brought
     return is_refused or is_tried or any(fact.status in UNAUTHORIZED for fact in run.facts)
 
 
