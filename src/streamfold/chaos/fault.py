@@ -95,7 +95,10 @@ _TARGET = _check_word(FaultTarget)
 
 @frozen(kw_only=True)
 class Fault:
-    """What all faults share. on: which answers it applies to. times: how many of them; None for all."""
+    """What all faults share.
+
+    name: its key in FAULTS. on: which answers it applies to. times: how many of them; None for all.
+    """
 
     name: ClassVar[str] = ""
 
@@ -104,19 +107,14 @@ class Fault:
 
     def __str__(self) -> str:
         """The fault as text: its name and the fields that differ from their defaults."""
-        given = {each.name: getattr(self, each.name) for each in fields(type(self)) if _differs(self, each)}
-        return self.name + ":" * bool(given) + ",".join(f"{name}={value}" for name, value in given.items())
-
-
-def _differs(fault: Fault, attribute: "Attribute[Any]") -> bool:
-    return bool(getattr(fault, attribute.name) != attribute.default)
+        values = ((each, getattr(self, each.name)) for each in fields(type(self)))
+        given = [f"{each.name}={value}" for each, value in values if value != each.default]
+        return self.name + ":" * bool(given) + ",".join(given)
 
 
 @frozen(kw_only=True)
 class Drop(Fault):
     """The connection ends after this many events or bytes of the body, whichever comes first; at once without either."""
-
-    name: ClassVar[str] = "drop"
 
     after_events: int | None = field(default=None, validator=_COUNT)
     after_bytes: int | None = field(default=None, validator=_COUNT)
@@ -128,8 +126,6 @@ class Drop(Fault):
 class Stall(Fault):
     """Nothing is sent for a while, not even a comment."""
 
-    name: ClassVar[str] = "stall"
-
     after_events: int = field(default=0, validator=_COUNT)
     seconds: float = field(default=10.0, validator=_COUNT)
 
@@ -137,8 +133,6 @@ class Stall(Fault):
 @frozen(kw_only=True)
 class Drip(Fault):
     """All bytes come, but few at a time. bytes: per write. seconds: between two writes."""
-
-    name: ClassVar[str] = "drip"
 
     bytes: int = field(default=1, validator=_POSITIVE)
     seconds: float = field(default=0.0, validator=_COUNT)
@@ -148,8 +142,6 @@ class Drip(Fault):
 class Duplicate(Fault):
     """The last event is sent again, `count` times."""
 
-    name: ClassVar[str] = "duplicate"
-
     after_events: int = field(default=1, validator=_POSITIVE)
     count: int = field(default=1, validator=_POSITIVE)
 
@@ -158,16 +150,12 @@ class Duplicate(Fault):
 class Reorder(Fault):
     """The next two events change places."""
 
-    name: ClassVar[str] = "reorder"
-
     after_events: int = field(default=1, validator=_COUNT)
 
 
 @frozen(kw_only=True)
 class Gap(Fault):
     """The next `count` events are left out, and their numbers with them."""
-
-    name: ClassVar[str] = "gap"
 
     after_events: int = field(default=1, validator=_COUNT)
     count: int = field(default=1, validator=_POSITIVE)
@@ -177,8 +165,6 @@ class Gap(Fault):
 class Renumber(Fault):
     """From the next event on, every sequence number is larger by `by`."""
 
-    name: ClassVar[str] = "renumber"
-
     after_events: int = field(default=0, validator=_COUNT)
     by: int = field(default=1, validator=check_number(-(2**53)))
 
@@ -187,8 +173,6 @@ class Renumber(Fault):
 class Corrupt(Fault):
     """The middle byte of the next event's data becomes 0xff, which is never valid UTF-8."""
 
-    name: ClassVar[str] = "corrupt"
-
     after_events: int = field(default=1, validator=_COUNT)
 
 
@@ -196,16 +180,12 @@ class Corrupt(Fault):
 class KeepaliveFirst(Fault):
     """A `keepalive` event comes before `response.created` and takes the first sequence number."""
 
-    name: ClassVar[str] = "keepalive"
-
     on: FaultTarget = field(default=FaultTarget.CREATE, validator=_TARGET)
 
 
 @frozen(kw_only=True)
 class ErrorNested(Fault):
     """An `error` event as OpenAI sends it, `{"error": {...}}`, and the Response has failed."""
-
-    name: ClassVar[str] = "error_nested"
 
     on: FaultTarget = field(default=FaultTarget.CREATE, validator=_TARGET)
     after_events: int = field(default=3, validator=_COUNT)
@@ -215,8 +195,6 @@ class ErrorNested(Fault):
 class ErrorFlat(Fault):
     """An `error` event as MKA1 sends it, `{"code", "message", "param"}`, and the Response has failed."""
 
-    name: ClassVar[str] = "error_flat"
-
     on: FaultTarget = field(default=FaultTarget.CREATE, validator=_TARGET)
     after_events: int = field(default=3, validator=_COUNT)
 
@@ -225,21 +203,15 @@ class ErrorFlat(Fault):
 class NoTerminal(Fault):
     """The answer ends cleanly but without its terminal event."""
 
-    name: ClassVar[str] = "no_terminal"
-
 
 @frozen(kw_only=True)
 class TwoTerminals(Fault):
     """The terminal event comes again, with the next number."""
 
-    name: ClassVar[str] = "two_terminals"
-
 
 @frozen(kw_only=True)
 class Html(Fault):
     """An HTML page instead of the answer."""
-
-    name: ClassVar[str] = "html"
 
     status: int = field(default=200, validator=check_number(200))
 
@@ -247,8 +219,6 @@ class Html(Fault):
 @frozen(kw_only=True)
 class Refuse(Fault):
     """An error instead of the answer. retry_after: seconds; None for the server's own."""
-
-    name: ClassVar[str] = "refuse"
 
     on: FaultTarget = field(default=FaultTarget.ALL, validator=_TARGET)
     status: int = field(default=500, validator=check_number(400))
@@ -259,33 +229,31 @@ class Refuse(Fault):
 class Gzip(Fault):
     """The body is compressed, and flushed after each event."""
 
-    name: ClassVar[str] = "gzip"
-
 
 FAULTS: Mapping[str, type[Fault]] = MappingProxyType(
     {
-        each.name: each
-        for each in (
-            Drop,
-            Stall,
-            Drip,
-            Duplicate,
-            Reorder,
-            Gap,
-            Renumber,
-            Corrupt,
-            KeepaliveFirst,
-            ErrorNested,
-            ErrorFlat,
-            NoTerminal,
-            TwoTerminals,
-            Html,
-            Refuse,
-            Gzip,
-        )
+        "drop": Drop,
+        "stall": Stall,
+        "drip": Drip,
+        "duplicate": Duplicate,
+        "reorder": Reorder,
+        "gap": Gap,
+        "renumber": Renumber,
+        "corrupt": Corrupt,
+        "keepalive": KeepaliveFirst,
+        "error_nested": ErrorNested,
+        "error_flat": ErrorFlat,
+        "no_terminal": NoTerminal,
+        "two_terminals": TwoTerminals,
+        "html": Html,
+        "refuse": Refuse,
+        "gzip": Gzip,
     }
 )
 """The kinds of fault by name."""
+
+for _name, _kind in FAULTS.items():
+    _kind.name = _name
 
 
 def _names(text: str) -> tuple[str, ...]:

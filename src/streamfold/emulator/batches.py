@@ -26,6 +26,8 @@ from streamfold.serving import (
 
 DAY_SECONDS = 24 * 60 * 60
 TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
+WRONG_LINE = {"code": "invalid_json_line", "message": "This line is not valid JSON.", "param": None, "line": 1}
+ERRORS: Fields = {"object": "list", "data": [WRONG_LINE]}
 OVER = ("completed", "failed", "expired", "cancelled")
 
 
@@ -64,7 +66,7 @@ class EmulatedBatch:
             "id": self.id,
             "object": "batch",
             **self.request,
-            "errors": _errors() if status == "failed" else None,
+            "errors": ERRORS if status == "failed" else None,
             "status": status,
             "output_file_id": f"file_{self.id.removeprefix('batch_')}" if done and status in OVER else None,
             "error_file_id": None,
@@ -151,8 +153,3 @@ def _stages(input_file_id: str, now: float, seconds: float) -> list[tuple[str, f
     else:
         names = ["validating", "in_progress", "finalizing", "completed"]
     return [(name, now + at * seconds) for at, name in enumerate(names)]
-
-
-def _errors() -> Fields:
-    said = {"code": "invalid_json_line", "message": "This line is not valid JSON.", "param": None, "line": 1}
-    return {"object": "list", "data": [said]}

@@ -92,13 +92,21 @@ class AnswerBuilder:
 
 
 def stream(
-    builder: AnswerBuilder, tokens: Iterable[str], name: str, at: Fields, **more: object
+    builder: AnswerBuilder, tokens: Iterable[str], name: str, at: Fields, logprobs: list[Fields] | None = None
 ) -> Generator[ScriptStep, None, str]:
-    """Yield a delta `response.NAME.delta` per token, as many as the limit allows, and return their text."""
+    """Yield a delta `response.NAME.delta` per token, as many as the limit allows, and return their text.
+
+    logprobs: filled with one for each token; None for a stream without.
+    """
     kind = f"response.{name}.delta"
     said: list[str] = []
+    more: Fields = {"logprobs": []} if name == "output_text" else {}
     for token in builder.spend(tokens):
         said.append(token)
+        if logprobs is not None:
+            logprob = -round(builder.random.random() * 2, 6)
+            logprobs.append({"token": token, "bytes": list(token.encode()), "logprob": logprob, "top_logprobs": []})
+            more = {"logprobs": logprobs[-1:]}
         yield ScriptStep(1.0, {"type": kind, **at, "delta": token, **more})
     return "".join(said)
 
@@ -110,13 +118,17 @@ def message(builder: AnswerBuilder, tokens: Iterable[str], *, has_logprobs: bool
     part: Fields = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
     yield builder.begin(item)
     yield ScriptStep(0.0, {"type": "response.content_part.added", **at, "part": part})
-    if has_logprobs:
-        text, logprobs = yield from _with_logprobs(builder, tokens, at)
-    else:
-        text, logprobs = (yield from stream(builder, tokens, "output_text", at, logprobs=[])), []
+    logprobs: list[Fields] = []
+    text = yield from stream(builder, tokens, "output_text", at, logprobs if has_logprobs else None)
     part = part | {"text": text, "logprobs": logprobs}
     if has_citation:
-        annotation = _citation(text)
+        annotation: Fields = {
+            "type": "url_citation",
+            "start_index": max(0, len(text) - 80),
+            "end_index": len(text),
+            "title": "About streams",
+            "url": "https://example.com/streams?from=toy",
+        }
         part |= {"annotations": [annotation]}
         cited = {**at, "annotation_index": 0, "annotation": annotation}
         yield ScriptStep(0.0, {"type": "response.output_text.annotation.added", **cited})
@@ -200,25 +212,6 @@ def _part(
     part = part | {field: text}
     yield ScriptStep(0.0, {"type": f"response.{container}.done", **at, "part": part})
     return part
-
-
-def _with_logprobs(
-    builder: AnswerBuilder, tokens: Iterable[str], at: Fields
-) -> Generator[ScriptStep, None, tuple[str, list[Fields]]]:
-    said: list[str] = []
-    logprobs: list[Fields] = []
-    for token in builder.spend(tokens):
-        logprob = -round(builder.random.random() * 2, 6)
-        logprobs.append({"token": token, "bytes": list(token.encode()), "logprob": logprob, "top_logprobs": []})
-        said.append(token)
-        yield ScriptStep(1.0, {"type": "response.output_text.delta", **at, "delta": token, "logprobs": logprobs[-1:]})
-    return "".join(said), logprobs
-
-
-def _citation(text: str) -> Fields:
-    end = len(text)
-    place = {"start_index": max(0, end - 80), "end_index": end}
-    return {"type": "url_citation", **place, "title": "About streams", "url": "https://example.com/streams?from=toy"}
 
 
 # RIFF, one channel of 16 bits at 8 kHz, and 64 bytes of silence after it.

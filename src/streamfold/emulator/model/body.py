@@ -39,7 +39,8 @@ ECHOED = (
 def response_begun(request: CreateRequest, *, response_id: str, created_at: float, dialect: Dialect) -> Fields:
     """The Response before anything has happened: in progress, no output, no usage."""
     given = {name: value for name, value in request.fields.items() if value is not None}
-    return {
+    text = {name: value for name, value in given.get("text", {}).items() if value is not None}
+    begun = {
         "id": response_id,
         "object": "response",
         "created_at": int(created_at),
@@ -59,7 +60,7 @@ def response_begun(request: CreateRequest, *, response_id: str, created_at: floa
         "reasoning": {"effort": None, "summary": None} | given.get("reasoning", {}),
         "service_tier": given.get("service_tier", "auto"),
         "store": request.store,
-        "text": {"format": {"type": "text"}, "verbosity": dialect.verbosity_default or "medium"} | _given_text(given),
+        "text": {"format": {"type": "text"}, "verbosity": dialect.verbosity_default or "medium"} | text,
         "tool_choice": given.get("tool_choice", "auto"),
         "tools": given.get("tools", []),
         "truncation": given.get("truncation", dialect.truncation_default),
@@ -67,21 +68,19 @@ def response_begun(request: CreateRequest, *, response_id: str, created_at: floa
         "user": given.get("user"),
         **({} if dialect.sends_output_text else OPENAI_DEFAULTS),
         **{name: given[name] for name in ECHOED if name in given},
-        **_conversation(given),
     }
+    if conversation := given.get("conversation"):
+        begun["conversation"] = {"id": conversation} if isinstance(conversation, str) else conversation
+    return begun
 
 
 def input_items(request: CreateRequest, *, response_id: str) -> list[Fields]:
     """The input as a list of items, oldest first. Their ids are always the same for the same Response."""
     random = Random(f"input of {response_id}")
-    given: list[Any] = request.input if isinstance(request.input, list) else _as_items(request.input)
+    given: Any = request.input or []
+    if isinstance(given, str):
+        given = [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}]
     return [_with_id(item, random) for item in given]
-
-
-def _as_items(text: str | None) -> list[Any]:
-    if not text:
-        return []
-    return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}]
 
 
 def _with_id(item: Fields, random: Random) -> Fields:
@@ -94,14 +93,3 @@ def _with_id(item: Fields, random: Random) -> Fields:
     part = "output_text" if role == "assistant" else "input_text"
     parts = [{"type": part, "text": content}] if isinstance(content, str) else content or []
     return known | {"status": "completed"} | item | {"content": parts}
-
-
-def _given_text(given: Fields) -> Fields:
-    return {name: value for name, value in given.get("text", {}).items() if value is not None}
-
-
-def _conversation(given: Fields) -> Fields:
-    found = given.get("conversation")
-    if found is None:
-        return {}
-    return {"conversation": {"id": found} if isinstance(found, str) else found}

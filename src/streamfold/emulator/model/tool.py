@@ -53,8 +53,9 @@ class Tool:
 def tool_of(definition: Fields, dialect: Dialect) -> Tool | None:
     """The tool that a definition asks for; None if the dialect, or the toy model, has no such tool."""
     kind = str(definition.get("type"))
-    known = TOOLS.get(kind) or next((tool for start, tool in VERSIONED.items() if kind.startswith(start)), None)
-    return OWN_TOOLS.get(dialect.name, {}).get(kind, known)
+    if kind.startswith("web_search"):  # web_search_preview, web_search_2025_08_26, ...
+        kind = "web_search"
+    return OWN_TOOLS.get(dialect.name, {}).get(kind) or TOOLS.get(kind)
 
 
 WORK_TOKENS = 4.0  # how long a hosted tool works
@@ -288,12 +289,12 @@ TOOLS: Mapping[str, Tool] = {
     "function": Tool(function_call, is_hosted=False),
     "custom": Tool(custom_tool_call, is_hosted=False),
     "local_shell": Tool(local_shell_call, is_hosted=False),
+    "web_search": Tool(web_search_call),
     "file_search": Tool(file_search_call),
     "code_interpreter": Tool(code_interpreter_call),
     "image_generation": Tool(image_generation_call),
     "mcp": Tool(mcp_call),
 }
-VERSIONED: Mapping[str, Tool] = {"web_search": Tool(web_search_call)}  # web_search_preview, web_search_2025_08_26, ...
 OWN_TOOLS: Mapping[str, Mapping[str, Tool]] = {
     "mka1": {
         "shell": Tool(shell_call_of_mka1),
