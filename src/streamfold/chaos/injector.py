@@ -163,11 +163,7 @@ class FrameFaults:
     """The faults of one answer, applied to each frame one after the other."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self._stages = [
-            _Swap(each) if isinstance(each, kind.Reorder) else _FrameFault(each, CHANGES[type(each)])
-            for each in faults
-            if isinstance(each, kind.Reorder) or type(each) in CHANGES
-        ]
+        self._stages = [_Stage(each) for each in faults if isinstance(each, kind.Reorder) or type(each) in CHANGES]
 
     def feed(self, frame: Frame) -> list[Frame]:
         """The frames to send instead of this one; often itself, sometimes none."""
@@ -184,37 +180,27 @@ class FrameFaults:
         return frames
 
 
-class _FrameFault:
-    def __init__(self, fault: Fault, change: Change) -> None:
+class _Stage:
+    """One fault, and how many frames it has seen. held: the frame whose place the next one takes."""
+
+    def __init__(self, fault: Fault) -> None:
         self._fault = fault
-        self._change = change
         self._seen = 0
+        self._held: list[Frame] = []
 
     def feed(self, frame: Frame) -> Iterable[Frame]:
+        index = self._seen
         self._seen += 1
-        return self._change(self._fault, frame, self._seen - 1)
-
-    def close(self) -> Iterable[Frame]:
-        return ()
-
-
-class _Swap:
-    def __init__(self, fault: kind.Reorder) -> None:
-        self._left = fault.after_events
-        self._held: Frame | None = None
-
-    def feed(self, frame: Frame) -> Iterable[Frame]:
-        self._left -= 1
-        if self._left == -1:
-            self._held = frame
+        if not isinstance(self._fault, kind.Reorder):
+            return CHANGES[type(self._fault)](self._fault, frame, index)
+        if index == self._fault.after_events:
+            self._held = [frame]
             return ()
-        if self._held is not None:
-            return frame, *self.close()
-        return (frame,)
+        return frame, *self.close()
 
-    def close(self) -> Iterable[Frame]:
-        held, self._held = self._held, None
-        return () if held is None else (held,)
+    def close(self) -> list[Frame]:
+        held, self._held = self._held, []
+        return held
 
 
 def _duplicate(fault: kind.Duplicate, frame: Frame, index: int) -> Iterable[Frame]:

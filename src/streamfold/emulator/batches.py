@@ -13,7 +13,7 @@ from attrs import define
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal
 from streamfold.emulator.store import IdSource, page
-from streamfold.emulator.timeline import Ending, cancel_rule
+from streamfold.emulator.timeline import CANCEL_RULES, Ending
 from streamfold.serving import (
     ApiCall,
     BodyReply,
@@ -130,7 +130,7 @@ class BatchEndpoints:
         if isinstance(batch := self._find(call), Problem):
             return batch
         self._journal.count("batch_cancels")
-        rule = cancel_rule(self._options.cancel or call.dialect.name)
+        rule = CANCEL_RULES[self._options.cancel or call.dialect.name]
         status = batch.status(call.now)
         if status in OVER and status != "cancelled" and rule.finished_status != 200:
             return Problem(rule.finished_status, f"Cannot cancel a {status} batch.", "batch_id")

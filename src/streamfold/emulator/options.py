@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from attrs import Attribute, field, frozen
 
 from streamfold.chaos import Fault, Plan, parse_faults, parse_plan
-from streamfold.emulator.timeline import cancel_rule
+from streamfold.emulator.timeline import CANCEL_RULES
 from streamfold.errors import InvalidArgument
 
 Check: TypeAlias = Callable[[Any, "Attribute[Any]", Any], None]
@@ -58,11 +58,6 @@ def _number(lowest: float, *, kind: Any = (int, float), is_optional: bool = Fals
         return isinstance(value, kind) and not isinstance(value, bool) and value >= lowest
 
     return _must_be(f"{'a whole number' if kind is int else 'a number'} of {lowest:g} or more", is_valid)
-
-
-def _known_cancel(_: Any, __: "Attribute[Any]", value: str | None) -> None:
-    if value is not None:
-        cancel_rule(value)
 
 
 def _is_key(_: Any, attribute: "Attribute[Any]", value: object) -> None:
@@ -123,7 +118,10 @@ class Options:
     cancels_on_disconnect: bool | None = field(
         default=None, validator=_must_be("True, False or None", lambda value: value in (True, False, None))
     )
-    cancel: str | None = field(default=None, validator=_known_cancel)
+    cancel: str | None = field(
+        default=None,
+        validator=_must_be(f"one of {', '.join(CANCEL_RULES)}", lambda value: value is None or value in CANCEL_RULES),
+    )
     batch_stage_seconds: float = field(default=1.0, validator=_SECONDS)
     batch_cancel_seconds: float = field(default=1.0, validator=_SECONDS)
     batch_requests: int = field(default=3, validator=_number(0, kind=int))

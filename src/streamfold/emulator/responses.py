@@ -10,7 +10,7 @@ from streamfold.emulator.model import answer, input_items, read_playback
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal
 from streamfold.emulator.store import IdSource, ResponseEvents, StoredResponse, page
-from streamfold.emulator.timeline import Ending, Tempo, Timeline, cancel_rule, stream_refusal
+from streamfold.emulator.timeline import CANCEL_RULES, Ending, Tempo, Timeline, stream_refusal
 from streamfold.errors import UsageError
 from streamfold.schema import Dialect, FinishedReplay, WebhookScheme, is_terminal_status
 from streamfold.serving import (
@@ -150,7 +150,7 @@ class ResponseEndpoints:
         if isinstance(stored := self._find(call), Problem):
             return stored
         self._journal.count("cancels")
-        rule = cancel_rule(self._options.cancel or call.dialect.name)
+        rule = CANCEL_RULES[self._options.cancel or call.dialect.name]
         status = stored.timeline.status(call.now)
         if problem := rule.refusal(status, is_background=stored.request.background):
             return problem

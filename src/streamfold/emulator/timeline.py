@@ -16,7 +16,6 @@ from attrs import frozen
 
 from streamfold.chaos import ErrorFlat, ErrorNested, Fault, KeepaliveFirst
 from streamfold.emulator.model import Script, ScriptStep
-from streamfold.errors import InvalidArgument
 from streamfold.fold import SequencePolicy, State, reduce, snapshot_json
 from streamfold.schema import Dialect, decode_event, is_terminal_status
 from streamfold.serving import Fields, Problem, event_data, shape_response
@@ -71,18 +70,6 @@ CANCEL_RULES: Mapping[str, CancelRule] = MappingProxyType(
     }
 )
 """The rules by name, each as servers were seen to do it. `mka1` is the default on `/api/v1/llm`, `openai` on `/v1`."""
-
-
-def cancel_rule(name: str) -> CancelRule:
-    """The rule of that name.
-
-    Raises:
-        InvalidArgument: There is no rule of that name; the message lists them.
-    """
-    rule = CANCEL_RULES.get(name)
-    if rule is None:
-        raise InvalidArgument("cancel", f"must be one of {', '.join(CANCEL_RULES)}")
-    return rule
 
 
 def stream_refusal(
