@@ -301,7 +301,8 @@ class FollowedResponse:
         Raises:
             ResponseFailed, ResponseIncomplete, ResponseCancelled, ResponseLost: After the last piece, if the response
                 ended that way.
-            TextChanged: After the last piece, if a later event replaced text that was already delivered.
+            TextChanged: After the last piece, if a later event replaced text that was already given, or if the gateway
+                sent only the finished response, so that nobody can say which of its text comes after the cursor.
         """
         if self._entered is None:
             raise UsageError(OUTSIDE)
