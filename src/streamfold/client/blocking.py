@@ -26,6 +26,7 @@ from streamfold.client.api.batches import Batches
 from streamfold.client.api.gateway import Gateway as AsyncGateway
 from streamfold.client.follow.batch import FollowedBatch
 from streamfold.client.follow.follow import FollowedResponse
+from streamfold.client.misuse import BlockingOnly
 from streamfold.client.transport.resolve import Http
 from streamfold.errors import UsageError
 from streamfold.fold import State
@@ -120,8 +121,10 @@ class EventLoop:
             self._stack.close()
 
 
-class Block(Generic[Followed]):
+class Block(BlockingOnly, Generic[Followed]):
     """What is followed inside a plain `with`. A followed response may be entered and left by different tasks."""
+
+    usage = "use a plain `with` and `for`"
 
     def __init__(self, inner: Followed, loop: EventLoop) -> None:
         self._inner: Followed = inner
@@ -179,13 +182,15 @@ def following(
     return follow
 
 
-class Gateway:
+class Gateway(BlockingOnly):
     """One gateway, for one key, for code without an event loop. Use it with `with`, or `close()` it.
 
     Args:
         base_url: As for `streamfold.client.Gateway`, like every argument here.
         on_repair: Called in the gateway's own thread.
     """
+
+    usage = "use `with Gateway(...) as gateway`"
 
     def __init__(
         self,

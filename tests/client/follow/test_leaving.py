@@ -321,3 +321,31 @@ async def test_a_task_that_crashed_is_never_waited_for_again() -> None:
                 with pytest.raises(LookupError, match="mine"):
                     await response.outcome()
     assert stub.is_open == 0
+
+
+# Reading after the block
+
+
+@pytest.mark.parametrize("how", ["__aiter__", "states", "text"])
+async def test_reading_that_begins_after_the_block_was_left_early_is_refused(how: str) -> None:
+    here, _ = running()
+    async with here.stream(model="toy", input="hi") as response:
+        await anext(response)
+    with pytest.raises(UsageError, match=r"the block of this response has ended: .*follow it again from its cursor"):
+        getattr(response, how)()
+
+
+async def test_what_had_arrived_of_an_ended_response_can_be_read_after_the_block() -> None:
+    here, _ = gateway(by_call(create=stream(b"".join(WHOLE))))
+    async with here.stream(model="toy", input="hi") as response:
+        async for _ in response:
+            break
+    assert [event.sequence_number async for event in response] == [1, 2, 3, 4]
+
+
+async def test_reading_may_begin_again_inside_the_block() -> None:
+    here, _ = gateway(by_call(create=stream(*WHOLE)))
+    async with here.stream(model="toy", input="hi") as response:
+        async for _ in response:
+            break
+        assert [event.sequence_number async for event in response] == [1, 2, 3, 4]

@@ -26,6 +26,7 @@ from streamfold.client.api.batches import Batches
 from streamfold.client.api.request import IDEMPOTENCY_KEY, CallOptions, Calls
 from streamfold.client.api.sending import Sender
 from streamfold.client.follow.follow import FollowedResponse, FollowRequest, OnExit, record
+from streamfold.client.misuse import AsyncOnly
 from streamfold.client.transport.resolve import Http, resolve_transport
 from streamfold.errors import UsageError
 from streamfold.fold import State
@@ -48,7 +49,7 @@ from streamfold.session import Patience, Repair
 OnRepair: TypeAlias = Callable[[Repair], None]
 
 
-class Gateway:
+class Gateway(AsyncOnly):
     """One gateway, for one key. Use it with `async with`, or `await aclose()` it.
 
     Args:
@@ -78,6 +79,8 @@ class Gateway:
             print((await gateway.create(model="gpt-5", input="Hello")).output_text)
         ```
     """
+
+    usage = "use `async with Gateway(...) as gateway`"
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from streamfold.client.api.request import Calls
 from streamfold.client.follow.runner import Runner
+from streamfold.client.misuse import AsyncOnly
 from streamfold.client.transport.timing import current_clock
 from streamfold.client.transport.transport import Request, Transport
 from streamfold.errors import UsageError
@@ -14,7 +15,7 @@ from streamfold.schema import Batch
 from streamfold.session import BatchOutcome, BatchSession, Call, Cancel, CancelResult, Patience
 
 
-class FollowedBatch:
+class FollowedBatch(AsyncOnly):
     """One batch, followed to its end: `async with gateway.batches.follow(batch_id) as batch`.
 
     Iterate it for the Batch after each poll; a slow reader gets the newest. Leaving the block changes nothing at the
@@ -23,6 +24,8 @@ class FollowedBatch:
     Attributes:
         id: The batch's id.
     """
+
+    usage = "use `async with gateway.batches.follow(...) as batch` and `async for seen in batch`"
 
     def __init__(
         self,

@@ -16,12 +16,24 @@ from streamfold.client.follow.reading import States, Text
 from streamfold.client.follow.recorder import LEASE_SECONDS, Recorder, Recording, Unrecorded
 from streamfold.client.follow.runner import OnRepair
 from streamfold.client.follow.stream import Stream
+from streamfold.client.misuse import AsyncOnly
 from streamfold.client.transport.transport import Request, Transport
 from streamfold.errors import InvalidArgument, LogError, UsageError
 from streamfold.fold import State, TextGrowth
 from streamfold.log import EventLog
 from streamfold.schema import Event
-from streamfold.session import Applied, Call, CancelResult, Connect, Outcome, Patience, Repair, Retrieve, Session
+from streamfold.session import (
+    Applied,
+    Call,
+    CancelResult,
+    Connect,
+    Outcome,
+    OutcomeStatus,
+    Patience,
+    Repair,
+    Retrieve,
+    Session,
+)
 
 # Theory of operation. A followed response is three objects, so that each can be dropped separately:
 #
@@ -44,6 +56,7 @@ RECORD_ON_EXIT_SECONDS = 10.0
 OUTSIDE = (
     "the response has not been entered: use it inside `async with gateway.stream(...) as response` (`with` if blocking)"
 )
+AFTERWARDS = "the block of this response has ended: read it inside the block, or follow it again from its cursor"
 
 
 @frozen(kw_only=True)
@@ -86,7 +99,7 @@ async def _read_before_entering() -> Sequence[Applied]:
     raise UsageError(OUTSIDE)
 
 
-class FollowedResponse:
+class FollowedResponse(AsyncOnly):
     """One response, followed to its end: `async with gateway.stream(...) as response`.
 
     Iterate it for its events, iterate `states()` or `text()`, or just await `outcome()`. One reader at a time: each
@@ -100,6 +113,8 @@ class FollowedResponse:
             entered, it is the stream's own method, or the recorder's, so that no call of ours is in between. It raises
             LogError if the response is recorded and cannot be; nothing is lost then, and the next call tries again.
     """
+
+    usage = "use `async with gateway.stream(...) as response` and `async for event in response`"
 
     def __init__(
         self,
@@ -252,7 +267,7 @@ class FollowedResponse:
     # Reading
 
     def __aiter__(self) -> "FollowedResponse":
-        self._is_iterated = True
+        self._begin_reading()
         return self
 
     async def __anext__(self) -> Event:
@@ -287,7 +302,7 @@ class FollowedResponse:
         Args:
             coalesced: Give a slow reader only the newest state each time, and skip the older ones.
         """
-        self._is_iterated = True
+        self._begin_reading()
         return States(self, coalesced=coalesced)
 
     def text(self, *, strict: bool = True) -> Text:
@@ -304,12 +319,18 @@ class FollowedResponse:
             TextChanged: After the last piece, if a later event replaced text that was already given, or if the gateway
                 sent only the finished response, so that nobody can say which of its text comes after the cursor.
         """
-        if self._entered is None:
-            raise UsageError(OUTSIDE)
-        self._is_iterated = True
+        self._begin_reading()
         growth = TextGrowth(starts_midway=self._starts_midway)
         growth.take(self._first)
         return Text(self, growth, strict=strict)
+
+    def _begin_reading(self) -> None:
+        # A reader that waits while another task leaves just ends. One that begins later would take that end for the
+        # response's own.
+        outcome = self._stream.session.outcome
+        if outcome is not None and outcome.status is OutcomeStatus.ABANDONED:
+            raise UsageError(AFTERWARDS)
+        self._is_iterated = True
 
     async def outcome(self) -> Outcome:
         """Follow to the end, and return how the response ended. Never raises for how it ended."""

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from streamfold.client.misuse import AsyncOnly
 from streamfold.errors import TextChanged
 from streamfold.fold import State, TextGrowth
 from streamfold.schema import Event
@@ -44,8 +45,10 @@ class Source(Protocol):
         ...
 
 
-class States:
+class States(AsyncOnly):
     """A state after each event; the final one last, wherever it came from."""
+
+    usage = "use `async for state in response.states()`"
 
     def __init__(self, response: Source, *, coalesced: bool) -> None:
         self._response = response
@@ -78,7 +81,7 @@ class States:
         return self._last
 
 
-class Text:
+class Text(AsyncOnly):
     """Pieces of the output text, as they arrive. Text that no delta brought comes with the first event that holds it.
 
     Args:
@@ -86,6 +89,8 @@ class Text:
         growth: What turns its states into pieces; it has taken the state before the first event.
         strict: Whether to raise at the end if the pieces are not the whole answer.
     """
+
+    usage = "use `async for piece in response.text()`"
 
     def __init__(self, response: Source, growth: TextGrowth, *, strict: bool = True) -> None:
         self._response = response
