@@ -20,7 +20,7 @@ from benchmarks.client.clients import address, make_gateway, make_http, make_ope
 from benchmarks.client.load import raise_file_limit
 from streamfold.client import FollowedResponse, Request, record
 from streamfold.client.api.request import Calls
-from streamfold.client.follow.follow import FollowRequest
+from streamfold.client.follow.stream import FollowRequest
 from streamfold.log import EventLog, MemoryLog, SqliteLog
 from streamfold.schema import OPENAI, OutputTextDelta
 from streamfold.session import Backoff, Patience

@@ -25,7 +25,8 @@ from streamfold.client.api.arguments import (
 from streamfold.client.api.batches import Batches
 from streamfold.client.api.request import IDEMPOTENCY_KEY, CallOptions, Calls
 from streamfold.client.api.sending import Sender
-from streamfold.client.follow.follow import FollowedResponse, FollowRequest, OnExit, record
+from streamfold.client.follow.follow import FollowedResponse, OnExit, record
+from streamfold.client.follow.stream import FollowRequest
 from streamfold.client.misuse import AsyncOnly
 from streamfold.client.transport.resolve import Http, resolve_transport
 from streamfold.errors import UsageError

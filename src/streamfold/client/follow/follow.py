@@ -9,13 +9,12 @@ from types import TracebackType
 from typing import Literal, TypeAlias
 
 import anyio
-from attrs import frozen
 
 from streamfold.client.api.request import Calls
 from streamfold.client.follow.reading import States, Text
 from streamfold.client.follow.recorder import LEASE_SECONDS, Recorder, Recording, Unrecorded
 from streamfold.client.follow.runner import OnRepair
-from streamfold.client.follow.stream import Stream
+from streamfold.client.follow.stream import FollowRequest, Stream
 from streamfold.client.misuse import AsyncOnly
 from streamfold.client.transport.transport import Request, Transport
 from streamfold.errors import InvalidArgument, LogError, UsageError
@@ -26,12 +25,10 @@ from streamfold.session import (
     Applied,
     Call,
     CancelResult,
-    Connect,
     Outcome,
     OutcomeStatus,
     Patience,
     Repair,
-    Retrieve,
     Session,
 )
 
@@ -57,42 +54,6 @@ OUTSIDE = (
     "the response has not been entered: use it inside `async with gateway.stream(...) as response` (`with` if blocking)"
 )
 AFTERWARDS = "the block of this response has ended: read it inside the block, or follow it again from its cursor"
-
-
-@frozen(kw_only=True)
-class FollowRequest:
-    """What to follow: a response that is created, or one that exists.
-
-    Attributes:
-        post: The request that creates it and streams it; None for one that exists.
-        response_id: The id of one that exists.
-        starting_after: The sequence number to follow from.
-        state: What is known of it, up to its cursor.
-        include: What its events and Responses should include.
-        include_obfuscation: Whether the gateway should pad its deltas; None for its own default.
-    """
-
-    response_id: str | None = None
-    starting_after: int | None = None
-    state: State | None = None
-    post: Request | None = None
-    include: tuple[str, ...] = ()
-    include_obfuscation: bool | None = None
-
-    def request(self, call: Call, *, calls: Calls, response_id: str) -> Request:
-        """The request for a call of the session."""
-        match call:
-            case Connect(starting_after):
-                return calls.follow(
-                    response_id,
-                    starting_after=starting_after,
-                    include=self.include,
-                    include_obfuscation=self.include_obfuscation,
-                )
-            case Retrieve():
-                return calls.retrieve(response_id, include=self.include)
-            case _:
-                return calls.cancel(response_id)
 
 
 async def _read_before_entering() -> Sequence[Applied]:

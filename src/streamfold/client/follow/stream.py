@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import anyio
+from attrs import frozen
 
 from streamfold.client.api.answer import bad_answer, collect
+from streamfold.client.api.request import Calls
 from streamfold.client.follow.runner import OnRepair, Runner, Running
 from streamfold.client.transport.timing import current_clock
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import IdleTimeout, TransportError
-from streamfold.session import Applied, Call, Connect, Session, is_event_stream
+from streamfold.fold import State
+from streamfold.session import Applied, Call, Connect, Retrieve, Session, is_event_stream
 
 # Theory of operation. Two tasks share a connection. One *holds* it: it enters the transport's context, waits, and
 # leaves that context again. The other one *reads* it, and may be any task of the caller's. Three races follow from
@@ -24,6 +27,42 @@ from streamfold.session import Applied, Call, Connect, Session, is_event_stream
 #
 # A read that ends after its connection was released closes the reply's generator itself (`leave`). Only that read can:
 # another task cannot close a running async generator.
+
+
+@frozen(kw_only=True)
+class FollowRequest:
+    """What to follow: a response that is created, or one that exists.
+
+    Attributes:
+        post: The request that creates it and streams it; None for one that exists.
+        response_id: The id of one that exists.
+        starting_after: The sequence number to follow from.
+        state: What is known of it, up to its cursor.
+        include: What its events and Responses should include.
+        include_obfuscation: Whether the gateway should pad its deltas; None for its own default.
+    """
+
+    response_id: str | None = None
+    starting_after: int | None = None
+    state: State | None = None
+    post: Request | None = None
+    include: tuple[str, ...] = ()
+    include_obfuscation: bool | None = None
+
+    def request(self, call: Call, *, calls: Calls, response_id: str) -> Request:
+        """The request for a call of the session."""
+        match call:
+            case Connect(starting_after):
+                return calls.follow(
+                    response_id,
+                    starting_after=starting_after,
+                    include=self.include,
+                    include_obfuscation=self.include_obfuscation,
+                )
+            case Retrieve():
+                return calls.retrieve(response_id, include=self.include)
+            case _:
+                return calls.cancel(response_id)
 
 
 class Connection:
