@@ -93,12 +93,8 @@ def make(path: Path) -> None:
         # descriptor of it is closed.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC, 0o600))
-        lock = Lock(path)
-        try:
-            with lock.held():
-                _make_or_migrate(path)
-        finally:
-            lock.close()
+        with closing(Lock(path)) as lock, lock.held():
+            _make_or_migrate(path)
 
 
 def _require_file(path: Path) -> None:

@@ -57,9 +57,7 @@ CREATE TABLE note (
 ) WITHOUT ROWID;
 """
 
-# A record's key is the id of its stream followed by its place in the stream, packed into one 64-bit number. So the
-# records of a stream lie together in the file, in order, and reading a page of them walks one part of one B-tree.
-PLACE_BITS = 24
+PLACE_BITS = 24  # of a record's 64-bit key; the others are the id of its stream
 MAX_RECORDS = 1 << PLACE_BITS
 
 SAVE = """

@@ -150,7 +150,7 @@ class ValkeyLog(EventLog):
             command = step(keys[:3], "append", lease.epoch, first, sizes, *encoded)  # it needs these keys only
         else:
             command = step(keys, "finish", lease.epoch, first, sizes, self._kept_life, status, *encoded)
-        answer = await self._open().write(keys[0], command)
+        answer = await self._servers().write(keys[0], command)
         refuse(answer, lease.key, epoch=lease.epoch, number=first)
         return answer
 
@@ -170,7 +170,7 @@ class ValkeyLog(EventLog):
                 fitting = FIRST_READ if not size else max(1, (max_bytes - size) * len(records) // size)
                 wanted = min(wanted, fitting)
             wanted = min(wanted, READ_AT_ONCE)
-            entries = await self._open().read(name, ("XRANGE", name, begin, "+", "COUNT", wanted))
+            entries = await self._servers().read(name, ("XRANGE", name, begin, "+", "COUNT", wanted))
             for entry in entries:
                 record = entry_of(key, entry)
                 size += len(record.data)
@@ -183,7 +183,7 @@ class ValkeyLog(EventLog):
         return records
 
     def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
-        return self._opened().watch(key, growth=growth)
+        return self._open().watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
         return await self._index().streams(tenant, after=after, limit=limit)
@@ -200,7 +200,7 @@ class ValkeyLog(EventLog):
 
     async def checkpoint(self, key: StreamKey, *, at: int | None = None) -> SavedCheckpoint | None:
         keys = names_of(key).keys
-        match await self._open().read(keys[0], step(keys, "checkpoint", "" if at is None else at)):
+        match await self._servers().read(keys[0], step(keys, "checkpoint", "" if at is None else at)):
             case [b"done", cursor, data]:
                 return SavedCheckpoint(int(cursor), data)
             case _:
@@ -212,7 +212,7 @@ class ValkeyLog(EventLog):
 
     async def notes(self, key: StreamKey) -> Sequence[Note]:
         name = names_of(key).notes
-        return [Note(*_decode_note(each)) for each in await self._open().read(name, ("LRANGE", name, 0, -1))]
+        return [Note(*_decode_note(each)) for each in await self._servers().read(name, ("LRANGE", name, 0, -1))]
 
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
         # The index first: if the second step is lost, the stream is looked at too early, and lives on.
@@ -229,7 +229,7 @@ class ValkeyLog(EventLog):
         return bool(answer[1])
 
     async def diagnose(self) -> Diagnosis:
-        return await examine(self._open())
+        return await examine(self._servers())
 
     async def damages(self) -> Sequence[Damage]:
         found: list[Damage] = []
@@ -252,22 +252,22 @@ class ValkeyLog(EventLog):
                     await self._channels.aclose()
                     await self._channels.servers.aclose()
 
-    def _opened(self) -> Channels:
+    def _open(self) -> Channels:
         if self._is_closed or self._channels is None:
             raise LogUnusable(str(self._address), CLOSED if self._is_closed else NOT_OPEN)
         return self._channels
 
-    def _open(self) -> Servers:
-        return self._opened().servers
+    def _servers(self) -> Servers:
+        return self._open().servers
 
     def _index(self) -> Index:
-        return Index(self._open())
+        return Index(self._servers())
 
     async def _write(
         self, key: StreamKey, name: str, *given: str | bytes | int, epoch: int = 0, number: int = 0
     ) -> Answer:
         keys = names_of(key).keys
-        answer = await self._open().write(keys[0], step(keys, name, *given))
+        answer = await self._servers().write(keys[0], step(keys, name, *given))
         refuse(answer, key, epoch=epoch, number=number)
         return answer
 
@@ -275,10 +275,9 @@ class ValkeyLog(EventLog):
 def _still_new(
     key: StreamKey, records: Sequence[Record], next_number: int, stored: Sequence[Answer]
 ) -> Sequence[Record]:
-    """The records that are new, if the others say the same as the stored ones in other bytes.
+    """The records that are new. `stored` has the number and the stored form of each of the others whose bytes differ.
 
-    The script compares bytes only. `stored` has the number and the stored form of each record that differs. Raises
-    LogConflict, or LogUnusable if a stored record is damaged.
+    Raises LogConflict if one of them says something else, LogUnusable if it is damaged.
     """
     first = records[0].sequence_number
     for number, encoded in zip(map(int, stored[::2]), stored[1::2], strict=True):

@@ -158,16 +158,12 @@ class _Subscriber:
                 if channel is not None:
                     channel.is_open.set()
                     self._owner.receive(channel, ())  # what was published before is not known
-            case [b"sunsubscribe", bytes() as name, _]:
-                self._leave(name.decode())
+            case [b"sunsubscribe", bytes() as name, _] if self._leaving[name.decode()]:
+                self._leaving = self._leaving - Counter([name.decode()])
+            case [b"sunsubscribe", bytes() as name, _] if name.decode() in self.channels:
+                raise OSError("the channel moved to another server")
             case _:
                 return
-
-    def _leave(self, name: str) -> None:
-        if self._leaving[name]:
-            self._leaving = self._leaving - Counter([name])
-        elif name in self.channels:
-            raise OSError("the channel moved to another server")
 
 
 class Channels:

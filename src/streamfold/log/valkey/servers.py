@@ -2,8 +2,8 @@
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 from redis.asyncio import Connection, SSLConnection
@@ -45,7 +45,11 @@ from streamfold.log.valkey.script import Answer, Command, with_source
 # WAIT, which is what makes replication affordable; so the map is kept here (decision 0014).
 
 CONNECT_SECONDS = 5.0
-KEPT_SECONDS = 2.0  # how long an append waits for replicas and disks
+KEPT_SECONDS = 2  # how long an append waits for replicas and disks
+WAIT_COMMANDS: Mapping[Level, Command] = {
+    Level.REPLICA: ("WAIT", 1, KEPT_SECONDS * 1000),
+    Level.DISK: ("WAITAOF", 1, 1, KEPT_SECONDS * 1000),
+}
 PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # between two tries; the last one repeats
 REDIRECTS = 3  # that are followed without a pause
 
@@ -53,8 +57,6 @@ REDIRECTS = 3  # that are followed without a pause
 PASSING = (BusyLoadingError, ClusterDownError, ConnectionError, ReadOnlyError, TimeoutError, TryAgainError, OSError)
 
 REFUSED = {b"unknown", b"held", b"fenced", b"gap", b"differs", b"closed"}  # by the script, which wrote nothing
-
-Changed = Callable[[], None]
 
 
 class Server:
@@ -75,7 +77,7 @@ class Server:
         }
         self._kind: Any = SSLConnection if address.is_tls else Connection
         self.reads: Pipeline = Pipeline(self.connection)  # apart from the writes: no reader waits for a replica
-        self.writes: Pipeline = Pipeline(self.connection, wait_command=_wait_command(address.level))
+        self.writes: Pipeline = Pipeline(self.connection, wait_command=WAIT_COMMANDS.get(address.level))
 
     def connection(self) -> Any:
         return self._kind(**self._settings)
@@ -88,15 +90,6 @@ class Server:
     async def aclose(self) -> None:
         await self.reads.aclose()
         await self.writes.aclose()
-
-
-def _wait_command(level: Level) -> Command | None:
-    milliseconds = int(KEPT_SECONDS * 1000)
-    commands: dict[Level, Command] = {
-        Level.REPLICA: ("WAIT", 1, milliseconds),
-        Level.DISK: ("WAITAOF", 1, 1, milliseconds),
-    }
-    return commands.get(level)
 
 
 @frozen
@@ -117,9 +110,6 @@ class _Slots:
         return _Slots([each[0] for each in ranges], [each[1:] for each in ranges])
 
 
-_Route: TypeAlias = tuple[Server, bool, int]  # where to send a command, whether after ASKING, and the tries so far
-
-
 class Servers:
     """All servers of a log. A command is tried again for `patience_seconds` while that may help."""
 
@@ -131,7 +121,7 @@ class Servers:
         self._servers: dict[tuple[str, int], Server] = {}
         self._refreshing = asyncio.Lock()
         self._version: int = 0
-        self.changed: list[Changed] = []  # called when another server may have a key
+        self.changed: list[Callable[[], None]] = []  # called when another server may have a key
 
     @property
     def primaries(self) -> list[Server]:
@@ -151,7 +141,7 @@ class Servers:
         if not _is_refused(answered.answer) and not _is_kept(self.address.level, answered.waited):
             raise LogUnusable(
                 str(self.address),
-                f"no replica confirmed the write within {KEPT_SECONDS:.0f} s; it may be stored or not: append it again",
+                f"no replica confirmed the write within {KEPT_SECONDS} s; it may be stored or not: append it again",
             )
         return answered.answer
 
@@ -173,8 +163,8 @@ class Servers:
             else:
                 server, is_asking, tries = await self._reroute(key, server, error, tries)
 
-    async def _reroute(self, key: str, server: Server, error: Exception, tries: int) -> _Route:
-        """Where to send a command again after an error that passes; after a pause, unless it was a redirect."""
+    async def _reroute(self, key: str, server: Server, error: Exception, tries: int) -> tuple[Server, bool, int]:
+        """Where to send a command again after an error that passes, whether after ASKING, and the tries so far."""
         if isinstance(error, AskError):  # or MovedError, which is a kind of it
             redirect: Any = error
             is_moved = isinstance(error, MovedError)
@@ -281,12 +271,8 @@ def _reason(error: Exception, said: str, *, is_write: bool) -> str:
     if is_passing(error):
         unsure = "; the last write may be stored or not: append it again" if is_write else ""
         return f"it cannot be reached, or does not serve: {said}{unsure}"
-    if _refuses_scripts(error, said.lower()):
+    if "eval" in said.lower() and ("unknown command" in said.lower() or isinstance(error, NoPermissionError)):
         return "it refuses scripts (EVALSHA), which the log needs; use a server that allows them"
     if isinstance(error, OutOfMemoryError):
         return "its memory is full, and nothing was written; raise maxmemory, or drop streams"
     return f"it refused a command: {said}"
-
-
-def _refuses_scripts(error: Exception, said: str) -> bool:
-    return "eval" in said and ("unknown command" in said or isinstance(error, NoPermissionError))

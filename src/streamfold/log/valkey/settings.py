@@ -63,9 +63,10 @@ async def examine(servers: Servers) -> Diagnosis:
     for name, each in found.items():
         _require(address, name, each)
     unsafe = [f"{name}: {what}" for name, each in found.items() for what in _unsafe(address, each)]
+    is_power_safe = address.level is Level.PRIMARY and all(each.is_on_disk for each in found.values())
     return Diagnosis(
         engine=", ".join(sorted({each.engine for each in found.values()})),
-        durability=_durability(address, found),
+        durability=Durability.POWER if is_power_safe else durability_of(address.level),
         settings={"address": str(address), "level": str(address.level), **_settings(found)},
         unsafe=tuple(unsafe),
     )
@@ -74,12 +75,6 @@ async def examine(servers: Servers) -> Diagnosis:
 def durability_of(level: Level) -> Durability:
     """What a record survives at least, before the servers were examined."""
     return Durability.PROCESS if level is Level.PRIMARY else Durability.REPLICATED
-
-
-def _durability(address: Address, found: Mapping[str, _Found]) -> Durability:
-    if address.level is Level.PRIMARY and all(each.is_on_disk for each in found.values()):
-        return Durability.POWER
-    return durability_of(address.level)
 
 
 def _settings(found: Mapping[str, _Found]) -> dict[str, str]:
