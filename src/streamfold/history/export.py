@@ -1,12 +1,14 @@
 """A stream of the log as a file of server-sent events, which every SSE reader can read."""
 
+from collections.abc import AsyncIterator
+
 from streamfold.errors import UsageError
 from streamfold.history.replay import is_filler
 from streamfold.log import EventLog, Record, StreamKey, StreamPages, pages
 from streamfold.sse import Frame, encode_frame
 
 
-class Exported:
+class Exported(AsyncIterator[bytes]):
     """Iterate it for the chunks. `export` makes one."""
 
     def __init__(self, log: EventLog, key: StreamKey, *, at: int | None) -> None:
@@ -14,9 +16,6 @@ class Exported:
         self._key = key
         self._at = at
         self._pages: StreamPages | None = None
-
-    def __aiter__(self) -> "Exported":
-        return self
 
     async def __anext__(self) -> bytes:
         if self._pages is None:

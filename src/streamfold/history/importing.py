@@ -196,7 +196,6 @@ class _Importer:
 
 
 def _groups(records: Sequence[Record]) -> Iterator[list[Record]]:
-    """The records in groups of consecutive numbers, none of them too large."""
     group: list[Record] = []
     for record in records:
         if group and (len(group) >= GROUP_RECORDS or record.sequence_number != group[-1].sequence_number + 1):

@@ -28,7 +28,7 @@ class Step(Struct, frozen=True, gc=False):
     after: State
 
 
-class Steps:
+class Steps(AsyncIterator[Step]):
     """Iterate it for a Step per event. `states` and `live` make one.
 
     Attributes:
@@ -42,9 +42,6 @@ class Steps:
         self._records = records
         self._has_begun = False
         self.state: State = State()
-
-    def __aiter__(self) -> "Steps":
-        return self
 
     async def __anext__(self) -> Step:
         if not self._has_begun:
@@ -99,9 +96,7 @@ async def live(log: EventLog, key: StreamKey, *, after: int | None = None) -> As
         yield Steps(log, key, after=after, records=records)
 
 
-class _Stored:
-    """The stored records between two numbers, one by one."""
-
+class _Stored(AsyncIterator[Record]):
     def __init__(self, log: EventLog, key: StreamKey, *, after: int | None, to: int | None) -> None:
         self._log = log
         self._key = key
@@ -109,9 +104,6 @@ class _Stored:
         self._to = to
         self._pages: StreamPages | None = None
         self._ready: deque[Record] = deque()
-
-    def __aiter__(self) -> "_Stored":
-        return self
 
     async def __anext__(self) -> Record:
         if self._pages is None:

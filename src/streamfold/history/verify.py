@@ -1,7 +1,7 @@
 """Verification: whether each stream of a log is intact, and if not, why."""
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 
 from attrs import frozen
@@ -35,7 +35,7 @@ class StreamReport:
         return not self.problems
 
 
-class StreamReports:
+class StreamReports(AsyncIterator[StreamReport]):
     """Iterate it for the reports. `verify` makes one.
 
     Attributes:
@@ -48,9 +48,6 @@ class StreamReports:
         self._keys: deque[StreamKey] = deque()
         self._damages: dict[StreamKey | None, list[str]] = {}
         self.streams: int = 0
-
-    def __aiter__(self) -> "StreamReports":
-        return self
 
     async def __anext__(self) -> StreamReport:
         if not self._has_begun:

@@ -1,7 +1,7 @@
 """Reading a stream: what is stored, page by page, or from any number and then live."""
 
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from streamfold.errors import LogUnusable, NumberNotReached
@@ -27,7 +27,7 @@ SAFETY_SECONDS = 0.5
 MAX_BYTES = 1024 * 1024
 
 
-class StreamPages:
+class StreamPages(AsyncIterator[list[Record]]):
     """Iterate it for the pages. `pages` makes one.
 
     A class, as Tail is: an async generator that is left early must be closed by its loop, and trio warns about it.
@@ -38,9 +38,6 @@ class StreamPages:
         self._key = info.key
         self._next = info.first_number if after is None else max(info.first_number, after + 1)
         self._end = info.next_number if to is None else to + 1
-
-    def __aiter__(self) -> "StreamPages":
-        return self
 
     async def __anext__(self) -> list[Record]:
         wanted = min(READ_AT_ONCE, self._end - self._next)
@@ -81,7 +78,7 @@ def pages(log: EventLog, info: StreamInfo, *, after: int | None = None, to: int 
     return StreamPages(log, info, after=after, to=to)
 
 
-class Tail:
+class Tail(AsyncIterator[Record]):
     """Iterate it for the records. `tail` makes one.
 
     Attributes:
@@ -106,9 +103,6 @@ class Tail:
         self._ready: deque[Record] = deque()
         self._after = after  # the last record in `_ready`, ahead of the cursor by what the reader has not taken
         self.cursor: int | None = after
-
-    def __aiter__(self) -> "Tail":
-        return self
 
     async def __anext__(self) -> Record:
         while not self._ready:

@@ -99,7 +99,6 @@ class Worker:
         return cast(Result, job.result)
 
     def close(self) -> None:
-        """Run the jobs that are queued, then end the thread."""
         if not self._is_closed:
             self._is_closed = True
             self._jobs.put(None)
@@ -171,7 +170,6 @@ class Writer:
         return self._worker.run(partial(query, self._transaction, *args, **kwargs))
 
     def close(self) -> None:
-        """Write what is queued and close the file."""
         self._worker.close()
         with self._lock.held():  # closing the last connection moves the write-ahead log into the file
             self._connection.close()

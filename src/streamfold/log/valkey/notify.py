@@ -97,7 +97,6 @@ class _Subscriber:
         await self._send("SSUBSCRIBE", name)
 
     async def leave(self, name: str) -> None:
-        """Unsubscribe from a channel, if it is subscribed here."""
         if self.channels.pop(name, None) is not None and self._is_ready:
             self._leaving[name] += 1
             await self._send("SUNSUBSCRIBE", name)
@@ -229,7 +228,6 @@ class Channels:
         task.add_done_callback(self._moves.discard)
 
     async def _move_all(self) -> None:
-        """Subscribe each channel at the server that has its key now."""
         for name in list(self._channels):
             subscriber = self._subscribers.get(self.servers.having(name).name)
             if subscriber is None or name not in subscriber.channels:

@@ -83,7 +83,6 @@ class Server:
         return self._kind(**self._settings)
 
     async def reset(self) -> None:
-        """Connect again for the next command."""
         await self.reads.reset()
         await self.writes.reset()
 
