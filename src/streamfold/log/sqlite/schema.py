@@ -21,10 +21,6 @@ VERSION = 2
 # `event` is ordered by `k`, which packs the stream and the place in it: appends to a stream go next to each other, and a
 # page is one range. It has no index besides, which keeps an append at one B-tree insertion per record.
 # `note` and `checkpoint` have no rowid: their primary key is the table, in the order in which they are read.
-STREAM = """
-    id, tenant, response_id, first_number, next_number, epoch, owner, lease_expires_at, status, is_cancel_requested,
-    created_at, expires_at, notes
-"""
 SCHEMA = """
 CREATE TABLE stream (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -59,11 +55,6 @@ CREATE TABLE note (
 
 PLACE_BITS = 24  # of a record's 64-bit key; the others are the id of its stream
 MAX_RECORDS = 1 << PLACE_BITS
-
-SAVE = """
-    UPDATE stream SET next_number = ?, epoch = ?, owner = ?, lease_expires_at = ?, status = ?, is_cancel_requested = ?,
-    expires_at = ?, notes = ?, crc = ? WHERE id = ?
-"""
 
 Values: TypeAlias = Sequence[Any]
 
@@ -124,6 +115,11 @@ class StreamRow(Struct, frozen=True):
             created_at=self.created_at,
             expires_at=self.expires_at,
         )
+
+
+COLUMNS = StreamRow.__struct_fields__
+STREAM = ", ".join(COLUMNS)
+SAVE = f"UPDATE stream SET {' = ?, '.join((*COLUMNS[4:10], *COLUMNS[11:], 'crc'))} = ? WHERE id = ?"
 
 
 def read_row(values: Values) -> StreamRow:
