@@ -85,7 +85,7 @@ async def test_an_id_that_is_told_late() -> None:
 
 @pytest.mark.parametrize("group", [1, 2, 4])
 async def test_a_stream_of_many_groups(group: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfold.history.importing.GROUP_RECORDS", group)
+    monkeypatch.setattr("streamfold.history.transfer.GROUP_RECORDS", group)
     log = MemoryLog()
     await imported(log, DATA)
     assert await all_records(log) == RECORDS
@@ -249,7 +249,7 @@ async def test_what_is_no_stream(data: bytes, error: type[Exception], words: str
 
 
 async def test_checkpoints_are_saved_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamfold.history.importing.GROUP_RECORDS", 1)
+    monkeypatch.setattr("streamfold.history.transfer.GROUP_RECORDS", 1)
     monkeypatch.setattr(import_module("streamfold.history.replay"), "CHECKPOINT_EVERY", 600)
     monkeypatch.setattr(import_module("streamfold.history.replay"), "WORK_PER_BYTE", 0)
     log = MemoryLog()

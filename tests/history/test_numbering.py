@@ -4,7 +4,7 @@ import pytest
 
 from streamfold.errors import SequenceGap
 from streamfold.fold import SequencePolicy
-from streamfold.history.importing import MAX_HOLE, Numbering
+from streamfold.history.transfer import MAX_HOLE, Numbering
 from tests.fold.made import keepalive
 
 STRICT, RENUMBER, ARRIVAL = SequencePolicy

@@ -60,7 +60,7 @@ async def test_an_empty_log() -> None:
 
 async def test_every_recording_is_whole(recordings: list[Recording], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("streamfold.history.replay"), "CHECKPOINT_EVERY", 20_000)
-    monkeypatch.setattr("streamfold.history.importing.GROUP_RECORDS", 20)
+    monkeypatch.setattr("streamfold.history.transfer.GROUP_RECORDS", 20)
     log = MemoryLog()
     for recording in recordings:
         await import_stream(log, "", [recording.data], recording.name, policy=policy(recording))

@@ -1,9 +1,7 @@
 """Time travel: what a log holds as records, seen as events and states at any number."""
 
 from streamfold.history.change import Change, diff
-from streamfold.history.export import Exported, export
 from streamfold.history.fork import fork
-from streamfold.history.importing import MAX_HOLE, import_stream
 from streamfold.history.replay import (
     CHECKPOINT_EVERY,
     CheckpointPolicy,
@@ -13,6 +11,7 @@ from streamfold.history.replay import (
     replay,
 )
 from streamfold.history.step import Step, Steps, live, states
+from streamfold.history.transfer import MAX_HOLE, Exported, export, import_stream
 from streamfold.history.verify import StreamReport, StreamReports, verify
 
 __all__ = [

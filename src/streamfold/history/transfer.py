@@ -1,21 +1,21 @@
-"""Imports a stream of server-sent events into a log: each event becomes a record, with its data byte for byte.
+"""A stream of the log to and from a file of server-sent events: each event is a record, with its data byte for byte.
 
-Records are appended in groups, each of them as a whole or not at all. An interrupted import is resumed by running it
-again: records that are stored already must be the same, and are skipped.
+An import appends records in groups, each of them as a whole or not at all. If it is interrupted, run it again: records
+that are stored already must be the same, and are skipped.
 """
 
-from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 
 from anyio import CancelScope
 
-from streamfold.errors import FrameTooLarge, InvalidArgument, MalformedBody, SequenceGap
+from streamfold.errors import FrameTooLarge, InvalidArgument, MalformedBody, SequenceGap, UsageError
 from streamfold.fold import SequencePolicy, State, checkpoint
 from streamfold.history.fork import LEASE_SECONDS
-from streamfold.history.replay import CheckpointPolicy, filler, fold_records, state_up_to
-from streamfold.log import EventLog, Lease, Record, SavedCheckpoint, StreamKey
+from streamfold.history.replay import CheckpointPolicy, filler, fold_records, is_filler, state_up_to
+from streamfold.log import EventLog, Lease, Record, SavedCheckpoint, StreamKey, StreamPages, pages
 from streamfold.reader import EventReader
 from streamfold.schema import Event, ResponseEvent, UnknownEvent, read_head
-from streamfold.sse import MAX_FRAME_BYTES
+from streamfold.sse import MAX_FRAME_BYTES, Frame, encode_frame
 
 MAX_HOLE = 1_000
 """How many numbers in a row a gateway may leave out. More are a mistake, and each would become a record."""
@@ -204,3 +204,45 @@ def _groups(records: Sequence[Record]) -> Iterator[list[Record]]:
         group.append(record)
     if group:
         yield group
+
+
+class Exported(AsyncIterator[bytes]):
+    """Iterate it for the chunks. `export` makes one."""
+
+    def __init__(self, log: EventLog, key: StreamKey, *, at: int | None) -> None:
+        self._log = log
+        self._key = key
+        self._at = at
+        self._pages: StreamPages | None = None
+
+    async def __anext__(self) -> bytes:
+        if self._pages is None:
+            self._pages = pages(self._log, await self._log.require(self._key), to=self._at)
+        page = await anext(self._pages)
+        return b"".join(_frame(record) for record in page if not is_filler(record))
+
+
+def export(log: EventLog, key: StreamKey, *, at: int | None = None) -> Exported:
+    """The chunks of an `.sse` file of the stream: `async for chunk in export(log, key)`.
+
+    The data of each event is the bytes that arrived. Numbers that the server never used are left out.
+
+    Args:
+        log: The log.
+        key: The stream.
+        at: The number of the last record to export; None exports the whole stream.
+
+    Raises:
+        UnknownStream: While iterating: the log has no such stream.
+        NumberNotReached: While iterating: the stream has no record `at`.
+        UsageError: While iterating: a record cannot be written as SSE, for example because of a carriage return.
+        LogUnusable: While iterating: a record is missing or damaged.
+    """
+    return Exported(log, key, at=at)
+
+
+def _frame(record: Record) -> bytes:
+    try:
+        return encode_frame(Frame(event=record.name.encode(), data=record.data))
+    except UsageError as error:
+        raise UsageError(f"record {record.sequence_number} cannot be exported: {error}") from error
