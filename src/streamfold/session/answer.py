@@ -202,7 +202,7 @@ def read_no_stream(answer: Answer | CallFailure, *, trying: RepairKind) -> CallF
     if isinstance(answer, CallFailure):
         return answer
     if not answer.is_success:
-        return _read_refusal("the stream", answer, trying)
+        return read_refusal("the stream", answer, trying)
     if not answer.body:
         return CallFailure(f"the stream was empty, with status {answer.status}", max_attempts=2)
     kind = answer.headers.get("content-type") or "no content type"
@@ -215,7 +215,7 @@ def read_retrieved(answer: Answer | CallFailure, state: State) -> Retrieved:
     if isinstance(answer, CallFailure):
         return answer
     if not answer.is_success:
-        return _read_refusal("the Response", answer, RepairKind.RETRIEVE)
+        return read_refusal("the Response", answer, RepairKind.RETRIEVE)
     try:
         adopted = with_response(state, answer.body)
     except MalformedBody as error:
@@ -228,7 +228,8 @@ def read_retrieved(answer: Answer | CallFailure, state: State) -> Retrieved:
     return StillOpen(adopted.status, head.background if head else None)
 
 
-def _read_refusal(what: str, answer: Answer, trying: RepairKind) -> CallFailure:
+def read_refusal(what: str, answer: Answer, trying: RepairKind) -> CallFailure:
+    """Return what a refusal of `what` means. trying: The step that asked for it."""
     said = ErrorWords.of(answer.body).message or answer.excerpt or "no reason given"
     reason = f"{what} was refused with {answer.status}: {said}"
     match refusal_of(answer):

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from streamfold.errors import MalformedBody, UsageError
 from streamfold.schema import Batch, decode_batch, is_terminal_batch_status
-from streamfold.session.answer import Answer, CallFailure, ErrorWords, Refusal, refusal_of, retry_after_seconds
+from streamfold.session.answer import Answer, CallFailure, read_refusal
 from streamfold.session.cancel import CancelTracker
 from streamfold.session.drive import Action, Agenda, Call, Cancel, Retrieve, Timer
 from streamfold.session.outcome import CancelResult, Conflict, OutcomeStatus, Proof, Repair, RepairKind
@@ -211,11 +211,7 @@ def _read_batch(answer: Answer | CallFailure) -> Batch | CallFailure:
     if isinstance(answer, CallFailure):
         return answer
     if not answer.is_success:
-        words = ErrorWords.of(answer.body).message or answer.excerpt
-        reason = f"the batch was refused with {answer.status}: {words}"
-        if refusal_of(answer) is Refusal.BUSY:
-            return CallFailure(reason, retry_after_seconds=retry_after_seconds(answer.headers))
-        return CallFailure(reason, frozenset({RepairKind.RETRIEVE}))
+        return read_refusal("the batch", answer, RepairKind.RETRIEVE)
     try:
         batch = decode_batch(answer.body)
     except MalformedBody as error:
