@@ -10,13 +10,12 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 from msgspec import Raw, Struct
-from msgspec.json import Decoder
 
 from streamfold.errors import MalformedBody
 from streamfold.fold import State, with_response
-from streamfold.schema import UNDECODABLE, read_head, read_text
+from streamfold.schema import read_head, read_text
 from streamfold.session.outcome import RepairKind
-from streamfold.session.policy import STREAMS
+from streamfold.session.policy import STREAMS, fields_of
 
 # Servers refuse in their own words (protocol reference 6, 9, 10 and 13), so a refusal is read from the status first and
 # from the words of the body second. Nothing here raises for what a server sent: an unreadable body just says nothing.
@@ -64,24 +63,14 @@ class ErrorWords(Struct, frozen=True):
     @classmethod
     def of(cls, body: bytes) -> "ErrorWords":
         """Read the words of a body; all None if it is not an error body of a known shape."""
-        fields = _fields(body)
+        fields = fields_of(body)
         error = fields.get("error", Raw(b"null"))
         if bytes(error).startswith(b"{"):
-            fields = _fields(error)
+            fields = fields_of(error)
         elif (text := read_text(error)) is not None:
             return cls(message=text)
         detail = read_text(fields.get("message")) or read_text(fields.get("detail"))
         return cls(message=detail, code=read_text(fields.get("code")), param=read_text(fields.get("param")))
-
-
-_decode_fields = Decoder(dict[str, Raw]).decode
-
-
-def _fields(data: bytes | Raw) -> Mapping[str, Raw]:
-    try:
-        return _decode_fields(data)
-    except UNDECODABLE:
-        return {}
 
 
 class Refusal(StrEnum):

@@ -141,7 +141,7 @@ def has_unseen_text(before: State, after: State) -> bool:
 
 
 def _amount(state: State) -> tuple[int, int]:
-    output = _object(snapshot_json(state)).get("output", Raw(b"null"))
+    output = fields_of(snapshot_json(state)).get("output", Raw(b"null"))
     return len(_array(output)), _characters(output, DEEPEST)
 
 
@@ -150,13 +150,14 @@ def _characters(value: Raw, levels: int) -> int:
         return 0
     if values := _array(value):
         return sum(_characters(each, levels - 1) for each in values)
-    fields = _object(value)
+    fields = fields_of(value)
     return sum(
         len(read_text(each) or "") if name in TEXTS else _characters(each, levels - 1) for name, each in fields.items()
     )
 
 
-def _object(value: bytes | Raw) -> Mapping[str, Raw]:
+def fields_of(value: bytes | Raw) -> Mapping[str, Raw]:
+    """Return the fields of a JSON object, each still JSON; none if it is not an object."""
     try:
         return _decode_object(value)
     except UNDECODABLE:
