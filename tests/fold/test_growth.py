@@ -241,3 +241,18 @@ def test_where_only_the_end_comes_nobody_can_say_which_text_is_new() -> None:
     assert pieces([completed(5, status="completed", output=[message("Hello")])], growth=growth) == [""]
     assert growth.has_changed
     assert growth.restart() == "Hello"
+
+
+def test_from_the_middle_on_a_text_that_ends_empty_has_changed() -> None:
+    growth = TextGrowth(starts_midway=True)
+    done = event("response.output_text.done", 6, text="", **PLACE)
+    assert pieces([delta(5, "lo"), done], growth=growth) == ["lo", ""]
+    assert growth.has_changed
+
+
+@given(any_events())
+def test_from_the_middle_on_events_that_no_server_would_send_raise_nothing(events: list[Event]) -> None:
+    growth, taken = TextGrowth(starts_midway=True), ""
+    for each, state in zip(events, states(events, State.under(SequencePolicy.ARRIVAL)), strict=True):
+        taken += growth.take(state, each)
+        assert growth.has_changed or state.output_text.endswith(taken) or taken in growth.given

@@ -111,7 +111,7 @@ class TextGrowth:
         self._is_tail = False  # this state has the text whole
         if not given:
             return "".join(each for path, each in texts if self._is_new(path)) if self._is_inside else None
-        is_new = self._is_new(next(path for path, each in texts if each))
+        is_new = self._is_new(next((path for path, each in texts if each), ()))
         return "" if not is_new and text.endswith(given) else piece
 
     def _is_new(self, path: tuple[str | int, ...]) -> bool:
