@@ -77,7 +77,7 @@ class ResponseEndpoints:
         self._on_create(stored)
         if request.stream:
             on_disconnect = None if request.background else self._canceller(stored)
-            return self._stream(stored, call, is_obfuscated(request, None, call.dialect), on_disconnect=on_disconnect)
+            return self._stream(stored, call, on_disconnect=on_disconnect)
         if request.background:
             return BodyReply.of(shape_response(stored.begun | {"status": "queued"}, call.dialect))
         return PendingReply(
@@ -108,9 +108,7 @@ class ResponseEndpoints:
             events = self._last_event(stored, query.starting_after, call.dialect)
             return StreamReply(events=events, content_type=call.dialect.content_type)
         place = stored.timeline.place_after(query.starting_after)
-        return self._stream(
-            stored, call, is_obfuscated(stored.request, query.include_obfuscation, call.dialect), place=place
-        )
+        return self._stream(stored, call, include_obfuscation=query.include_obfuscation, place=place)
 
     def list_responses(self, call: EmulatedCall) -> ServerReply | Problem:
         """A page of the tenant's Responses."""
@@ -173,11 +171,12 @@ class ResponseEndpoints:
         self,
         stored: StoredResponse,
         call: EmulatedCall,
-        obfuscation: bool,
         *,
+        include_obfuscation: bool | None = None,
         place: int = 0,
         on_disconnect: Callable[[], None] | None = None,
     ) -> StreamReply:
+        obfuscation = is_obfuscated(stored.request, include_obfuscation, call.dialect)
         events = ResponseEvents(stored, self._clock, call.dialect, obfuscation=obfuscation)
         return StreamReply(
             events=events, content_type=call.dialect.content_type, place=place, on_disconnect=on_disconnect

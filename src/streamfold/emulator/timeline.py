@@ -12,15 +12,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
-from attrs import frozen
+from attrs import define, field, frozen
 
 from streamfold.chaos import ErrorFlat, ErrorNested, Fault, KeepaliveFirst
 from streamfold.emulator.model import Script, ScriptStep
 from streamfold.fold import SequencePolicy, State, reduce, snapshot_json
 from streamfold.schema import Dialect, decode_event, is_terminal_status
 from streamfold.serving import Fields, Problem, event_data, shape_response
-
-NEVER = math.inf
 
 
 class Ending(StrEnum):
@@ -89,19 +87,18 @@ def stream_refusal(
         age_seconds: Since its creation.
         window_seconds: The age from which on it is too old; None for the dialect's.
     """
-    if dialect.resume_needs_background and not is_background:
-        return _cannot_stream("it was not created with background=true")
-    if dialect.resume_needs_stream and not is_streamed:
-        return _cannot_stream("it was not created with stream=true")
+    for is_needed, is_given, name in (
+        (dialect.resume_needs_background, is_background, "background"),
+        (dialect.resume_needs_stream, is_streamed, "stream"),
+    ):
+        if is_needed and not is_given:
+            said = f"This response cannot be streamed because it was not created with {name}=true."
+            return Problem(400, said, "response_id")
     window = dialect.resume_window_seconds if window_seconds is None else window_seconds
     if window is None or age_seconds < window:
         return None
     age = f"{window / 60:g} minutes" if window else "0 minutes"
     return Problem(400, f"This response can no longer be streamed because it is more than {age} old.")
-
-
-def _cannot_stream(why: str) -> Problem:
-    return Problem(400, f"This response cannot be streamed because {why}.", "response_id")
 
 
 class Tempo(NamedTuple):
@@ -117,17 +114,15 @@ class Tempo(NamedTuple):
     hold_after_events: int | None = None
 
 
+@define(eq=False)
 class TimelineEntry:
     """One event that has happened. at: when. number: its sequence number; None in a recording without numbers."""
 
-    __slots__ = ("_data", "at", "fields", "number", "recorded")
-
-    def __init__(self, fields: Fields, number: int | None, recorded: bytes | None, at: float) -> None:
-        self.at: float = at
-        self.fields: Fields = fields
-        self.number: int | None = number
-        self.recorded: bytes | None = recorded
-        self._data: dict[tuple[str, bool], bytes] = {}
+    fields: Fields
+    number: int | None
+    recorded: bytes | None
+    at: float
+    _data: dict[tuple[str, bool], bytes] = field(factory=dict[tuple[str, bool], bytes], init=False, repr=False)
 
     @property
     def type(self) -> str:
@@ -202,7 +197,7 @@ class Timeline:
         """When the next entry comes; inf if none does."""
         held = self._tempo.hold_after_events
         if self._next is None or (held is not None and len(self.entries) >= held):
-            return NEVER
+            return math.inf
         return self._due
 
     @property

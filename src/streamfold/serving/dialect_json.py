@@ -66,7 +66,11 @@ def shape_event(fields: Fields, dialect: Dialect) -> Fields:
     if "response" in fields:
         return {**fields, "response": shape_response(fields["response"], dialect)}
     if kind == "error":
-        return _shape_error(fields, dialect)
+        if not dialect.nests_error_event:
+            return fields
+        code = fields.get("code")
+        facts = {"type": code, "code": code, "message": fields.get("message"), "param": fields.get("param")}
+        return {"type": "error", "error": facts}
     if dialect.arguments_done_has_name:
         return _with_span(fields) if "annotation" in fields else fields
     hidden = (*ONLY_SHOWN_BY_MKA1, "name") if kind == "response.function_call_arguments.done" else ONLY_SHOWN_BY_MKA1
@@ -134,14 +138,6 @@ def usage_of(input_tokens: int, output_tokens: int, reasoning_tokens: int, *, di
         "output_tokens_details": {"reasoning_tokens": reasoning_tokens},
         "total_tokens": input_tokens + output_tokens,
     }
-
-
-def _shape_error(fields: Fields, dialect: Dialect) -> Fields:
-    if not dialect.nests_error_event:
-        return fields
-    code = fields.get("code")
-    facts = {"type": code, "code": code, "message": fields.get("message"), "param": fields.get("param")}
-    return {"type": "error", "error": facts}
 
 
 def _with_span(fields: Fields) -> Fields:

@@ -5,7 +5,7 @@ parameter is given twice, the last one counts. Unknown parameters are ignored.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 from urllib.parse import parse_qsl
 
 from attrs import field, fields_dict, frozen
@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 Fields: TypeAlias = dict[str, Any]
-Order: TypeAlias = Literal["asc", "desc"]
 MAX_LIMIT = 100
 MAX_CURSOR = 2**53 - 1  # the largest whole number that every JSON reader keeps exactly
 
@@ -151,12 +150,15 @@ class RetrieveQuery:
 
 @frozen(kw_only=True)
 class PageQuery:
-    """Which page of a list is asked for. after, before: ids of the objects next to it, which are not in it."""
+    """Which page of a list is asked for.
+
+    after, before: ids of the objects next to it, which are not in it. order: `asc` or `desc`.
+    """
 
     after: str | None = None
     before: str | None = None
     limit: int = 20
-    order: Order = "desc"
+    order: str = "desc"
     include: tuple[str, ...] = ()
 
 
@@ -192,7 +194,7 @@ def read_page_query(query: bytes, dialect: Dialect) -> PageQuery | Problem:
         after=set_ones.get("after"),
         before=set_ones.get("before"),
         limit=limit,
-        order="asc" if order == "asc" else "desc",
+        order=order,
         include=include,
     )
 

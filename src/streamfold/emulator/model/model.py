@@ -107,13 +107,10 @@ class ToyModel:
             yield from self._calls(self._named(own))
         else:
             yield self._message()
-            if self._is_spoken():
+            wants_audio = "audio" in (self.request.fields.get("modalities") or ())
+            if wants_audio and "output_audio" in self.dialect.item_types:
                 parts = self.builder.output[-1]["content"]
                 yield audio(self.builder, "".join(part.get("text", "") for part in parts))
-
-    def _is_spoken(self) -> bool:
-        wants_audio = "audio" in (self.request.fields.get("modalities") or ())
-        return wants_audio and "output_audio" in self.dialect.item_types
 
     # Tools
 
