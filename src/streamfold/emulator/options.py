@@ -11,7 +11,6 @@ from streamfold.emulator.timeline import CANCEL_RULES
 from streamfold.errors import InvalidArgument
 
 Check: TypeAlias = Callable[[Any, "Attribute[Any]", Any], None]
-FAULTS_EXPECTED = "must be Faults, or text such as 'drop:after_events=3;gzip'"
 
 
 def _read_faults(value: str | Fault | Iterable[Fault]) -> tuple[Fault, ...]:
@@ -23,7 +22,7 @@ def _read_faults(value: str | Fault | Iterable[Fault]) -> tuple[Fault, ...]:
     given: Any = value
     faults: tuple[Any, ...] = tuple(given) if hasattr(given, "__iter__") else (given,)
     if wrong := [each for each in faults if not isinstance(each, Fault)]:
-        raise InvalidArgument("faults", f"{FAULTS_EXPECTED}, not {wrong[0]!r}")
+        raise InvalidArgument("faults", f"must be Faults, or text such as 'drop:after_events=3;gzip', not {wrong[0]!r}")
     return faults
 
 

@@ -114,7 +114,9 @@ async def deliver(
         headers: Those that every answer has.
     """
     if isinstance(reply, PendingReply):
-        reply = await _until_ready(reply, clock)
+        while not isinstance(ready := reply.poll(clock.now()), BodyReply):
+            await reply.wait(ready)
+        reply = ready
     await writer.start(*head_of(reply, *headers))
     if isinstance(reply, BodyReply):
         await writer.write(reply.body)
@@ -136,12 +138,6 @@ async def _write_events(reply: StreamReply, writer: AsgiWriter, clock: Clock, he
             writes += 1
             if writes % WRITES_PER_CHECKPOINT == 0:
                 await checkpoint()
-
-
-async def _until_ready(reply: PendingReply, clock: Clock) -> BodyReply:
-    while not isinstance(ready := reply.poll(clock.now()), BodyReply):
-        await reply.wait(ready)
-    return ready
 
 
 async def until_disconnect(

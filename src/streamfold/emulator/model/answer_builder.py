@@ -156,7 +156,13 @@ def reasoning(
     item: Fields = {"id": identifier(builder.names, "rs"), "type": "reasoning", "summary": []}
     yield builder.begin(item)
     if has_summary:
-        filled: Fields = {"summary": (yield from _summary(builder, item, paragraphs))}
+        filled: Fields = {"summary": []}
+        for index, tokens in enumerate(paragraphs):
+            if builder.is_cut:
+                break
+            at, name = builder.at(item, summary_index=index), "reasoning_summary_text"
+            part = yield from _part(builder, tokens, at, "summary_text", name, container="reasoning_summary_part")
+            filled["summary"].append(part)
     else:
         at, name = builder.at(item, content_index=0), prefix.removeprefix("response.")
         part = yield from _part(builder, chain.from_iterable(paragraphs), at, "reasoning_text", name)
@@ -179,19 +185,6 @@ def audio(builder: AnswerBuilder, transcript: str) -> Steps:
 def _new_message(builder: AnswerBuilder) -> Fields:
     id = identifier(builder.names, "msg")
     return {"id": id, "type": "message", "status": "in_progress", "content": [], "role": "assistant"}
-
-
-def _summary(
-    builder: AnswerBuilder, item: Fields, paragraphs: list[list[str]]
-) -> Generator[ScriptStep, None, list[Fields]]:
-    summary: list[Fields] = []
-    for index, tokens in enumerate(paragraphs):
-        if builder.is_cut:
-            break
-        at, name = builder.at(item, summary_index=index), "reasoning_summary_text"
-        part = yield from _part(builder, tokens, at, "summary_text", name, container="reasoning_summary_part")
-        summary.append(part)
-    return summary
 
 
 def _part(

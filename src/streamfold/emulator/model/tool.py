@@ -6,7 +6,7 @@ response ends after the call. One token of time passes per streamed token, and a
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from attrs import frozen
 from msgspec.json import encode
@@ -39,14 +39,11 @@ class ToolCall:
         return ScriptStep(wait_tokens, {"type": f"response.{event}", **self.builder.at(item), **more})
 
 
-Make: TypeAlias = Callable[[ToolCall], Steps]
-
-
 @frozen
 class Tool:
     """A kind of tool. is_hosted: whether the gateway carries the call out."""
 
-    make: Make
+    make: Callable[[ToolCall], Steps]
     is_hosted: bool = True
 
 
