@@ -1,4 +1,4 @@
-"""The policies: the repair policy, the window of held events, and text that was never seen."""
+"""The policies: the window of held events, and text that was never seen."""
 
 from typing import Any
 
@@ -9,137 +9,10 @@ from hypothesis import strategies as st
 from streamfold.fold import State, fold, states
 from streamfold.reader import EventReader
 from streamfold.schema import Keepalive
-from streamfold.session.outcome import RepairKind
-from streamfold.session.policy import RepairPolicy, Window, has_unseen_text
+from streamfold.session.policy import Window, has_unseen_text
 from tests.conftest import Recording, on_every_recording
 from tests.fold.made import added, completed, delta, event
 from tests.fold.recorded import CUT_BY_HAND
-
-RESUME, REPLAY, RETRIEVE = RepairKind
-
-
-def step(policy: RepairPolicy, *, can_resume: bool = True) -> RepairKind | None:
-    return policy.next(can_resume=can_resume)
-
-
-def exhaust(policy: RepairPolicy, *kinds: RepairKind) -> None:
-    for kind in kinds:
-        while step(policy) is kind:
-            policy.fail(kind)
-
-
-def test_the_first_step_is_to_resume() -> None:
-    assert step(RepairPolicy(5)) is RESUME
-
-
-def test_without_a_number_to_resume_after_the_first_step_is_to_replay() -> None:
-    assert step(RepairPolicy(5), can_resume=False) is REPLAY
-
-
-def test_asking_for_the_next_step_takes_none() -> None:
-    policy = RepairPolicy(1)
-    assert [step(policy), step(policy)] == [RESUME, RESUME]
-
-
-def test_a_step_is_tried_so_often_in_a_row_and_then_the_next_one_is() -> None:
-    policy, tried = RepairPolicy(2), []
-    while (kind := step(policy)) is not None:
-        tried.append(kind)
-        policy.fail(kind)
-    assert tried == [RESUME, RESUME, REPLAY, REPLAY, RETRIEVE, RETRIEVE]
-
-
-def test_the_attempts_count_those_of_the_present_step() -> None:
-    policy = RepairPolicy(3)
-    policy.fail(RESUME)
-    policy.fail(RESUME)
-    assert policy.attempts(RESUME) == 2
-    policy.fail(RESUME)
-    assert (policy.attempts(REPLAY), step(policy)) == (0, REPLAY)
-
-
-def test_where_more_attempts_are_no_use_fewer_are_made() -> None:
-    policy = RepairPolicy(5)
-    policy.fail(RESUME, max_attempts=2)
-    assert step(policy) is RESUME
-    policy.fail(RESUME, max_attempts=2)
-    assert step(policy) is REPLAY
-
-
-def test_no_step_is_tried_more_often_than_allowed_whatever_may_be_of_use() -> None:
-    policy = RepairPolicy(1)
-    policy.fail(RESUME, max_attempts=2)
-    assert step(policy) is REPLAY
-
-
-@pytest.mark.parametrize(
-    ("refused", "left"),
-    [
-        pytest.param([RESUME], REPLAY, id="a cursor"),
-        pytest.param([RESUME, REPLAY], RETRIEVE, id="any stream"),
-        pytest.param([REPLAY], RESUME, id="a replay"),
-        pytest.param(list(RepairKind), None, id="everything"),
-    ],
-)
-def test_a_refused_step_is_passed_over_for_good(refused: list[RepairKind], left: RepairKind | None) -> None:
-    policy = RepairPolicy(5)
-    policy.refuse(*refused)
-    assert step(policy) is left
-    policy.progress()
-    policy.give_another_try()
-    assert step(policy) is left
-
-
-def test_only_what_was_refused_is_known_as_refused() -> None:
-    policy = RepairPolicy(1)
-    policy.refuse(REPLAY)
-    policy.fail(RESUME)
-    assert [policy.is_refused(kind) for kind in RepairKind] == [False, True, False]
-
-
-def test_refusing_nothing_changes_nothing() -> None:
-    policy = RepairPolicy(5)
-    policy.fail(RESUME)
-    policy.refuse()
-    assert (step(policy), policy.attempts(RESUME)) == (RESUME, 1)
-
-
-def test_progress_brings_back_every_exhausted_step_with_all_its_attempts() -> None:
-    policy = RepairPolicy(2)
-    exhaust(policy, RESUME, REPLAY)
-    policy.fail(RETRIEVE)
-    policy.progress()
-    assert (step(policy), policy.attempts(RESUME)) == (RESUME, 0)
-    policy.fail(RESUME)
-    assert step(policy) is RESUME
-
-
-def test_another_try_is_one_attempt_for_each_exhausted_step() -> None:
-    policy, tried = RepairPolicy(3), []
-    exhaust(policy, RESUME, REPLAY)
-    policy.give_another_try()
-    while (kind := step(policy)) in {RESUME, REPLAY}:
-        assert kind is not None
-        tried.append(kind)
-        policy.fail(kind)
-    assert tried == [RESUME, REPLAY]
-
-
-def test_another_try_takes_nothing_from_a_step_that_was_not_exhausted() -> None:
-    policy, tried = RepairPolicy(3), 0
-    policy.give_another_try()
-    while step(policy) is RESUME:
-        policy.fail(RESUME)
-        tried += 1
-    assert tried == 3
-
-
-def test_another_try_forgets_what_gets_failed_before() -> None:
-    policy = RepairPolicy(3)
-    policy.refuse(RESUME, REPLAY)
-    policy.fail(RETRIEVE)
-    policy.give_another_try()
-    assert (policy.attempts(RETRIEVE), step(policy)) == (0, RETRIEVE)
 
 
 def numbered(number: int) -> Keepalive:

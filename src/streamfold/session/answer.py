@@ -14,8 +14,8 @@ from msgspec import Raw, Struct
 from streamfold.errors import MalformedBody
 from streamfold.fold import State, with_response
 from streamfold.schema import read_head, read_text
-from streamfold.session.outcome import RepairKind
-from streamfold.session.policy import STREAMS, fields_of
+from streamfold.session.outcome import STREAMS, RepairKind
+from streamfold.session.policy import fields_of
 
 # Servers refuse in their own words (protocol reference 6, 9, 10 and 13), so a refusal is read from the status first and
 # from the words of the body second. Nothing here raises for what a server sent: an unreadable body just says nothing.

@@ -13,10 +13,10 @@ from streamfold.schema import Batch, decode_batch, is_terminal_batch_status
 from streamfold.session.answer import Answer, CallFailure, read_refusal
 from streamfold.session.cancel import CancelTracker
 from streamfold.session.drive import Action, Agenda, Call, Cancel, Retrieve, Timer
-from streamfold.session.outcome import CancelResult, Conflict, OutcomeStatus, Proof, Repair, RepairKind
+from streamfold.session.outcome import STREAMS, CancelResult, Conflict, OutcomeStatus, Proof, Repair, RepairKind
 from streamfold.session.patience import Patience
-from streamfold.session.policy import STREAMS, RepairPolicy
 from streamfold.session.reconcile import AskGateway, Conclude, FollowOn
+from streamfold.session.repairs import RepairPolicy
 
 
 @frozen(kw_only=True)

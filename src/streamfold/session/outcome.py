@@ -59,6 +59,9 @@ class RepairKind(StrEnum):
     RETRIEVE = auto()
 
 
+STREAMS = frozenset({RepairKind.RESUME, RepairKind.REPLAY})
+
+
 @frozen
 class Repair:
     """One step taken to repair a broken stream. after: The cursor at that moment. at: The session's time."""

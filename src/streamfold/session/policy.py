@@ -1,84 +1,19 @@
-"""Three policies of a session: which repair comes next, which events are held, and whether text was never seen."""
+"""Two policies of a session: which events are held after a gap, and whether text was never seen."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Raw
 from msgspec.json import Decoder
 
 from streamfold.fold import State, snapshot_json
 from streamfold.schema import UNDECODABLE, Event, read_text
-from streamfold.session.outcome import RepairKind
 
-# `RepairPolicy` is the repair ladder: resume, then replay, then retrieve. A step is *exhausted* by attempts that brought
-# nothing new, and comes back as soon as something new arrives. It is *refused*, for good, when the gateway says that it
-# will never do it. A batch is followed with the same policy: its streams are refused from the start.
-#
 # `Window` holds events from after a gap until the missing event arrives. It is bounded, and refuses the newest events
 # first: a resume brings them again.
 #
 # `has_unseen_text` answers what sequence numbers cannot. A server may drop its buffer and send one synthetic terminal
 # event numbered as the next one, so numbers without a gap do not prove that every event was seen
 # (docs/explanation/repair.md).
-
-STREAMS = frozenset({RepairKind.RESUME, RepairKind.REPLAY})
-
-
-class RepairPolicy:
-    """Chooses the next step of the repair ladder.
-
-    Args:
-        max_attempts: Attempts in a row without anything new after which a step is exhausted.
-        refused: Steps that will never work.
-    """
-
-    def __init__(self, max_attempts: int, *, refused: Iterable[RepairKind] = ()) -> None:
-        self._max_attempts = max_attempts
-        self._refused: set[RepairKind] = set(refused)
-        self._failed: dict[RepairKind, int] = {}
-
-    def attempts(self, kind: RepairKind) -> int:
-        """How often this step failed in a row, without anything new in between."""
-        return self._failed.get(kind, 0)
-
-    def is_refused(self, kind: RepairKind) -> bool:
-        """Whether this step will never work."""
-        return kind in self._refused
-
-    def next(self, *, can_resume: bool) -> RepairKind | None:
-        """Return the first step that may still work, or None if no step is left.
-
-        Args:
-            can_resume: Whether there is a sequence number to resume after.
-        """
-        for kind in RepairKind:
-            if kind in self._refused or self.attempts(kind) >= self._max_attempts:
-                continue
-            if kind is not RepairKind.RESUME or can_resume:
-                return kind
-        return None
-
-    def fail(self, kind: RepairKind, *, max_attempts: int | None = None) -> None:
-        """Count an attempt that brought nothing new.
-
-        Args:
-            kind: The step that was tried.
-            max_attempts: A lower limit, for failures that a retry rarely fixes.
-        """
-        failed = self.attempts(kind) + 1
-        self._failed[kind] = self._max_attempts if max_attempts is not None and failed >= max_attempts else failed
-
-    def refuse(self, *kinds: RepairKind) -> None:
-        """Never try these steps again."""
-        self._refused.update(kinds)
-
-    def progress(self) -> None:
-        """Something new arrived: every step that was not refused may be tried again."""
-        self._failed.clear()
-
-    def give_another_try(self) -> None:
-        """A GET was answered, so the gateway is alive: give each exhausted step one more attempt."""
-        self._failed = {kind: min(failed, self._max_attempts - 1) for kind, failed in self._failed.items()}
-        self._failed.pop(RepairKind.RETRIEVE, None)
 
 
 class Window:

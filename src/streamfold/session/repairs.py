@@ -1,17 +1,78 @@
-"""Takes the steps of the repair ladder for one stream, one after the other, each after a wait."""
+"""The repair ladder: which step comes next, and its steps for one stream, each after a wait."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from streamfold.session.answer import CallFailure
 from streamfold.session.drive import Agenda, Connect, Timer
-from streamfold.session.outcome import Repair, RepairKind
+from streamfold.session.outcome import STREAMS, Repair, RepairKind
 from streamfold.session.patience import Patience
-from streamfold.session.policy import STREAMS, RepairPolicy
 from streamfold.session.reassembler import Reassembler
 
-# `RepairPolicy` says which steps may still work. This module says when the next one is due: after a random wait that
-# doubles with each failed attempt, and never before the time that the gateway asked for, be it with `Retry-After` or with
-# the stream's own `retry:` line. Every step is kept as a `Repair` with its reason; none is silent.
+# `RepairPolicy` is the repair ladder: resume, then replay, then retrieve. A step is *exhausted* by attempts that brought
+# nothing new, and comes back as soon as something new arrives. It is *refused*, for good, when the gateway says that it
+# will never do it. A batch is followed with the same policy: its streams are refused from the start.
+#
+# `Repairs` says when the next step of a stream is due: after a random wait that doubles with each failed attempt, and
+# never before the time that the gateway asked for, be it with `Retry-After` or with the stream's own `retry:` line. Every
+# step is kept as a `Repair` with its reason; none is silent.
+
+
+class RepairPolicy:
+    """Chooses the next step of the repair ladder.
+
+    Args:
+        max_attempts: Attempts in a row without anything new after which a step is exhausted.
+        refused: Steps that will never work.
+    """
+
+    def __init__(self, max_attempts: int, *, refused: Iterable[RepairKind] = ()) -> None:
+        self._max_attempts = max_attempts
+        self._refused: set[RepairKind] = set(refused)
+        self._failed: dict[RepairKind, int] = {}
+
+    def attempts(self, kind: RepairKind) -> int:
+        """How often this step failed in a row, without anything new in between."""
+        return self._failed.get(kind, 0)
+
+    def is_refused(self, kind: RepairKind) -> bool:
+        """Whether this step will never work."""
+        return kind in self._refused
+
+    def next(self, *, can_resume: bool) -> RepairKind | None:
+        """Return the first step that may still work, or None if no step is left.
+
+        Args:
+            can_resume: Whether there is a sequence number to resume after.
+        """
+        for kind in RepairKind:
+            if kind in self._refused or self.attempts(kind) >= self._max_attempts:
+                continue
+            if kind is not RepairKind.RESUME or can_resume:
+                return kind
+        return None
+
+    def fail(self, kind: RepairKind, *, max_attempts: int | None = None) -> None:
+        """Count an attempt that brought nothing new.
+
+        Args:
+            kind: The step that was tried.
+            max_attempts: A lower limit, for failures that a retry rarely fixes.
+        """
+        failed = self.attempts(kind) + 1
+        self._failed[kind] = self._max_attempts if max_attempts is not None and failed >= max_attempts else failed
+
+    def refuse(self, *kinds: RepairKind) -> None:
+        """Never try these steps again."""
+        self._refused.update(kinds)
+
+    def progress(self) -> None:
+        """Something new arrived: every step that was not refused may be tried again."""
+        self._failed.clear()
+
+    def give_another_try(self) -> None:
+        """A GET was answered, so the gateway is alive: give each exhausted step one more attempt."""
+        self._failed = {kind: min(failed, self._max_attempts - 1) for kind, failed in self._failed.items()}
+        self._failed.pop(RepairKind.RETRIEVE, None)
 
 
 class Repairs:
