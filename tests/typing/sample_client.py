@@ -36,7 +36,7 @@ async def ask(url: str, question: str) -> tuple[str, str, OutcomeStatus]:
             outcome = await response.outcome()
             assert_type(outcome, Outcome)
         assert_type(snapshot(outcome.state).output_text, str)
-        assert_type(await gateway.list(limit=1, extra_query={"a": 1}), Page)
+        assert_type(await gateway.list(limit=1, extra_query={"a": 1}), Page[Response])
         return made.output_text, "".join(pieces), outcome.status
 
 

@@ -18,6 +18,7 @@ from streamfold.schema.dialect import (
     WebhookScheme,
 )
 from streamfold.schema.event import *
+from streamfold.schema.item import Item, UnknownItem
 from streamfold.schema.parameter import Complaint, check_batch, check_create, check_names
 from streamfold.schema.response import (
     Batch,
@@ -40,8 +41,10 @@ __all__ = [
     "Dialect",
     "DoneMarker",
     "FinishedReplay",
+    "Item",
     "Response",
     "ResponseStatus",
+    "UnknownItem",
     "WebhookScheme",
     "check_batch",
     "check_create",

@@ -5,11 +5,22 @@ import pytest
 from streamfold.client import Deleted, Page, Request
 from streamfold.client.api.answer import bad_answer, collect, decode_deleted, decode_page
 from streamfold.errors import Disconnected, MalformedBody, ProtocolViolation, RequestRefused, UnexpectedAnswer
+from streamfold.schema import decode_response
 from streamfold.session import Answer
 from tests.client.stub import Part, Stub, Told
 
 POST = Request(method="POST", url="http://stub/v1/responses?key=1")
-BAD = [b"", b"[]", b"null", b"<html>", b'{"id":7,"data":7}', b'{"data":[1', b"\xff", b'{"data":' + b"[" * 10_000]
+BAD = [
+    b'{"data":[{"id":"a"},7]}',
+    b"",
+    b"[]",
+    b"null",
+    b"<html>",
+    b'{"id":7,"data":7}',
+    b'{"data":[1',
+    b"\xff",
+    b'{"data":' + b"[" * 10_000,
+]
 
 
 async def collected(*parts: Part, most: int = 10) -> Answer:
@@ -68,15 +79,17 @@ def test_a_success_of_another_kind_says_what_was_expected() -> None:
     assert (error.expected, error.content_type, error.excerpt) == ("a Response", "text/html", "<html>")
 
 
-def test_a_page_keeps_the_json_of_its_entries() -> None:
-    page = decode_page(b'{"data":[{"id": "a"}, 7],"has_more":true,"first_id":"a","last_id":"b","extra":1}')
+def test_a_page_has_its_entries_typed_and_their_json_as_it_was_sent() -> None:
+    data = b'{"data":[{"id": "a"},{"id":"b", "model": 7}],"has_more":true,"first_id":"a","last_id":"b","extra":1}'
+    page = decode_page(data, decode_response)
     assert isinstance(page, Page)
-    assert [bytes(each) for each in page.data] == [b'{"id": "a"}', b"7"]
+    assert [(each.id, each.rejected) for each in page.data] == [("a", ()), ("b", ("model",))]
+    assert page.raw == (b'{"id": "a"}', b'{"id":"b", "model": 7}')
     assert (page.has_more, page.first_id, page.last_id) == (True, "a", "b")
 
 
 def test_a_page_may_say_no_more_than_its_entries() -> None:
-    page = decode_page(b'{"data":[]}')
+    page = decode_page(b'{"data":[]}', decode_response)
     assert (page.data, page.has_more, page.first_id, page.last_id) == ((), False, None, None)
 
 
@@ -88,6 +101,6 @@ def test_a_deletion_is_one_unless_it_says_otherwise() -> None:
 @pytest.mark.parametrize("data", BAD, ids=range(len(BAD)))
 def test_what_is_no_list_and_no_deletion_is_told_as_that(data: bytes) -> None:
     with pytest.raises(MalformedBody, match="not a list"):
-        decode_page(data)
+        decode_page(data, decode_response)
     with pytest.raises(MalformedBody, match="not a deletion"):
         decode_deleted(data)

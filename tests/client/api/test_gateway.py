@@ -1,6 +1,5 @@
 """Each call of a gateway is sent once, as the API has it, and what comes is typed, or told as what it is."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -24,7 +23,7 @@ from streamfold.errors import (
     UnexpectedAnswer,
     UsageError,
 )
-from streamfold.schema import MKA1, OPENAI, Dialect, decode_response
+from streamfold.schema import MKA1, OPENAI, Dialect
 from streamfold.session import OutcomeStatus, Patience
 from tests.client.stub import Stub, Told, body_of, said, stream
 from tests.session.made import body, created, ended
@@ -274,6 +273,9 @@ async def test_a_key_may_be_given_with_its_scheme() -> None:
         ("http://[::1]:80", OPENAI, "http://[::1]:80/v1"),
         ("http://host", "open-responses", "http://host"),
         ("http://host", "open_responses", "http://host"),
+        ("http://host", "OpenAI", "http://host/v1"),
+        ("http://host/v1/", MKA1, "http://host/v1"),
+        ("http://host/v1", "Open-Responses", "http://host/v1"),
         ("http://host", None, "http://host/api/v1/llm"),
         ("http://host/v1", None, "http://host/v1"),
         ("http://host/api/v1/llm", None, "http://host/api/v1/llm"),
@@ -289,12 +291,24 @@ async def test_the_dialects_path_is_added_unless_it_is_there_or_a_slash_says_tha
     assert stub.requests[0].url == f"{expected}/responses/resp_1"
 
 
-async def test_the_entries_of_a_page_are_read_when_they_are_wanted() -> None:
+@pytest.mark.parametrize(
+    ("base_url", "dialect", "other"),
+    [
+        ("https://host/v1", "mka1", "openai"),
+        ("https://host/own/v1", "mka1", "openai"),
+        ("https://host/api/v1/llm", "openai", "mka1"),
+    ],
+)
+def test_a_url_that_ends_in_the_path_of_another_dialect_is_refused(base_url: str, dialect: str, other: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"is {dialect}, but the base URL ends in .*; pass dialect=.{other}"):
+        Gateway(base_url, api_key=KEY, dialect=dialect)
+
+
+async def test_the_entries_of_a_page_are_responses() -> None:
     here, _ = gateway(said(PAGE))
     page = await here.list()
     assert (page.has_more, page.first_id, page.last_id) == (True, "a", "b")
-    (entry,) = page.data
-    assert decode_response(bytes(entry)).status == "completed"
+    assert [each.status for each in page.data] == ["completed"]
 
 
 async def test_a_transport_that_was_passed_in_stays_open() -> None:
@@ -358,9 +372,10 @@ async def test_every_call_works_against_the_emulator(dialect: Dialect) -> None:
         assert made.status == "completed"
         assert made.id
         assert (await here.retrieve(made.id, include=["message.output_text.logprobs"])).id == made.id
-        assert json.loads(bytes((await here.list(limit=1)).data[0]))["id"] == made.id
-        (asked,) = (await here.input_items(made.id)).data
-        assert b"echo hi" in bytes(asked)
+        assert [each.id for each in (await here.list(limit=1)).data] == [made.id]
+        asked = await here.input_items(made.id)
+        assert [each.type for each in asked.data] == ["message"]
+        assert b"echo hi" in asked.raw[0]
         assert (await here.update(made.id, metadata={"k": "2"})).metadata == {"k": "2"}
         with pytest.raises(RequestRefused, match="synchronous"):
             await here.cancel(made.id)
@@ -372,7 +387,7 @@ async def test_every_call_works_against_the_emulator(dialect: Dialect) -> None:
         assert batch.id
         assert (await here.batches.retrieve(batch.id)).status == "validating"
         assert (await here.batches.cancel(batch.id)).status == "cancelling"
-        assert len((await here.batches.list()).data) == 1
+        assert [each.id for each in (await here.batches.list()).data] == [batch.id]
         async with here.stream(model="toy", input="echo hi", background=True) as response:
             assert (await response.outcome()).status is OutcomeStatus.COMPLETED
     await transport.aclose()

@@ -1,5 +1,8 @@
 """What a call gives back: its body collected and typed, or the error that a bad answer becomes."""
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 from msgspec import MsgspecError, Raw, Struct
 from msgspec.json import Decoder
 
@@ -14,22 +17,26 @@ from streamfold.errors import (
 )
 from streamfold.session import Answer, ErrorWords
 
-# Bodies of the API itself are decoded by `streamfold.schema`, which salvages what it can. The two below belong to single
-# calls and are small, so a body that does not fit is an error. A page keeps its entries as raw JSON: a list is often read for
-# its ids alone, and one entry that does not decode must not cost the others.
+Entry = TypeVar("Entry")
+
+# Bodies of the API itself are decoded by `streamfold.schema`, which salvages what it can, and so are the entries of a page: a
+# field that does not fit costs neither its entry nor the others. The two below belong to single calls and are small, so a
+# body that does not fit is an error.
 
 
-class Page(Struct, frozen=True, kw_only=True):
+class Page(Struct, Generic[Entry], frozen=True, kw_only=True):
     """One page of a list.
 
     Attributes:
-        data: The JSON of each entry, as it was sent; `decode_response` and `decode_batch` read it.
+        data: The entries: Responses, Batches or items.
+        raw: The JSON of each entry, as it was sent.
         has_more: Whether another page follows: ask for it with `after=page.last_id`.
         first_id: The id of the first entry.
         last_id: The id of the last entry.
     """
 
-    data: tuple[Raw, ...]
+    data: tuple[Entry, ...]
+    raw: tuple[bytes, ...] = ()
     has_more: bool = False
     first_id: str | None = None
     last_id: str | None = None
@@ -42,20 +49,28 @@ class Deleted(Struct, frozen=True, kw_only=True):
     deleted: bool = True
 
 
-_decode_page = Decoder(Page).decode
+_decode_page = Decoder(Page[Raw]).decode
 _decode_deleted = Decoder(Deleted).decode
 NOT_DECODED = (MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def decode_page(data: bytes) -> Page:
+def decode_page(data: bytes, decode_entry: Callable[[bytes], Entry]) -> Page[Entry]:
     """The page in a body.
 
     Raises:
         MalformedBody: The body is not a list of the API.
     """
     try:
-        return _decode_page(data)
-    except NOT_DECODED as error:
+        page = _decode_page(data)
+        raw = tuple(map(bytes, page.data))
+        return Page(
+            data=tuple(map(decode_entry, raw)),
+            raw=raw,
+            has_more=page.has_more,
+            first_id=page.first_id,
+            last_id=page.last_id,
+        )
+    except (*NOT_DECODED, MalformedBody) as error:
         raise MalformedBody("list", str(error)) from error
 
 

@@ -201,7 +201,7 @@ def resolve_dialect(value: Dialect | str | None, *, base_url: str) -> Dialect:
         return value
     if value is None:
         return _dialect_of(_split(base_url))
-    if (dialect := DIALECTS.get(str(value).replace("-", "_"))) is None:
+    if (dialect := DIALECTS.get(str(value).lower().replace("-", "_"))) is None:
         raise InvalidArgument("dialect", f"unknown dialect {value!r} (expected {DIALECT_NAMES})")
     return dialect
 
@@ -222,11 +222,18 @@ def resolve_base_url(value: str, *, dialect: Dialect) -> str:
     # "https://host" is what people copy from a dashboard, "https://host/v1" what they copy from an SDK: both work. A proxy
     # that mounts the API at its root needs a way to say so, and "https://host/" is it.
     parts = _split(value)
-    path = parts.path
+    path, prefix = parts.path, dialect.path_prefix or ""
     if path.endswith("/"):
         path = path.rstrip("/")
-    elif not path.endswith(dialect.path_prefix or ""):
-        path += dialect.path_prefix or ""
+    elif not path.endswith(prefix):
+        for other in DIALECTS.values():
+            if other.path_prefix and path.endswith(other.path_prefix):
+                raise InvalidArgument(
+                    "dialect",
+                    f"is {dialect.name}, but the base URL ends in {other.path_prefix}, the path of {other.name}; pass "
+                    f'dialect="{other.name}", or a URL that ends in a slash if it is exactly the root of the API',
+                )
+        path += prefix
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 

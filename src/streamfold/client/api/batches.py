@@ -75,10 +75,12 @@ class Batches:
         """
         return await self._sender.ask(self._with(options).cancel_batch(batch_id), decode_batch, expected="a Batch")
 
-    async def list(self, *, after: str | None = None, limit: int | None = None, **options: Unpack[CallOptions]) -> Page:
+    async def list(
+        self, *, after: str | None = None, limit: int | None = None, **options: Unpack[CallOptions]
+    ) -> Page[Batch]:
         """One page of the batches."""
         request = self._with(options).list_batches(page={"after": after, "limit": limit})
-        return await self._sender.ask(request, decode_page, expected="a list")
+        return await self._sender.ask(request, lambda body: decode_page(body, decode_batch), expected="a list")
 
     def follow(self, batch_id: str) -> FollowedBatch:
         """Follow a batch to its end: `async with gateway.batches.follow(batch_id) as batch`."""

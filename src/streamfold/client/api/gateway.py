@@ -32,7 +32,7 @@ from streamfold.client.transport.resolve import Http, resolve_transport
 from streamfold.errors import UsageError
 from streamfold.fold import State
 from streamfold.log import EventLog
-from streamfold.schema import CreateParams, Dialect, Response, decode_response
+from streamfold.schema import CreateParams, Dialect, Item, Response, UnknownItem, decode_item, decode_response
 from streamfold.session import Patience, Repair
 
 # How a call goes. `Gateway` checks the arguments and makes a `Request` of them (`Calls`, pure). A plain call hands it to
@@ -335,7 +335,7 @@ class Gateway(AsyncOnly):
         limit: int | None = None,
         order: str | None = None,
         **options: Unpack[CallOptions],
-    ) -> Page:
+    ) -> Page[Response]:
         """One page of the responses, newest first unless `order="asc"`.
 
         Args:
@@ -346,7 +346,8 @@ class Gateway(AsyncOnly):
             **options: As for every call: see [Every call](client.md#every-call).
         """
         page = {"after": after, "before": before, "limit": limit, "order": order}
-        return await self._sender.ask(self._with(options).list_responses(page=page), decode_page, expected="a list")
+        request = self._with(options).list_responses(page=page)
+        return await self._sender.ask(request, lambda body: decode_page(body, decode_response), expected="a list")
 
     async def input_items(
         self,
@@ -357,11 +358,11 @@ class Gateway(AsyncOnly):
         limit: int | None = None,
         order: str | None = None,
         **options: Unpack[CallOptions],
-    ) -> Page:
+    ) -> Page[Item | UnknownItem]:
         """One page of the input that a response was created with."""
         page = {"after": after, "limit": limit, "order": order}
         request = self._with(options).input_items(response_id, page=page, include=include)
-        return await self._sender.ask(request, decode_page, expected="a list")
+        return await self._sender.ask(request, lambda body: decode_page(body, decode_item), expected="a list")
 
     def _check_open(self) -> None:
         if self._is_closed:
