@@ -187,7 +187,9 @@ class Reading:
         """Yield a step per event, up to the number that was asked for. After a Failure, `state` is the last good one."""
         try:
             for chunk in chunks:
-                self._remember(chunk)
+                if not self.events and len(self._head) < HEAD_BYTES:
+                    self._head += chunk[: HEAD_BYTES - len(self._head)]
+                self._tail = (self._tail + chunk[-4:])[-4:]
                 yield from self._fold(self._reader.feed(chunk))
                 if self._is_reached:
                     return
@@ -227,11 +229,6 @@ class Reading:
             yield Step(event, data, before, after)
             if self._is_reached:
                 return
-
-    def _remember(self, chunk: bytes) -> None:
-        if not self.events and len(self._head) < HEAD_BYTES:
-            self._head += chunk[: HEAD_BYTES - len(self._head)]
-        self._tail = (self._tail + chunk[-4:])[-4:]
 
     def _last_events(self) -> list[Event]:
         """What the last block holds even though no blank line ended it."""

@@ -9,14 +9,14 @@ import re
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader, FileIO
 from itertools import chain
 from typing import Any, cast
 
-from msgspec import DecodeError, Struct
-from msgspec.json import Decoder
+from msgspec import DecodeError
+from msgspec.json import decode
 
 from streamfold.cli.options import DEFAULT_MAX_BYTES, STDIN
 from streamfold.cli.terminal import Failure
@@ -43,12 +43,15 @@ class ByteSource:
     Attributes:
         size: Bytes in all; None if unknown.
         position: Bytes read so far, as they are in the file, packed or not.
+        head: The first bytes that a task was given, for `describe`.
     """
 
-    def __init__(self, read: Callable[[int], bytes], *, size: int | None = None) -> None:
+    def __init__(self, read: Callable[[int], bytes], *, size: int | None = None, descriptor: int | None = None) -> None:
         self._read = read
+        self._descriptor = descriptor
         self.size = size
         self.position: int = 0
+        self.head: bytes = b""
 
     def chunks(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[bytes]:
         """Yield the chunks, unpacked. Raises a Failure if a gzip file unpacks to more than `max_bytes`."""
@@ -59,7 +62,7 @@ class ByteSource:
             if len(first) >= len(GZIP_MAGIC):
                 break
         rest = chain((first,) if first else (), chunks)
-        return unpacked(rest, max_bytes=max_bytes) if first.startswith(GZIP_MAGIC) else rest
+        yield from unpacked(rest, max_bytes=max_bytes) if first.startswith(GZIP_MAGIC) else rest
 
     def chunks_with_bar(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[bytes]:
         """Yield the same chunks, with a progress bar on stderr if the file is large and stderr is a terminal."""
@@ -79,6 +82,24 @@ class ByteSource:
                 progress.update(task, completed=self.position)
                 yield chunk
 
+    async def chunks_for_task(self, *, max_bytes: int) -> AsyncIterator[bytes]:
+        """Yield the same chunks to a task.
+
+        Reading a pipe blocks the event loop, and a signal does not end the read. So this waits until bytes are there.
+        """
+        from anyio import wait_readable
+
+        chunks = self.chunks_with_bar(max_bytes=max_bytes)
+        while True:
+            if self._descriptor is not None:
+                await wait_readable(self._descriptor)
+            chunk = next(chunks, None)
+            if chunk is None:
+                return
+            if len(self.head) < HEAD_BYTES:
+                self.head += chunk[: HEAD_BYTES - len(self.head)]
+            yield chunk
+
     def _chunks(self) -> Iterator[bytes]:
         while True:
             try:
@@ -97,7 +118,8 @@ def open_source(path: str) -> Generator[ByteSource, None, None]:
     if path == STDIN:
         if sys.stdin is None:
             raise Failure("it is closed")
-        yield ByteSource(cast(BufferedReader, sys.stdin.buffer).read1)  # read1: what a slow producer wrote, at once
+        read = cast(BufferedReader, sys.stdin.buffer).read1  # read1: what a slow producer wrote, at once
+        yield ByteSource(read, descriptor=_waitable_stdin())
         return
     with _open(path) as file:
         about = os.fstat(file.fileno())
@@ -109,44 +131,6 @@ def _open(path: str) -> FileIO:
         return open(path, "rb", buffering=0)
     except OSError as error:
         raise Failure(os_reason(error)) from error
-
-
-# For a task: reading a pipe blocks the event loop, and a signal does not end the read. So wait until bytes are there.
-
-
-class AsyncByteSource:
-    """Iterate it for the chunks. `head`: the first bytes, for `describe`."""
-
-    def __init__(self, source: ByteSource, *, max_bytes: int, descriptor: int | None) -> None:
-        self._source = source
-        self._max_bytes = max_bytes
-        self._descriptor = descriptor
-        self._chunks: Iterator[bytes] | None = None
-        self.head: bytes = b""
-
-    def __aiter__(self) -> "AsyncByteSource":
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._descriptor is not None:
-            from anyio import wait_readable
-
-            await wait_readable(self._descriptor)
-        if self._chunks is None:
-            self._chunks = self._source.chunks_with_bar(max_bytes=self._max_bytes)
-        chunk = next(self._chunks, None)
-        if chunk is None:
-            raise StopAsyncIteration
-        if len(self.head) < HEAD_BYTES:
-            self.head += chunk[: HEAD_BYTES - len(self.head)]
-        return chunk
-
-
-@contextmanager
-def open_async_source(path: str, *, max_bytes: int) -> Generator[AsyncByteSource]:
-    """Open the file, or stdin for `-`, for a task."""
-    with open_source(path) as source:
-        yield AsyncByteSource(source, max_bytes=max_bytes, descriptor=_waitable_stdin() if path == STDIN else None)
 
 
 def _waitable_stdin() -> int | None:
@@ -222,19 +206,6 @@ FIELD = re.compile(rb"^(?::|(?:data|event|id|retry):)", re.MULTILINE)
 BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
-class _JsonBody(Struct):
-    """What distinguishes JSON bodies. A server may have put anything here."""
-
-    object: Any = None
-    status: Any = None
-    error: Any = None
-    detail: Any = None
-    message: Any = None
-
-
-_decode_json_body = Decoder(_JsonBody).decode
-
-
 def describe(head: bytes) -> str:
     """Say what bytes that held no event are, such as "an HTML page (502 Bad Gateway), not an event stream"."""
     text = head.removeprefix(BYTE_ORDER_MARK).strip()
@@ -259,12 +230,12 @@ def too_large(error: FrameTooLarge) -> str:
 
 def _describe_json(text: bytes) -> str:
     try:
-        body = _decode_json_body(text)
+        body = decode(text, type=dict[str, Any])
     except (DecodeError, RecursionError, UnicodeDecodeError):
         return "JSON but not one object, not an event stream"
-    if body.object == "response":
-        return f"a whole Response as JSON{_in_brackets(body.status)}, not an event stream"
-    words = body.error or body.detail or body.message
+    if body.get("object") == "response":
+        return f"a whole Response as JSON{_in_brackets(body.get('status'))}, not an event stream"
+    words = body.get("error") or body.get("detail") or body.get("message")
     if not words:
         return "a JSON body, not an event stream"
     return f"a JSON error body{_in_brackets(_words(words))}, not an event stream"

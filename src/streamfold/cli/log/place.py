@@ -97,16 +97,10 @@ async def opened_for(flags: LogFlags) -> AsyncGenerator["EventLog | None"]:
 
 
 def visit_log(flags: LogFlags, do: "Callable[[EventLog], Awaitable[T]]", *, may_write: bool) -> T:
-    """Open the log, do something with it, and close it. The user's own file is created if it does not exist.
-
-    Raises:
-        Failure: Exit code 2 for a bad address, 1 for an error of the log.
-        KeyboardInterrupt: Ctrl-C was pressed; the log is closed.
-    """
-    address = log_address(flags)
+    """Open the log, do something with it, and close it. The user's own file is created if it does not exist."""
 
     async def main() -> T:
-        async with _opened(address, may_write=may_write) as log:
+        async with _opened(log_address(flags), may_write=may_write) as log:
             return await do(log)
 
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from streamfold.cli.fold.source import describe, open_async_source, too_large
+from streamfold.cli.fold.source import describe, open_source, too_large
 from streamfold.cli.log.place import OWN_LOG, LogFlags, visit_log
 from streamfold.cli.log.show import stream_document
 from streamfold.cli.options import (
@@ -129,7 +129,8 @@ def import_(
     async def store(log: "EventLog") -> "StreamInfo | None":
         from streamfold.history import import_stream
 
-        with _explained(name), open_async_source(file, max_bytes=max_bytes) as chunks:
+        with _explained(name), open_source(file) as source:
+            chunks = source.chunks_for_task(max_bytes=max_bytes)
             try:
                 stored = await import_stream(
                     log, flags.tenant, chunks, id, policy=policy, max_frame_bytes=max_frame_bytes
@@ -137,7 +138,7 @@ def import_(
             except MalformedBody as error:
                 if error.kind != "Responses stream":
                     raise
-                raise Failure(describe(chunks.head)) from error
+                raise Failure(describe(source.head)) from error
         return await log.info(flags.key(stored))
 
     try:
