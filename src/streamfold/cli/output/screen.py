@@ -37,14 +37,8 @@ COLOURS = {OutcomeStatus.COMPLETED: "green", OutcomeStatus.CANCELLED: "yellow"}
 class Screen(View):
     """One response, drawn again and again in place; at the end, the whole text and the outcome instead.
 
-    Args:
-        output: Stdout.
-        hide: Takes secrets out of a sentence.
-        starts_midway: Set this if text before the first event is not wanted.
-        max_notes: How many of the latest repairs and other notes are visible.
-        foot: The last line.
-        console: Where to draw.
-        clock: Seconds that only grow.
+    With `starts_midway`, text from before the first event is left out. `max_notes` of the latest repairs and other
+    notes are visible.
     """
 
     def __init__(
@@ -58,7 +52,7 @@ class Screen(View):
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._output = output
+        super().__init__(output)
         self._hide = hide
         self._console = console or Console()
         self._clock = clock

@@ -17,31 +17,25 @@ MAX_QUOTED = 40  # characters of a text
 NOTHING = "nothing in the Response"
 NOT_APPLIED = {AnomalyKind.AFTER_TERMINAL, AnomalyKind.INDEX_REFUSED, AnomalyKind.MISFIT}
 
-# The field that an event carries, and the path it changes below its item or part.
+# The events that add to a text and that give it whole, the field of the latter, and the path below the item or part.
+GROWING = (
+    (wire.OutputTextDelta, wire.OutputTextDone, "text", "text"),
+    (wire.RefusalDelta, wire.RefusalDone, "refusal", "refusal"),
+    (wire.ReasoningDelta, wire.ReasoningDone, "text", "text"),
+    (wire.ReasoningTextDelta, wire.ReasoningTextDone, "text", "text"),
+    (wire.ReasoningSummaryTextDelta, wire.ReasoningSummaryTextDone, "text", "text"),
+    (wire.CodeInterpreterCallCodeDelta, wire.CodeInterpreterCallCodeDone, "code", "code"),
+    (wire.CustomToolCallInputDelta, wire.CustomToolCallInputDone, "input", "input"),
+    (wire.FunctionCallArgumentsDelta, wire.FunctionCallArgumentsDone, "arguments", "arguments"),
+    (wire.McpCallArgumentsDelta, wire.McpCallArgumentsDone, "arguments", "arguments"),
+    (wire.ApplyPatchCallOperationDiffDelta, wire.ApplyPatchCallOperationDiffDone, "diff", "operation.diff"),
+    (wire.ShellCallCommandDelta, wire.ShellCallCommandDone, "command", ""),
+)
+# The field that an event carries, and the path it changes.
 TEXTS: Mapping[type, tuple[str, str]] = {
-    wire.OutputTextDelta: ("delta", "text"),
-    wire.OutputTextDone: ("text", "text"),
-    wire.RefusalDelta: ("delta", "refusal"),
-    wire.RefusalDone: ("refusal", "refusal"),
-    wire.ReasoningDelta: ("delta", "text"),
-    wire.ReasoningDone: ("text", "text"),
-    wire.ReasoningTextDelta: ("delta", "text"),
-    wire.ReasoningTextDone: ("text", "text"),
-    wire.ReasoningSummaryTextDelta: ("delta", "text"),
-    wire.ReasoningSummaryTextDone: ("text", "text"),
-    wire.CodeInterpreterCallCodeDelta: ("delta", "code"),
-    wire.CodeInterpreterCallCodeDone: ("code", "code"),
-    wire.CustomToolCallInputDelta: ("delta", "input"),
-    wire.CustomToolCallInputDone: ("input", "input"),
-    wire.FunctionCallArgumentsDelta: ("delta", "arguments"),
-    wire.FunctionCallArgumentsDone: ("arguments", "arguments"),
-    wire.McpCallArgumentsDelta: ("delta", "arguments"),
-    wire.McpCallArgumentsDone: ("arguments", "arguments"),
-    wire.ApplyPatchCallOperationDiffDelta: ("delta", "operation.diff"),
-    wire.ApplyPatchCallOperationDiffDone: ("diff", "operation.diff"),
     wire.ShellCallCommandAdded: ("command", ""),
-    wire.ShellCallCommandDelta: ("delta", ""),
-    wire.ShellCallCommandDone: ("command", ""),
+    **{delta: ("delta", path) for delta, _, _, path in GROWING},
+    **{done: (field, path) for _, done, field, path in GROWING},
 }
 OPENS = (wire.OutputItemAdded, wire.ContentPartAdded, wire.ReasoningPartAdded, wire.ReasoningSummaryPartAdded)
 

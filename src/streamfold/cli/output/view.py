@@ -36,6 +36,9 @@ class End(Struct, frozen=True):
 class View:
     """Shows one stream. Enter it before the first step, and call `finish` after leaving it."""
 
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
     def __enter__(self) -> "View":
         return self
 
@@ -60,9 +63,6 @@ class View:
 class ResponseView(View):
     """The Response as JSON: indented on a terminal, the bytes of `snapshot_json` in a pipe."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
     def finish(self, end: End) -> None:
         if end.events:
             _write_json(self._output, snapshot_json(end.state), has_colours=True)
@@ -70,9 +70,6 @@ class ResponseView(View):
 
 class DocumentView(View):
     """One JSON document that says everything, even of a stream without events."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
 
     def finish(self, end: End) -> None:
         state = end.state
@@ -106,9 +103,6 @@ def _write_json(output: Output, data: bytes, *, tail: bytes = b"", has_colours: 
 class EventsView(View):
     """One line per event: its number, its type, what it changed. On a terminal, lines are cut to its width."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
     def show(self, step: Step) -> None:
         moved = step.after.cursor != step.before.cursor
         number = step.after.cursor if moved else step.event.sequence_number
@@ -120,7 +114,7 @@ class JsonLines(View):
     """One line of JSON per event, and one for the outcome."""
 
     def __init__(self, output: Output, *, hide: Hide) -> None:
-        self._output = output
+        super().__init__(output)
         self._hide = hide
 
     def show(self, step: Step) -> None:
@@ -144,11 +138,8 @@ class JsonLines(View):
 class TextView(View):
     """The output text on stdout as it grows. If an event rewrites it, the whole text follows on a new line.
 
-    Args:
-        output: Where the text goes.
-        hide: Takes secrets out of a sentence.
-        say: Called with each milestone, each repair and the outcome, in a sentence; None for the text alone.
-        starts_midway: Set this if text before the first event is not wanted.
+    `say` is called with each milestone, each repair and the outcome, in a sentence. With `starts_midway`, text from
+    before the first event is left out.
     """
 
     def __init__(
@@ -159,7 +150,7 @@ class TextView(View):
         say: Callable[[str], None] | None = None,
         starts_midway: bool = False,
     ) -> None:
-        self._output = output
+        super().__init__(output)
         self._hide = hide
         self._say = say
         self._growth = TextGrowth(starts_midway=starts_midway)
@@ -193,7 +184,9 @@ class TextView(View):
 
     def _grow(self, state: State, event: Event | None = None) -> str:
         piece = self._growth.take(state, event)
-        return f"\n{self._growth.restart()}" if self._growth.has_changed else piece
+        if not self._growth.has_changed:
+            return piece
+        return f"\n{self._growth.restart()}" if self._is_line_open else self._growth.restart()
 
     def _write(self, text: str) -> None:
         if text:
