@@ -22,7 +22,7 @@ from streamfold.cli.inspect.render import Selection, Tab, render, selection_of
 from streamfold.cli.inspect.row import STATUS_STYLES, caption
 from streamfold.cli.inspect.scan import find, scan
 from streamfold.cli.inspect.timeline import EventRow, Timeline
-from streamfold.cli.inspect.widgets import EventList, Pane, Scrubber
+from streamfold.cli.inspect.widgets import EventList, LinesChanged, Pane, RowChosen, Scrubber
 from streamfold.cli.terminal import one_line, without_controls
 from streamfold.errors import LogError
 from streamfold.fold import State, snapshot
@@ -278,12 +278,8 @@ class Inspector(App[None]):
 
     # The mouse, and the size
 
-    @on(EventList.Chosen)
-    def choose(self, event: EventList.Chosen) -> None:
-        self._go(event.row)
-
-    @on(Scrubber.Moved)
-    def scrub(self, event: Scrubber.Moved) -> None:
+    @on(RowChosen)
+    def choose(self, event: RowChosen) -> None:
         self._go(event.row)
 
     @on(Tabs.TabActivated)
@@ -291,8 +287,7 @@ class Inspector(App[None]):
         if event.tab.id and event.tab.id != self.tab:
             self.action_tab(event.tab.id)
 
-    @on(EventList.Scrolled)
-    @on(Pane.Resized)
+    @on(LinesChanged)
     def see_more(self) -> None:
         """Load what came into view."""
         self._wanted.set()

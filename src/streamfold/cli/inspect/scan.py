@@ -3,7 +3,7 @@
 Reading starts at the first record, because gaps show nowhere else. The program opens long before that is done.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio.lowlevel
@@ -36,7 +36,7 @@ async def scan(log: EventLog, key: StreamKey, timeline: Timeline) -> AsyncGenera
         yield Scan(log, key, timeline, watch)
 
 
-class Scan:
+class Scan(AsyncIterator[Timeline]):
     """Iterate it for Timelines, each with more in it than the one before. `timeline` is the last one."""
 
     def __init__(self, log: EventLog, key: StreamKey, timeline: Timeline, watch: Watch) -> None:
@@ -49,9 +49,6 @@ class Scan:
         self._looked_for_checkpoints_at = timeline.first
         self._damage: tuple[Note, ...] = ()
         self.timeline: Timeline = timeline
-
-    def __aiter__(self) -> "Scan":
-        return self
 
     async def __anext__(self) -> Timeline:
         while not self._is_over:

@@ -78,12 +78,10 @@ class Timeline:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the stream is complete."""
         return self.status is not None
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
         return self.beyond - self.first + len(self.notes) + self.is_finished
 
     @property

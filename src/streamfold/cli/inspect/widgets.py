@@ -27,6 +27,18 @@ from streamfold.cli.terminal import without_controls
 VIRTUAL_SIZE: Reactive[Size] = vars(Widget)["virtual_size"]
 
 
+class RowChosen(Message):
+    """A row was chosen with the mouse."""
+
+    def __init__(self, row: int) -> None:
+        super().__init__()
+        self.row: int = row
+
+
+class LinesChanged(Message):
+    """Other lines are in view, or the lines have another width."""
+
+
 class LineView(ScrollView, can_focus=True, inherit_bindings=False):
     """A scrolling column of lines, however many there are."""
 
@@ -70,16 +82,6 @@ class EventList(LineView):
     EventList:focus > .event-list--chosen { background: $primary; color: $text; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"event-list--chosen"}
-
-    class Chosen(Message):
-        """A row was clicked."""
-
-        def __init__(self, row: int) -> None:
-            super().__init__()
-            self.row: int = row
-
-    class Scrolled(Message):
-        """Other rows are in view."""
 
     def __init__(self, timeline: Timeline, pages: Pages, *, id: str) -> None:
         super().__init__(id=id)
@@ -133,19 +135,18 @@ class EventList(LineView):
         return pieces_of_row(place, entry, mark=timeline.mark_of.get(row), digits=digits, width=width)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Report that other rows are in view."""
         super().watch_scroll_y(old_value, new_value)
-        self.post_message(self.Scrolled())
+        self.post_message(LinesChanged())
 
     def on_resize(self) -> None:
         self.hold(self._timeline.rows)
         self.keep_in_view()
-        self.post_message(self.Scrolled())
+        self.post_message(LinesChanged())
 
     def on_click(self, event: events.Click) -> None:
         row = self.top + event.y
         if row < self._timeline.rows:
-            self.post_message(self.Chosen(row))
+            self.post_message(RowChosen(row))
 
 
 LOOKS: Mapping[Style, Look] = {
@@ -175,9 +176,6 @@ class Pane(LineView):
         Binding("end", "scroll_end", "the last line", show=False),
     ]
 
-    class Resized(Message):
-        """The lines have another width."""
-
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.lines: Sequence[Line] = ()
@@ -185,7 +183,6 @@ class Pane(LineView):
 
     @property
     def text(self) -> str:
-        """All lines, joined."""
         return "\n".join(line.text for line in self.lines)
 
     def show(self, lines: Sequence[Line], tab: Tab) -> None:
@@ -214,7 +211,7 @@ class Pane(LineView):
         self.scroll_page_down(animate=False)
 
     def on_resize(self) -> None:
-        self.post_message(self.Resized())
+        self.post_message(LinesChanged())
 
 
 def _pieces(line: Line) -> Iterator[tuple[str, Look]]:
@@ -246,13 +243,6 @@ class Scrubber(Widget):
     DEFAULT_CSS: ClassVar[str] = """
     Scrubber { height: 2; padding: 0 1; }
     """
-
-    class Moved(Message):
-        """The handle was moved to a row."""
-
-        def __init__(self, row: int) -> None:
-            super().__init__()
-            self.row: int = row
 
     def __init__(self, timeline: Timeline, *, id: str) -> None:
         super().__init__(id=id)
@@ -312,4 +302,4 @@ class Scrubber(Widget):
     def _move(self, event: events.MouseEvent) -> None:
         if self._timeline.rows:
             column = max(0, min(self.size.width - 1, event.x - self.styles.padding.left))
-            self.post_message(self.Moved(self.row_at(column)))
+            self.post_message(RowChosen(self.row_at(column)))
