@@ -85,19 +85,14 @@ class Output:
             self._encoding = sys.stdout.encoding if self.is_terminal else "utf-8"
             self._file = sys.stdout.buffer
 
-    @property
-    def columns(self) -> int:
-        """The width of the terminal."""
-        return shutil.get_terminal_size().columns
-
     def write(self, text: str) -> None:
-        """Write text."""
         text = without_controls(text) if self.is_terminal else text
         self.write_bytes(text.encode(self._encoding, "replace"))
 
     def write_line(self, line: str) -> None:
         """Write text and a line end; on a terminal, cut to its width."""
-        self.write(f"{cut(without_controls(line), self.columns) if self.is_terminal else line}\n")
+        columns = shutil.get_terminal_size().columns
+        self.write(f"{cut(without_controls(line), columns) if self.is_terminal else line}\n")
 
     def write_bytes(self, data: bytes) -> None:
         """Write bytes unchanged. Raises BrokenPipeError if the reader has gone away."""

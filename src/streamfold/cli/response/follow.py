@@ -4,7 +4,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from attrs import evolve
@@ -108,10 +107,13 @@ def _print(response: Response, settings: Settings, *, json: bool) -> int:
         say_command("follow", response.id or "", *settings.flags)
     if not is_over or response.status == "completed":
         return 0
-    error, details = response.error, response.incomplete_details
-    reason = (error and error.message) or (details and details.reason) or "no reason given"
-    say(settings.hide(f"{response.id}: {response.status}: {reason}"))
+    say(settings.hide(f"{response.id}: {response.status}: {_reason(response)}"))
     return ERROR
+
+
+def _reason(response: Response) -> str:
+    error, details = response.error, response.incomplete_details
+    return (error and error.message) or (details and details.reason) or "no reason given"
 
 
 # follow
@@ -177,7 +179,6 @@ class Following:
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The repairs of the stream so far."""
         return self._response.repairs if self._response is not None else ()
 
     async def run(self, response: "FollowedResponse") -> Outcome:
@@ -225,15 +226,11 @@ def follow_to_the_end(
     return code
 
 
-def _press_ctrl_c(_: int, __: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGINT)
-
-
 @contextmanager
 def _terminated_like_ctrl_c() -> Generator[None]:
     """Make SIGTERM do what Ctrl-C does. Outside of the main thread signals cannot be handled, and are not."""
     try:
-        before = signal.signal(signal.SIGTERM, _press_ctrl_c)
+        before = signal.signal(signal.SIGTERM, lambda _, __: signal.raise_signal(signal.SIGINT))
     except ValueError:
         yield
         return

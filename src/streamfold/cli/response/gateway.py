@@ -27,11 +27,7 @@ MAY_PASS = frozenset({408, 425, 429})
 
 
 def run(main: Callable[[], Awaitable[T]]) -> T:
-    """Run it in an event loop. Ctrl-C cancels it, so whatever it opened is closed.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C was pressed.
-    """
+    """Run it in an event loop. Ctrl-C cancels it, so whatever it opened is closed."""
     from asyncio import CancelledError
 
     import anyio
@@ -74,18 +70,14 @@ def visit(settings: Settings, do: "Callable[[Gateway], Awaitable[T]]") -> T:
 async def ask_once(request: Awaitable[T]) -> T | None:
     """Send a request before following, so that a wrong key, id or address is reported at once and not retried.
 
-    Returns:
-        The answer; None if it failed in a way that may pass, such as a 503.
+    Returns None if the request failed in a way that may pass, such as a 503.
     """
     from streamfold.errors import UnexpectedAnswer
 
     try:
         return await request
-    except (ConnectFailed, UnexpectedAnswer):
-        raise
-    except RequestRefused as refused:
-        if 400 <= refused.status < 500 and refused.status not in MAY_PASS:
+    except GatewayError as error:
+        is_refused = isinstance(error, RequestRefused) and 400 <= error.status < 500 and error.status not in MAY_PASS
+        if is_refused or isinstance(error, ConnectFailed | UnexpectedAnswer):
             raise
-    except GatewayError:
         return None
-    return None
