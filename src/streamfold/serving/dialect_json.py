@@ -14,7 +14,15 @@ from streamfold.schema import Dialect
 from streamfold.serving.reply import Problem
 from streamfold.serving.request import Fields, is_object, read_object
 
-__all__ = ["event_data", "shape_event", "shape_response", "translate_event", "translate_response", "usage_of"]
+__all__ = [
+    "event_data",
+    "output_text",
+    "shape_event",
+    "shape_response",
+    "translate_event",
+    "translate_response",
+    "usage_of",
+]
 
 PADDING_BLOCK = 16  # a delta and its padding fill whole blocks, so that their length does not reveal the text's
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

@@ -81,9 +81,9 @@ def read_create(body: bytes, dialect: Dialect) -> CreateRequest | Problem:
         return fields
     if complaint := check_create(fields, dialect):
         return invalid(*complaint)
-    obfuscation = (fields.get("stream_options") or {}).get("include_obfuscation")
+    options: Fields = fields.get("stream_options") or {}
     given = {name: fields[name] for name in READ_FROM_CREATE if fields.get(name) is not None}
-    return CreateRequest(fields=fields, include_obfuscation=obfuscation, **given)
+    return CreateRequest(fields=fields, include_obfuscation=options.get("include_obfuscation"), **given)
 
 
 def read_batch_create(body: bytes, dialect: Dialect) -> Fields | Problem:

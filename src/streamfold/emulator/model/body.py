@@ -40,7 +40,7 @@ def response_begun(request: CreateRequest, *, response_id: str, created_at: floa
     """The Response before anything has happened: in progress, no output, no usage."""
     given = {name: value for name, value in request.fields.items() if value is not None}
     text = {name: value for name, value in given.get("text", {}).items() if value is not None}
-    begun = {
+    return {
         "id": response_id,
         "object": "response",
         "created_at": int(created_at),
@@ -68,10 +68,8 @@ def response_begun(request: CreateRequest, *, response_id: str, created_at: floa
         "user": given.get("user"),
         **({} if dialect.sends_output_text else OPENAI_DEFAULTS),
         **{name: given[name] for name in ECHOED if name in given},
+        **_conversation(given),
     }
-    if conversation := given.get("conversation"):
-        begun["conversation"] = {"id": conversation} if isinstance(conversation, str) else conversation
-    return begun
 
 
 def input_items(request: CreateRequest, *, response_id: str) -> list[Fields]:
@@ -93,3 +91,10 @@ def _with_id(item: Fields, random: Random) -> Fields:
     part = "output_text" if role == "assistant" else "input_text"
     parts = [{"type": part, "text": content}] if isinstance(content, str) else content or []
     return known | {"status": "completed"} | item | {"content": parts}
+
+
+def _conversation(given: Fields) -> Fields:
+    found = given.get("conversation")
+    if found is None:
+        return {}
+    return {"conversation": {"id": found} if isinstance(found, str) else found}

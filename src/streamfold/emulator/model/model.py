@@ -30,7 +30,7 @@ from streamfold.emulator.model.tool import Tool, ToolCall, tool_of
 from streamfold.errors import UsageError
 from streamfold.fold import SequencePolicy, State, fold, snapshot_json
 from streamfold.schema import Dialect, decode_event
-from streamfold.serving import CreateRequest, Fields, Problem, is_object, read_object, usage_of
+from streamfold.serving import CreateRequest, Fields, Problem, is_object, output_text, read_object, usage_of
 from streamfold.sse import FrameDecoder
 
 FAILURE: Fields = {"code": "server_error", "message": "The model stopped half way, as the input asked it to."}
@@ -107,10 +107,12 @@ class ToyModel:
             yield from self._calls(self._named(own))
         else:
             yield self._message()
-            wants_audio = "audio" in (self.request.fields.get("modalities") or ())
-            if wants_audio and "output_audio" in self.dialect.item_types:
-                parts = self.builder.output[-1]["content"]
-                yield audio(self.builder, "".join(part.get("text", "") for part in parts))
+            if self._is_spoken():
+                yield audio(self.builder, output_text(self.builder.output[-1:]))
+
+    def _is_spoken(self) -> bool:
+        wants_audio = "audio" in (self.request.fields.get("modalities") or ())
+        return wants_audio and "output_audio" in self.dialect.item_types
 
     # Tools
 
