@@ -185,7 +185,7 @@ ERRORS = [
             "request_id": None,
             "excerpt": "<html>Bad gateway</html>",
         },
-        "the gateway answered 502: <html>Bad gateway</html>",
+        "the gateway answered 502: an HTML page, as from a proxy or a wrong base URL",
         id="refused, in nobody's words",
     ),
     pytest.param(
@@ -203,7 +203,7 @@ ERRORS = [
             "request_id": "req_7",
             "excerpt": "<html>hello</html>",
         },
-        "expected an event stream, got text/html with status 200: <html>hello</html>",
+        "expected an event stream, got text/html with status 200: an HTML page, as from a proxy or a wrong base URL",
         id="unexpected answer",
     ),
     pytest.param(
@@ -396,3 +396,49 @@ def test_every_public_error_is_looked_at_here() -> None:
 @pytest.mark.parametrize(("error", "facts", "sentence"), ERRORS)
 def test_a_sentence_is_one_line(error: Exception, facts: dict[str, object], sentence: str) -> None:
     assert "\n" not in str(error)
+
+
+# What a message says of a body
+
+PAGE = "an HTML page, as from a proxy or a wrong base URL"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("<!DOCTYPE html> <html>", PAGE),
+        ("\ufeff <HTML lang=en>", PAGE),
+        ("<body>", PAGE),
+        ("<p>no</p>", "<p>no</p>"),
+        ("data: {}", "an event stream, see `excerpt`"),
+        ("event: response.created data: {}", "an event stream, see `excerpt`"),
+        (": keep-alive", "an event stream, see `excerpt`"),
+        ("database is down", "database is down"),
+    ],
+)
+def test_a_page_and_an_event_stream_are_named_and_other_text_is_quoted(body: str, words: str) -> None:
+    assert RequestRefused(502, excerpt=body).reason == words
+    assert str(UnexpectedAnswer("a Response", 200, "x", excerpt=body)).endswith(f": {words}")
+
+
+def test_json_that_came_with_a_success_is_not_quoted_because_it_may_be_an_answer() -> None:
+    error = UnexpectedAnswer("an event stream", 200, "application/json", excerpt='{"output": "secret"}')
+    assert str(error) == "expected an event stream, got application/json with status 200: JSON, see `excerpt`"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "method", "path", "is_advised"),
+    [
+        (404, None, "POST", "/responses", True),
+        (404, None, "POST", "/batches", True),
+        (404, "model_not_found", "POST", "/responses", False),
+        (404, None, "GET", "/responses/resp_1", False),
+        (404, None, "POST", "/responses/resp_1/cancel", False),
+        (400, None, "POST", "/responses", False),
+    ],
+)
+def test_a_create_that_finds_no_such_path_advises_to_check_the_base_url(
+    status: int, code: str | None, method: str, path: str, is_advised: bool
+) -> None:
+    error = RequestRefused(status, "Not Found", code).during(method, f"http://host/wrong{path}")
+    assert str(error).endswith("Not Found; check base_url") is is_advised

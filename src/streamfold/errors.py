@@ -88,7 +88,7 @@ class UsageError(StreamfoldError):
     """An argument that no call can accept."""
 
 
-# Bytes
+# Bytes, their order, and what a caller asks for
 
 
 class FrameTooLarge(WireError):
@@ -141,9 +141,6 @@ class InvalidWebhook(WireError):
         return f"webhook refused: {self.reason}; answer 400 and ignore its content"
 
 
-# Order
-
-
 class SequenceGap(StreamfoldError):
     """An event arrived ahead of the state: at least one event in between is missing.
 
@@ -160,9 +157,6 @@ class SequenceGap(StreamfoldError):
     def __str__(self) -> str:
         where = f"resume after {self.expected - 1}" if self.expected > 0 else "read the stream from its start"
         return f"expected event {self.expected}, got {self.got}; {where}"
-
-
-# The caller
 
 
 class NumberNotReached(UsageError):
@@ -253,6 +247,7 @@ class RequestRefused(GatewayError):
         message: From the error body, as are `code` and `param`; None if it has none.
         request_id: The gateway's id for this request; None if it sent none.
         excerpt: The beginning of the body.
+        reason: `message`, or else what can be said of the body.
     """
 
     def __init__(
@@ -272,11 +267,16 @@ class RequestRefused(GatewayError):
         self.request_id: str | None = request_id
         self.excerpt: str = excerpt
 
+    @property
+    def reason(self) -> str:
+        return self.message or _in_words(self.excerpt) or "no reason given"
+
     def _message(self) -> str:
-        reason = self.message or self.excerpt or "no reason given"
         facts = {"code": self.code, "param": self.param, "request id": self.request_id}
         known = "".join(f", {name} {value}" for name, value in facts.items() if value)
-        return f"the gateway answered {self.status}{known}: {reason}"
+        is_no_such_path = self.status == 404 and self.method == "POST" and not (self.code or self.param)
+        advice = "; check base_url" if is_no_such_path and (self.url or "").endswith(("/responses", "/batches")) else ""
+        return f"the gateway answered {self.status}{known}: {self.reason}{advice}"
 
 
 class UnexpectedAnswer(GatewayError):
@@ -302,7 +302,17 @@ class UnexpectedAnswer(GatewayError):
 
     def _message(self) -> str:
         kind = self.content_type or "no content type"
-        return f"expected {self.expected}, got {kind} with status {self.status}: {self.excerpt or 'an empty body'}"
+        # JSON that comes with a success may be a Response, with text of the answer in it.
+        body = "JSON, see `excerpt`" if self.excerpt.startswith(("{", "[")) else _in_words(self.excerpt)
+        return f"expected {self.expected}, got {kind} with status {self.status}: {body or 'an empty body'}"
+
+
+def _in_words(excerpt: str) -> str:
+    """What to say of a body: its beginning, unless it is a page, which says nothing, or holds the text of an answer."""
+    start = excerpt.lstrip("\ufeff ").lower()
+    if start.startswith(("<!doctype html", "<html", "<head", "<body")):
+        return "an HTML page, as from a proxy or a wrong base URL"
+    return "an event stream, see `excerpt`" if start.startswith(("event:", "data:", "id:", "retry:", ":")) else excerpt
 
 
 # How a response ended
@@ -416,9 +426,8 @@ class LeaseHeld(LogError):
         self.seconds: float = seconds
 
     def __str__(self) -> str:
-        return (
-            f"{self.owner} is writing this stream; try again in {self.seconds:.1f} s, when its lease may have expired"
-        )
+        when = f"in {self.seconds:.1f} s, when its lease may have expired"
+        return f"{self.owner} is writing this stream; try again {when}"
 
 
 class WriterFenced(LogError):

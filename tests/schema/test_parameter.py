@@ -40,7 +40,8 @@ def test_a_range_holds_at_its_ends_and_not_beyond(
         found = complaint(name, beyond, dialect)
         assert found is not None
         assert found[0] == name
-        assert f"from {low} to {high}" in found[1]
+        is_unbounded = high == MAX_SAFE and beyond < low
+        assert (f"of at least {low}" if is_unbounded else f"from {low} to {high}") in found[1]
 
 
 @pytest.mark.parametrize(("name", "low", "high", "step"), RANGES)
@@ -54,9 +55,36 @@ def test_a_whole_number_has_no_fraction(name: str) -> None:
     assert complaint(name, 1.5) is not None
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("temperature", "hot", "must be a number from 0 to 2, got 'hot'"),
+        ("temperature", "h" * 39, "must be a number from 0 to 2"),
+        ("temperature", [1], "must be a number from 0 to 2"),
+        ("max_output_tokens", 0, "must be a whole number of at least 1, got 0"),
+        ("max_output_tokens", 2.5, "must be a whole number of at least 1, got 2.5"),
+        ("top_logprobs", 21, "must be a whole number from 0 to 20, got 21"),
+        ("top_k", "few", "must be a whole number, got 'few'"),
+        ("min_p", "low", "must be a number, got 'low'"),
+        ("stream", 1, "must be true or false, got 1"),
+    ],
+)
+def test_a_refusal_says_the_range_that_matters_and_a_short_value(name: str, value: Any, reason: str) -> None:
+    assert complaint(name, value) == (name, reason)
+
+
+def test_a_tool_of_chat_completions_is_told_apart() -> None:
+    nested = {"type": "function", "function": {"name": "f"}}
+    reason = "is required (the Responses API has no nested `function` object)"
+    assert complaint("tools", [nested]) == ("tools[0].name", reason)
+    assert complaint("tools", [nested | {"name": "f"}]) is None
+
+
 def test_max_tool_calls_is_bounded_on_mka1() -> None:
     assert [complaint("max_tool_calls", value) for value in (1, 300)] == [None, None]
-    assert complaint("max_tool_calls", 0) == complaint("max_tool_calls", 301) is not None
+    for beyond in (0, 301):
+        reason = f"must be a whole number from 1 to 300, got {beyond}"
+        assert complaint("max_tool_calls", beyond) == ("max_tool_calls", reason)
     assert complaint("max_tool_calls", 301, OPENAI) is None
 
 
@@ -201,7 +229,7 @@ def test_openai_has_names_of_its_own() -> None:
 def test_a_complaint_says_what_it_must_be(dialect: Dialect) -> None:
     for name, wanted in [
         ("model", "must be a non-empty string"),
-        ("store", "must be true or false"),
+        ("store", "must be true or false, got 5"),
         ("truncation", "must be one of auto, disabled"),
         ("input", "must be a string or a list of items"),
         ("user", "must be a string"),
@@ -237,7 +265,7 @@ def test_max_concurrency_is_mka1s() -> None:
     ("fields", "name", "reason"),
     [
         pytest.param({"model": None}, "model", "is required", id="no model"),
-        pytest.param({"temperature": 3}, "temperature", "must be a number from 0 to 2", id="a range"),
+        pytest.param({"temperature": 3}, "temperature", "must be a number from 0 to 2, got 3", id="a range"),
         pytest.param({"stream_options": {}}, "stream_options", "is allowed only with stream true", id="no stream"),
         pytest.param({"stream_events": True}, "stream_events", "is allowed only with background true", id="events"),
         pytest.param(
@@ -302,9 +330,9 @@ def test_a_client_passes_on_names_that_only_a_strict_server_refuses(dialect: Dia
     ("fields", "name", "reason"),
     [
         ({"reasoning": {"effort": 5}}, "reasoning.effort", "must be a string"),
-        ({"temperature": 3}, "temperature", "must be a number from 0 to 2"),
+        ({"temperature": 3}, "temperature", "must be a number from 0 to 2, got 3"),
         ({"tools": [{"type": "function"}]}, "tools[0].name", "is required"),
-        ({"store": "no"}, "store", "must be true or false"),
+        ({"store": "no"}, "store", "must be true or false, got 'no'"),
         ({"stream_options": {}}, "stream_options", "is allowed only with stream true"),
         ({"model": None}, "model", "is required"),
     ],

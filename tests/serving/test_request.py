@@ -106,7 +106,7 @@ def test_a_model_is_required(fields: Fields) -> None:
 
 
 def test_a_problem_names_the_field_and_the_range() -> None:
-    problem = Problem(400, "temperature must be a number from 0 to 2.", "temperature", "invalid_value")
+    problem = Problem(400, "temperature must be a number from 0 to 2, got 2.5.", "temperature", "invalid_value")
     assert refused({"temperature": 2.5}) == problem
     assert problem.type == "invalid_request_error"
 

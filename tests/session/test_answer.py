@@ -26,6 +26,8 @@ from streamfold.session.outcome import RepairKind
 from tests.fold.made import added, delta
 from tests.session.made import answer, body, refused
 
+PAGE = "an HTML page, as from a proxy or a wrong base URL"
+
 # The answer
 
 
@@ -308,11 +310,16 @@ def test_a_refused_get_refuses_these_steps_for_good(said: Answer, steps: set[Rep
     ("said", "reason"),
     [
         pytest.param(refused(400, "not so"), "the stream was refused with 400: not so", id="the gateway's words"),
-        pytest.param(html(502), "the stream was refused with 502: <html>hello</html>", id="an excerpt"),
+        pytest.param(html(502), f"the stream was refused with 502: {PAGE}", id="a page"),
+        pytest.param(Answer(502, body=b"down"), "the stream was refused with 502: down", id="an excerpt"),
         pytest.param(Answer(500), "the stream was refused with 500: no reason given", id="no words"),
         pytest.param(Answer(204), "the stream was empty, with status 204", id="empty"),
-        pytest.param(html(200), "expected an event stream, got text/html: <html>hello</html>", id="HTML"),
-        pytest.param(Answer(200, body=b"x"), "expected an event stream, got no content type: x", id="no content type"),
+        pytest.param(html(200), f"expected an event stream, got text/html with status 200: {PAGE}", id="HTML"),
+        pytest.param(
+            Answer(200, body=b"x"),
+            "expected an event stream, got no content type with status 200: x",
+            id="no content type",
+        ),
     ],
 )
 def test_the_reason_says_what_came(said: Answer, reason: str) -> None:

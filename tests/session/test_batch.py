@@ -152,7 +152,9 @@ def test_a_refusal_for_good_is_met_once(status: int) -> None:
 
 
 def test_a_refusal_without_words_shows_its_beginning() -> None:
-    assert over(got(answer(404, b"<html>gone</html>"))).reason == "the batch was refused with 404: <html>gone</html>"
+    assert over(got(answer(404, b"<html>gone</html>"))).reason == (
+        "the batch was refused with 404: an HTML page, as from a proxy or a wrong base URL"
+    )
 
 
 def test_after_the_total_time_it_is_lost() -> None:

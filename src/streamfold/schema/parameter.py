@@ -21,6 +21,8 @@ Rule: TypeAlias = Callable[[Any, bool], Complaint | None]
 
 MAX_SAFE = 2**53 - 1  # the largest whole number that every JSON reader keeps exactly
 MAX_PAIRS, MAX_KEY, MAX_VALUE = 16, 64, 512
+REQUIRED = "is required"
+MAX_SHOWN = 40  # characters of a refused value in a complaint
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
@@ -56,17 +58,36 @@ def text(low: int = 0, high: int | None = None) -> Rule:
 
 
 def boolean(value: Any, strict: bool) -> Complaint | None:
-    return None if isinstance(value, bool) else ("", "must be true or false")
+    return None if isinstance(value, bool) else ("", f"must be true or false{got(value)}")
+
+
+def got(value: Any) -> str:
+    """The value that was given, if it is a short one. Only for what is never a secret."""
+    shown = repr(value) if isinstance(value, str | int | float) else ""
+    return f", got {shown}" if 0 < len(shown) <= MAX_SHOWN else ""
 
 
 def whole(low: int, high: int = MAX_SAFE) -> Rule:
-    wanted = f"must be a whole number from {low} to {high}"
-    return lambda value, strict: None if type(value) is int and low <= value <= high else ("", wanted)
+    def rule(value: Any, strict: bool) -> Complaint | None:
+        is_whole = type(value) is int
+        if is_whole and low <= value <= high:
+            return None
+        bounds = f" from {low} to {high}"
+        if high == MAX_SAFE and not (is_whole and abs(value) > high):  # a bound that nobody meets
+            bounds = "" if low == -MAX_SAFE else f" of at least {low}"
+        return "", f"must be a whole number{bounds}{got(value)}"
+
+    return rule
 
 
 def number(low: float, high: float) -> Rule:
-    wanted = f"must be a number from {low:g} to {high:g}"
-    return lambda value, strict: None if type(value) in (int, float) and low <= value <= high else ("", wanted)
+    bounds = "" if high == MAX_SAFE else f" from {low:g} to {high:g}"
+
+    def rule(value: Any, strict: bool) -> Complaint | None:
+        is_good = type(value) in (int, float) and low <= value <= high
+        return None if is_good else ("", f"must be a number{bounds}{got(value)}")
+
+    return rule
 
 
 def one_of(*names: str) -> Rule:
@@ -89,7 +110,7 @@ def record(rules: Mapping[str, Rule], *, required: tuple[str, ...] = ()) -> Rule
             return "", "must be an object"
         for name in required:
             if value.get(name) is None:
-                return f".{name}", "is required"
+                return f".{name}", REQUIRED
         complaint = check(value, rules, strict=strict)
         return complaint and (f".{complaint[0]}", complaint[1])
 
@@ -153,6 +174,8 @@ def response_format(value: Any, strict: bool) -> Complaint | None:
 def tool(value: Any, strict: bool) -> Complaint | None:
     """A tool needs a type, and one that the caller runs needs a name; of others only the type is known."""
     needs = ("name",) if is_object(value) and value.get("type") in ("function", "custom") else ()
+    if needs and is_object(value) and is_object(value.get("function")) and value.get("name") is None:
+        return ".name", f"{REQUIRED} (the Responses API has no nested `function` object)"
     return record({"type": text(1), "name": text(1), "parameters": record({})}, required=("type", *needs))(
         value, strict
     )
@@ -315,7 +338,6 @@ COMBINATIONS: Mapping[str, tuple[Combination, ...]] = {
     ),
     "openai": (ONLY_WITH_STREAM, SOON_WITH_STREAM),
 }
-REQUIRED = "is required"
 
 
 def check_create(fields: Mapping[str, Any], dialect: Dialect, *, strict: bool = True) -> Complaint | None:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from attrs import field, frozen
 from msgspec import Raw, Struct
 
-from streamfold.errors import MalformedBody
+from streamfold.errors import MalformedBody, RequestRefused, UnexpectedAnswer
 from streamfold.fold import State, with_response
 from streamfold.schema import read_head, read_text
 from streamfold.session.outcome import STREAMS, RepairKind
@@ -194,9 +194,9 @@ def read_no_stream(answer: Answer | CallFailure, *, trying: RepairKind) -> CallF
         return read_refusal("the stream", answer, trying)
     if not answer.body:
         return CallFailure(f"the stream was empty, with status {answer.status}", max_attempts=2)
-    kind = answer.headers.get("content-type") or "no content type"
+    kind = answer.headers.get("content-type", "")
     # A page of HTML comes from a proxy in front of the gateway, which may be gone a moment later: it refuses nothing.
-    return CallFailure(f"expected an event stream, got {kind}: {answer.excerpt}")
+    return CallFailure(str(UnexpectedAnswer("an event stream", answer.status, kind, excerpt=answer.excerpt)))
 
 
 def read_retrieved(answer: Answer | CallFailure, state: State) -> Retrieved:
@@ -219,7 +219,7 @@ def read_retrieved(answer: Answer | CallFailure, state: State) -> Retrieved:
 
 def read_refusal(what: str, answer: Answer, trying: RepairKind) -> CallFailure:
     """Return what a refusal of `what` means. trying: The step that asked for it."""
-    said = ErrorWords.of(answer.body).message or answer.excerpt or "no reason given"
+    said = RequestRefused(answer.status, ErrorWords.of(answer.body).message, excerpt=answer.excerpt).reason
     reason = f"{what} was refused with {answer.status}: {said}"
     match refusal_of(answer):
         case Refusal.BUSY:
