@@ -17,12 +17,12 @@ from tests.cli.made import completed, delta, frame, numbered, opening, said
 FRAMES = said("Hel", "lo ", "world")
 WHOLE = b"".join(FRAMES)
 EVENTS = EventReader().feed(WHOLE)
-RESPONSE = snapshot_json(fold(EVENTS))
+RESPONSE = snapshot_json(fold(EVENTS)) + b"\n"
 
 Save = Callable[..., Path]
 
 
-def test_in_a_pipe_the_bytes_are_those_of_snapshot_json(run: Run, save: Save) -> None:
+def test_in_a_pipe_the_bytes_are_those_of_snapshot_json_and_a_line_end(run: Run, save: Save) -> None:
     ran = run("fold", save(FRAMES))
     assert (ran.code, ran.out, ran.err) == (0, RESPONSE, "")
 
@@ -48,7 +48,7 @@ def test_json_gives_one_document_in_the_promised_order(run: Run, save: Save) -> 
     }
     assert ran.document == expected
     assert list(ran.document) == list(expected)
-    assert ran.out.endswith(RESPONSE + b"}\n")
+    assert ran.out.endswith(RESPONSE[:-1] + b"}\n")
 
 
 def test_a_field_that_nobody_knows_and_the_spelling_of_a_number_survive(run: Run, save: Save) -> None:
@@ -62,7 +62,7 @@ def test_a_field_that_nobody_knows_and_the_spelling_of_a_number_survive(run: Run
 def test_at_gives_the_state_at_that_number(at: int, run: Run, save: Save) -> None:
     path = save(FRAMES)
     state = replay(EVENTS, at=at)
-    assert run("fold", path, "--at", str(at)).out == snapshot_json(state)
+    assert run("fold", path, "--at", str(at)).out == snapshot_json(state) + b"\n"
     document = run("fold", path, "--at", str(at), "--json").document
     assert (document["cursor"], document["events"], document["output_text"]) == (at, at + 1, state.output_text)
 

@@ -428,9 +428,19 @@ def test_the_log_of_the_user_is_made_for_its_owner_alone(run: Run, save: Save, t
     assert run("log", "ls").out.startswith(b"resp_1\t")
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(["ls"], 0), (["verify"], 0), (["show", "resp_1"], 1), (["doctor"], 1)],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_command_that_reads_does_not_create_the_log(command: list[str], code: int, run: Run, tmp_path: Path) -> None:
+    assert run("log", *command).code == code
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(run: Run, save: Save, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    ran = run("log", "ls")
+    ran = run("log", "import", save(FRAMES))
     assert (ran.code, ran.err) == (
         1,
         f"streamfold: {tmp_path}/data/streamfold: cannot be created: Not a directory; name another log with --log\n",

@@ -67,6 +67,11 @@ BAD = [
     pytest.param([], "no prompt: pass --input TEXT, or --input - to read stdin", id="nothing"),
     pytest.param(["--background"], "no prompt: pass --input TEXT", id="nothing in the background"),
     pytest.param(["--input=x", "--parameter=temperature=3"], "temperature: must be a number from 0 to 2", id="a range"),
+    pytest.param(
+        ["--input=x", "--parameter=temprature=1"],
+        "temprature: is not a known parameter (did you mean temperature?); pass parameters newer than this version as --parameter 'extra_body={\"NAME\": VALUE}'",
+        id="a typo",
+    ),
     pytest.param(["--input=x", "--parameter=tools"], "--parameter: must be NAME=VALUE, got 'tools'", id="no pair"),
     pytest.param(["--input=x", "--model="], "--model: must be a non-empty string", id="no model"),
     pytest.param(["--parameter=input=7"], "--input: must be a string or a list of items", id="a wrong type"),

@@ -93,6 +93,13 @@ def test_the_text_after_a_number_is_not_told_twice(made: Callable[..., str], run
     assert ran.out.decode() == f"{after}\n"
 
 
+def test_items_that_were_added_before_a_number_are_not_reported(made: Callable[..., str], run: Run) -> None:
+    ran = run("follow", made(), "--dialect", "openai", "--starting-after", "11")
+    assert ran.code == 0
+    assert "completed, confirmed by its terminal event; last event " in ran.err
+    assert "created" not in ran.err
+
+
 def test_text_that_only_the_last_response_holds_is_told_whole(made: Callable[..., str], run: Run) -> None:
     response_id = made(dialect="mka1")
     ran = run("follow", response_id, "--starting-after", "11")

@@ -63,6 +63,17 @@ def test_the_command_that_is_told_goes_on_where_it_stopped(http: str, gateways: 
     assert json.loads(done.stdout.splitlines()[-1])["outcome"]["status"] == "completed"
 
 
+def test_a_foreground_response_is_said_not_to_resume_as_a_stream(gateways: Gateways, use: Use) -> None:
+    use(gateways(tokens_per_second=100))
+    foreground = [each for each in CREATE if each != "--background"]
+    with start(*foreground, "--input", "150 words", "--json") as process:
+        read_lines(process, 20)
+        _, told = interrupt(process)
+    assert "runs in the foreground, so it cannot be resumed as a stream" in told[0]
+    assert "pass --background" in told[0]
+    assert "--starting-after" not in told[1]
+
+
 def test_the_text_before_and_after_is_the_text(gateways: Gateways, use: Use) -> None:
     use(gateways(tokens_per_second=60))
     with start(*CREATE, "--input", "echo " + "0123456789 " * 15, "--dialect", "openai") as process:

@@ -97,7 +97,10 @@ async def opened_for(flags: LogFlags) -> AsyncGenerator["EventLog | None"]:
 
 
 def visit_log(flags: LogFlags, do: "Callable[[EventLog], Awaitable[T]]", *, may_write: bool) -> T:
-    """Open the log, do something with it, and close it. The user's own file is created if it does not exist."""
+    """Open the log, do something with it, and close it.
+
+    If the user's own file does not exist, a command that writes creates it, and one that reads finds an empty log.
+    """
 
     async def main() -> T:
         async with _opened(log_address(flags), may_write=may_write) as log:
@@ -116,14 +119,21 @@ def visit_log(flags: LogFlags, do: "Callable[[EventLog], Awaitable[T]]", *, may_
         raise Failure(str(error)) from error
 
 
+def is_missing(address: str) -> bool:
+    """Whether this is the user's own file, and it does not exist yet."""
+    own = user_folder("data", os.environ) / FILE_NAME
+    return address == f"{SQLITE}{own}" and not own.exists()
+
+
 def _opened(address: str, *, may_write: bool) -> "EventLog":
     from streamfold.log import open_log
 
-    own = user_folder("data", os.environ) / FILE_NAME
-    if address == f"{SQLITE}{own}" and not own.exists():
+    if is_missing(address):
+        own = user_folder("data", os.environ) / FILE_NAME
+        if not may_write:
+            return open_log("memory:")
         try:
             own.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise Failure(f"{own.parent}: cannot be created: {error.strerror}; name another log with --log") from error
-        may_write = True
     return open_log(address, may_write=may_write)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from streamfold.cli.fold.source import describe, open_source, too_large
-from streamfold.cli.log.place import OWN_LOG, LogFlags, visit_log
+from streamfold.cli.log.place import OWN_LOG, LogFlags, is_missing, log_address, visit_log
 from streamfold.cli.log.show import stream_document
 from streamfold.cli.options import (
     DEFAULT_MAX_BYTES,
@@ -307,6 +307,8 @@ def _progress() -> Generator[Callable[[int], None]]:
 
 def doctor(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
     """Show versions, settings, what an acknowledged event survives, and what is unsafe."""
+    if is_missing(address := log_address(flags)):
+        raise Failure(f"{address}: there is no log yet; the first import or recording creates it")
     diagnosis = visit_log(flags, lambda log: log.diagnose(), may_write=False)
     facts = {
         "streamfold": version("streamfold"),

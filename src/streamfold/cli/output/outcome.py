@@ -6,7 +6,7 @@ from msgspec.json import encode
 
 from streamfold.cli.output.step import error_words
 from streamfold.cli.terminal import ERROR, Output, say
-from streamfold.fold import snapshot
+from streamfold.fold import AnomalyKind, snapshot
 from streamfold.session import BatchOutcome, CancelResult, Outcome, OutcomeStatus, Proof, Repair
 
 PROOFS: Mapping[Proof | None, str] = {
@@ -25,6 +25,7 @@ CANCELS: Mapping[CancelResult, str] = {
 }
 # Results that leave the response running, whether or not the cancel takes effect later.
 STILL_RUNNING = frozenset({CancelResult.UNCONFIRMED, CancelResult.NOT_ALLOWED})
+CREATED = frozenset({AnomalyKind.ITEM_CREATED, AnomalyKind.PART_CREATED})
 
 
 def outcome_document(
@@ -71,7 +72,7 @@ def batch_document(outcome: BatchOutcome, *, batch_id: str, hide: Callable[[str]
     return encode({"outcome": document}) + b"\n"
 
 
-def outcome_words(outcome: Outcome) -> str:
+def outcome_words(outcome: Outcome, *, starts_midway: bool = False) -> str:
     """Say how it ended, how that is known, and what it took."""
     parts = _ending(outcome, reason(outcome))
     if outcome.state.cursor is not None:
@@ -81,7 +82,9 @@ def outcome_words(outcome: Outcome) -> str:
     if outcome.is_compacted:
         parts.append("part of the text came only with the final Response")
     parts += [f"conflict: {each}" for each in outcome.conflicts]
-    parts += [f"{each.count} × {each.kind}" for each in outcome.anomalies]
+    # If it was followed from its middle, the events that added its items came before.
+    expected = CREATED if starts_midway else ()
+    parts += [f"{each.count} × {each.kind}" for each in outcome.anomalies if each.kind not in expected]
     return "; ".join(parts)
 
 

@@ -112,7 +112,7 @@ class Screen(View):
         outcome = end.outcome
         if outcome is None or outcome.status is OutcomeStatus.ABANDONED:
             return
-        words = without_controls(self._hide(outcome_words(outcome)))
+        words = without_controls(self._hide(outcome_words(outcome, starts_midway=end.starts_midway)))
         self._console.print(
             Text.assemble(
                 (f"{end.response_id or 'the response'}: ", "bold"), (words, COLOURS.get(outcome.status, "red"))

@@ -31,6 +31,7 @@ class End(Struct, frozen=True):
     outcome: Outcome | None = None
     response_id: str | None = None
     begun: float = 0.0
+    starts_midway: bool = False
 
 
 class View:
@@ -61,7 +62,7 @@ class View:
 
 
 class ResponseView(View):
-    """The Response as JSON: indented on a terminal, the bytes of `snapshot_json` in a pipe."""
+    """The Response as JSON: indented on a terminal, the bytes of `snapshot_json` and a line end in a pipe."""
 
     def finish(self, end: End) -> None:
         if end.events:
@@ -82,13 +83,13 @@ class DocumentView(View):
             "anomalies": state.anomalies,
             "response": Raw(snapshot_json(state)),
         }
-        _write_json(self._output, json.encode(document), tail=b"\n")
+        _write_json(self._output, json.encode(document))
 
 
-def _write_json(output: Output, data: bytes, *, tail: bytes = b"", has_colours: bool = False) -> None:
+def _write_json(output: Output, data: bytes, *, has_colours: bool = False) -> None:
     """JSON escapes C0 controls by itself; the others are escaped here."""
     if not output.is_terminal:
-        output.write_bytes(data + tail)
+        output.write_bytes(data + b"\n")
         return
     text = CONTROLS_JSON_LEAVES.sub(lambda control: f"\\u{ord(control[0]):04x}", json.format(data, indent=2).decode())
     if has_colours and len(text) <= MAX_COLOURED:
@@ -126,7 +127,11 @@ class JsonLines(View):
         if outcome is not None:
             self._write(outcome_document(outcome, response_id=response_id, begun=end.begun, hide=self._hide))
             if outcome.status not in QUIET:
-                say(self._hide(f"{response_id or 'the response'}: {outcome_words(outcome)}"))
+                say(
+                    self._hide(
+                        f"{response_id or 'the response'}: {outcome_words(outcome, starts_midway=end.starts_midway)}"
+                    )
+                )
 
     def _write(self, line: bytes) -> None:
         if self._output.is_terminal:
@@ -180,7 +185,8 @@ class TextView(View):
         if self._is_line_open and (is_over or (end.outcome is None and self._output.is_terminal)):
             self._write("\n")
         if end.outcome is not None and is_over:
-            self.note(self._hide(f"{end.response_id or 'the response'}: {outcome_words(end.outcome)}"))
+            words = outcome_words(end.outcome, starts_midway=end.starts_midway)
+            self.note(self._hide(f"{end.response_id or 'the response'}: {words}"))
 
     def _grow(self, state: State, event: Event | None = None) -> str:
         piece = self._growth.take(state, event)

@@ -95,7 +95,8 @@ def _create_and_follow(settings: Settings, parameters: dict[str, Any], *, json: 
         response = gateway.stream(on_repair=view.repair, **parameters)
         return response if log is None else record(response, log, tenant=into.tenant)
 
-    return follow_to_the_end(settings, Following(view), begin, into=into, json=json)
+    following = Following(view, is_background=parameters.get("background") is True)
+    return follow_to_the_end(settings, following, begin, into=into, json=json)
 
 
 def _print(response: Response, settings: Settings, *, json: bool) -> int:
@@ -157,9 +158,20 @@ class Following:
     Attributes:
         state: The state after the last event that was shown.
         begun: The session's time when following began.
+        is_background: Whether it may run in the background, so that it can be resumed as a stream.
+        starts_midway: Whether it is followed after a number, so that its first events are not seen.
     """
 
-    def __init__(self, view: View, *, starting_after: int | None = None, response_id: str | None = None) -> None:
+    def __init__(
+        self,
+        view: View,
+        *,
+        starting_after: int | None = None,
+        response_id: str | None = None,
+        is_background: bool = True,
+    ) -> None:
+        self.is_background: bool = is_background
+        self.starts_midway: bool = starting_after is not None
         self.view = view
         self._id = response_id
         self.state: State = State()
@@ -219,7 +231,15 @@ def follow_to_the_end(
             repairs=following.repairs,
             reason="stopped before its end",
         )
-    following.view.finish(End(outcome.state, outcome=outcome, response_id=following.id, begun=following.begun))
+    following.view.finish(
+        End(
+            outcome.state,
+            outcome=outcome,
+            response_id=following.id,
+            begun=following.begun,
+            starts_midway=following.starts_midway,
+        )
+    )
     if outcome.status in (OutcomeStatus.ABANDONED, OutcomeStatus.LOST):
         same = ("--json",) if json else ()
         _say_how_to_resume(following, (*same, *log_flags(into), *settings.flags))
@@ -245,6 +265,13 @@ def _say_how_to_resume(following: Following, options: tuple[str, ...]) -> None:
         say("stopped before the response's id arrived; it may be running at the gateway")
         return
     place = "before its first event" if following.cursor is None else f"after event {following.cursor}"
+    if not following.is_background:
+        say(
+            f"stopped {place}; {following.id} runs in the foreground, so it cannot be resumed as a stream, and the "
+            "gateway may cancel it; next time, pass --background. To read its end, if the gateway keeps it:"
+        )
+        say_command("follow", following.id, *options)
+        return
     say(f"stopped {place}; resume {following.id} with:")
     after = () if following.cursor is None else ("--starting-after", str(following.cursor))
     say_command("follow", following.id, *after, *options)

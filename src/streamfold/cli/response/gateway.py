@@ -23,6 +23,7 @@ SPELLED = {
     "background": "--background",
     "url": "--log",
 }
+IN_EXTRA_BODY = "as --parameter 'extra_body={\"NAME\": VALUE}'"  # it reaches the call's own argument
 MAY_PASS = frozenset({408, 425, 429})
 
 
@@ -61,7 +62,8 @@ def visit(settings: Settings, do: "Callable[[Gateway], Awaitable[T]]") -> T:
         return run(main)
     except InvalidArgument as error:
         name = SPELLED.get(error.name) or settings.origins.get(error.name) or error.name
-        raise Failure(f"{name}: {settings.hide(error.reason)}", USAGE) from error
+        reason = settings.hide(error.reason).replace("in extra_body", IN_EXTRA_BODY)
+        raise Failure(f"{name}: {reason}", USAGE) from error
     except StreamfoldError as error:
         code = error.exit_code if isinstance(error, Failure) else ERROR
         raise Failure(settings.hide(str(error)), code) from error
