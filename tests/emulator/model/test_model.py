@@ -309,10 +309,15 @@ def test_a_torn_recording_is_played_to_where_it_was_torn() -> None:
     assert len([*read_playback(whole[:-2]).steps]) == len(events)
 
 
-@pytest.mark.parametrize("data", [b"", b"data: [DONE]\n\n", b"<html>no stream</html>"])
+@pytest.mark.parametrize("data", [b"data: [DONE]\n\n", b"<html>no stream</html>"])
 def test_bytes_without_an_event_are_refused(data: bytes) -> None:
     with pytest.raises(UsageError, match="holds no event"):
         read_playback(data)
+
+
+def test_an_empty_recording_is_called_empty() -> None:
+    with pytest.raises(UsageError, match="the recording is empty"):
+        read_playback(b"\n")
 
 
 def test_every_recorded_stream_plays_to_the_same_response(recordings: list[Recording]) -> None:

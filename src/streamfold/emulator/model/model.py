@@ -223,7 +223,8 @@ def read_playback(data: bytes) -> Script:
     frames = decoder.feed(data) + decoder.close()
     steps = tuple(step for frame in frames if (step := _step(frame.data)))
     if not steps:
-        raise UsageError("the recording holds no event; pass the body of a stream, as in an .sse file")
+        what = "holds no event" if data.strip() else "is empty"
+        raise UsageError(f"the recording {what}; pass the body of a stream, as in an .sse file")
     events = (decode_event(step.data) for step in steps if step.data is not None)
     # By arrival: a recording may have holes, or no numbers at all.
     folded: Fields = decode(snapshot_json(fold(events, State.under(SequencePolicy.ARRIVAL))))
