@@ -370,3 +370,11 @@ def test_a_page_that_is_wrong_is_refused(query: str, param: str) -> None:
     problem = read_page_query(query.encode(), MKA1)
     assert isinstance(problem, Problem)
     assert problem.param == param
+
+
+@pytest.mark.parametrize(("given", "shown"), [("0", ", got 0."), ("x", ", got x."), ("9" * 50, "to 100.")])
+def test_a_limit_out_of_range_is_refused_with_the_value_if_it_is_short(given: str, shown: str) -> None:
+    problem = read_page_query(f"limit={given}".encode(), MKA1)
+    assert isinstance(problem, Problem)
+    assert problem.message.startswith("limit must be a whole number from 1 to 100")
+    assert problem.message.endswith(shown)

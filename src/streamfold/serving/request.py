@@ -215,7 +215,8 @@ def _whole_number(name: str, text: str, low: int, high: int) -> int | Problem:
     is_whole = digits.isascii() and digits.isdigit() and len(digits) <= len(str(MAX_CURSOR))
     if is_whole and low <= int(text) <= high:
         return int(text)
-    return invalid(name, f"must be a whole number from {low} to {high}")
+    shown = f", got {text}" if len(text) <= len(str(MAX_CURSOR)) else ""
+    return invalid(name, f"must be a whole number from {low} to {high}{shown}")
 
 
 def _read_boolean(given: dict[str, str], name: str) -> bool | Problem | None:
