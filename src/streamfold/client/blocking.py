@@ -18,7 +18,7 @@ from functools import wraps
 from threading import Event as ThreadEvent
 from threading import Lock
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, cast
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -145,10 +145,14 @@ class Block(BlockingOnly, Generic[Followed]):
 
 
 # The methods of the async classes, for objects that hold one as `_inner` and its loop as `_loop`. Signatures and
-# docstrings are theirs, so that neither can drift.
+# docstrings are theirs, so that neither can drift; of the method that a decorator stands on, only the name counts.
+
+Stub: TypeAlias = Callable[[Any], None]
 
 
-def waiting(method: Callable[Concatenate[Any, P], Awaitable[T]]) -> Callable[Concatenate[Any, P], T]:
+def waiting(
+    method: Callable[Concatenate[Any, P], Awaitable[T]],
+) -> Callable[[Stub], Callable[Concatenate[Any, P], T]]:
     """The same method, waited for."""
 
     @wraps(method)
@@ -156,10 +160,12 @@ def waiting(method: Callable[Concatenate[Any, P], Awaitable[T]]) -> Callable[Con
         loop: EventLoop = self._loop
         return loop.run(lambda: method(self._inner, *args, **kwargs))
 
-    return wait
+    return lambda _stub: wait
 
 
-def iterating(method: Callable[Concatenate[Any, P], AsyncIterator[T]]) -> Callable[Concatenate[Any, P], Iterator[T]]:
+def iterating(
+    method: Callable[Concatenate[Any, P], AsyncIterator[T]],
+) -> Callable[[Stub], Callable[Concatenate[Any, P], Iterator[T]]]:
     """The same method, for a plain `for`."""
 
     @wraps(method)
@@ -167,19 +173,19 @@ def iterating(method: Callable[Concatenate[Any, P], AsyncIterator[T]]) -> Callab
         loop: EventLoop = self._loop
         return loop.iterate(method(self._inner, *args, **kwargs))
 
-    return iterate
+    return lambda _stub: iterate
 
 
 def following(
     method: Callable[Concatenate[Any, P], FollowedResponse],
-) -> Callable[Concatenate[Any, P], "BlockingResponse"]:
+) -> Callable[[Stub], Callable[Concatenate[Any, P], "BlockingResponse"]]:
     """The same method, for a plain `with`."""
 
     @wraps(method)
     def follow(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> "BlockingResponse":
         return BlockingResponse(method(self._inner, *args, **kwargs), self._loop)
 
-    return follow
+    return lambda _stub: follow
 
 
 class Gateway(BlockingOnly):
@@ -221,7 +227,7 @@ class Gateway(BlockingOnly):
             on_repair=on_repair,
         )
         self._loop = EventLoop()
-        self.batches = BlockingBatches(self._inner.batches, self._loop)
+        self.batches: BlockingBatches = BlockingBatches(self._inner.batches, self._loop)
 
     def __enter__(self) -> "Gateway":
         return self
@@ -244,24 +250,41 @@ class Gateway(BlockingOnly):
         """Open an async resource, usually a log, on the gateway's loop: `with gateway.opened(SqliteLog(path)) as log`."""
         return self._loop.portal().wrap_async_context_manager(context)
 
-    stream = following(AsyncGateway.stream)
-    """Create a response and follow it: `with gateway.stream(model=..., input=...) as response`."""
-    follow = following(AsyncGateway.follow)
-    """Follow an existing response: `with gateway.follow(response_id) as response`."""
-    create = waiting(AsyncGateway.create)
-    """Create a response and wait for it; with `background=True`, only until it is queued."""
-    retrieve = waiting(AsyncGateway.retrieve)
-    """The response as it is now."""
-    cancel = waiting(AsyncGateway.cancel)
-    """Ask the gateway to cancel a response, and return its answer."""
-    update = waiting(AsyncGateway.update)
-    """Replace the metadata of a response, and return the response."""
-    delete = waiting(AsyncGateway.delete)
-    """Delete a response."""
-    list = waiting(AsyncGateway.list)
-    """One page of the responses."""
-    input_items = waiting(AsyncGateway.input_items)
-    """One page of the input that a response was created with."""
+    @following(AsyncGateway.stream)
+    def stream(self) -> None:
+        """Create a response and follow it: `with gateway.stream(model=..., input=...) as response`."""
+
+    @following(AsyncGateway.follow)
+    def follow(self) -> None:
+        """Follow an existing response: `with gateway.follow(response_id) as response`."""
+
+    @waiting(AsyncGateway.create)
+    def create(self) -> None:
+        """Create a response and wait for it; with `background=True`, only until it is queued."""
+
+    @waiting(AsyncGateway.retrieve)
+    def retrieve(self) -> None:
+        """The response as it is now."""
+
+    @waiting(AsyncGateway.cancel)
+    def cancel(self) -> None:
+        """Ask the gateway to cancel a response, and return its answer."""
+
+    @waiting(AsyncGateway.update)
+    def update(self) -> None:
+        """Replace the metadata of a response, and return the response."""
+
+    @waiting(AsyncGateway.delete)
+    def delete(self) -> None:
+        """Delete a response."""
+
+    @waiting(AsyncGateway.list)
+    def list(self) -> None:
+        """One page of the responses."""
+
+    @waiting(AsyncGateway.input_items)
+    def input_items(self) -> None:
+        """One page of the input that a response was created with."""
 
 
 class BlockingResponse(Block[FollowedResponse]):
@@ -274,14 +297,21 @@ class BlockingResponse(Block[FollowedResponse]):
     def __iter__(self) -> Iterator[Event]:
         return self._loop.iterate(aiter(self._inner))
 
-    states = iterating(FollowedResponse.states)
-    """A state after each event, and the final one."""
-    text = iterating(FollowedResponse.text)
-    """The output text in pieces as they arrive."""
-    outcome = waiting(FollowedResponse.outcome)
-    """Follow to the end, and return how the response ended."""
-    cancel = waiting(FollowedResponse.cancel)
-    """Cancel the response at the gateway, and return the proven result."""
+    @iterating(FollowedResponse.states)
+    def states(self) -> None:
+        """A state after each event, and the final one."""
+
+    @iterating(FollowedResponse.text)
+    def text(self) -> None:
+        """The output text in pieces as they arrive."""
+
+    @waiting(FollowedResponse.outcome)
+    def outcome(self) -> None:
+        """Follow to the end, and return how the response ended."""
+
+    @waiting(FollowedResponse.cancel)
+    def cancel(self) -> None:
+        """Cancel the response at the gateway, and return the proven result."""
 
     def notice(self) -> None:
         """Report that a verified webhook named this response. If the client is waiting to poll, it polls at once."""
@@ -319,14 +349,21 @@ class BlockingBatches:
         self._inner = batches
         self._loop = loop
 
-    create = waiting(Batches.create)
-    """Create a batch."""
-    retrieve = waiting(Batches.retrieve)
-    """The batch as it is now."""
-    cancel = waiting(Batches.cancel)
-    """Ask the gateway to cancel a batch, and return its answer."""
-    list = waiting(Batches.list)
-    """One page of the batches."""
+    @waiting(Batches.create)
+    def create(self) -> None:
+        """Create a batch."""
+
+    @waiting(Batches.retrieve)
+    def retrieve(self) -> None:
+        """The batch as it is now."""
+
+    @waiting(Batches.cancel)
+    def cancel(self) -> None:
+        """Ask the gateway to cancel a batch, and return its answer."""
+
+    @waiting(Batches.list)
+    def list(self) -> None:
+        """One page of the batches."""
 
     def follow(self, batch_id: str) -> "BlockingBatch":
         """Follow a batch to its end: `with gateway.batches.follow(batch_id) as batch`."""
@@ -344,7 +381,10 @@ class BlockingBatch(Block[FollowedBatch]):
         """The batch as it was last seen."""
         return self._inner.batch
 
-    outcome = waiting(FollowedBatch.outcome)
-    """Follow to the end, and return how it ended."""
-    cancel = waiting(FollowedBatch.cancel)
-    """Cancel the batch, and return the proven result."""
+    @waiting(FollowedBatch.outcome)
+    def outcome(self) -> None:
+        """Follow to the end, and return how it ended."""
+
+    @waiting(FollowedBatch.cancel)
+    def cancel(self) -> None:
+        """Cancel the batch, and return the proven result."""

@@ -26,7 +26,7 @@ from streamfold.serving import (
 
 DAY_SECONDS = 24 * 60 * 60
 TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
-WRONG_LINE = {"code": "invalid_json_line", "message": "This line is not valid JSON.", "param": None, "line": 1}
+WRONG_LINE: Fields = {"code": "invalid_json_line", "message": "This line is not valid JSON.", "param": None, "line": 1}
 ERRORS: Fields = {"object": "list", "data": [WRONG_LINE]}
 OVER = ("completed", "failed", "expired", "cancelled")
 

@@ -63,7 +63,7 @@ class LogReply:
         finish: Callable[[], Awaitable[None]],
     ) -> None:
         self.status = 200
-        self.headers = {"content-type": "text/event-stream"}
+        self.headers: dict[str, str] = {"content-type": "text/event-stream"}
         self._log = log
         self._key = key
         self._watch = watch

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Coroutine
 from math import inf
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import anyio
 
@@ -50,9 +50,9 @@ from streamfold.session import (
 # every task has ended. Nothing of it touches a scope of the caller. What a task raises is kept, and raised in the
 # caller's own task by the next call that waits.
 
-logger = logging.getLogger("streamfold.client")
+logger: logging.Logger = logging.getLogger("streamfold.client")
 
-OnRepair = Callable[[Repair], None]
+OnRepair: TypeAlias = Callable[[Repair], None]
 S = TypeVar("S", Session, BatchSession)
 GOOD_ENDS = {OutcomeStatus.COMPLETED, OutcomeStatus.ABANDONED}  # leaving one is not worth a warning
 

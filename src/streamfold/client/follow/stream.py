@@ -128,7 +128,8 @@ class Stream:
         request: Callable[[Call], Request],
         on_repair: OnRepair,
     ) -> None:
-        session = self.session = begin(current_clock()())
+        self.session: Session = begin(current_clock()())
+        session = self.session
         self.runner: Runner[Session] = Runner(
             session,
             name="response",

@@ -43,7 +43,7 @@ class Transaction:
     def __init__(self, connection: sqlite3.Connection, now: Callable[[], float]) -> None:
         self.connection = connection
         self.now = now  # called inside the transaction: waiting for the lock must not shorten a lease
-        self.notification = Notification.NOTHING  # what other processes are sent after the commit
+        self.notification: Notification = Notification.NOTHING  # what other processes are sent after the commit
         self.has_dropped = False  # whether pages were freed since the file was last tidied
 
     def notify(self, notification: Notification) -> None:
