@@ -35,8 +35,8 @@ help:
 demo: $(VENV)/.has-cli
 	@$(BIN)/streamfold demo
 
-# Two processes suit two cores, and a machine that does other work; `make test WORKERS=8` uses eight.
-WORKERS ?= 2
+# A third process works while the others wait for servers and timers. `make test WORKERS=8` uses eight.
+WORKERS ?= 3
 test: $(VENV)/.has-test
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 

@@ -123,6 +123,7 @@ async def test_the_tabs_of_a_row(log: EventLog) -> None:
         assert app.tab is Tab.TEXT
 
 
+@pytest.mark.thorough
 async def test_the_mouse_on_a_row_and_on_the_scrubber(log: EventLog) -> None:
     async with program(log) as (app, pilot):
         await pilot.click("#events", offset=(10, 2))
@@ -183,6 +184,7 @@ async def test_the_keys_and_the_signs_are_shown_beside_the_stream(log: EventLog)
         await until(pilot, lambda: not app.query(HelpPanel))
 
 
+@pytest.mark.thorough
 async def test_it_is_left_in_the_middle_of_anything(log: EventLog) -> None:
     for key in ("up", "home", "d", "slash", "question_mark"):
         async with program(log) as (app, pilot):
@@ -293,6 +295,7 @@ async def test_a_live_stream_grows_and_the_end_is_stuck_to() -> None:
         await until(pilot, lambda: status(app) == "at 6 of 6  ·  completed  ·  finished")
 
 
+@pytest.mark.thorough
 async def test_who_reads_on_the_right_is_not_disturbed_by_what_comes() -> None:
     log = MemoryLog()
     data = said(*["words "] * 2_000)
