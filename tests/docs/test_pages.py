@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import re
 import shlex
 import subprocess
@@ -41,6 +42,19 @@ def openai_url() -> Iterator[str]:
         yield f"{url}/v1"
 
 
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """Put the standard library's loggers back as they were: a page may set them up."""
+    loggers = [logging.getLogger(), logging.getLogger("streamfold"), logging.getLogger("streamfold.client")]
+    before = [(each.level, list(each.handlers), each.propagate) for each in loggers]
+    yield
+    for each, (level, handlers, propagate) in zip(loggers, before, strict=True):
+        each.setLevel(level)
+        each.handlers[:] = handlers
+        each.propagate = propagate
+
+
+@pytest.mark.usefixtures("restored_logging")
 @pytest.mark.parametrize("page", pages_that_run(), ids=ids(pages_that_run()))
 def test_the_examples_of_a_page_run_in_their_order(
     page: Page, openai_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -46,6 +46,7 @@ async def test_each_repair_is_a_warning(caplog: pytest.LogCaptureFixture) -> Non
 
 
 async def test_a_repair_before_the_first_event_starts_from_the_beginning(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
     here, _ = gateway(in_turn(Told(opening=Disconnected("gone")), stream(*WHOLE)))
     async with here.follow(RESPONSE_ID) as response:
         await response.outcome()
@@ -53,6 +54,7 @@ async def test_a_repair_before_the_first_event_starts_from_the_beginning(caplog:
 
 
 async def test_a_bad_end_is_a_warning_without_a_word_of_the_gateway(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, LOGGER)
     refusal = said({"error": {"message": "You said: my secret prompt"}}, 404)
     here, _ = gateway(lambda request: refusal)
     async with here.follow(RESPONSE_ID) as response:
