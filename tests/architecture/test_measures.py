@@ -11,12 +11,12 @@ from tests.architecture.measures import Tree, code_lines, comment_lines, complex
 from tests.architecture.tree import PACKAGE, ROOT, Module, read_modules
 
 # Each limit only helps: raise one with a decision, never meet one by packing code into fewer characters. Where the goal
-# is not reached yet, it stands beside the limit.
+# is not reached yet, it is named next to the limit.
 MOST = {
-    "lines": 32_500,  # goal 27,500
-    "modules": 192,  # goal 190
-    "modules with one importer": 35,  # goal 25
-    "modules with one importer under 60 lines": 1,  # goal 0
+    "lines": 31_100,  # goal 27,500: decision 0021 says where the rest went
+    "modules": 190,
+    "modules with one importer": 25,
+    "modules with one importer under 60 lines": 0,
     "class names used twice": 8,
     "p90 of function lines": 18,
     "functions above 10": 20,
