@@ -74,12 +74,13 @@ async def test_a_live_writer_is_read_live_and_to_its_end(logs: list[EventLog]) -
             async def read() -> None:
                 async for event in second:
                     got.append(event.sequence_number)
+                    came[len(got)].set()
 
+            came = [anyio.Event() for _ in range(len(gates) + 1)]
             tasks.start_soon(read)
             with anyio.fail_after(10):
                 for place, gate in enumerate(gates[1:], 1):
-                    while len(got) < place:  # live: it has what the writer has before the next event is sent
-                        await anyio.sleep(0.001)
+                    await came[place].wait()  # live: it has what the writer has before the next event is sent
                     gate.set()
                     await anext(first)
             outcome_of_first = await first.outcome()
@@ -223,12 +224,17 @@ async def test_a_joiner_that_waits_ends_when_another_task_leaves(logs: list[Even
         await stack.enter_async_context(response)
         with anyio.fail_after(5):
             async with anyio.create_task_group() as tasks:
+                has_both = anyio.Event()
 
                 async def read() -> None:
-                    got.extend(await all_numbers(response))
+                    async for event in response:
+                        got.append(event.sequence_number)
+                        if len(got) == 2:
+                            has_both.set()
 
                 tasks.start_soon(read)
-                await anyio.sleep(0.05)
+                await has_both.wait()
+                await anyio.wait_all_tasks_blocked()  # it waits for a third event
                 await stack.aclose()
     assert got == [0, 1]
 
