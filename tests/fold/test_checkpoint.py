@@ -186,9 +186,9 @@ def test_bytes_that_are_no_checkpoint_are_refused_and_say_why(data: bytes, reaso
 
 
 @pytest.mark.parametrize("name", SAVED)
-def test_no_field_of_a_checkpoint_may_be_missing_but_its_type(name: str) -> None:
+def test_no_field_of_a_checkpoint_may_be_missing_but_its_type_and_the_younger_ones(name: str) -> None:
     data = encode({key: value for key, value in SAVED.items() if key != name})
-    if name == "type":
+    if name in {"type", "is_mixed", "uncounted"}:  # the last two are younger than the first checkpoints
         assert restore(data) == restore(encode(SAVED))
     else:
         with pytest.raises(MalformedCheckpoint, match=f"Object missing required field `{name}`"):

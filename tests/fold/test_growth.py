@@ -111,6 +111,70 @@ def test_the_text_of_the_first_state_comes_whole() -> None:
     assert pieces([delta(2, "lo"), delta(3, "!")], before) == ["Hello", "!"]
 
 
+# Servers that count `content_index` up with every event
+
+
+def done(number: int, text: str, part: int) -> Event:
+    return event("response.output_text.done", number, output_index=0, content_index=part, text=text)
+
+
+def part_done(number: int, text: str, part: int) -> Event:
+    content = {**PART, "text": text}
+    return event("response.content_part.done", number, output_index=0, content_index=part, part=content)
+
+
+def item_done(number: int, *texts: str) -> Event:
+    return event("response.output_item.done", number, output_index=0, item=message(*texts))
+
+
+CLIMBING = [added(0, message()), delta(1, "It"), delta(2, " rains", part=1), delta(3, ".", part=2)]
+EACH = ["", "It", " rains", "."]
+
+
+@pytest.mark.parametrize(
+    ("rest", "more"),
+    [
+        pytest.param([done(4, "It rains.", 3)], "", id="the text again, in a part of its own"),
+        pytest.param([done(4, "It rains.", 3), part_done(5, "It rains.", 4)], "", id="and the part again"),
+        pytest.param([done(4, "It rains.", 0)], "", id="the text again, in the first part"),
+        pytest.param([done(4, "It rains.", 2)], "", id="the text again, in the last part"),
+        pytest.param([done(4, "It rains.", 3), item_done(5, "It rains.")], "", id="then the item"),
+        pytest.param([done(4, "It rains.", 3), delta(5, " So", part=4)], " So", id="then more text"),
+        pytest.param(
+            [done(4, "It rains.", 3), item_done(5, "It rains.", "It rains.")], "It rains.", id="the item says it twice"
+        ),
+        pytest.param([done(4, "Other", 3)], "Other", id="another text"),
+        pytest.param([done(4, "It", 0), done(5, " rains", 1)], "", id="the text of each part again"),
+    ],
+)
+def test_what_done_events_say_again_is_no_piece(rest: list[Event], more: str) -> None:
+    growth = TextGrowth()
+    taken = pieces([*CLIMBING, *rest], growth=growth)
+    assert (taken[:4], "".join(taken[4:]), growth.has_changed) == (EACH, more, False)
+
+
+def test_at_the_end_the_pieces_are_the_output_text_even_if_it_says_everything_twice() -> None:
+    growth = TextGrowth()
+    events = [*CLIMBING, done(4, "It rains.", 3)]
+    taken = "".join(pieces(events, growth=growth)) + growth.take(fold(events), None)
+    assert taken == fold(events).output_text == "It rains.It rains."
+
+
+def test_two_parts_with_the_same_text_are_two_pieces() -> None:
+    events = [added(0, message("")), delta(1, "Yes"), done(2, "Yes", 0)]
+    again = event("response.content_part.added", 3, output_index=0, content_index=1, part=PART)
+    assert "".join(pieces([*events, again, delta(4, "Yes", part=1), done(5, "Yes", 1)])) == "YesYes"
+
+
+@given(stories())
+def test_the_pieces_of_good_streams_are_the_same_with_their_events(story: Story) -> None:
+    reached = list(states(story.events))
+    with_events, without = TextGrowth(), TextGrowth()
+    assert [with_events.take(*each) for each in zip(reached, story.events, strict=True)] == [
+        without.take(each) for each in reached
+    ]
+
+
 # A text that changes
 
 

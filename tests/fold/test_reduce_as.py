@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 
+from streamfold.errors import SequenceGap
 from streamfold.fold.reduce import fold, reduce, reduce_as, with_cursor
 from streamfold.fold.snapshot import snapshot_json
 from streamfold.fold.state import SequencePolicy, State
@@ -33,8 +34,14 @@ def test_a_number_that_is_known_changes_nothing() -> None:
 def test_numbers_that_were_left_out_are_a_hole_that_was_believed() -> None:
     events = [created(0), delta(1, "a"), delta(5, "b"), delta(6, "c")]
     state = placed((0, events[0]), (1, events[1]), (5, events[2]), (6, events[3]))
-    assert state == fold(events, State.under(SequencePolicy.RENUMBER))
+    assert snapshot_json(state) == snapshot_json(fold(events, State.under(SequencePolicy.RENUMBER)))
     assert tolerated(state) == [("item_created", 1, 1), ("part_created", 1, 1), ("hole", 1, 5)]
+
+
+def test_after_a_hole_that_was_believed_the_next_one_is_a_gap_again() -> None:
+    state = placed((0, created(0)), (5, delta(5, "b")))
+    with pytest.raises(SequenceGap):
+        reduce(state, delta(7, "c"))
 
 
 def test_a_second_hole_is_noted_too() -> None:

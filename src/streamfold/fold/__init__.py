@@ -3,7 +3,7 @@
 from streamfold.fold.anomaly import Anomaly, AnomalyKind
 from streamfold.fold.checkpoint import checkpoint, restore
 from streamfold.fold.growth import TextGrowth
-from streamfold.fold.reduce import fold, reduce, reduce_as, replay, states, with_cursor
+from streamfold.fold.reduce import fold, is_counted, reduce, reduce_across, reduce_as, replay, states, with_cursor
 from streamfold.fold.snapshot import snapshot, snapshot_json, with_response
 from streamfold.fold.state import SequencePolicy, State, StreamError
 
@@ -16,7 +16,9 @@ __all__ = [
     "TextGrowth",
     "checkpoint",
     "fold",
+    "is_counted",
     "reduce",
+    "reduce_across",
     "reduce_as",
     "replay",
     "restore",

@@ -32,6 +32,8 @@ class _Saved(Struct, frozen=True, tag="streamfold.checkpoint"):
     policy: SequencePolicy
     is_numbered: bool
     is_closed: bool
+    is_mixed: bool = False
+    uncounted: int = 0
 
 
 class _SavedNode(Struct, frozen=True, omit_defaults=True):
@@ -72,6 +74,8 @@ def _encoded(state: State, text: Callable[[str], str]) -> bytes:
             policy=document.policy,
             is_numbered=document.is_numbered,
             is_closed=document.is_closed,
+            is_mixed=document.is_mixed,
+            uncounted=document.uncounted,
         )
     )
 
@@ -105,6 +109,8 @@ def restore(data: bytes) -> State:
         policy=saved.policy,
         is_numbered=saved.is_numbered,
         is_closed=saved.is_closed,
+        is_mixed=saved.is_mixed,
+        uncounted=saved.uncounted,
     )
     return State(saved.cursor, GrowingText(document))
 

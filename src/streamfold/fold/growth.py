@@ -1,7 +1,17 @@
 """The output text of one response, in the pieces by which it grows."""
 
 from streamfold.fold.state import State, output_texts, settled
-from streamfold.schema import ContentPartAdded, Event, OutputItemAdded, OutputTextDelta
+from streamfold.fold.tree import Path
+from streamfold.schema import (
+    ContentPartAdded,
+    ContentPartDone,
+    Event,
+    OutputItemAdded,
+    OutputItemDone,
+    OutputTextDelta,
+    OutputTextDone,
+    ResponseEvent,
+)
 
 # Theory of operation. A state knows its whole output text, but building it costs time in proportion to its length, so
 # `take` avoids that for nearly every event. A delta that continues a text makes a state that points to the one before
@@ -14,13 +24,17 @@ from streamfold.schema import ContentPartAdded, Event, OutputItemAdded, OutputTe
 # Read from its middle, a text is first known by its end (`_is_tail`), and the event that ends it then brings it whole.
 # What came before the first event must be no piece, and no state says which part that is: the events do. A text whose
 # item or part was added after the start is new as a whole; any other one is new only by its deltas.
+#
+# Some servers count `content_index` up with every event, so that each delta opens a part, and a `done` event puts the whole
+# text into one part. What says the same again is kept out of the pieces (`_repeats`) until the item is sent whole.
 
 
 class TextGrowth:
     """Turns the states of one response into the new pieces of its output text.
 
     Joined, the pieces are the `output_text` of the last state taken, unless `has_changed`. States may be skipped:
-    the next piece then covers them all.
+    the next piece then covers them all. Given the events too, it leaves out a part that only repeats the others of its
+    item until that item is sent whole.
 
     Args:
         starts_midway: Set this if the stream is read from its middle, so that text before the first event is not
@@ -43,6 +57,7 @@ class TextGrowth:
         self._is_tail = starts_midway
         self._begun: set[tuple[str | int, ...]] = set()  # the items and parts that were added since the start
         self._is_inside = False  # whether an event of an item came
+        self._repeats: set[Path] = set()  # parts that only say again what the parts before them said
         self._given: list[str] = []
         self._state = State()
         # What a fragment added to the last state means: True, it continues the output text; False, it belongs to
@@ -68,20 +83,34 @@ class TextGrowth:
                 return ""
             self._given.append(state.fragment)
             return state.fragment
-        before, self._state = self._state.focus.document, state
-        document = state.focus.document
+        last, self._state = self._state, state
+        before, document = last.focus.document, state.focus.document
         if self._continues_text is False and document.output is before.output and document.path == before.path:
             return ""  # only a text that is not output text can have grown
+        if isinstance(event, OutputTextDone | ContentPartDone):
+            self._note_repeat(last, state, (event.output_index, "content", event.content_index, "text"))
+        elif event is None or isinstance(event, OutputItemDone | ResponseEvent):
+            self._repeats.clear()
         return self._compare(state, event)
+
+    def _note_repeat(self, before: State, after: State, path: Path) -> None:
+        """See whether a `done` event put into one part what several parts of its item had said before."""
+        known = {each: str(text) for each, text in output_texts(settled(before).output) if each[0] == path[0]}
+        parts = {each: text for each, text in known.items() if text and each not in self._repeats}
+        now = dict(output_texts(settled(after).output))
+        if parts and str(now.get(path, "")) == "".join(parts.values()):
+            self._repeats |= {path} if path not in known else {*parts} - {path}
 
     def restart(self) -> str:
         """Start again: return the whole text of the last state."""
         self._given.clear()
+        self._repeats.clear()
         self._is_tail = False
         return self._compare(self._state, None)
 
     def _compare(self, state: State, event: Event | None) -> str:
-        texts = [(path, str(text)) for path, text in output_texts(settled(state).output)]
+        found = output_texts(settled(state).output)
+        texts = [(path, str(text)) for path, text in found if path not in self._repeats]
         text, given = "".join(each for _, each in texts), self.given
         piece = text[len(given) :] if text.startswith(given) else None
         if piece is None and self._starts_midway and text.endswith(given):

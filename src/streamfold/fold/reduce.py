@@ -9,7 +9,7 @@ from streamfold.errors import InvalidArgument, NumberNotReached, SequenceGap
 from streamfold.fold.anomaly import AnomalyKind
 from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, grown
 from streamfold.fold.steps import GROWS, STEPS, keep, note_malformed, take_terminal
-from streamfold.schema import Event, OutputTextDelta, UnknownEvent, is_end_marker
+from streamfold.schema import ErrorEvent, Event, Keepalive, OutputTextDelta, UnknownEvent, is_end_marker
 
 # Theory of operation. Nine of ten events in a stream of text are deltas that continue the text to which the last one
 # added. `reduce` has a fast path for exactly these, written inline because most of the time of a stream is spent
@@ -30,6 +30,9 @@ START = State()
 # this many fragments.
 FRAGMENTS_PER_BLOCK = 128
 WITHIN_BLOCK = FRAGMENTS_PER_BLOCK - 1
+
+# They come by the clock, or another stream of the same response may not bring them again.
+UNCOUNTED = (Keepalive, ErrorEvent)
 
 # The steps that are still taken after a terminal event: all others would change what was final.
 AFTER_TERMINAL = (take_terminal, keep, note_malformed)
@@ -168,6 +171,7 @@ def apply(state: State, event: Event) -> State:
         if isinstance(judged, State):
             return judged
         at, document = judged
+    document = _with_uncounted(document, at - (-1 if state.cursor is None else state.cursor) - is_counted(event))
     if document.is_closed and step not in AFTER_TERMINAL:
         return State(at, GrowingText(document.note(AnomalyKind.AFTER_TERMINAL, at)))
     return State(at, _focused(step(document, event, at), event, state.focus))
@@ -186,13 +190,27 @@ def _judged(state: State, event: Event, expected: int | None) -> tuple[int, Docu
             raise SequenceGap(expected, number)
     if number is None and isinstance(event, UnknownEvent) and (event.error or is_end_marker(event.data)):
         return _with_unreadable(state) if event.error else state
-    at = _next_cursor(state, number)
-    return at, _numbered(grown(state), event, at, is_first=expected is None)
+    at, document = _next_cursor(state, number), grown(state)
+    if (number is None) is document.is_numbered and state.counted > 0 and is_counted(event):
+        document = replace(document, is_mixed=policy is not SequencePolicy.ARRIVAL)
+    return at, _numbered(document, event, at, is_first=expected is None)
+
+
+def is_counted(event: Event) -> bool:
+    """Whether `State.counted` counts this event."""
+    return bool(event.error) if type(event) is UnknownEvent else type(event) not in UNCOUNTED
+
+
+def _with_uncounted(document: Document, more: int) -> Document:
+    """The document after a step of the cursor that was wider than the event that counts, or narrower."""
+    return replace(document, uncounted=document.uncounted + more) if more else document
 
 
 def _with_unreadable(state: State) -> State:
     """The state with an unreadable event noted. It takes no number: if it was torn on its way, the gap must show."""
     document = grown(state).note(AnomalyKind.MALFORMED, at=state.cursor or 0)
+    if not document.is_numbered:
+        document = _with_uncounted(document, -1)
     return State(state.cursor, GrowingText(document))
 
 
@@ -212,6 +230,14 @@ def _numbered(document: Document, event: Event, at: int, *, is_first: bool) -> D
     if event.sequence_number is None:
         return document.note(AnomalyKind.UNNUMBERED, at)
     return replace(document, is_numbered=True) if is_first else document.note(AnomalyKind.HOLE, at)
+
+
+def reduce_across(state: State, event: Event) -> State:
+    """Apply an event from after a hole that is the server's own. The hole is noted, and the next one is a gap again."""
+    policy = state.focus.document.policy
+    lenient = replace(grown(state), policy=SequencePolicy.RENUMBER)
+    after = reduce(State(state.cursor, GrowingText(lenient)), event)
+    return State(after.cursor, replace(after.focus, document=replace(after.focus.document, policy=policy)))
 
 
 def _focused(document: Document, event: Event, before: GrowingText) -> GrowingText:
@@ -240,7 +266,7 @@ def with_cursor(state: State, number: int) -> State:
     """
     if state.cursor == number:
         return state
-    document = state.focus.document
+    document = _with_uncounted(state.focus.document, number - (-1 if state.cursor is None else state.cursor))
     if document.is_numbered:
         document = replace(document, policy=SequencePolicy.ARRIVAL, is_numbered=False)
     return State(number, GrowingText(document), state.previous, state.fragment)
@@ -254,18 +280,10 @@ def reduce_as(state: State, event: Event, number: int) -> State:
     """
     if state.cursor is not None and number <= state.cursor:
         return state
-    return with_cursor(reduce(_trusting(state, event.sequence_number, number), event), number)
-
-
-def _trusting(state: State, own: int | None, number: int) -> State:
-    """The state with the policy under which the event's own number is neither a duplicate nor ahead."""
-    document = state.focus.document
-    if own is None or document.policy is SequencePolicy.ARRIVAL:
-        return state
-    if own != number:
-        document = replace(document, policy=SequencePolicy.ARRIVAL, is_numbered=False)
-    elif document.policy is SequencePolicy.STRICT and state.cursor is not None and number != state.cursor + 1:
-        document = replace(document, policy=SequencePolicy.RENUMBER)
-    else:
-        return state
-    return State(state.cursor, GrowingText(document), state.previous, state.fragment)
+    own, document = event.sequence_number, state.focus.document
+    if own is None or document.policy is SequencePolicy.ARRIVAL or own == number == (state.cursor or 0) + 1:
+        return with_cursor(reduce(state, event), number)
+    if own == number:
+        return reduce_across(state, event)
+    counted = replace(document, policy=SequencePolicy.ARRIVAL, is_numbered=False)
+    return with_cursor(reduce(State(state.cursor, GrowingText(counted), state.previous, state.fragment), event), number)

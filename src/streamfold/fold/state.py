@@ -58,6 +58,8 @@ class Document(Struct, frozen=True, gc=False):
         output: The items by index.
         is_numbered: A sequence number was read on the wire.
         is_closed: A terminal event was applied.
+        is_mixed: Some events of the Response had a number, and some had none.
+        uncounted: How many of the numbers up to the cursor are not of an event that counts; see `State.counted`.
         path: Where in `output` a text grows; empty if none does. An older version of the text is there.
         text: The text that grows there.
     """
@@ -70,6 +72,8 @@ class Document(Struct, frozen=True, gc=False):
     policy: SequencePolicy = SequencePolicy.STRICT
     is_numbered: bool = False
     is_closed: bool = False
+    is_mixed: bool = False
+    uncounted: int = 0
     path: Path = ()
     text: Text = Text()
 
@@ -132,6 +136,20 @@ class State(Struct, frozen=True, gc=False, eq=False):
         return self.focus.document.is_numbered
 
     @property
+    def is_mixed(self) -> bool:
+        """Whether only some events had sequence numbers, so that the cursor does not say which events were applied."""
+        return self.focus.document.is_mixed
+
+    @property
+    def counted(self) -> int:
+        """How many events led here, without those that come by the clock or that another stream may not bring again.
+
+        Keepalives, errors and events of unknown types do not count; an event that was damaged on its way does. A stream
+        without numbers is read again by skipping this many.
+        """
+        return 0 if self.cursor is None else self.cursor + 1 - self.focus.document.uncounted
+
+    @property
     def output_text(self) -> str:
         """The text of all output_text parts of all messages, joined, in the order of their indexes."""
         return "".join(str(text) for _, text in output_texts(settled(self).output))
@@ -147,7 +165,7 @@ class State(Struct, frozen=True, gc=False, eq=False):
         return self.focus.document.error
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, State) and self.cursor == other.cursor and settled(self) == settled(other)
+        return isinstance(other, State) and self.cursor == other.cursor and _shown(self) == _shown(other)
 
     def __ne__(self, other: object) -> bool:  # Struct defines its own, which compares how the text is shared
         return not self == other
@@ -189,6 +207,11 @@ def without_text(document: Document) -> Document:
 def settled(state: State) -> Document:
     """The state's document with everything in its place."""
     return written(grown(state))
+
+
+def _shown(state: State) -> Document:
+    """What two equal states have in common: everything but which of their events count."""
+    return replace(settled(state), uncounted=0)
 
 
 def output_texts(output: Array) -> Iterator[tuple[Path, Text]]:
