@@ -11,7 +11,7 @@ UV := $(shell command -v uv 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-cluster test-partition test-powercut check bench fuzz sim crash crash-valkey flips
+.PHONY: help demo test test-all test-cluster test-partition test-powercut check bench fuzz sim crash crash-valkey flips attack
 .PHONY: docs changelog changelog-draft clean distclean
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make sim             100,000 sessions under seeded faults, in virtual time (RUNS=100000)"
 	@echo "make crash           kill the writer of a log 1,000 times, at random moments (KILLS=1000)"
 	@echo "make flips           flip bits of a log's file and truncate it, at 500 places (FLIPS=500)"
+	@echo "make attack          hostile upstreams, requests, streams and log faults against the whole package"
 	@echo "make test-powercut   cut the power of a log's disk, and fill it up; needs root and a loop device"
 	@echo "make crash-valkey    kill the Valkey server of a log 200 times, while writers append (KILLS=200)"
 	@echo "make test-cluster    the log on a cluster of six Valkey servers, with failovers"
@@ -70,6 +71,9 @@ crash: $(VENV)/.has-test
 FLIPS ?= 500
 flips: $(VENV)/.has-test
 	@$(BIN)/python -m tests.log.flips --flips $(FLIPS) $(ARGS)
+
+attack: $(VENV)/.has-test
+	@$(BIN)/python -m tests.attack.run $(ARGS)
 
 CUTS ?= 10
 test-powercut: $(VENV)/.has-test

@@ -24,7 +24,8 @@ from streamfold.client import Gateway
 from streamfold.client.conformance.site import Story, serve
 from streamfold.errors import StreamfoldError
 from streamfold.session import Backoff, Outcome, Patience
-from tests.attack.upstreams import KEY, scenarios
+from tests.attack.stories import KEY
+from tests.attack.upstreams import scenarios
 
 TRANSPORTS = ("httpx", "httpx2", "direct")
 BACKENDS = ("asyncio", "trio")
