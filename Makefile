@@ -11,7 +11,8 @@ UV := $(shell command -v uv 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-cluster test-partition test-powercut check bench fuzz sim crash crash-valkey flips attack
+.PHONY: help demo test test-all test-cluster test-partition test-powercut test-servers check bench fuzz sim
+.PHONY: crash crash-valkey flips attack
 .PHONY: docs changelog changelog-draft clean distclean
 
 help:
@@ -29,6 +30,7 @@ help:
 	@echo "make crash-valkey    kill the Valkey server of a log 200 times, while writers append (KILLS=200)"
 	@echo "make test-cluster    the log on a cluster of six Valkey servers, with failovers"
 	@echo "make test-partition  the same with the network partitioned, in network namespaces (as root, on Linux)"
+	@echo "make test-servers    real servers that others wrote, installed into .servers and started"
 	@echo "make docs            the documentation, into site/"
 	@echo "make changelog       collect changelog.d/ into CHANGELOG.md (changelog-draft: only print it)"
 	@echo "make clean           remove caches, reports and builds (distclean: the environments too)"
@@ -43,7 +45,7 @@ test: $(VENV)/.has-test
 
 test-all: export STREAMFOLD_HYPOTHESIS ?= $(if $(CI),ci,dev)
 test-all: $(VENV)/.has-test
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 600 -m "not cluster" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 600 -m "not cluster and not servers" $(ARGS)
 
 check: $(VENV)/.has-check
 	$(BIN)/ruff check .
@@ -89,6 +91,9 @@ test-cluster: $(VENV)/.has-test
 test-partition: $(VENV)/.has-test
 	@$(BIN)/python -m tests.log.partition $(ARGS)
 
+test-servers: $(VENV)/.has-test
+	@$(BIN)/python -m pytest -m servers tests/servers $(ARGS)
+
 docs: $(VENV)/.has-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
@@ -103,7 +108,7 @@ clean:
 	find benchmarks src tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-*
+	rm -rf .venv .venv-* .servers
 
 # The stamp is written last, so that an interrupted install is repeated.
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml
