@@ -67,7 +67,7 @@ class GatewayError(StreamfoldError):
     def during(self, method: str, url: str) -> Self:
         """Record which call failed, unless that is known already, and return the error itself."""
         if self.method is None:
-            self.method, self.url = method, _CREDENTIALS.sub("//", re.split(r"[?#]", url, maxsplit=1)[0])
+            self.method, self.url = method, without_credentials(url)
         return self
 
     def _message(self) -> str:
@@ -76,8 +76,17 @@ class GatewayError(StreamfoldError):
     def __str__(self) -> str:
         return self._message() if self.method is None else f"{self.method} {self.url}: {self._message()}"
 
+    def __repr__(self) -> str:
+        # Not the arguments: the excerpt of a body is among them, and may be the text of an answer.
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 _CREDENTIALS = re.compile("//[^/]*@")
+
+
+def without_credentials(url: str) -> str:
+    """A URL as it may be shown: without user, query and fragment."""
+    return _CREDENTIALS.sub("//", re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 class LogError(StreamfoldError):

@@ -113,6 +113,19 @@ class ChangesHeaders(Transparent):
             yield reply
 
 
+class ChangesThePath(Transparent):
+    @asynccontextmanager
+    async def open(self, request: Request) -> AsyncGenerator[Reply, None]:
+        async with self.inner.open(attrs.evolve(request, url=request.url.replace("%2E", "."))) as reply:
+            yield reply
+
+
+class DecodesNothing(Transparent):
+    class reply(Wrapped):
+        def chunks(self) -> AsyncIterator[bytes]:
+            return self.reply._body.chunks("")  # type: ignore[attr-defined]
+
+
 class IsDeaf(Transparent):
     class reply(Wrapped):
         async def abort(self) -> None: ...
@@ -131,7 +144,11 @@ class IsDeaf(Transparent):
         (SendsAgain, "2: a FIN before the head is Disconnected, and nothing is sent again"),
         (IsInAHurry, "6: a reply may last longer than any silence allowed"),
         (ChangesHeaders, "7: headers are sent as they were given, and stay as they were"),
+        (ChangesThePath, "7: a URL is sent as it was encoded"),
         (IsDeaf, "8: abort ends a pending read"),
+        (DecodesNothing, "9: a body under content-encoding 'GZIP' is decoded"),
+        (DecodesNothing, "9: content-encoding 'br', which nobody asked for, is a ProtocolViolation"),
+        (DecodesNothing, "9: a body that ends inside its gzip data is read as far as it goes"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else value[:1],
 )
@@ -165,4 +182,4 @@ async def test_without_a_name_every_check_is_run(monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_rule_has_a_check() -> None:
-    assert {name[0] for name in CHECKS if name[1] == ":"} == set("12345678")
+    assert {name[0] for name in CHECKS if name[1] == ":"} == set("123456789")

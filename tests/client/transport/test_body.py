@@ -5,12 +5,20 @@ import tracemalloc
 import zlib
 from collections.abc import AsyncGenerator
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfold.client.transport.body import PIECE_BYTES, ContentDecoder, ReplyBody, is_plain, join_header
-from streamfold.errors import ProtocolViolation, UsageError
+from streamfold.client.transport.body import (
+    MAX_TRAILING_BYTES,
+    PIECE_BYTES,
+    ContentDecoder,
+    ReplyBody,
+    is_plain,
+    join_header,
+)
+from streamfold.errors import Disconnected, ProtocolViolation, UsageError
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -135,3 +143,77 @@ def test_a_repeated_header_is_one_value_with_commas() -> None:
 @pytest.mark.parametrize("header", ["", "identity", " Identity ", "none", "identity, none"])
 def test_no_encoding_is_plain(header: str) -> None:
     assert is_plain(header)
+
+
+@pytest.mark.parametrize("header", ["utf-8", "aws-chunked", "new", "NONE", ",", "gzip2"])
+def test_a_name_that_is_no_coding_is_plain_too(header: str) -> None:
+    assert is_plain(header)
+
+
+def test_a_long_header_is_not_quoted_as_a_whole() -> None:
+    with pytest.raises(ProtocolViolation) as caught:
+        ContentDecoder("br, " * 10_000)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("encode", [zlib.compress, raw_deflate])
+def test_deflate_shows_its_format_also_a_byte_at_a_time(encode) -> None:
+    decoder = ContentDecoder("deflate")
+    got = [piece for byte in encode(b"data: {}\n\n" * 99) for piece in decoder.decode(bytes([byte]))]
+    assert b"".join(got) == b"data: {}\n\n" * 99
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate"])
+def test_bytes_after_the_end_are_dropped_up_to_a_limit(name: str) -> None:
+    encode = {"gzip": gzip.compress, "deflate": zlib.compress}[name]
+    decoder = ContentDecoder(name)
+    assert b"".join(decoder.decode(encode(b"one") + b"junk")) == b"one"
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProtocolViolation, match=f"follow the {name} data"):
+            for _ in range(1000):
+                assert b"".join(decoder.decode(bytes(1000))) == b""
+        assert tracemalloc.get_traced_memory()[1] < MAX_TRAILING_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_member_that_follows_in_a_later_chunk_is_part_of_the_body() -> None:
+    decoder = ContentDecoder("gzip")
+    chunks = [gzip.compress(b"one"), gzip.compress(b"two")[:1], gzip.compress(b"two")[1:]]
+    assert b"".join(piece for chunk in chunks for piece in decoder.decode(chunk)) == b"onetwo"
+
+
+def test_each_step_that_gives_nothing_is_a_piece_so_that_others_can_run() -> None:
+    nothing = gzip.compress(gzip.compress(b"") * 1000)
+    pieces = list(ContentDecoder("gzip, gzip").decode(nothing))
+    assert len(pieces) >= 1000
+    assert not any(pieces)
+
+
+@pytest.mark.anyio
+async def test_a_read_that_decodes_is_ended_between_two_pieces() -> None:
+    body = body_of(gzip.compress(bytes(9 * PIECE_BYTES)))
+    chunks = body.chunks("gzip")
+    assert len(await anext(chunks)) == PIECE_BYTES
+    body.end()
+    with pytest.raises(Disconnected):
+        await anext(chunks)
+
+
+@pytest.mark.anyio
+async def test_other_tasks_run_between_two_pieces() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count)
+        got = [len(piece) async for piece in body_of(gzip.compress(bytes(64 * PIECE_BYTES))).chunks("gzip")]
+        tasks.cancel_scope.cancel()
+    assert sum(got) == 64 * PIECE_BYTES
+    assert turns >= 60

@@ -1,6 +1,7 @@
 """What must arrive: rules 1 and 2 of `Transport`, and everything HTTP allows around and in a body (RFC 9110, RFC 9112)."""
 
 import gzip
+import zlib
 
 import anyio
 
@@ -219,3 +220,69 @@ WHOLE: dict[str, Check[Setup]] = {
 
 for _name, _check in WHOLE.items():
     DELIVERY.enter(_name)(_check)
+
+
+# Rule 9. The header says how the body is coded, in names that servers get wrong in every way.
+
+
+def coded(encoding: str, body: bytes) -> list[bytes]:
+    return [head(content_encoding=encoding) + chunk(body) + LAST_CHUNK]
+
+
+for _named in ("none", "identity", "IDENTITY", " ", "utf-8", "new-coding", "identity, none"):
+    DELIVERY.enter(f"9: a body under content-encoding {_named!r} is as it is")(
+        whole_reply_check(coded(_named, BODY), BODY)
+    )
+for _named, _body in {
+    "GZIP": COMPRESSED,
+    "x-gzip": COMPRESSED,
+    "deflate": zlib.compress(BODY),
+    "deflate, gzip": gzip.compress(zlib.compress(BODY)),
+    "gzip\r\ncontent-encoding: gzip": gzip.compress(COMPRESSED),
+    "gzip, identity": COMPRESSED,
+}.items():
+    DELIVERY.enter(f"9: a body under content-encoding {_named!r} is decoded")(
+        whole_reply_check(coded(_named, _body), BODY)
+    )
+DELIVERY.enter("9: several members of gzip, and padding, are one body")(
+    whole_reply_check(coded("gzip", COMPRESSED + COMPRESSED + bytes(99)), BODY + BODY)
+)
+
+
+def not_decoded_check(encoding: str, sent: bytes, body: bytes, *allowed: type[TransportError]) -> Check[Setup]:
+    """The body is coded in a way that cannot be undone: an error, after all that could be read."""
+
+    async def run(setup: Setup) -> None:
+        async def story(wire: Wire) -> None:
+            await wire.send(coded(encoding, sent)[0])
+            await wire.gone()
+
+        got = bytearray()
+        async with setup.serve(story) as server, setup.open(server) as reply:
+            error = await error_of(read(reply, got))
+        assert bytes(got) == body, f"{len(got)} bytes came, of {len(body)}"
+        must_be_one_of(error, *allowed)
+
+    return run
+
+
+for _named in ("br", "zstd", "gzip, br", "compress"):
+    DELIVERY.enter(f"9: content-encoding {_named!r}, which nobody asked for, is a ProtocolViolation")(
+        not_decoded_check(_named, BODY, b"", ProtocolViolation)
+    )
+DELIVERY.enter("9: a body that ends inside its gzip data is read as far as it goes")(
+    whole_reply_check(coded("gzip", COMPRESSED[:-4]), BODY)
+)
+DELIVERY.enter("9: a body that is not gzip, as it says, is a ProtocolViolation")(
+    not_decoded_check("gzip", BODY, b"", ProtocolViolation)
+)
+
+
+async def large_head(wire: Wire) -> None:
+    await wire.send(b"HTTP/1.1 200 OK\r\n" + b"x-filler: %b\r\n" % (b"y" * 1000) * 300)
+    await wire.gone()
+
+
+DELIVERY.enter("2: a head that is larger than 100 KiB is a ProtocolViolation")(
+    no_head_check(large_head, ProtocolViolation, Disconnected)
+)

@@ -145,14 +145,16 @@ CHECKS.enter("4: a flushed event in deflate is decoded at once")(
 @CHECKS.enter("5: a redirect is a reply, and is not followed")
 async def redirect(setup: Setup) -> None:
     async def story(wire: Wire) -> None:
-        await wire.send(head("307 Temporary Redirect", location="/elsewhere", transfer_encoding="", content_length="0"))
+        fields = {"location": "/elsewhere", "transfer_encoding": "", "content_length": "0", "connection": "close"}
+        await wire.send(head("307 Temporary Redirect", **fields))
         await wire.gone()
 
     async with setup.serve(story) as server:
-        async with setup.open(server, method="POST", body=b"{}") as reply:
-            await read(reply, bytearray())
-        assert reply.status == 307, f"the status is 307, not {reply.status}"
-        assert len(server.wires) == 1, "a redirect must not be followed"
+        for number, (method, body) in enumerate((("POST", b"{}"), ("GET", None)), 1):
+            async with setup.open(server, method=method, body=body) as reply:
+                await read(reply, bytearray())
+            assert reply.status == 307, f"the status is 307, not {reply.status}"
+            assert len(server.wires) == number, "a redirect must not be followed"
 
 
 @CHECKS.enter("6: a reply may last longer than any silence allowed")
@@ -194,6 +196,22 @@ async def headers_untouched(setup: Setup) -> None:
     }
     assert values == {"authorization": ["Bearer key"], "x-one": ["1", "2"]}, f"the headers that came: {sent}"
     assert wire.body == b'{"model":"m"}', f"the body that came: {wire.body!r}"
+
+
+@CHECKS.enter("7: a URL is sent as it was encoded")
+async def url_untouched(setup: Setup) -> None:
+    async def story(wire: Wire) -> None:
+        await wire.send(head(transfer_encoding="", content_length="0", connection="close"))
+        await wire.gone()
+
+    path = "v1/responses/a%2F%2E%2E%3D%3D%25%20%C3%B6%3F%23?x=%2F%26&y=a%20b"
+    async with (
+        setup.serve(story) as server,
+        setup.transport.open(Request(method="GET", url=server.url + path)) as reply,
+    ):
+        await read(reply, bytearray())
+    line = server.wires[0].head.partition(b"\r\n")[0].decode()
+    assert line == f"GET /{path} HTTP/1.1", f"an id may hold any character, so the path must stay encoded: {line}"
 
 
 @CHECKS.enter("8: abort ends a pending read")

@@ -16,7 +16,7 @@ from streamfold.client.transport.body import ReplyBody, join_header
 from streamfold.client.transport.failure import sentence
 from streamfold.client.transport.timing import ABORTED, IdleGuard, spawn
 from streamfold.client.transport.transport import Reply, Request
-from streamfold.errors import Disconnected, InvalidArgument
+from streamfold.errors import Disconnected, InvalidArgument, without_credentials
 
 Message = MutableMapping[str, Any]
 App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
@@ -171,6 +171,7 @@ class AsgiReply:
 
     async def abort(self) -> None:
         self._guard.end()
+        self._body.end()
 
     async def aclose(self) -> None:
         """End the reading."""
@@ -204,8 +205,11 @@ def scope_of(request: Request) -> Message:
     """
     parts = urlsplit(request.url)
     if not parts.scheme or not parts.hostname:
-        raise InvalidArgument("url", f"must begin with http:// or https:// and a host, not {request.url!r}")
-    fields = [("host", parts.netloc), *request.headers]
+        shown = without_credentials(request.url)
+        raise InvalidArgument("url", f"must begin with http:// or https:// and a host, not {shown!r}")
+    fields = list(request.headers)
+    if all(name.lower() != "host" for name, _ in fields):
+        fields.insert(0, ("host", parts.netloc))
     if request.body is not None:
         fields.append(("content-length", str(len(request.body))))
     path = parts.path or "/"

@@ -26,6 +26,7 @@ NO_CONNECTION = (OSError, anyio.BrokenResourceError, anyio.EndOfStream, UnicodeE
 # than its server would otherwise be woken for every few events, and spend its time on that: 9 events a read instead of
 # 210, and twice the CPU (docs/explanation/transports.md). After any silence, the next read comes at once.
 GATHER_SECONDS = 0.001
+SENT_BYTES = 65_536  # of a request at a time
 FULL_BYTES = 65_536  # what one read holds: after such a one more is there already
 
 
@@ -111,10 +112,11 @@ class DirectReply:
         """Send the request, and read until the head of the reply is there."""
         parser, timer = self._parser, self._idle_timer
         timer.start()
-        timer.waiting_since = timer.now()
         # A server may answer and hang up before it has read everything: its answer counts.
         with suppress(anyio.BrokenResourceError):
-            await self._stream.send(request)
+            for start in range(0, len(request), SENT_BYTES):
+                timer.waiting_since = timer.now()  # a slow upload is not silence
+                await self._stream.send(request[start : start + SENT_BYTES])
         while not parser.has_head and not parser.is_over:
             timer.waiting_since = timer.now()
             await self._receive()
@@ -128,6 +130,7 @@ class DirectReply:
 
     async def abort(self) -> None:
         self._ended = self._ended or Disconnected(ABORTED)
+        self._body.end()
         await self._hang_up()
 
     async def aclose(self) -> None:

@@ -10,10 +10,11 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from streamfold.client.transport.body import join_header
 from streamfold.client.transport.failure import sentence
 from streamfold.client.transport.transport import Request
-from streamfold.errors import Disconnected, InvalidArgument, ProtocolViolation, TransportError
+from streamfold.errors import Disconnected, InvalidArgument, ProtocolViolation, TransportError, without_credentials
 
-# Bounds what comes between two parts of a body: heads, trailers, the head of a chunk. A server could send them for ever.
-MAX_OVERHEAD_BYTES = 1024 * 1024
+# Bounds the head, and what comes between two parts of a body: trailers, the head of a chunk. A server could send them for
+# ever. It is h11's limit too, so that httpx refuses the same heads.
+MAX_OVERHEAD_BYTES = 100 * 1024
 PORTS = {"http": 80, "https": 443}
 DEFAULTS = {"accept-encoding": "identity", "connection": "close", "user-agent": "streamfold"}
 VISIBLE = re.compile(r"[!-~]+")
@@ -42,14 +43,16 @@ def destination_of(url: str) -> Destination:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise InvalidArgument("url", f"{error}: {url!r}") from error
+        raise InvalidArgument("url", f"{error}: {without_credentials(url)!r}") from error
     if parts.scheme not in PORTS or not host:
-        raise InvalidArgument("url", f"must begin with http:// or https:// and a host, not {url!r}")
+        raise InvalidArgument(
+            "url", f"must begin with http:// or https:// and a host, not {without_credentials(url)!r}"
+        )
     if "@" in parts.netloc:
         raise InvalidArgument("url", "must not contain a user or password; send an authorization header")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not VISIBLE.fullmatch(path) or not VISIBLE.fullmatch(parts.netloc):
-        raise InvalidArgument("url", f"must be percent-encoded: {url!r}")
+        raise InvalidArgument("url", f"must be percent-encoded: {without_credentials(url)!r}")
     return Destination(host, port or PORTS[parts.scheme], parts.scheme == "https", path, parts.netloc)
 
 
@@ -63,9 +66,10 @@ def request_bytes(request: Request, destination: Destination) -> bytes:
         raise InvalidArgument("method", f"{request.method!r} is not an HTTP method")
     given = {name.lower() for name, _ in request.headers}
     length = [] if request.body is None else [("content-length", str(len(request.body)))]
+    host = [] if "host" in given else [("host", destination.authority)]
     defaults = [(name, value) for name, value in DEFAULTS.items() if name not in given]
     lines = [f"{request.method} {destination.path} HTTP/1.1"]
-    for name, value in [("host", destination.authority), *request.headers, *defaults, *length]:
+    for name, value in [*host, *request.headers, *defaults, *length]:
         if not TOKEN.fullmatch(name) or LINE_BREAKING.search(value):
             raise InvalidArgument("headers", f"{name!r} cannot be sent as a header")
         lines.append(f"{name}: {value}")

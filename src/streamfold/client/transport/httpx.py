@@ -132,7 +132,7 @@ class HttpxTransport:
             "timeout": (
                 request.connect_timeout_seconds,
                 request.idle_timeout_seconds,
-                request.idle_timeout_seconds,
+                request.idle_timeout_seconds + request.upload_seconds,  # for the whole body, which is one write
                 None,
             ),
         }
@@ -171,6 +171,7 @@ class HttpxReply:
     async def abort(self) -> None:
         """End a read that is pending in another task."""
         self._guard.end()
+        self._body.end()
         if self._socket is not None:
             # Shut down, not closed: the read may just have reached the end of the body, and then the pool keeps the
             # connection and asks its socket whether there is anything to read. A closed socket of trio cannot answer.
@@ -215,6 +216,10 @@ class HttpxReply:
                 if self._is_closed:  # while this read was pending: nobody comes back for the rest
                     break
                 yield chunk
+        except GeneratorExit:  # a decoder was ended between two pieces of a chunk
+            if self._is_closed:
+                await self._close_source()
+            raise
         except Exception as error:
             raise self._failure(error) from error
         if self._is_closed:

@@ -4,24 +4,35 @@ The contract, each rule with checks of the same number in `streamfold.client.con
 
 1. Everything that was received before a failure is delivered before the failure is raised, even to a slow reader.
 2. A failure is ConnectFailed, IdleTimeout, Disconnected or ProtocolViolation, with the client's own error as its cause.
+   A head of more than 100 KiB is a failure too.
 3. Leaving the context closes the socket at once: after a `break`, an exception or a cancellation.
 4. Nothing is buffered: an event can be read before the next one is sent.
 5. Nothing is sent twice, and no redirect is followed, because a redirect would carry the key to another host.
 6. A reply may last for hours. Only silence ends it.
 7. What the caller passed in is not changed.
 8. `abort`, from another task, ends a pending read.
+9. A body is decoded as its content-encoding says, in pieces that are bounded; a coding that cannot be decoded so is a
+   ProtocolViolation, and any other name means that the body is as it is. `body.ReplyBody` does that.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
+
+from streamfold.errors import without_credentials
+
+UPLOAD_BYTES_PER_SECOND = 64 * 1024
+
+
+def _shown(url: str) -> str:
+    return repr(without_credentials(url))
 
 
 @frozen(kw_only=True)
 class Request:
-    """What is sent, and how long to wait.
+    """What is sent, and how long to wait. Its representation has no header, no body and no query: they may hold a key.
 
     Attributes:
         method: The HTTP method.
@@ -34,11 +45,16 @@ class Request:
     """
 
     method: str
-    url: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
+    url: str = field(repr=_shown)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes | None = field(default=None, repr=False)
     connect_timeout_seconds: float = 5.0
     idle_timeout_seconds: float = 60.0
+
+    @property
+    def upload_seconds(self) -> float:
+        """How long the body may take in addition: on a slow line it takes longer than any silence that is allowed."""
+        return len(self.body or b"") / UPLOAD_BYTES_PER_SECOND
 
 
 class Reply(Protocol):
