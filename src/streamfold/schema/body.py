@@ -7,7 +7,7 @@ one level at a time, so that a mistake costs no more than the smallest piece tha
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from types import MappingProxyType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder, encode
@@ -26,6 +26,7 @@ __all__ = [
     "decode_item",
     "decode_part",
     "decode_response",
+    "is_usable_id",
     "read_head",
 ]
 
@@ -77,6 +78,19 @@ def read_head(response: Data) -> Head | None:
         output = None
     background = {b"true": True, b"false": False}.get(bytes(raw.background))
     return Head(read_text(raw.id), read_text(raw.status), background, output)
+
+
+MAX_ID_CHARACTERS = 4_096
+
+
+def is_usable_id(value: object) -> TypeGuard[str]:
+    """Whether an id of a response or a batch can be sent, as one percent-encoded segment of a URL's path.
+
+    Any printable text can, but for what a URL resolves away.
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_CHARACTERS:
+        return False
+    return value.isprintable() and value not in {".", ".."}
 
 
 # Values in a tagged union: never an exception

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from attrs import field, frozen
 from msgspec import Raw, Struct
 
-from streamfold.errors import MalformedBody, RequestRefused, UnexpectedAnswer
+from streamfold.errors import MalformedBody, RequestRefused, UnexpectedAnswer, without_credentials
 from streamfold.fold import State, with_response
 from streamfold.schema import read_head, read_text
 from streamfold.session.outcome import STREAMS, RepairKind
@@ -26,8 +26,8 @@ class Answer:
     """A whole HTTP answer. headers: Names in lower case."""
 
     status: int
-    headers: Mapping[str, str] = field(factory=dict[str, str])
-    body: bytes = b""
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def is_success(self) -> bool:
@@ -36,8 +36,19 @@ class Answer:
 
     @property
     def is_json(self) -> bool:
-        """Whether the content type is JSON."""
-        return "json" in self.headers.get("content-type", "").lower()
+        """Whether the content type is JSON, or missing where the body looks like an object. JSON lines do not count."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return kind == "application/json" or kind.endswith("+json") if kind else self.body.lstrip().startswith(b"{")
+
+    @property
+    def error(self) -> "ErrorWords":
+        """The gateway's words for an error; for a redirect without words, where it points."""
+        words = ErrorWords.of(self.body)
+        target = self.headers.get("location")
+        if words.message is None and target and 300 <= self.status < 400:
+            shown = without_credentials(target)[:EXCERPT_BYTES]
+            return ErrorWords(f"it redirects to {shown}, which is not followed", words.code, words.param)
+        return words
 
     @property
     def request_id(self) -> str | None:
@@ -117,7 +128,8 @@ def refusal_of(answer: Answer) -> Refusal:
 
 def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
     """Whether an answer with this head is an event stream."""
-    return status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
+    kind = re.split("[;,]", headers.get("content-type", ""), maxsplit=1)[0]  # a repeated header is joined by a comma
+    return status == 200 and kind.strip().lower() == "text/event-stream"
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from streamfold.errors import SequenceGap
 from streamfold.fold import SequencePolicy, State, reduce, states, with_response
 from streamfold.reader import EventReader
-from streamfold.schema import Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent, read_head
+from streamfold.schema import Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent, is_usable_id, read_head
 from streamfold.session.patience import Patience
 from streamfold.session.policy import Window, has_unseen_text
 
@@ -338,16 +338,11 @@ class Reassembler:
         """Learn the id from the first Response in the stream."""
         if self.response_id is None and isinstance(event, ResponseEvent):
             head = read_head(event.response)
-            if head and head.id and _is_usable(head.id):
+            # An id whose bytes were broken on their way is another id.
+            if head and is_usable_id(head.id) and "\N{REPLACEMENT CHARACTER}" not in head.id:
                 self.response_id, self.is_background = head.id, head.background
 
 
 def _is_torn(event: Event) -> bool:
     """Whether the event could not be read at all, not even its number."""
     return type(event) is UnknownEvent and event.sequence_number is None and bool(event.error)
-
-
-def _is_usable(identifier: str) -> bool:
-    """Whether the id can be sent as one path segment, as any printable one can but those that a URL resolves away."""
-    was_whole = "\N{REPLACEMENT CHARACTER}" not in identifier  # else its bytes were broken, and it is another id
-    return identifier.isprintable() and identifier not in {".", ".."} and was_whole

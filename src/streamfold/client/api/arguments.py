@@ -11,14 +11,16 @@ from typing import Any, TypeGuard, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from streamfold.errors import InvalidArgument
-from streamfold.schema import DIALECTS, MKA1, OPENAI, Dialect
+from streamfold.schema import DIALECTS, MKA1, OPENAI, Dialect, is_usable_id
 
 T = TypeVar("T")
 HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 SPACE = re.compile(r"[\s\x00-\x20\x7f]")
+FRAMING = frozenset({"content-length", "transfer-encoding"})  # another value would end the request elsewhere
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 MAX_SAFE = 2**53 - 1
 MAX_PAGE = 100
+MAX_SHOWN_ID = 100
 DIALECT_NAMES = "mka1, openai or open-responses"
 OPENAI_HOST = "api.openai.com"
 
@@ -47,10 +49,12 @@ def check_batch_id(value: object) -> str:
 
 def _checked_id(name: str, value: object) -> str:
     # A client or a proxy would resolve "." and ".." away and call another path, however they are encoded.
-    if not isinstance(value, str) or not value or not value.isprintable() or value in {".", ".."}:
-        got = repr(value) if isinstance(value, str | None) else type(value).__name__  # a Response holds the answer
-        raise InvalidArgument(name, f"must be printable text other than . or .., got {got}")
-    return value
+    if is_usable_id(value):
+        return value
+    if isinstance(value, str) and len(value) > MAX_SHOWN_ID:
+        raise InvalidArgument(name, f"must be printable text of at most 4,096 characters, got {len(value):,}")
+    got = repr(value) if isinstance(value, str | None) else type(value).__name__  # a Response holds the answer
+    raise InvalidArgument(name, f"must be printable text other than . or .., got {got}")
 
 
 def check_starting_after(value: object) -> int | None:
@@ -170,6 +174,8 @@ def check_headers(name: str, given: object) -> tuple[tuple[str, str], ...]:
     for key in (headers := check_mapping(name, given)):
         if not HEADER_NAME.fullmatch(key):
             raise InvalidArgument(f"{name}[{key!r}]", "is not a header name")
+        if key.lower() in FRAMING:
+            raise InvalidArgument(f"{name}[{key!r}]", "cannot be set: the client sends it as the body needs it")
     return tuple((key.lower(), check_header(f"{name}[{key!r}]", value)) for key, value in headers.items())
 
 

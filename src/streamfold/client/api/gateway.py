@@ -23,7 +23,8 @@ from streamfold.client.api.arguments import (
     check_starting_after,
 )
 from streamfold.client.api.batches import Batches
-from streamfold.client.api.request import IDEMPOTENCY_KEY, CallOptions, Calls
+from streamfold.client.api.credentials import IDEMPOTENCY_KEY
+from streamfold.client.api.request import CallOptions, Calls
 from streamfold.client.api.sending import Sender
 from streamfold.client.follow.follow import FollowedResponse, OnExit, record
 from streamfold.client.follow.stream import FollowRequest

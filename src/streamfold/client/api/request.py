@@ -25,6 +25,7 @@ from streamfold.client.api.arguments import (
     resolve_base_url,
     resolve_dialect,
 )
+from streamfold.client.api.credentials import IDEMPOTENCY_KEY
 from streamfold.client.transport.transport import Request
 from streamfold.errors import InvalidArgument
 from streamfold.schema import Dialect, check_batch, check_create, check_names
@@ -32,7 +33,6 @@ from streamfold.schema import Dialect, check_batch, check_create, check_names
 BEARER = "Bearer "
 EVENT_STREAM = "text/event-stream"
 JSON = "application/json"
-IDEMPOTENCY_KEY = "idempotency-key"
 
 
 class CallOptions(TypedDict, total=False):
@@ -76,7 +76,7 @@ class Calls:
     idle_seconds: float = 60.0
     timeout_seconds: float | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    query: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: Mapping[str, object] = field(factory=dict[str, object], repr=False)
 
     @classmethod

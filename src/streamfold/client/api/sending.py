@@ -2,17 +2,20 @@
 
 import logging
 import random
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from math import inf
 from types import TracebackType
 from typing import TypeVar
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import anyio
+from attrs import evolve
 
-from streamfold.client.api.answer import bad_answer, collect
+from streamfold.client.api.answer import bad_answer, collect, is_error
 from streamfold.client.api.arguments import check_count
-from streamfold.client.api.request import IDEMPOTENCY_KEY
+from streamfold.client.api.credentials import IDEMPOTENCY_KEY, Credentials
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.errors import ConnectFailed, IdleTimeout, MalformedBody, TransportError
 from streamfold.session import Answer, Patience, retry_after_seconds
@@ -43,31 +46,91 @@ _log = logging.getLogger("streamfold.client")
 _log.addHandler(logging.NullHandler())  # without any handler, Python prints warnings on stderr
 
 
+# A redirect carries the key to wherever it points, so only one kind of it is followed, once: a GET that is sent to another
+# path of the same scheme, host and port, as a gateway that adds a slash or a prefix does. The new URL is ours with the path
+# and the query of the redirect: nothing that a header holds can name another host. Every other redirect is an answer.
+REDIRECTS = frozenset({307, 308})
+DEFAULT_PORTS = {"http": 80, "https": 443}
+URL_CHARACTERS = re.compile(r"[!-\[\]-~]+")  # visible ASCII without the backslash, which some take for a slash
+
+
+def redirected(request: Request, reply: Reply) -> Request | None:
+    """The request to send instead, if the reply redirects it within its own origin."""
+    location = reply.headers.get("location", "")
+    if request.method != "GET" or reply.status not in REDIRECTS or not URL_CHARACTERS.fullmatch(location):
+        return None
+    try:
+        ours, theirs = urlsplit(request.url), urlsplit(urljoin(request.url, location))
+        if "@" in theirs.netloc or _origin(ours) != _origin(theirs):
+            return None
+    except ValueError:  # a port that is not a number, an address without its bracket
+        return None
+    return evolve(request, url=urlunsplit((ours.scheme, ours.netloc, theirs.path, theirs.query, "")))
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
+
+
 class Attempt:
-    """One opening of the transport, whose errors name the call and say what to do about it.
+    """One call: opened within its time, redirected once at most, and with errors that name it and say what to do.
+
+    A server that drips is never silent, so the time that the head takes is bounded as a whole: by the request's idle
+    timeout, or the connect timeout if that is longer.
 
     A class with slots, because every followed response holds one for as long as it streams.
     """
 
-    __slots__ = ("_context", "_request")
+    __slots__ = ("_context", "_opening", "_request", "_transport")
 
-    def __init__(self, context: AbstractAsyncContextManager[Reply], request: Request) -> None:
-        self._context = context
+    def __init__(self, transport: Transport, request: Request) -> None:
+        self._transport = transport
         self._request = request
+        self._context = transport.open(request)
 
     async def __aenter__(self) -> Reply:
+        seconds = self._seconds
+        # Held until the call is left: a scope that is left earlier would cut through those that the transport holds.
+        self._opening = anyio.CancelScope(deadline=anyio.current_time() + seconds)
+        self._opening.__enter__()
         try:
-            return await self._context.__aenter__()
-        except TransportError as failure:
-            _explain(failure, self._request)
+            reply = await self._open()
+            if self._opening.cancel_called:  # the time ran out in the moment in which the head came
+                await self._context.__aexit__(None, None, None)
+                await anyio.lowlevel.checkpoint()
+        except BaseException as error:
+            if self._opening.__exit__(type(error), error, error.__traceback__):
+                late = IdleTimeout(f"no answer within {seconds:g} seconds")
+                _explain(late, self._request)
+                raise late from None
+            if isinstance(error, TransportError):
+                _explain(error, self._request)
             raise
+        self._opening.deadline = inf
+        return reply
+
+    async def _open(self) -> Reply:
+        reply = await self._context.__aenter__()
+        if (instead := redirected(self._request, reply)) is None:
+            return reply
+        await self._context.__aexit__(None, None, None)
+        self._context = self._transport.open(instead)
+        return await self._context.__aenter__()
+
+    @property
+    def _seconds(self) -> float:
+        request = self._request
+        return max(request.connect_timeout_seconds, request.idle_timeout_seconds) + request.upload_seconds
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         if isinstance(error, TransportError):  # the body broke off
             _explain(error, self._request)
-        return await self._context.__aexit__(kind, error, trace)
+        try:
+            return await self._context.__aexit__(kind, error, trace)
+        finally:
+            self._opening.__exit__(kind, error, trace)
 
 
 class RetryingTransport:
@@ -93,7 +156,7 @@ class RetryingTransport:
         """Send a request; the context gives its reply."""
         if self._max_retries and _key_of(request):
             return self._open(request)
-        return Attempt(self._transport.open(request), request)
+        return Attempt(self._transport, request)
 
     async def aclose(self) -> None:
         """Nothing is opened here: the transport inside is closed by its owner."""
@@ -106,7 +169,7 @@ class RetryingTransport:
         for attempt in range(self._max_retries + 1):
             is_last = attempt == self._max_retries
             try:
-                async with Attempt(self._transport.open(request), request) as reply:
+                async with Attempt(self._transport, request) as reply:
                     wait = None if is_last else self._wait_after(reply, attempt)
                     if wait is None:
                         is_given = True
@@ -137,7 +200,10 @@ def _key_of(request: Request) -> str | None:
 
 
 def _explain(failure: TransportError, request: Request) -> None:
-    """Add the call that failed, and advice that fits it."""
+    """Add the call that failed, and advice that fits it; take away the key, which a library may have quoted."""
+    credentials = Credentials(request)
+    credentials.hide_in(failure)
+    failure.reason = credentials.hide(failure.reason)
     key = _key_of(request)
     if key is not None and not isinstance(failure, ConnectFailed):
         failure.advice = f"it may have been created anyway; call again with idempotency_key={key!r}"
@@ -178,13 +244,15 @@ class Sender:
         answer: Answer | None = None
         with anyio.move_on_after(seconds):
             async with self.retrying(max_retries).open(request) as reply:
-                answer = await collect(reply, max_body_bytes=self._patience.max_body_bytes)
+                if reply.status >= 400:  # which is final, also if there is no time for its words
+                    answer = Answer(reply.status, reply.headers)
+                answer = await collect(reply, request, max_body_bytes=self._patience.max_body_bytes)
         if answer is None:
             failure = IdleTimeout(f"no complete answer within {seconds:g} seconds")
             failure.advice = "allow more with timeout="
             _explain(failure, request)
             raise failure
-        if not answer.is_success:
+        if not answer.is_success or is_error(answer):
             raise bad_answer(answer, request, expected=expected)
         try:
             return decode(answer.body)

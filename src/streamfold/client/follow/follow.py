@@ -131,7 +131,9 @@ class FollowedResponse(AsyncOnly):
         try:
             if post is not None:
                 opening = self._transport.open(post)
-                await stream.open_first(opening, post=post, seconds=self._patience.total_seconds)
+                bounds = (self._patience.total_seconds, self._calls.timeout_seconds)
+                seconds = min((each for each in bounds if each is not None), default=None)
+                await stream.open_first(opening, post=post, seconds=seconds)
             elif known.joins is not None:
                 await stream.open_first(known.joins, post=None, seconds=None)
             stream.runner.dispatch()

@@ -241,9 +241,10 @@ class Runner(Generic[S]):
         self.changed.notify()
 
     async def _ask(self, call: Retrieve | Cancel) -> None:
+        request = self._request(call)
         try:
-            async with self._transport.open(self._request(call)) as reply:
-                answer = await collect(reply, max_body_bytes=self.session.patience.max_body_bytes)
+            async with self._transport.open(request) as reply:
+                answer = await collect(reply, request, max_body_bytes=self.session.patience.max_body_bytes)
         except TransportError as failure:
             self.session.receive_failure(call, failure.reason, now=self.clock())
         else:

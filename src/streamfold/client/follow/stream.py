@@ -6,14 +6,14 @@ from contextlib import AbstractAsyncContextManager
 import anyio
 from attrs import frozen
 
-from streamfold.client.api.answer import bad_answer, collect
+from streamfold.client.api.answer import bad_answer, collect, seen
 from streamfold.client.api.request import Calls
 from streamfold.client.follow.runner import OnRepair, Runner, Running
 from streamfold.client.transport.timing import current_clock
 from streamfold.client.transport.transport import Reply, Request, Transport
-from streamfold.errors import IdleTimeout, TransportError
+from streamfold.errors import GatewayError, IdleTimeout, TransportError
 from streamfold.fold import State
-from streamfold.session import Applied, Call, Connect, Retrieve, Session, is_event_stream
+from streamfold.session import Answer, Applied, Call, Connect, Retrieve, Session
 
 # Theory of operation. Two tasks share a connection. One *holds* it: it enters the transport's context, waits, and
 # leaves that context again. The other one *reads* it, and may be any task of the caller's. Three races follow from
@@ -27,6 +27,9 @@ from streamfold.session import Applied, Call, Connect, Retrieve, Session, is_eve
 #
 # A read that ends after its connection was released closes the reply's generator itself (`leave`). Only that read can:
 # another task cannot close a running async generator.
+
+
+STREAM = "an event stream"
 
 
 @frozen(kw_only=True)
@@ -216,17 +219,22 @@ class Stream:
         connection = self._current = Connection(Connect())
         head = anyio.Event()
         failures: list[Exception] = []
+        refusals: list[GatewayError] = []  # a status that is known before its words, which may never come
 
         async def hold() -> None:
             try:
-                async with opening as reply:
-                    if is_event_stream(reply.status, reply.headers) or post is None:
+                async with opening as first:
+                    reply, is_stream = (first, True) if post is None else await seen(first, post)
+                    if is_stream:
                         self._open(connection, reply)
                         head.set()
                         await connection.hold()
                         return
-                    answer = await collect(reply, max_body_bytes=self.session.patience.max_body_bytes)
-                    failures.append(bad_answer(answer, post, expected="an event stream"))
+                    assert post is not None
+                    if reply.status >= 400:
+                        refusals.append(bad_answer(Answer(reply.status, reply.headers), post, expected=STREAM))
+                    answer = await collect(reply, post, max_body_bytes=self.session.patience.max_body_bytes)
+                    failures.append(bad_answer(answer, post, expected=STREAM))
             except Exception as error:
                 if head.is_set():
                     raise
@@ -237,8 +245,8 @@ class Stream:
         connection.task = self.runner.tasks.spawn(hold)
         with anyio.move_on_after(seconds):
             await head.wait()
-        if failures:
-            raise failures[0]
+        if failures or refusals:
+            raise (failures or refusals)[0]
         if not head.is_set():
             late = IdleTimeout(f"no stream within {seconds:g} seconds")
             raise late if post is None else late.during(post.method, post.url)
@@ -251,15 +259,16 @@ class Stream:
         """Open the stream and hold it open until it is released."""
         session = self.session
         try:
-            async with self._transport.open(request) as reply:
-                if is_event_stream(reply.status, reply.headers):
+            async with self._transport.open(request) as first:
+                reply, is_stream = await seen(first, request)
+                if is_stream:
                     if connection is self._current:
                         session.receive_connected(now=self._clock())
                         self._open(connection, reply)
                         self.runner.dispatch()
                         await connection.hold()
                     return
-                answer = await collect(reply, max_body_bytes=session.patience.max_body_bytes)
+                answer = await collect(reply, request, max_body_bytes=session.patience.max_body_bytes)
         except TransportError as failure:
             if connection is self._current:
                 session.receive_failure(connection.call, failure.reason, now=self._clock())
