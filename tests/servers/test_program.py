@@ -1,5 +1,6 @@
 """Programs are started on their port and die as a group; nothing of this is skipped where no real server is installed."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -7,33 +8,34 @@ import pytest
 
 from tests.servers.program import DidNotStart, Program, free_port
 
-# It starts a child, which would outlive it, and listens.
-PARENT = """
+# It listens, and starts a child that would outlive it: that one holds a pipe open until it dies.
+CHILD = """
+import signal
+pipe = open("alive", "wb", buffering=0)
+pipe.write(b"x")
+signal.pause()
+"""
+PARENT = f"""
 import socket, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
-open("child", "w").write(str(child.pid))
+subprocess.Popen([sys.executable, "-c", {CHILD!r}])
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 while True: server.accept()
 """
 
 
-def is_running(pid: int) -> bool:
-    """Whether it runs: one that has ended, and was not waited for, does not."""
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc, which Linux has")
-def test_a_program_dies_with_all_that_it_started(tmp_path: Path) -> None:
+def listening(folder: Path) -> Program:
     port = free_port()
-    program = Program([sys.executable, "-c", PARENT, str(port)], port, tmp_path)
+    return Program([sys.executable, "-c", PARENT, str(port)], port, folder)
+
+
+def test_a_program_dies_with_all_that_it_started(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "alive")
+    program = listening(tmp_path)
     program.start()
-    child = int((tmp_path / "child").read_text())
-    assert is_running(child)
-    program.kill()
-    assert not is_running(child)
+    with (tmp_path / "alive").open("rb") as pipe:
+        assert pipe.read(1) == b"x"
+        program.kill()
+        assert pipe.read(1) == b""  # nobody holds it any more
     program.kill()  # again, for nothing
 
 
@@ -50,8 +52,7 @@ def test_a_program_is_killed_if_it_never_listens(tmp_path: Path) -> None:
 
 
 def test_it_can_be_killed_and_started_again_on_its_port(tmp_path: Path) -> None:
-    port = free_port()
-    program = Program([sys.executable, "-c", PARENT, str(port)], port, tmp_path)
+    program = listening(tmp_path)
     for _ in range(2):
         program.start()
         program.kill()
