@@ -221,6 +221,17 @@ def test_an_empty_secret_is_the_callers_mistake() -> None:
     assert caught.value.name == "secret"
 
 
+@pytest.mark.parametrize("secret", ["s" * 15, "whsec_" + base64.b64encode(b"s" * 15).decode()])
+def test_a_secret_of_fewer_than_16_bytes_is_the_callers_mistake(secret: str) -> None:
+    """Its signatures could be guessed, however right they are."""
+    key = secret.encode() if secret.startswith("s") else base64.b64decode(secret[6:])
+    with pytest.raises(InvalidArgument, match="at least 16 bytes"):
+        checked(headers=standard(key=key), secret=secret)
+    with pytest.raises(InvalidArgument, match="at least 16 bytes"):
+        digest = hmac.new(b"s" * 15, BODY, hashlib.sha256).hexdigest()
+        checked(headers={"x-webhook-signature": digest}, secret="s" * 15)
+
+
 @pytest.mark.parametrize("secret", ["whsec_not base64", "whsec_a", "whsec_é"])
 def test_a_secret_that_is_no_base64_is_the_callers_mistake(secret: str) -> None:
     with pytest.raises(InvalidArgument) as caught:

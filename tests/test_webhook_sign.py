@@ -1,5 +1,6 @@
 """Signed webhooks verify: MKA1's by its digest, Standard Webhooks by the openai SDK."""
 
+import base64
 import hashlib
 import hmac
 
@@ -53,6 +54,23 @@ def test_the_signature_is_over_id_time_and_body() -> None:
 def test_a_secret_that_is_no_base64_is_refused(secret: str) -> None:
     with pytest.raises(UsageError, match="webhook secret"):
         sign_standard(BODY, secret, message_id="wh_1", timestamp=NOW)
+
+
+SHORT = ["", "s" * 15, "whsec_" + base64.b64encode(b"s" * 15).decode()]
+
+
+@pytest.mark.parametrize("secret", SHORT)
+def test_a_secret_of_fewer_than_16_bytes_signs_nothing(secret: str) -> None:
+    with pytest.raises(UsageError, match="webhook secret"):
+        sign_standard(BODY, secret, message_id="wh_1", timestamp=NOW)
+    if not secret.startswith("whsec_"):
+        with pytest.raises(UsageError, match="at least 16 bytes"):
+            sign_mka1(BODY, secret)
+
+
+def test_a_secret_of_16_bytes_signs() -> None:
+    assert sign_standard(BODY, "whsec_" + base64.b64encode(b"s" * 16).decode(), message_id="wh_1", timestamp=NOW)
+    assert sign_mka1(BODY, "\u00e9" * 8)  # bytes, not characters
 
 
 def test_the_wait_doubles_after_each_failure() -> None:

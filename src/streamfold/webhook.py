@@ -23,6 +23,8 @@ MKA1_HEADER = "x-webhook-signature"
 STANDARD_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 STANDARD_PREFIX = "whsec_"
 TOLERANCE_SECONDS = 300.0  # as in OpenAI's SDK
+MIN_KEY_BYTES = 16  # of the key itself, not of its base64; shorter ones can be guessed
+TOO_SHORT = f"must have at least {MIN_KEY_BYTES} bytes"
 
 
 class RetryPlan(Struct, frozen=True, kw_only=True):
@@ -42,7 +44,13 @@ class RetryPlan(Struct, frozen=True, kw_only=True):
 
 
 def sign_mka1(body: bytes, secret: str) -> dict[str, str]:
-    """The header with which MKA1 signs a status webhook, its name in lower case."""
+    """The header with which MKA1 signs a status webhook, its name in lower case.
+
+    Raises:
+        UsageError: The secret has fewer than 16 bytes.
+    """
+    if len(secret.encode()) < MIN_KEY_BYTES:
+        raise UsageError(f"webhook secret: {TOO_SHORT}")
     return {MKA1_HEADER: hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
 
 
@@ -51,17 +59,19 @@ def sign_standard(body: bytes, secret: str, *, message_id: str, timestamp: int) 
 
     Args:
         body: The bytes that are sent.
-        secret: Base64, with or without `whsec_` before it.
+        secret: Base64 of at least 16 bytes, with or without `whsec_` before it.
         message_id: The same for every attempt, so that the receiver can drop repetitions.
         timestamp: Whole Unix seconds.
 
     Raises:
-        UsageError: The secret is not base64.
+        UsageError: The secret is not base64, or too short.
     """
     try:
         key = base64.b64decode(secret.removeprefix(STANDARD_PREFIX), validate=True)
     except ValueError as error:
         raise UsageError(f"webhook secret: {error}; pass {STANDARD_PREFIX} and base64") from error
+    if len(key) < MIN_KEY_BYTES:
+        raise UsageError(f"webhook secret: {TOO_SHORT}")
     signed = f"{message_id}.{timestamp}.".encode() + body
     digest = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     return dict(zip(STANDARD_HEADERS, (message_id, str(timestamp), f"v1,{digest}"), strict=True))
@@ -107,16 +117,16 @@ def verify(
     Args:
         body: The request body, byte for byte.
         headers: Of the request, names in any case.
-        secret: MKA1: the `webhook_secret` of the create. OpenAI: `whsec_` and base64.
+        secret: MKA1: the `webhook_secret` of the create. OpenAI: `whsec_` and base64. At least 16 bytes.
         now: Unix seconds.
         tolerance_seconds: The largest age of a Standard webhook, in either direction. MKA1's carry no time.
 
     Raises:
         InvalidWebhook: No signature is valid, it is too old or too new, or the body is not an event. Answer 400.
-        InvalidArgument: The secret is empty or not valid.
+        InvalidArgument: The secret is too short or not valid.
     """
-    if not secret:
-        raise InvalidArgument("secret", "must not be empty")
+    if len(secret.encode()) < MIN_KEY_BYTES:
+        raise InvalidArgument("secret", TOO_SHORT)
     given = {name.lower(): value for name, value in headers.items()}
     if all(name in given for name in STANDARD_HEADERS):
         _check_standard(body, given, secret, tolerance_seconds=tolerance_seconds, now=now)
@@ -168,8 +178,8 @@ def _standard_key(secret: str) -> bytes:
         key = base64.b64decode(secret.removeprefix(STANDARD_PREFIX), validate=True)
     except ValueError as error:
         raise InvalidArgument("secret", "must be base64 after whsec_") from error
-    if not key:
-        raise InvalidArgument("secret", "must not be empty")
+    if len(key) < MIN_KEY_BYTES:
+        raise InvalidArgument("secret", f"{TOO_SHORT} after base64")
     return key
 
 

@@ -66,6 +66,9 @@ def test_a_fault_reads_as_its_name_and_what_is_not_default(fault: Fault, text: s
     assert str(fault) == text
 
 
+STATUSES = {str(status): status for status in (-1, 0, 99, 100, 101, 199, 600, 99999)} | {"5,000 digits": 10**5000}
+
+
 @pytest.mark.parametrize(
     ("make", "name"),
     [
@@ -82,6 +85,24 @@ def test_a_fault_reads_as_its_name_and_what_is_not_default(fault: Fault, text: s
         pytest.param(lambda: Gzip(on="some"), "gzip.on", id="no target"),
         pytest.param(lambda: Gzip(times=0), "gzip.times", id="never"),
         pytest.param(lambda: Stall(seconds=float("nan")), "stall.seconds", id="no number"),
+        pytest.param(lambda: Stall(seconds=float("inf")), "stall.seconds", id="for ever"),
+        pytest.param(lambda: Drip(seconds=1e9), "drip.seconds", id="for years"),
+        pytest.param(lambda: Drop(after_events=2**53), "drop.after_events", id="events beyond JSON's numbers"),
+        pytest.param(lambda: Renumber(by=10**5000), "renumber.by", id="more digits than Python prints"),
+        pytest.param(lambda: Duplicate(count=2**53), "duplicate.count", id="without end"),
+        pytest.param(lambda: Refuse(retry_after=float("inf")), "refuse.retry_after", id="never again"),
+        *(
+            pytest.param(
+                lambda kind=kind, status=status: kind(status=status), f"{kind.name}.status", id=f"{kind.name}, {name}"
+            )
+            for kind in (Html, Refuse)
+            for name, status in STATUSES.items()
+        ),
+        *(
+            pytest.param(lambda status=status: Html(status=status), "html.status", id=f"{status}, which has no body")
+            for status in (204, 205, 304)
+        ),
+        pytest.param(lambda: Refuse(status=399), "refuse.status", id="a redirect"),
     ],
 )
 def test_a_bad_field_is_named(make: Callable[[], Fault], name: str) -> None:
@@ -92,6 +113,19 @@ def test_a_bad_field_is_named(make: Callable[[], Fault], name: str) -> None:
 
 def test_a_word_may_be_given_as_text() -> None:
     assert Drop(how="rst") == Drop(how=How.RST)
+
+
+def test_a_long_value_is_not_repeated() -> None:
+    for make, shown in ((lambda: Refuse(status=9), ", not 9"), (lambda: Refuse(status=10**5000), "to 599")):
+        with pytest.raises(InvalidArgument) as caught:
+            make()
+        assert str(caught.value).endswith(shown)
+
+
+@pytest.mark.parametrize("status", [200, 201, 299, 302, 400, 503, 599])
+def test_a_status_of_an_answer_is_taken(status: int) -> None:
+    assert Html(status=status).status == status
+    assert status < 400 or Refuse(status=status).status == status
 
 
 # Text
@@ -130,6 +164,12 @@ def test_a_text_gives_its_faults(text: str, faults: tuple[Fault, ...]) -> None:
         pytest.param("drop:after_events=soon", "drop.after_events", "must be a number, not 'soon'", id="no number"),
         pytest.param("drop:how=slam", "drop.how", "must be fin or rst, not 'slam'", id="no such word"),
         pytest.param("drop:after_events=-1", "drop.after_events", "0 or more", id="out of range"),
+        pytest.param("drop:after_events=" + "9" * 30, "drop.after_events", "to 9007199254740991", id="beyond"),
+        pytest.param("refuse:status=" + "9" * 5000, "refuse.status", "must be a number", id="5,000 digits"),
+        pytest.param("refuse:status=99999", "refuse.status", "from 400 to 599, not 99999", id="no status"),
+        pytest.param("x" * 5000, "fault", "unknown fault", id="a long name"),
+        pytest.param("drop:" + "x" * 5000 + "=1", "drop." + "x" * 60, "unknown field", id="a long field"),
+        pytest.param("gzip;" * 17, "fault", "at most 16 faults", id="too many"),
     ],
 )
 def test_what_cannot_be_read_is_named(text: str, name: str, part: str) -> None:
@@ -137,6 +177,7 @@ def test_what_cannot_be_read_is_named(text: str, name: str, part: str) -> None:
         parse_faults(text)
     assert caught.value.name == name
     assert part in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 VALUES: dict[object, st.SearchStrategy[object]] = {

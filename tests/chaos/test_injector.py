@@ -7,7 +7,7 @@ import pytest
 
 from streamfold.chaos.fault import Drip, Drop, Duplicate, Fault, Gap, Gzip, How, NoTerminal, Reorder, Stall, Where
 from streamfold.chaos.injector import Cut, Effect, FaultInjector, Pause, Send
-from streamfold.sse import Frame
+from streamfold.sse import Frame, encode_frame
 
 FRAMES = [Frame(event=b"e", data=b'{"sequence_number":%d,"delta":"h\xc3\xa9"}' % number) for number in range(4)]
 BLOCKS = [b'event: e\ndata: {"sequence_number":%d,"delta":"h\xc3\xa9"}\n\n' % number for number in range(4)]
@@ -138,3 +138,21 @@ def test_what_was_held_back_comes_at_the_end() -> None:
 
 def test_no_terminal_leaves_others() -> None:
     assert body(run(NoTerminal())) == b"".join(BLOCKS)
+
+
+# One effect after the other
+
+
+def test_a_fault_that_repeats_without_end_gives_one_effect_after_the_other() -> None:
+    repeated = FaultInjector([Duplicate(after_events=1, count=2**53 - 1)]).effects(FRAMES[0])
+    assert [next(repeated) for _ in range(3)] == [Send(encode_frame(FRAMES[0]))] * 3
+    held = FaultInjector([Reorder(after_events=0), Duplicate(after_events=1, count=2**53 - 1)])
+    assert list(held.effects(FRAMES[0])) == []
+    assert next(held.effects(None)) == Send(encode_frame(FRAMES[0]))
+
+
+def test_after_a_cut_nothing_that_is_repeated_follows() -> None:
+    injector = FaultInjector([Duplicate(after_events=1, count=5), Drop(after_events=2)])
+    assert [type(each) for each in injector.effects(FRAMES[0])] == [Send, Send, Cut]
+    assert list(injector.effects(b"x")) == []
+    assert list(injector.effects(None)) == []

@@ -32,7 +32,7 @@ STREAM = [frame(0, "response.created"), *map(frame, range(1, 5)), frame(5, "resp
 
 def sent(*faults: Fault, stream: list[Frame] = STREAM) -> list[Frame]:
     frame_faults = FrameFaults(faults)
-    return [out for each in stream for out in frame_faults.feed(each)] + frame_faults.close()
+    return [out for each in stream for out in frame_faults.feed(each)] + [*frame_faults.close()]
 
 
 def numbers(frames: list[Frame]) -> list[int]:

@@ -10,7 +10,7 @@ from streamfold.emulator import Emulator, Options
 from streamfold.fold import fold
 from streamfold.schema import decode_event
 from streamfold.sse import FrameDecoder
-from tests.emulator.inprocess import BOTH, MKA1, OPENAI, HandClock, ask, begin, create, start
+from tests.emulator.inprocess import BOTH, MKA1, OPENAI, HandClock, ask, begin, create, scope_of, start
 
 pytestmark = pytest.mark.anyio
 
@@ -285,6 +285,49 @@ async def test_another_tenant_sees_nothing(app: Emulator, other: dict[str, str])
     assert (await ask(app, "GET", f"{MKA1}/responses/{id}")).status == 200
 
 
+ROUTES = [
+    ("GET", "/v1/responses"),
+    ("POST", "/v1/responses"),
+    ("GET", "/v1/responses/resp_1"),
+    ("DELETE", "/v1/responses/resp_1"),
+    ("POST", "/v1/responses/resp_1/cancel"),
+    ("POST", "/v1/responses/compact"),
+    ("POST", "/v1/responses/input_tokens"),
+    ("POST", "/api/v1/llm/batches"),
+    ("GET", "/v1/models"),
+    ("GET", "/_emulator/journal"),
+    ("POST", "/_emulator/journal"),
+    ("PUT", "/v1/responses"),
+    ("GET", "/healthz/x"),
+    ("POST", "/healthz"),
+    ("GET", "/"),
+]
+
+
+@pytest.mark.parametrize("key", ["", "Bearer wrong"])
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_the_key_guards_every_route_before_a_body_is_read(method: str, path: str, key: str) -> None:
+    app = Emulator(Options(key="right"), clock=HandClock())
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await anyio.sleep_forever()  # the body never comes
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope_of(method, path, {"authorization": key}), receive, send)
+    assert sent[0]["status"] == 401
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_liveness_needs_no_key_and_says_nothing(method: str) -> None:
+    app = Emulator(Options(key="right"), clock=HandClock())
+    answer = await ask(app, method, "/healthz", authorization="")
+    assert (answer.status, answer.body) == (200, b'{"status":"ok"}' if method == "GET" else b"")
+
+
 # Every answer
 
 
@@ -313,6 +356,12 @@ async def test_the_journal_tells_what_was_asked_and_how_it_ended(app: Emulator) 
         ("GET", 0, "open"),
     ]
     assert "key" not in json.dumps(told)
+
+
+async def test_a_long_path_is_cut_in_the_journal(app: Emulator) -> None:
+    await ask(app, "GET", f"{MKA1}/responses/{'a' * 5000}?{'b' * 5000}")
+    [visit] = app.journal.visits
+    assert len(visit.path) + len(visit.query) < 1100
 
 
 # The client leaves
@@ -365,7 +414,7 @@ async def test_a_client_that_leaves_before_it_asked_is_no_request(app: Emulator)
     async def send(message: Any) -> None:
         raise AssertionError(message)
 
-    await app({"type": "http"}, receive, send)
+    await app(scope_of("POST", "/v1/responses", {"authorization": "Bearer key"}), receive, send)
     assert not app.journal.visits
 
 
@@ -401,4 +450,3 @@ async def test_a_server_may_start_and_stop_it_by_the_lifespan_protocol(app: Emul
 
     await app({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    await app({"type": "websocket"}, receive, send)

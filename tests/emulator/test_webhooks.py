@@ -1,18 +1,20 @@
 """Webhooks: each status told, signed, and again when it fails."""
 
+import base64
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from streamfold.emulator import Emulator, Options, emulate
-from streamfold.emulator.app import post
+from streamfold.emulator import Emulator, Options, emulate, webhooks
+from streamfold.emulator.webhooks import post
 from streamfold.webhook import sign_mka1, sign_standard
-from tests.emulator.inprocess import MKA1, OPENAI, HandClock, ask, create
+from tests.attack.emulator_requests import BAD_URLS, GOOD_URLS
+from tests.emulator.inprocess import BOTH, MKA1, OPENAI, HandClock, ask, create
 from tests.emulator.rawclient import ask as ask_url
 
 pytestmark = pytest.mark.anyio
@@ -161,7 +163,7 @@ async def test_where_nothing_runs_nothing_is_sent() -> None:
 
 
 async def test_webhooks_go_out_over_http() -> None:
-    # The receiver is an emulator too: its journal tells what came, and 404 is its answer.
+    # The receiver is an emulator too: its journal tells what came, and 401 is its answer.
     hook = Emulator()
     sender = Emulator(Options(tokens_per_second=None, webhook_attempts=1))
     async with emulate(hook) as hook_url, emulate(sender) as url:
@@ -170,10 +172,116 @@ async def test_webhooks_go_out_over_http() -> None:
         with anyio.fail_after(5):
             while sender.journal.counters["webhook_failures"] < 3:
                 await checkpoint()
-    assert [(visit.method, visit.path, visit.status) for visit in hook.journal.visits] == [("POST", "/hook", 404)] * 3
+    assert [(visit.method, visit.path, visit.status) for visit in hook.journal.visits] == [("POST", "/hook", 401)] * 3
 
 
 async def test_a_receiver_that_is_not_there_answers_with_nothing() -> None:
     async with emulate() as url:
         pass
     assert await post(f"{url}/hook", {}, b"") == 0
+
+
+@pytest.mark.parametrize("url", [*GOOD_URLS, *(each for each in BAD_URLS if isinstance(each, str))])
+async def test_no_url_makes_sending_raise(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.2)  # for hosts that swallow what they get
+    assert await post(url, {}, b"") in range(600)  # where there is a proxy, it answers
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(HEAD + b"content-length: 1000000000000\r\n\r\nendless", 200, id="a body that never ends"),
+        pytest.param(HEAD + b"content-encoding: gzip\r\n\r\nno gzip", 200, id="a body that cannot be decoded"),
+        pytest.param(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", 302, id="a redirect"),
+        pytest.param(b"no HTTP at all\r\n\r\n", 0, id="no HTTP"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 10**6, 0, id="a head without end"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 10, 0, id="nothing but continue"),
+        pytest.param(b"", 0, id="silence"),
+    ],
+)  # fmt: skip
+async def test_a_hostile_receiver_is_let_go(answer: bytes, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.3)
+
+    async def receive(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await stream.receive()
+                await stream.send(answer or b"")
+                await anyio.sleep_forever()
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, receive)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        assert await post(f"http://127.0.0.1:{port}/", {}, b"{}") == expected
+        tasks.cancel_scope.cancel()
+
+
+async def test_what_a_sender_of_ones_own_raises_ends_nothing() -> None:
+    async def broken(url: str, headers: Mapping[str, str], body: bytes) -> int:
+        raise ZeroDivisionError
+
+    app = Emulator(Options(tokens_per_second=None), clock=HandClock(jumps=True), post=broken)
+    async with app.running():
+        for _ in range(2):
+            assert (await create(app, background=True, webhook_url="http://hook/x")).status == 200
+            await anyio.wait_all_tasks_blocked()
+    assert app.journal.counters["webhook_failures"] == 2
+
+
+async def test_only_so_many_responses_wait_for_their_receivers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "MOST_UNSENT", 2)
+
+    async def silent(url: str, headers: Mapping[str, str], body: bytes) -> int:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    app = Emulator(Options(tokens_per_second=None), clock=HandClock(), post=silent)
+    async with app.running():
+        for _ in range(5):
+            assert (await create(app, background=True, webhook_url="http://hook/x")).status == 200
+    assert app.journal.counters["webhook_failures"] == 3
+
+
+# At the API
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+@pytest.mark.parametrize("url", GOOD_URLS)
+async def test_a_url_that_can_be_sent_to_is_accepted_private_or_not(prefix: str, url: str) -> None:
+    receiver = Receiver()
+    async with bench(receiver) as app:
+        assert (await create(app, prefix, background=True, webhook_url=url)).status == 200
+        await anyio.wait_all_tasks_blocked()
+    assert receiver.types == ["queued", "in_progress", "completed"]
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+@pytest.mark.parametrize("url", BAD_URLS)
+async def test_a_url_that_cannot_be_sent_to_is_refused_with_a_reason(prefix: str, url: Any) -> None:
+    async with bench(Receiver()) as app:
+        refused = await create(app, prefix, background=True, webhook_url=url)
+    assert (refused.status, refused.error["param"], refused.error["code"]) == (400, "webhook_url", "invalid_value")
+    assert refused.error["message"].startswith("webhook_url must ")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "secret"),
+    [
+        (MKA1, "s" * 15),
+        (MKA1, "s" * 257),
+        (OPENAI, "whsec_" + base64.b64encode(b"s" * 15).decode()),
+        (OPENAI, "s" * 300),
+        (OPENAI, "whsec_"),
+        (OPENAI, 5),
+    ],
+)
+async def test_a_secret_that_can_be_guessed_is_refused(prefix: str, secret: Any) -> None:
+    async with bench(Receiver()) as app:
+        refused = await create(app, prefix, background=True, webhook_url="http://hook/x", webhook_secret=secret)
+    assert (refused.status, refused.error["param"]) == (400, "webhook_secret")

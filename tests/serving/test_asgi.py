@@ -12,8 +12,10 @@ import pytest
 
 from streamfold.log import MemoryLog, Record, StreamKey, Tail, tail
 from streamfold.serving import (
+    SLICE_BYTES,
     AsgiWriter,
     BodyReply,
+    ByteBudget,
     FixedEvents,
     Message,
     PendingReply,
@@ -250,3 +252,53 @@ async def test_the_tail_of_a_log_is_a_feed() -> None:
             assert sent.bodies == [b"data: 0\n\n", b"data: 1\n\n"]
             await log.append(lease, [Record(2, "c", b"2")], status="completed")
     assert sent.bodies[2:] == [b"data: 2\n\n", b""]
+
+
+# Bounds
+
+
+async def test_bodies_being_read_share_a_budget_and_give_it_back() -> None:
+    budget = ByteBudget(3)
+    assert await read_body(Received(part(b"abc")), budget=budget) == b"abc"
+    assert budget.held == 0
+    refused = await read_body(Received(part(b"ab", more=True), part(b"cd")), budget=budget)
+    assert isinstance(refused, Problem)
+    assert (refused.status, refused.code, budget.held) == (503, "server_busy", 0)
+    assert await read_body(Received(part(b"ab", more=True), DISCONNECT), budget=budget) is None
+    assert budget.held == 0
+
+
+async def test_what_does_not_fit_waits_until_something_is_given_back() -> None:
+    budget = ByteBudget(10)
+    assert budget.try_take(8)
+    assert not budget.try_take(3)
+    order: list[str] = []
+
+    async def take(count: int, name: str) -> None:
+        await budget.take(count)
+        order.append(name)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take, 5, "five")
+        tasks.start_soon(take, 50, "more than there is")
+        await anyio.wait_all_tasks_blocked()
+        assert order == []
+        budget.give_back(8)
+        await anyio.wait_all_tasks_blocked()
+        assert len(order) == 1
+        budget.give_back(budget.held)
+    assert sorted(order) == ["five", "more than there is"]
+
+
+async def test_a_long_body_is_written_in_slices() -> None:
+    sent = await delivered(BodyReply(200, b"x" * (2 * SLICE_BYTES + 1)))
+    assert [len(each) for each in sent.bodies] == [SLICE_BYTES, SLICE_BYTES, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "reply", [BodyReply(200, b"body"), StreamReply(events=FixedEvents(b"one"), content_type="text/x")]
+)
+async def test_of_head_only_the_head_is_written(reply: ServerReply) -> None:
+    sent, clock = Sent(), HandClock()
+    await deliver(reply, AsgiWriter(sent, clock), clock, heartbeat_seconds=2, headers=[], is_head=True)
+    assert (sent.messages[0]["status"], sent.bodies) == (200, [b""])

@@ -67,3 +67,9 @@ def test_known_events_are_given_from_a_place_on_and_then_end() -> None:
 def test_there_is_never_anything_to_wait_for() -> None:
     with pytest.raises(UsageError, match="nothing to wait for"):
         FixedEvents().wait(1.0)
+
+
+def test_a_problem_has_headers_of_its_own() -> None:
+    problem = Problem(405, "Not here.", headers=(("allow", "GET"),))
+    assert refusal(problem, MKA1).headers == (("allow", "GET"),)
+    assert refusal(problem, MKA1, retry_after_seconds=1.5).headers == (("allow", "GET"), ("retry-after", "1.5"))

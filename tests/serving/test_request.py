@@ -16,10 +16,13 @@ from streamfold.serving import (
     is_obfuscated,
     is_object,
     read_batch_create,
+    read_compaction,
     read_create,
     read_metadata_update,
     read_page_query,
     read_retrieve_query,
+    read_token_count,
+    value_marks,
 )
 from tests.emulator.answers import DIALECTS, request
 
@@ -128,8 +131,11 @@ def test_fields_of_mka1_that_do_not_go_together_are_refused(fields: Fields, para
     assert refused(fields).param == param
 
 
-def test_openai_takes_what_is_in_the_background_and_not_stored() -> None:
-    assert isinstance(read({"background": True, "store": False}, OPENAI), CreateRequest)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_is_in_the_background_must_be_stored(dialect: Dialect) -> None:
+    found = read({"background": True, "store": False}, dialect)
+    assert isinstance(found, Problem)
+    assert (found.status, found.param) == (400, "store")
 
 
 @pytest.mark.parametrize("window", ["2h", "8h"])
@@ -139,8 +145,81 @@ def test_openais_long_windows_cannot_be_streamed(window: str) -> None:
     assert refused(fields | {"stream": True}, OPENAI).param == "background_options.completion_window"
 
 
-def test_openai_knows_no_webhook_of_a_request() -> None:
-    assert isinstance(read({"webhook_url": 5, "stream_events": 5}, OPENAI), CreateRequest)
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("webhook_url", 5, "must be a string"),
+        ("webhook_secret", [], "must be a string"),
+        ("stream_events", 5, "must be true or false"),
+    ],
+)
+def test_what_only_mka1_has_is_read_on_openai_too_and_must_have_its_type(name: str, value: Any, expected: str) -> None:
+    found = read({name: value}, OPENAI)
+    assert isinstance(found, Problem)
+    assert (found.param, found.message) == (name, f"{name} {expected}.")
+    assert isinstance(read({"webhook_url": "of any kind", "stream_events": True}, OPENAI), CreateRequest)
+
+
+def test_a_model_may_be_missing_beside_a_prompt() -> None:
+    found = read_create(b'{"prompt":{"id":"pmpt_1"}}', OPENAI)
+    assert isinstance(found, CreateRequest)
+    assert found.model == "toy"
+    assert isinstance(read_create(b'{"input":"hi"}', OPENAI), Problem)
+
+
+# What a small body could cost
+
+
+@pytest.mark.parametrize(
+    "read_it", [read_create, read_batch_create, read_metadata_update, read_compaction, read_token_count]
+)
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        pytest.param(b'{"x":' + b"[" * 101 + b"]" * 101 + b"}", 400, id="too deep"),
+        pytest.param(b'{"x":' * 101 + b"1" + b"}" * 101, 400, id="objects too deep"),
+        pytest.param(b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}", 400, id="deeper than any stack"),
+        pytest.param(b'{"x":[' + b"[]," * 500_000 + b"[]]}", 413, id="too many values"),
+        pytest.param(b"{", 400, id="no JSON"),
+    ],
+)
+def test_a_body_that_costs_too_much_is_refused(read_it: Any, body: bytes, status: int) -> None:
+    found = read_it(body, OPENAI)
+    assert isinstance(found, Problem)
+    assert found.status == status
+
+
+def test_a_body_of_many_brackets_that_is_not_deep_is_read() -> None:
+    body = b'{"model":"m","x":[' + b"[]," * 200 + b"{}]}"
+    assert isinstance(read_create(body, OPENAI), CreateRequest)
+    deep = b'{"model":"m","x":' + b"[" * 99 + b"]" * 99 + b"}"
+    assert isinstance(read_create(deep, OPENAI), CreateRequest)
+
+
+def test_marks_are_at_least_as_many_as_values() -> None:
+    assert value_marks(b'{"a":[1,2,{}]}') >= 4
+
+
+# Compaction and counting
+
+
+def test_a_compaction_is_a_create_of_the_same_input() -> None:
+    found = read_compaction(b'{"model":"m","input":"hi","instructions":null,"prompt_cache_key":5}', OPENAI)
+    assert isinstance(found, CreateRequest)
+    assert (found.model, found.input, found.previous_response_id) == ("m", "hi", None)
+
+
+def test_a_compaction_needs_a_model_and_a_valid_input() -> None:
+    for body, param in ((b'{"input":"hi"}', "model"), (b'{"model":"m","input":5}', "input")):
+        found = read_compaction(body, OPENAI)
+        assert isinstance(found, Problem)
+        assert found.param == param
+
+
+def test_tokens_are_counted_without_a_model() -> None:
+    found = read_token_count(b'{"input":"hi","stream":true}', OPENAI)
+    assert isinstance(found, CreateRequest)
+    assert (found.input, found.stream) == ("hi", False)
 
 
 # Every documented range, at its ends and just beyond; the rules themselves are tested where they stand, in the schema

@@ -90,3 +90,10 @@ def test_a_body_has_its_length() -> None:
     reply = BodyReply(404, b"gone", (("x-own", "1"),), "text/plain")
     known = (("content-type", "text/plain"), ("content-length", "4"), ("x-own", "1"))
     assert head_of(reply) == (404, known)
+
+
+def test_an_answer_without_a_body_says_nothing_of_one() -> None:
+    assert head_of(BodyReply(204, b"", (("allow", "GET"),)), ("x-own", "1")) == (
+        204,
+        (("allow", "GET"), ("x-own", "1")),
+    )

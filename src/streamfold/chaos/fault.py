@@ -69,13 +69,26 @@ class Where(StrEnum):
     HEAD = "head"  # before the status line
 
 
+MOST_SHOWN = 60  # characters of a refused value
+MOST_EVENTS = 2**53 - 1  # the largest whole number that every JSON reader keeps exactly
+
+
+def _not(value: object) -> str:
+    """The value that was refused, if it is short: a number of 5,000 digits would not even print."""
+    is_short = not isinstance(value, int) or abs(value) < 10**MOST_SHOWN
+    shown = repr(value) if is_short else ""
+    return f", not {shown}" if 0 < len(shown) <= MOST_SHOWN else ""
+
+
 def check_number(lowest: float, highest: float = inf) -> Callable[[Any, "Attribute[Any]", Any], None]:
     """An attrs validator for a number in this range, or None. Its message names the object's `name` and the field."""
-    expected = f"{lowest:g} or more" if highest == inf else f"from {lowest:g} to {highest:g}"
 
     def check(owner: Any, attribute: "Attribute[Any]", value: Any) -> None:
-        if value is not None and not (isinstance(value, int | float) and lowest <= value <= highest):
-            raise InvalidArgument(f"{owner.name}.{attribute.name}", f"must be {expected}, not {value!r}")
+        if value is None or (isinstance(value, int | float) and lowest <= value <= highest):
+            return
+        is_bounded = highest < MOST_EVENTS or (isinstance(value, int | float) and value > highest)
+        expected = f"from {lowest:.16g} to {highest:.16g}" if is_bounded else f"{lowest:g} or more"
+        raise InvalidArgument(f"{owner.name}.{attribute.name}", f"must be {expected}{_not(value)}")
 
     return check
 
@@ -83,14 +96,24 @@ def check_number(lowest: float, highest: float = inf) -> Callable[[Any, "Attribu
 def _check_word(kind: type[StrEnum]) -> Callable[[Any, "Attribute[Any]", Any], None]:
     def check(fault: "Fault", attribute: "Attribute[Any]", value: object) -> None:
         if value not in list(kind):
-            raise InvalidArgument(f"{fault.name}.{attribute.name}", f"must be {' or '.join(kind)}, not {value!r}")
+            raise InvalidArgument(f"{fault.name}.{attribute.name}", f"must be {' or '.join(kind)}{_not(value)}")
 
     return check
 
 
-_COUNT = check_number(0)
-_POSITIVE = check_number(1)
+MOST_FAULTS = 16  # of one answer
+MOST_SECONDS = 366 * 24 * 60 * 60.0
+WITHOUT_BODY = (204, 205, 304)
+
+_COUNT = check_number(0, MOST_EVENTS)
+_POSITIVE = check_number(1, MOST_EVENTS)
+_SECONDS = check_number(0, MOST_SECONDS)
 _TARGET = _check_word(FaultTarget)
+
+
+def _has_body(fault: "Fault", attribute: "Attribute[Any]", value: object) -> None:
+    if value in WITHOUT_BODY:
+        raise InvalidArgument(f"{fault.name}.{attribute.name}", f"must not be {value}, which has no body")
 
 
 @frozen(kw_only=True)
@@ -127,7 +150,7 @@ class Stall(Fault):
     """Nothing is sent for a while, not even a comment."""
 
     after_events: int = field(default=0, validator=_COUNT)
-    seconds: float = field(default=10.0, validator=_COUNT)
+    seconds: float = field(default=10.0, validator=_SECONDS)
 
 
 @frozen(kw_only=True)
@@ -135,7 +158,7 @@ class Drip(Fault):
     """All bytes come, but few at a time. bytes: per write. seconds: between two writes."""
 
     bytes: int = field(default=1, validator=_POSITIVE)
-    seconds: float = field(default=0.0, validator=_COUNT)
+    seconds: float = field(default=0.0, validator=_SECONDS)
 
 
 @frozen(kw_only=True)
@@ -166,7 +189,7 @@ class Renumber(Fault):
     """From the next event on, every sequence number is larger by `by`."""
 
     after_events: int = field(default=0, validator=_COUNT)
-    by: int = field(default=1, validator=check_number(-(2**53)))
+    by: int = field(default=1, validator=check_number(-MOST_EVENTS, MOST_EVENTS))
 
 
 @frozen(kw_only=True)
@@ -213,7 +236,7 @@ class TwoTerminals(Fault):
 class Html(Fault):
     """An HTML page instead of the answer."""
 
-    status: int = field(default=200, validator=check_number(200))
+    status: int = field(default=200, validator=[check_number(200, 599), _has_body])
 
 
 @frozen(kw_only=True)
@@ -221,8 +244,8 @@ class Refuse(Fault):
     """An error instead of the answer. retry_after: seconds; None for the server's own."""
 
     on: FaultTarget = field(default=FaultTarget.ALL, validator=_TARGET)
-    status: int = field(default=500, validator=check_number(400))
-    retry_after: float | None = field(default=None, validator=_COUNT)
+    status: int = field(default=500, validator=check_number(400, 599))
+    retry_after: float | None = field(default=None, validator=_SECONDS)
 
 
 @frozen(kw_only=True)
@@ -276,14 +299,17 @@ def parse_faults(text: str) -> tuple[Fault, ...]:
     Raises:
         InvalidArgument: There is no such fault or field, or a value is out of its range; the message lists what there is.
     """
-    return tuple(_parse_fault(each.strip()) for each in text.split(";") if each.strip())
+    parts = [each.strip() for each in text.split(";") if each.strip()]
+    if len(parts) > MOST_FAULTS:
+        raise InvalidArgument("fault", f"at most {MOST_FAULTS} faults apply to one answer, not {len(parts)}")
+    return tuple(_parse_fault(each) for each in parts)
 
 
 def _parse_fault(text: str) -> Fault:
     name, _, rest = (each.strip() for each in text.partition(":"))
     kind = FAULTS.get(name)
     if kind is None:
-        raise InvalidArgument("fault", f"unknown fault {name!r} (expected {', '.join(FAULTS)})")
+        raise InvalidArgument("fault", f"unknown fault {name[:MOST_SHOWN]!r} (expected {', '.join(FAULTS)})")
     return kind(**read_fields(name, rest, fields_dict(kind)))
 
 
@@ -294,11 +320,11 @@ def read_fields(name: str, text: str, known: Mapping[str, "Attribute[Any]"]) -> 
         key, is_pair, value = (each.strip() for each in pair.partition("="))
         if key not in known or not is_pair:
             expected = ", ".join(f"{each}=" for each in known)
-            raise InvalidArgument(f"{name}.{key}", f"unknown field (expected {expected})")
+            raise InvalidArgument(f"{name}.{key[:MOST_SHOWN]}", f"unknown field (expected {expected})")
         read = READERS.get(known[key].type, known[key].type)
         try:
             given[key] = read(value)
         except ValueError:
             words = " or ".join(read) if read not in (int, float) else "a number"
-            raise InvalidArgument(f"{name}.{key}", f"must be {words}, not {value!r}") from None
+            raise InvalidArgument(f"{name}.{key}", f"must be {words}{_not(value)}") from None
     return given

@@ -6,7 +6,7 @@ whose data is not a JSON object keeps its data.
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
@@ -78,25 +78,37 @@ class FaultInjector:
         """What to do right after the head."""
         return list(self._until_cut(self._between()))
 
+    def effects(self, sent: Frame | bytes | None) -> Iterator[Effect]:
+        """What to do instead of sending a frame, or other bytes, one by one; None stands for the end.
+
+        A fault may repeat an event, or split it, any number of times: carry out each effect before you ask for the next.
+        """
+        if sent is None:
+            yield from self._frames(self._frame_faults.close())
+            if self._gzip and not self.is_cut and (rest := self._gzip.flush()):
+                yield Send(rest)
+        elif isinstance(sent, bytes):
+            yield from self._until_cut(self._sent(sent))
+        else:
+            yield from self._frames(self._frame_faults.feed(sent))
+
     def frame(self, frame: Frame) -> list[Effect]:
         """What to do instead of sending this frame."""
-        return self._frames(self._frame_faults.feed(frame))
+        return list(self.effects(frame))
 
     def data(self, data: bytes) -> list[Effect]:
         """What to do instead of sending bytes that are not an event, such as a comment or a JSON body."""
-        return list(self._until_cut(self._sent(data)))
+        return list(self.effects(data))
 
     def close(self) -> list[Effect]:
         """What to do before the answer ends."""
-        effects = self._frames(self._frame_faults.close())
-        rest = self._gzip.flush() if self._gzip and not self.is_cut else b""
-        return [*effects, Send(rest)] if rest else effects
+        return list(self.effects(None))
 
-    def _frames(self, frames: list[Frame]) -> list[Effect]:
-        effects: list[Effect] = []
+    def _frames(self, frames: Iterable[Frame]) -> Iterator[Effect]:
         for frame in frames:
-            effects += self._until_cut(self._one_frame(encode_frame(frame)))
-        return effects
+            yield from self._until_cut(self._one_frame(encode_frame(frame)))
+            if self.is_cut:
+                return
 
     def _until_cut(self, effects: Iterator[Effect]) -> Iterator[Effect]:
         while not self.is_cut and (effect := next(effects, None)) is not None:
@@ -165,19 +177,24 @@ class FrameFaults:
     def __init__(self, faults: Iterable[Fault]) -> None:
         self._stages = [_Stage(each) for each in faults if isinstance(each, kind.Reorder) or type(each) in CHANGES]
 
-    def feed(self, frame: Frame) -> list[Frame]:
-        """The frames to send instead of this one; often itself, sometimes none."""
-        frames = [frame]
+    def feed(self, frame: Frame) -> Iterable[Frame]:
+        """The frames to send instead of this one, lazily; often itself, sometimes none."""
+        frames: Iterable[Frame] = (frame,)
         for stage in self._stages:
-            frames = list(chain.from_iterable(map(stage.feed, frames)))
+            frames = chain.from_iterable(map(stage.feed, frames))
         return frames
 
-    def close(self) -> list[Frame]:
-        """The frames that were held back to the end."""
-        frames: list[Frame] = []
+    def close(self) -> Iterable[Frame]:
+        """The frames that were held back to the end, lazily."""
+        frames: Iterable[Frame] = ()
         for stage in self._stages:
-            frames = [*chain.from_iterable(map(stage.feed, frames)), *stage.close()]
+            frames = _closed(stage, frames)
         return frames
+
+
+def _closed(stage: "_Stage", frames: Iterable[Frame]) -> Iterator[Frame]:
+    yield from chain.from_iterable(map(stage.feed, frames))
+    yield from stage.close()
 
 
 class _Stage:
@@ -204,7 +221,7 @@ class _Stage:
 
 
 def _duplicate(fault: kind.Duplicate, frame: Frame, index: int) -> Iterable[Frame]:
-    return [frame] * (1 + fault.count if index + 1 == fault.after_events else 1)
+    return repeat(frame, 1 + fault.count) if index + 1 == fault.after_events else (frame,)
 
 
 def _leave_out(fault: kind.Gap, frame: Frame, index: int) -> Iterable[Frame]:

@@ -24,6 +24,7 @@ STREAMS = Group("Streams and cancels", sort_key=3)
 BATCHES = Group("Batches", sort_key=4)
 FAULTS = Group("Faults", sort_key=5)
 WEBHOOKS = Group("Webhooks", sort_key=6)
+LIMITS = Group("Limits", sort_key=7)
 
 
 def _option(help: str, group: Group) -> Parameter:
@@ -38,6 +39,9 @@ class Behaviour:
     key: Annotated[str | None, Parameter(help="The only API key to accept [default: any]")] = field(
         default=None, repr=False
     )
+    cors_origins: Annotated[
+        str | None, Parameter(help="Web pages that may read the answers, separated by commas [default: *]")
+    ] = None
     tokens_per_second: Annotated[
         float | None, _option("How fast it answers; 0: as fast as it can [default: 50]", MODEL)
     ] = None
@@ -77,6 +81,22 @@ class Behaviour:
     )
     webhook_backoff_seconds: Annotated[
         float | None, _option("The wait after the first failure [default: 0.5]", WEBHOOKS)
+    ] = None
+    keep_responses: Annotated[
+        int | None, _option("How many responses are kept; the oldest finished one goes first [default: 10000]", LIMITS)
+    ] = None
+    keep_bytes: Annotated[int | None, _option("How much memory they may take [default: 1073741824]", LIMITS)] = None
+    max_answer_tokens: Annotated[int | None, _option("The longest answer [default: 100000]", LIMITS)] = None
+    max_body_bytes: Annotated[int | None, _option("The longest request body [default: 16777216]", LIMITS)] = None
+    max_buffered_bytes: Annotated[
+        int | None, _option("What all bodies and long answers under way may take [default: 268435456]", LIMITS)
+    ] = None
+    max_connections: Annotated[int | None, _option("How many connections may be open [default: 1000]", LIMITS)] = None
+    request_seconds: Annotated[
+        float | None, _option("How long a client may take to send a request [default: 30]", LIMITS)
+    ] = None
+    unread_seconds: Annotated[
+        float | None, _option("How long a client may leave an answer unread [default: 120]", LIMITS)
     ] = None
 
 

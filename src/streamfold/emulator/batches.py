@@ -12,7 +12,7 @@ from attrs import define
 
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal
-from streamfold.emulator.store import IdSource, page
+from streamfold.emulator.store import IdSource, Shelf, page
 from streamfold.emulator.timeline import CANCEL_RULES, Ending
 from streamfold.serving import (
     ApiCall,
@@ -28,6 +28,8 @@ DAY_SECONDS = 24 * 60 * 60
 TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
 WRONG_LINE: Fields = {"code": "invalid_json_line", "message": "This line is not valid JSON.", "param": None, "line": 1}
 ERRORS: Fields = {"object": "list", "data": [WRONG_LINE]}
+BATCH_BYTES = 4_000  # of one, beside its request
+KEEP_BYTES = 64 * 2**20  # of all
 OVER = ("completed", "failed", "expired", "cancelled")
 
 
@@ -92,12 +94,15 @@ class BatchEndpoints:
         self._options = options
         self._ids = ids
         self._journal = journal
-        self._kept: dict[tuple[str, str], EmulatedBatch] = {}  # by tenant and id, oldest first
+        self._kept: Shelf[EmulatedBatch] = Shelf(options.keep_responses, KEEP_BYTES)
 
-    def create_batch(self, call: ApiCall) -> ServerReply | Problem:
+    async def create_batch(self, call: ApiCall) -> ServerReply | Problem:
         """Create a batch; its requests are invented."""
         if isinstance(request := read_batch_create(call.body, call.dialect), Problem):
             return request
+        size = BATCH_BYTES + len(call.body)
+        if not self._kept.make_room(size, lambda batch: batch.status(call.now) in OVER):
+            return Problem(429, f"{len(self._kept)} batches are kept, and none of them is over.", code="emulator_full")
         stages = _stages(request["input_file_id"], call.now, self._options.batch_stage_seconds)
         begins = dict(stages)
         start = begins.get("in_progress", math.inf)
@@ -109,23 +114,21 @@ class BatchEndpoints:
             works=(start, begins.get("finalizing", begins.get("expired", start))),
             total=self._options.batch_requests,
         )
-        self._kept[call.tenant, batch.id] = batch
+        self._kept.add((call.tenant, batch.id), batch, size)
         return BodyReply.of(batch.fields(call.now))
 
-    def retrieve_batch(self, call: ApiCall) -> ServerReply | Problem:
+    async def retrieve_batch(self, call: ApiCall) -> ServerReply | Problem:
         """The batch as it stands."""
         batch = self._find(call)
         return batch if isinstance(batch, Problem) else BodyReply.of(batch.fields(call.now))
 
-    def list_batches(self, call: ApiCall) -> ServerReply | Problem:
+    async def list_batches(self, call: ApiCall) -> ServerReply | Problem:
         """A page of the tenant's batches."""
         if isinstance(query := read_page_query(call.query, call.dialect), Problem):
             return query
-        return BodyReply.of(
-            page((b.fields(call.now) for (owner, _), b in self._kept.items() if owner == call.tenant), query)
-        )
+        return BodyReply.of(page((each.fields(call.now) for each in self._kept.of(call.tenant)), query))
 
-    def cancel_batch(self, call: ApiCall) -> ServerReply | Problem:
+    async def cancel_batch(self, call: ApiCall) -> ServerReply | Problem:
         """Cancel the batch. A second cancel changes nothing; one of a batch that is over is refused."""
         if isinstance(batch := self._find(call), Problem):
             return batch
@@ -141,7 +144,12 @@ class BatchEndpoints:
 
     def _find(self, call: ApiCall) -> EmulatedBatch | Problem:
         batch = self._kept.get((call.tenant, call.id))
-        return batch or Problem(404, f"Batch with id '{call.id}' not found.", "batch_id", "not_found")
+        if batch is not None:
+            return batch
+        said = f"Batch with id '{call.id[:64]}' not found."
+        if self._kept.was_dropped((call.tenant, call.id)):
+            said += " It was over, and newer ones replaced it."
+        return Problem(404, said, "batch_id", "not_found")
 
 
 def _stages(input_file_id: str, now: float, seconds: float) -> list[tuple[str, float]]:

@@ -6,8 +6,12 @@ from asyncio import Transport
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from socket import SO_LINGER, SOL_SOCKET
+from typing import Any
 
 from anyio import sleep_forever
+from anyio.lowlevel import checkpoint
+from msgspec import Struct
+from msgspec.json import Decoder
 
 from streamfold.chaos import (
     Cut,
@@ -25,15 +29,17 @@ from streamfold.chaos import (
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal, Visit
 from streamfold.errors import GatewayError
+from streamfold.schema import UNDECODABLE
 from streamfold.serving import (
+    SLICE_BYTES,
+    WRITES_PER_CHECKPOINT,
     AsgiWriter,
+    ByteBudget,
     Clock,
     Endpoint,
-    Problem,
     RetrieveQuery,
     Route,
     SendMessage,
-    read_object,
     read_retrieve_query,
 )
 from streamfold.sse import Frame
@@ -76,8 +82,7 @@ def targets_of(route: Route, query: bytes, body: bytes) -> frozenset[FaultTarget
     """Which values of a fault's `on` a request matches."""
     match route.endpoint:
         case Endpoint.CREATE_RESPONSE:
-            fields = read_object(body)
-            streams = not isinstance(fields, Problem) and fields.get("stream") is True
+            streams = _is_streamed(body)
             found = {FaultTarget.CREATE, FaultTarget.STREAM} if streams else {FaultTarget.CREATE}
         case Endpoint.RETRIEVE_RESPONSE:
             asked = read_retrieve_query(query, route.dialect)
@@ -90,6 +95,21 @@ def targets_of(route: Route, query: bytes, body: bytes) -> frozenset[FaultTarget
         case _:
             found = set[FaultTarget]()
     return frozenset(found | {FaultTarget.ALL})
+
+
+class _Create(Struct):
+    stream: Any = None
+
+
+_decode_create = Decoder(_Create).decode
+
+
+def _is_streamed(body: bytes) -> bool:
+    """Whether a create asks for a stream; the rest of the body is not read."""
+    try:
+        return _decode_create(body).stream is True
+    except UNDECODABLE:
+        return False
 
 
 class ConnectionCut(GatewayError):
@@ -107,6 +127,7 @@ class FaultyWriter(AsgiWriter):
     """Writes one answer with its faults, and records in the journal how it went.
 
     transport: the connection beneath HTTP, which a server may offer in `scope["extensions"]["streamfold.transport"]`.
+    budget: what long events may take of the memory while they are sent.
     """
 
     def __init__(
@@ -116,10 +137,12 @@ class FaultyWriter(AsgiWriter):
         faults: Iterable[Fault],
         *,
         transport: Transport | None,
+        budget: ByteBudget,
         journal: Journal,
         visit: Visit,
     ) -> None:
         super().__init__(send, clock)
+        self._budget = budget
         self._injector = FaultInjector(faults)
         self._transport = transport
         self._journal = journal
@@ -139,16 +162,21 @@ class FaultyWriter(AsgiWriter):
         """Events, one write each unless a fault says otherwise."""
         for frame in frames:
             self._visit.events += 1
-            faulty = self._injector.data(frame) if isinstance(frame, bytes) else self._injector.frame(frame)
-            await self._carry_out(faulty)
+            size = len(frame if isinstance(frame, bytes) else frame.data)
+            held = size if size > SLICE_BYTES else 0  # short ones are bounded by the number of connections
+            await self._budget.take(held)
+            try:
+                await self._carry_out(self._injector.effects(frame))
+            finally:
+                self._budget.give_back(held)
 
     async def write(self, data: bytes) -> None:
         """Bytes of the body that are not an event."""
-        await self._carry_out(self._injector.data(data))
+        await self._carry_out(self._injector.effects(data))
 
     async def finish(self) -> None:
         """The end, in order."""
-        await self._carry_out(self._injector.close())
+        await self._carry_out(self._injector.effects(None))
         self._journal.end(self._visit, "complete")  # before the last write: a server may then report a disconnect
         await super().finish()
 
@@ -168,11 +196,21 @@ class FaultyWriter(AsgiWriter):
         self._transport.close()
         await sleep_forever()
 
+    async def _send_on(self, data: bytes) -> None:
+        # The client is gone, and the turn of the loop that reports it comes next. Until then asyncio would log a warning
+        # for each write.
+        if self._transport is not None and self._transport.is_closing():
+            await checkpoint()
+            return
+        await super().write(data)
+
     async def _carry_out(self, effects: Iterable[Effect]) -> None:
-        for effect in effects:
+        for number, effect in enumerate(effects, 1):
+            if number % WRITES_PER_CHECKPOINT == 0:
+                await checkpoint()  # a fault may split or repeat one event any number of times
             match effect:
                 case Send(data):
-                    await super().write(data)
+                    await self._send_on(data)
                 case Pause(seconds):
                     await self._clock.wait(seconds)
                 case Cut(how, where):

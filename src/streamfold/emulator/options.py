@@ -1,5 +1,6 @@
 """How an emulator behaves: its settings, each with a default and a range, checked when they are given."""
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -64,8 +65,21 @@ def _is_key(_: Any, attribute: "Attribute[Any]", value: object) -> None:
         raise InvalidArgument(attribute.name, "must be text that is not empty")  # never shows the value
 
 
+def _are_origins(_: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    each = [origin.strip() for origin in value.split(",")] if isinstance(value, str) else [None]
+    if value not in ("", "*") and not all(origin and _ORIGIN.fullmatch(origin) for origin in each):
+        raise InvalidArgument(
+            attribute.name,
+            f"must be '*', '' or origins such as http://localhost:3000, separated by commas, not {value!r}",
+        )
+
+
 _IS_FLAG = _must_be("True or False", lambda value: value in (True, False))
 _SECONDS = _number(0)
+_POSITIVE_SECONDS = _must_be("a number greater than 0", lambda value: isinstance(value, int | float) and value > 0)
+_COUNT = _number(1, kind=int)
+# As a browser sends them: a scheme, a host, perhaps a port; nothing that could end a header.
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[!-~]+")
 
 
 @frozen(kw_only=True)
@@ -93,6 +107,15 @@ class Options:
         retry_after_seconds: The `retry-after` of a 429 or 503, unless the fault names one.
         webhook_attempts: How often a webhook is sent, at most.
         webhook_backoff_seconds: The wait after its first failure; it doubles with each.
+        cors_origins: The web pages that may read the answers: `*` for all, or origins separated by commas; empty for none.
+        keep_responses: How many Responses are kept, and how many batches. New ones replace finished ones, the oldest first.
+        keep_bytes: How much memory the kept Responses may take, estimated from above.
+        max_answer_tokens: The longest answer; an input that asks for more is refused.
+        max_body_bytes: The longest body of a request.
+        max_buffered_bytes: What all bodies being read and all long answers being sent may take of the memory.
+        max_connections: How many connections may be open; one more is answered with 503 and closed.
+        request_seconds: How long a client may take to send a request, head and body.
+        unread_seconds: How long a client may leave what was sent to it unread; then its connection is cut.
         faults: What goes wrong: Faults, or text such as `drop:after_events=3;gzip`.
         plan: A seeded schedule of more: a Plan, or text such as `seed=7,rate=0.3,kinds=drop+stall`.
 
@@ -108,10 +131,7 @@ class Options:
     queue_seconds: float = field(default=0.0, validator=_SECONDS)
     hold_after_events: int | None = field(default=None, validator=_number(0, kind=int, is_optional=True))
     key: str | None = field(default=None, repr=False, validator=_is_key)
-    keepalive_seconds: float = field(
-        default=2.0,
-        validator=_must_be("a number greater than 0", lambda value: isinstance(value, int | float) and value > 0),
-    )
+    keepalive_seconds: float = field(default=2.0, validator=_POSITIVE_SECONDS)
     resume_window_seconds: float | None = field(default=None, validator=_number(0, is_optional=True))
     numbers_finished_next: bool = field(default=False, validator=_IS_FLAG)
     cancels_on_disconnect: bool | None = field(
@@ -128,5 +148,14 @@ class Options:
     retry_after_seconds: float = field(default=1.0, validator=_SECONDS)
     webhook_attempts: int = field(default=5, validator=_number(1, kind=int))
     webhook_backoff_seconds: float = field(default=0.5, validator=_SECONDS)
+    cors_origins: str = field(default="*", validator=_are_origins)
+    keep_responses: int = field(default=10_000, validator=_COUNT)
+    keep_bytes: int = field(default=2**30, validator=_COUNT)
+    max_answer_tokens: int = field(default=100_000, validator=_COUNT)
+    max_body_bytes: int = field(default=16 * 2**20, validator=_COUNT)
+    max_buffered_bytes: int = field(default=2**28, validator=_COUNT)
+    max_connections: int = field(default=1000, validator=_COUNT)
+    request_seconds: float = field(default=30.0, validator=_POSITIVE_SECONDS)
+    unread_seconds: float = field(default=120.0, validator=_POSITIVE_SECONDS)
     faults: tuple[Fault, ...] = field(default=(), converter=_read_faults)
     plan: Plan | None = field(default=None, converter=_read_plan)

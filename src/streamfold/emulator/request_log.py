@@ -8,9 +8,10 @@ from collections.abc import Callable
 from threading import Condition
 from typing import Any
 
-from attrs import asdict, define
+from attrs import define
 
 MOST_VISITS = 10_000
+MOST_SHOWN = 500  # characters of a path or a query
 
 
 @define(kw_only=True, eq=False)
@@ -29,6 +30,22 @@ class Visit:
     ended: str = "open"
     events: int = 0
     faults: str = ""
+
+    @classmethod
+    def of(cls, method: str, path: str, query: str) -> "Visit":
+        """A visit that has only begun. A long path or query is cut, because many visits are kept."""
+        return cls(request_id="", method=method, path=_cut(path), query=_cut(query))
+
+    def as_fields(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {name: getattr(self, name) for name in SHOWN}
+
+
+SHOWN = ("request_id", "method", "path", "query", "status", "ended", "events", "faults")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "..."
 
 
 class Journal:
@@ -77,4 +94,4 @@ class Journal:
 
     def as_fields(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
-        return {"counters": dict(self.counters), "visits": [asdict(each) for each in list(self.visits)]}
+        return {"counters": dict(self.counters), "visits": [each.as_fields() for each in list(self.visits)]}

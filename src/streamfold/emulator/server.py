@@ -2,6 +2,7 @@
 
 The thread has an event loop of its own, so the caller may use trio, asyncio or neither. The socket listens before the
 thread starts, so a client that has the URL can connect. At the end, connections are cut without waiting for clients.
+A client that is slow, floods or does not read is refused or cut by the limits of the options (`connection.py`).
 uvicorn is imported when a server starts: the rest of the emulator works in process without it.
 """
 
@@ -12,15 +13,12 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from streamfold.emulator.app import Emulator
 from streamfold.emulator.options import Options
 
 if TYPE_CHECKING:
-    from uvicorn.config import Config
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
     from uvicorn.server import ServerState
 
 LOCAL = "127.0.0.1"
@@ -29,8 +27,7 @@ LAST_SECONDS = 1.0
 IDLE_SECONDS = 75  # longer than clients keep a connection for their next request
 
 # uvicorn's log goes to a logger of our own, which is silent unless the application configures it.
-LOGGER = logging.getLogger("streamfold.emulator")
-LOGGER.addHandler(logging.NullHandler())
+logging.getLogger("streamfold.emulator").addHandler(logging.NullHandler())
 
 
 class emulate:
@@ -52,7 +49,7 @@ class emulate:
         self._app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
         self._port = port
         self._stack = ExitStack()
-        _connection_class()  # a missing uvicorn is reported here, before a socket is open
+        import streamfold.emulator.connection  # noqa: F401  # a missing uvicorn is reported here, before a socket is open
 
     def __enter__(self) -> str:
         listener = self._stack.enter_context(_listen(LOCAL, self._port))
@@ -117,7 +114,6 @@ class _EmulatorServer:
     def __init__(self, app: Emulator, listener: socket.socket) -> None:
         self._app = app
         self._listener = listener
-        self._connection = _connection_class()
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
 
@@ -135,11 +131,13 @@ class _EmulatorServer:
         from uvicorn.config import Config
         from uvicorn.server import ServerState
 
+        from streamfold.emulator.connection import EmulatorConnection, watch
+
         if threading.current_thread() is threading.main_thread():
             self._loop.add_signal_handler(signal.SIGTERM, self._stopped.set)
         config = Config(
             self._app,
-            http=self._connection,
+            http="httptools",
             ws="none",
             lifespan="off",
             log_config=None,
@@ -151,10 +149,15 @@ class _EmulatorServer:
         config.load()
         state = ServerState()
         async with self._app.running():
-            server = await self._loop.create_server(lambda: self._connection(config, state, {}), sock=self._listener)
+            limits = self._app.options
+            server = await self._loop.create_server(
+                lambda: EmulatorConnection(config, state, limits), sock=self._listener
+            )
+            watching = self._loop.create_task(watch(state, limits))
             try:
                 await self._stopped.wait()
             finally:
+                watching.cancel()
                 server.close()
                 await _cut_all(state)
 
@@ -168,22 +171,3 @@ async def _cut_all(state: "ServerState") -> None:
         _, late = await asyncio.wait(state.tasks, timeout=LAST_SECONDS)
         for task in late:
             task.cancel()
-
-
-@cache
-def _connection_class() -> "type[HttpToolsProtocol]":
-    """uvicorn's HTTP connection, with its transport in every scope, so that a fault can end it anywhere."""
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-    class EmulatorConnection(HttpToolsProtocol):
-        def __init__(self, config: "Config", server_state: "ServerState", app_state: dict[str, Any]) -> None:
-            super().__init__(config, server_state, app_state)
-            self.logger = LOGGER
-            self.access_log = False
-
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            extensions: dict[str, Any] = {"streamfold.transport": self.transport}
-            self.scope["extensions"] = extensions
-
-    return EmulatorConnection

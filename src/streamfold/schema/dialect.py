@@ -83,12 +83,18 @@ class Dialect(Struct, frozen=True, kw_only=True):
     truncation_default: str | None = None
     verbosity_default: str | None = None  # protocol 1
     min_max_output_tokens: int | None = None  # the smallest `max_output_tokens`
+    background_needs_store: bool | None = None  # whether background=true is refused with store=false (protocol 4)
+    # whether it has POST .../responses/compact (protocol 8), POST .../responses/input_tokens, GET .../models
+    can_compact: bool | None = None
+    can_count_input_tokens: bool | None = None
+    can_list_models: bool | None = None
 
     # Objects
     sends_output_text: bool  # whether `output_text` is a field of the Response (protocol 1, 16.9)
     required_fields: frozenset[str]  # keys that every Response must have (protocol 1)
     never_null_fields: frozenset[str]  # those of them that null is refused for (protocol 1)
     item_types: frozenset[str]  # output item types, without prefixed extensions (protocol 2)
+    compaction_has_content: bool | None = None  # whether a compaction item has `content` (protocol 2)
     allows_item_extensions: bool  # whether an item's type may be `prefix:name` (protocol 2)
     requires_max_concurrency: bool | None = None  # whether every Batch has it (protocol 7)
     usage_has_cache_writes: bool | None = None  # whether the usage counts `cache_write_tokens`
@@ -172,10 +178,13 @@ MKA1 = Dialect(
     truncation_default="auto",
     verbosity_default="medium",
     min_max_output_tokens=1,
+    can_compact=True,
+    can_list_models=True,
     sends_output_text=True,
     required_fields=_MKA1_NEVER_NULL | _SHARED_NULLABLE | _LIMITS_AND_PREVIOUS | {"completed_at", "user"},
     never_null_fields=_MKA1_NEVER_NULL,
     item_types=_OPEN_RESPONSES_ITEMS | _TOOL_ITEMS | {"item_reference", "output_audio"},
+    compaction_has_content=True,
     allows_item_extensions=False,
     requires_max_concurrency=True,
     cancels_on_disconnect=False,
@@ -210,10 +219,15 @@ OPENAI = Dialect(
     cancel_unknown_status=404,
     is_cancel_repeatable=True,
     truncation_default="disabled",
+    background_needs_store=True,
+    can_compact=True,
+    can_count_input_tokens=True,
+    can_list_models=True,
     sends_output_text=False,
     required_fields=_OPENAI_NEVER_NULL | _SHARED_NULLABLE | {"metadata"},
     never_null_fields=_OPENAI_NEVER_NULL,
     item_types=_OPEN_RESPONSES_ITEMS | _TOOL_ITEMS | _OPENAI_ONLY_ITEMS,
+    compaction_has_content=False,
     allows_item_extensions=False,
     requires_max_concurrency=False,
     usage_has_cache_writes=True,

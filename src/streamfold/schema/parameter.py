@@ -193,6 +193,7 @@ def not_auto(value: Any, strict: bool) -> Complaint | None:
 
 # The tables
 
+# Names of what only openai's SDK 3.57 lists are in OPENAI_ONLY; tests/sdk/test_create_types.py compares them.
 INCLUDES = (
     "web_search_call.action.sources",
     "code_interpreter_call.outputs",
@@ -204,6 +205,7 @@ INCLUDES = (
 )
 TIERS = ("auto", "default", "flex", "priority")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+SUMMARIES = one_of("auto", "concise", "detailed")
 COMPACTION: Mapping[str, Rule] = {"type": one_of("compaction"), "compact_threshold": whole(1000)}
 
 CONTENT = either("a string or a list of parts", text(), each(record({"type": text(), "text": text()})))
@@ -236,7 +238,7 @@ SHARED: Mapping[str, Rule] = {
     "context_management": each(record(COMPACTION, required=("type",)), low=1),
     "service_tier": one_of(*TIERS),
     "text": record({"format": response_format, "verbosity": one_of("low", "medium", "high")}),
-    "reasoning": record({"effort": one_of(*EFFORTS), "summary": one_of("auto", "concise", "detailed")}),
+    "reasoning": record({"effort": one_of(*EFFORTS), "summary": SUMMARIES}),
     "metadata": metadata,
     "prompt_cache_key": text(),
     "safety_identifier": text(),
@@ -266,14 +268,23 @@ MKA1_ONLY: Mapping[str, Rule] = {
     "use_cache": boolean,
 }
 
+MODERATION = dict.fromkeys(("input", "output"), record({"mode": one_of("score", "block")}, required=("mode",)))
+PROMPT_CACHE = {"mode": one_of("implicit", "explicit"), "ttl": one_of("30m", "12h"), "prewarm": boolean}
+REASONING = {
+    "summary": SUMMARIES,
+    "generate_summary": SUMMARIES,
+    "context": one_of("auto", "current_turn", "all_turns"),
+}
+
 OPENAI_ONLY: Mapping[str, Rule] = {
     "include": each(one_of(*INCLUDES, "web_search_call.results")),
     "service_tier": one_of(*TIERS, "scale", "fast", "ultrafast"),
-    "background_options": record({"completion_window": one_of("soonest", "2h", "8h")}),
-    "access_programs": record({}),
-    "image": record({}),
-    "moderation": record({"model": text(1)}, required=("model",)),
-    "prompt_cache_options": record({}),
+    "reasoning": record(REASONING | {"effort": one_of(*EFFORTS, "max")}),
+    "background_options": record({"completion_window": one_of("soonest", "2h", "8h"), "continuation_id": text()}),
+    "access_programs": record({"cyber": one_of("standard", "daybreak_blue", "daybreak_red")}),
+    "image": record({"context_compression": one_of("auto", "enabled", "disabled")}),
+    "moderation": record({"model": text(1), "policy": record(MODERATION)}, required=("model",)),
+    "prompt_cache_options": record(PROMPT_CACHE),
     "prompt_cache_retention": one_of("in_memory", "24h"),
 }
 
@@ -314,13 +325,6 @@ ONLY_WITH_STREAM: Combination = (
     "stream_options",
     "is allowed only with stream true",
 )
-# A recorded OpenAI stream has background true and store false, and could be resumed. MKA1's documentation does not
-# mention the case; its emulator refuses it, because nobody could ever retrieve such a response.
-STORED_IN_BACKGROUND: Combination = (
-    lambda given: not given.get("background") or given.get("store", True),
-    "store",
-    "must be true with background true",
-)
 SOON_WITH_STREAM: Combination = (
     lambda given: (
         given.get("background_options", {}).get("completion_window") not in ("2h", "8h") or not given.get("stream")
@@ -334,7 +338,6 @@ COMBINATIONS: Mapping[str, tuple[Combination, ...]] = {
         (needs("stream_events", "background"), "stream_events", "is allowed only with background true"),
         (needs("webhook_url", "background"), "webhook_url", "is allowed only with background true"),
         (needs("webhook_secret", "webhook_url"), "webhook_secret", "requires webhook_url"),
-        STORED_IN_BACKGROUND,
     ),
     "openai": (ONLY_WITH_STREAM, SOON_WITH_STREAM),
 }
@@ -348,14 +351,18 @@ def check_create(fields: Mapping[str, Any], dialect: Dialect, *, strict: bool = 
         dialect: Whose rules apply.
         strict: Refuse names of open sets that are not known. A client sets this to False and lets the server decide.
     """
-    if fields.get("model") is None:
-        return "model", REQUIRED
+    if fields.get("model") is None and fields.get("prompt") is None:
+        return "model", REQUIRED  # a prompt template names a model of its own
     if complaint := check(fields, create_rules(dialect), strict=strict):
         return complaint
     given = {name: value for name, value in fields.items() if value is not None}
     for holds, name, reason in COMBINATIONS.get(dialect.name, ()):
         if not holds(given):
             return name, reason
+    # Nobody could retrieve such a response, so it is refused where no source states it, too.
+    is_kept = dialect.background_needs_store is False or given.get("store", True)
+    if given.get("background") and not is_kept:
+        return "store", "must be true with background true"
     return None
 
 

@@ -17,7 +17,10 @@ from streamfold.serving.writer import HEARTBEAT, StreamWriter, Turn, encode_fram
 from streamfold.sse import Frame
 
 __all__ = [
+    "SLICE_BYTES",
+    "WRITES_PER_CHECKPOINT",
     "AsgiWriter",
+    "ByteBudget",
     "Clock",
     "Message",
     "Receive",
@@ -26,8 +29,10 @@ __all__ = [
     "deliver",
     "headers_of",
     "read_body",
+    "refuse_websocket",
     "run_lifespan",
     "until_disconnect",
+    "when_ready",
 ]
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -38,6 +43,8 @@ MAX_BODY_BYTES = 64 * 2**20
 # A server's `send` returns without yielding while its buffer is not full. A checkpoint costs 4 us, twice as much as the rest
 # of an event (decision 0019), and one per 16 writes still lets a cancel or a disconnect in within 0.1 ms.
 WRITES_PER_CHECKPOINT = 16
+# What a client does not read stays in the server's buffer, so a long body is handed over in slices of this size.
+SLICE_BYTES = 64 * 2**10
 
 
 class Clock(Protocol):
@@ -69,6 +76,41 @@ class SystemClock:
                 await changed.wait()
 
 
+class ByteBudget:
+    """How many bytes of bodies and long writes may be in memory at the same time, over all requests.
+
+    Args:
+        most: The limit. A single write that is longer waits until nothing else is held.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.held: int = 0
+        self._given_back: anyio.Event | None = None  # made by the first who waits, on the event loop of the server
+
+    def try_take(self, count: int) -> bool:
+        """Take so many bytes if they are left."""
+        if self.held + count > self.most:
+            return False
+        self.held += count
+        return True
+
+    async def take(self, count: int) -> None:
+        """Wait until so many bytes are left, and take them."""
+        while self.held and self.held + count > self.most:
+            if self._given_back is None:
+                self._given_back = anyio.Event()
+            await self._given_back.wait()
+        self.held += count
+
+    def give_back(self, count: int) -> None:
+        """Return what was taken."""
+        self.held -= count
+        if self._given_back is not None:
+            self._given_back.set()
+            self._given_back = None
+
+
 class AsgiWriter:
     """Writes one answer. Subclass it to change what is written, as faults do: every byte goes through these methods."""
 
@@ -87,9 +129,14 @@ class AsgiWriter:
         await self.write(encode_frames(frames))
 
     async def write(self, data: bytes) -> None:
-        """Bytes of the body, in one write."""
+        """Bytes of the body, in one write unless they are many."""
         self.last_write = self._clock.now()
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        if len(data) <= SLICE_BYTES:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            return
+        for start in range(0, len(data), SLICE_BYTES):
+            part = data[start : start + SLICE_BYTES]
+            await self._send({"type": "http.response.body", "body": part, "more_body": True})
 
     async def finish(self) -> None:
         """The end, in order."""
@@ -103,6 +150,7 @@ async def deliver(
     *,
     heartbeat_seconds: float,
     headers: Sequence[tuple[str, str]],
+    is_head: bool = False,
 ) -> None:
     """Write a whole answer, from its head to its end.
 
@@ -112,17 +160,26 @@ async def deliver(
         clock: What time it is; it also waits for a PendingReply.
         heartbeat_seconds: The longest silence of a stream; then a comment is sent.
         headers: Those that every answer has.
+        is_head: Whether only the head was asked for, by HEAD.
     """
-    if isinstance(reply, PendingReply):
-        while not isinstance(ready := reply.poll(clock.now()), BodyReply):
-            await reply.wait(ready)
-        reply = ready
+    reply = await when_ready(reply, clock)
     await writer.start(*head_of(reply, *headers))
-    if isinstance(reply, BodyReply):
+    if is_head:
+        pass
+    elif isinstance(reply, BodyReply):
         await writer.write(reply.body)
     else:
         await _write_events(reply, writer, clock, heartbeat_seconds)
     await writer.finish()
+
+
+async def when_ready(reply: ServerReply, clock: Clock) -> BodyReply | StreamReply:
+    """The answer, once a PendingReply is ready."""
+    if not isinstance(reply, PendingReply):
+        return reply
+    while not isinstance(ready := reply.poll(clock.now()), BodyReply):
+        await reply.wait(ready)
+    return ready
 
 
 async def _write_events(reply: StreamReply, writer: AsgiWriter, clock: Clock, heartbeat_seconds: float) -> None:
@@ -174,21 +231,50 @@ async def run_lifespan(
     await send({"type": "lifespan.shutdown.complete"})
 
 
-async def read_body(receive: Receive, *, max_bytes: int = MAX_BODY_BYTES) -> bytes | Problem | None:
-    """The whole body; a Problem if it is too long; None if the client disconnected before its end."""
+async def refuse_websocket(scope: Message, receive: Receive, send: SendMessage, problem: BodyReply) -> None:
+    """Answer a WebSocket scope with this reply, or close it if the server cannot send one."""
+    await receive()
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        return
+    status, headers = head_of(problem)
+    raw = [(name.encode(), value.encode()) for name, value in headers]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": raw})
+    await send({"type": "websocket.http.response.body", "body": problem.body})
+
+
+async def read_body(
+    receive: Receive, *, max_bytes: int = MAX_BODY_BYTES, budget: ByteBudget | None = None
+) -> bytes | Problem | None:
+    """The whole body; a Problem if it is too long; None if the client disconnected before its end.
+
+    Args:
+        receive: The request's.
+        max_bytes: The longest body.
+        budget: What all bodies that are being read may take together; without any, there is no such limit. A body
+            that is returned has been given back.
+    """
     parts: list[bytes] = []
     length = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        part: bytes = message.get("body", b"")
-        length += len(part)
-        if length > max_bytes:
-            return Problem(413, f"The request body is longer than {max_bytes} bytes.", code="request_too_large")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            part: bytes = message.get("body", b"")
+            if length + len(part) > max_bytes:
+                said = f"The request body is longer than {max_bytes} bytes."
+                return Problem(413, said, code="request_too_large")
+            if budget is not None and not budget.try_take(len(part)):
+                said = f"The requests that are being read hold {budget.most} bytes, the most that they may; try again."
+                return Problem(503, said, code="server_busy", type="server_error")
+            length += len(part)
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+    finally:
+        if budget is not None:
+            budget.give_back(length)
 
 
 def headers_of(scope: Message) -> dict[str, str]:

@@ -37,7 +37,8 @@ MISSING = "is required"
 class Problem:
     """Why a request is refused.
 
-    status: the HTTP status. message: one sentence. param: the field it is about, as the API spells it.
+    status: the HTTP status. message: one sentence. param: the field it is about, as the API spells it. headers: that
+    the refusal has.
     """
 
     status: int
@@ -45,6 +46,7 @@ class Problem:
     param: str | None = None
     code: str | None = None
     type: str = "invalid_request_error"
+    headers: Headers = ()
 
 
 def invalid(param: str, reason: str) -> Problem:
@@ -147,7 +149,9 @@ def refusal(
         retry_after_seconds: What the `retry-after` header asks for; None for no such header.
     """
     status = invalid_status if problem.status == 400 and problem.code == "invalid_value" else problem.status
-    headers: Headers = () if retry_after_seconds is None else (("retry-after", f"{retry_after_seconds:g}"),)
+    headers = problem.headers
+    if retry_after_seconds is not None:
+        headers = (*headers, ("retry-after", f"{retry_after_seconds:g}"))
     if problem.status == 429 and dialect.rate_limit_error_is_text:
         return BodyReply(status, msgspec.json.encode({"error": problem.message}), headers)
     facts = {"message": problem.message, "type": problem.type, "param": problem.param, "code": problem.code}

@@ -23,16 +23,23 @@ __all__ = [
     "is_obfuscated",
     "is_object",
     "read_batch_create",
+    "read_compaction",
     "read_create",
     "read_metadata_update",
     "read_object",
     "read_page_query",
     "read_retrieve_query",
+    "read_token_count",
+    "value_marks",
 ]
 
 Fields: TypeAlias = dict[str, Any]
 MAX_LIMIT = 100
 MAX_CURSOR = 2**53 - 1  # the largest whole number that every JSON reader keeps exactly
+MAX_DEPTH = 100  # of lists and objects in each other
+# Each list or object takes 60 bytes or more, decoded, but can be sent in three.
+MAX_VALUES = 1_000_000
+ANY_MODEL = "toy"  # a prompt template has a model of its own, which a server without templates cannot know
 
 
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
@@ -69,26 +76,63 @@ class CreateRequest:
 
 # The other two are not in the body under their names.
 READ_FROM_CREATE = fields_dict(CreateRequest).keys() - {"fields", "include_obfuscation"}
+TYPES_READ: Mapping[str, type] = {"stream_events": bool, "webhook_url": str, "webhook_secret": str}
+# What `compact` and `input_tokens` read: the input, and what counts towards it.
+READ_FROM_INPUT = frozenset({"model", "input", "instructions", "previous_response_id", "conversation", "tools"})
 DEFAULT_MAX_CONCURRENCY = 10  # no source states MKA1's; its SDK requires the field in every batch
 
 
 def read_create(body: bytes, dialect: Dialect) -> CreateRequest | Problem:
     """The create that a body asks for, or the first thing that is wrong with it.
 
-    Unknown fields are kept. A null is the same as a field that was not sent.
+    Unknown fields are kept. A null is the same as a field that was not sent. `model` may be missing beside a `prompt`.
     """
-    if isinstance(fields := read_object(body), Problem):
+    if isinstance(fields := read_small_object(body), Problem):
         return fields
     if complaint := check_create(fields, dialect):
         return invalid(*complaint)
+    # Parameters of another dialect have no rule here, but those that are read must have their types.
+    for name, kind in TYPES_READ.items():
+        if fields.get(name) is not None and not isinstance(fields[name], kind):
+            return invalid(name, f"must be {'true or false' if kind is bool else 'a string'}")
+    return _as_request(fields)
+
+
+def read_compaction(body: bytes, dialect: Dialect) -> CreateRequest | Problem:
+    """The conversation that a body asks to compact, as a create of the same input; `model` is required."""
+    if isinstance(fields := read_small_object(body), Problem):
+        return fields
+    if fields.get("model") is None:
+        return invalid("model", MISSING)
+    return _read_part(fields, dialect)
+
+
+def read_token_count(body: bytes, dialect: Dialect) -> CreateRequest | Problem:
+    """The input whose tokens a body asks to count, as a create of the same input."""
+    fields = read_small_object(body)
+    return fields if isinstance(fields, Problem) else _read_part(fields, dialect)
+
+
+def _read_part(fields: Fields, dialect: Dialect) -> CreateRequest | Problem:
+    """Fields that mean the same as in a create; nothing is made, so those of another meaning are left out."""
+    read = {name: value for name, value in fields.items() if name in READ_FROM_INPUT and value is not None}
+    known = {"model": ANY_MODEL, **read}
+    if complaint := check_create(known, dialect):
+        return invalid(*complaint)
+    return _as_request(known)
+
+
+def _as_request(fields: Fields) -> CreateRequest:
     options: Fields = fields.get("stream_options") or {}
     given = {name: fields[name] for name in READ_FROM_CREATE if fields.get(name) is not None}
-    return CreateRequest(fields=fields, include_obfuscation=options.get("include_obfuscation"), **given)
+    return CreateRequest(
+        fields=fields, include_obfuscation=options.get("include_obfuscation"), **{"model": ANY_MODEL, **given}
+    )
 
 
 def read_batch_create(body: bytes, dialect: Dialect) -> Fields | Problem:
     """The batch that a body asks for, with the dialect's defaults filled in, or the first thing that is wrong with it."""
-    if isinstance(fields := read_object(body), Problem):
+    if isinstance(fields := read_small_object(body), Problem):
         return fields
     if complaint := check_batch(fields, dialect):
         return invalid(*complaint)
@@ -101,7 +145,7 @@ def read_batch_create(body: bytes, dialect: Dialect) -> Fields | Problem:
 
 def read_metadata_update(body: bytes, dialect: Dialect) -> dict[str, str] | Problem:
     """The metadata with which an update replaces the old, or what is wrong with it."""
-    if isinstance(fields := read_object(body), Problem):
+    if isinstance(fields := read_small_object(body), Problem):
         return fields
     if fields.get("metadata") is None:
         return invalid("metadata", MISSING)
@@ -120,6 +164,36 @@ def read_object(body: bytes) -> Fields | Problem:
     if not is_object(fields):
         return Problem(400, "The body must be a JSON object.", code="invalid_json")
     return fields
+
+
+def read_small_object(body: bytes) -> Fields | Problem:
+    """The JSON object that a request's body holds, if it has neither too many values nor is too deep.
+
+    Its size alone does not bound its cost: a body of `[[],[],...]` takes twenty times its size in memory, and code that follows
+    values into each other would exhaust the stack.
+    """
+    if value_marks(body) > MAX_VALUES:
+        return Problem(413, f"The body holds more than {MAX_VALUES} values.", code="request_too_large")
+    fields = read_object(body)
+    # Counting is cheaper than following, and most bodies have fewer brackets than this.
+    if isinstance(fields, Problem) or body.count(b"[") + body.count(b"{") <= MAX_DEPTH or not _is_deep(fields):
+        return fields
+    return Problem(400, f"The body is nested more than {MAX_DEPTH} levels deep.", code="invalid_json")
+
+
+def value_marks(body: bytes) -> int:
+    """At least the number of values in JSON; marks inside strings count as well."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def _is_deep(fields: Fields) -> bool:
+    level: list[Any] = [fields]
+    for _ in range(MAX_DEPTH):
+        inside = [list(each.values()) if is_object(each) else each for each in level if isinstance(each, dict | list)]
+        level = [value for values in inside for value in values if isinstance(value, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def check_parameter(name: str, value: Any, dialect: Dialect) -> Complaint | None:

@@ -62,5 +62,7 @@ def head_of(reply: BodyReply | StreamReply, *more: tuple[str, str]) -> tuple[int
     """The status and the headers of an answer. more: headers that every answer has."""
     if isinstance(reply, StreamReply):
         return 200, (("content-type", reply.content_type), *STREAM_HEADERS, *reply.headers, *more)
+    if reply.status == 204:  # neither of the two may be there
+        return reply.status, (*reply.headers, *more)
     known = (("content-type", reply.content_type), ("content-length", str(len(reply.body))))
     return reply.status, (*known, *reply.headers, *more)

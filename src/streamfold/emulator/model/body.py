@@ -34,6 +34,10 @@ ECHOED = (
     "top_logprobs",
     "top_p",
 )
+# The same of parameters that only OpenAI has.
+ECHOED_BY_OPENAI = ("access_programs", "prompt_cache_retention")
+CACHE_DEFAULTS: Fields = {"mode": "implicit", "ttl": "30m"}
+CATEGORIES = ("harassment", "hate", "illicit", "self-harm", "sexual", "violence")
 
 
 def response_begun(request: CreateRequest, *, response_id: str, created_at: float, dialect: Dialect) -> Fields:
@@ -62,14 +66,20 @@ def response_begun(request: CreateRequest, *, response_id: str, created_at: floa
         "store": request.store,
         "text": {"format": {"type": "text"}, "verbosity": dialect.verbosity_default or "medium"} | text,
         "tool_choice": given.get("tool_choice", "auto"),
-        "tools": given.get("tools", []),
+        "tools": [_with_strict(each) for each in given.get("tools", [])],
         "truncation": given.get("truncation", dialect.truncation_default),
         "usage": None,
         "user": given.get("user"),
         **({} if dialect.sends_output_text else OPENAI_DEFAULTS),
         **{name: given[name] for name in ECHOED if name in given},
+        **({} if dialect.sends_output_text else _only_openai(given)),
         **_conversation(given),
     }
+
+
+def moderation(given: Any) -> Fields:
+    """The `moderation` of a terminal Response, for which the create asked: the toy model says nothing that is flagged."""
+    return {"input": _verdict(given["model"]), "output": _verdict(given["model"])}
 
 
 def input_items(request: CreateRequest, *, response_id: str) -> list[Fields]:
@@ -91,6 +101,37 @@ def _with_id(item: Fields, random: Random) -> Fields:
     part = "output_text" if role == "assistant" else "input_text"
     parts = [{"type": part, "text": content}] if isinstance(content, str) else content or []
     return known | {"status": "completed"} | item | {"content": parts}
+
+
+def _with_strict(tool: Fields) -> Fields:
+    """A function as it is shown: `strict` is always there, true unless the request says otherwise."""
+    if tool.get("type") != "function" or tool.get("strict") is not None:
+        return tool
+    return tool | {"strict": True}
+
+
+def _only_openai(given: Fields) -> Fields:
+    shown: Fields = {name: given[name] for name in ECHOED_BY_OPENAI if name in given}
+    if (image := given.get("image")) is not None:
+        is_compressed = image.get("context_compression") == "enabled"
+        shown["image"] = {"context_compression": "enabled" if is_compressed else "disabled"}
+    if (cache := given.get("prompt_cache_options")) is not None:
+        known = {name: value for name, value in cache.items() if value is not None and name != "prewarm"}
+        shown["prompt_cache_options"] = CACHE_DEFAULTS | known
+        if "comparison_response_id" in known:
+            shown["prompt_cache_diagnostics"] = {"type": "unavailable"}
+    return shown
+
+
+def _verdict(model: str) -> Fields:
+    return {
+        "type": "moderation_result",
+        "model": model,
+        "flagged": False,
+        "categories": dict.fromkeys(CATEGORIES, False),
+        "category_scores": dict.fromkeys(CATEGORIES, 0.0),
+        "category_applied_input_types": {name: ["text"] for name in CATEGORIES},
+    }
 
 
 def _conversation(given: Fields) -> Fields:

@@ -23,20 +23,20 @@ from streamfold.emulator.model.answer_builder import (
     reasoning,
     refusal,
 )
-from streamfold.emulator.model.body import response_begun
-from streamfold.emulator.model.prompt import Wish, input_tokens, read_wish, user_text
-from streamfold.emulator.model.textgen import counting, example, sentences, tokens_of
+from streamfold.emulator.model.body import moderation, response_begun
+from streamfold.emulator.model.prompt import SEARCHED_CHARACTERS, Wish, input_tokens, read_wish, user_text
+from streamfold.emulator.model.textgen import count_tokens, counting, example, sentences, token_stream
 from streamfold.emulator.model.tool import Tool, ToolCall, tool_of
 from streamfold.errors import UsageError
 from streamfold.fold import SequencePolicy, State, fold, snapshot_json
 from streamfold.schema import Dialect, decode_event
-from streamfold.serving import CreateRequest, Fields, Problem, is_object, output_text, read_object, usage_of
+from streamfold.serving import CreateRequest, Fields, Problem, is_list, is_object, output_text, read_object, usage_of
 from streamfold.sse import FrameDecoder
 
 FAILURE: Fields = {"code": "server_error", "message": "The model stopped half way, as the input asked it to."}
 REFUSAL = "I'm sorry, but I can't help with that."
 THOUGHT_TOKENS = 12
-THOUGHT_TOKENS_OF_EFFORT = {"minimal": 4, "low": 12, "medium": 30, "high": 80, "xhigh": 200}
+THOUGHT_TOKENS_OF_EFFORT = {"minimal": 4, "low": 12, "medium": 30, "high": 80, "xhigh": 200, "max": 400}
 ASKED_CHARACTERS = 120
 
 
@@ -64,17 +64,43 @@ class Script:
 
 
 def answer(
-    request: CreateRequest, *, response_id: str, created_at: float, dialect: Dialect, seed: int | str = 0
+    request: CreateRequest,
+    *,
+    response_id: str,
+    created_at: float,
+    dialect: Dialect,
+    seed: int | str = 0,
+    most_tokens: int | None = None,
 ) -> Script:
-    """What the toy model answers: the same words for the same request and seed. Ids also depend on the Response's id."""
+    """What the toy model answers: the same words for the same request and seed. Ids also depend on the Response's id.
+
+    Args:
+        request: A valid create.
+        response_id: The Response's.
+        created_at: Unix seconds.
+        dialect: Whose events and tools it has.
+        seed: Another one gives other words and ids.
+        most_tokens: A limit beside the request's `max_output_tokens`.
+    """
     asked = encode(dict(request.fields), order="sorted").decode()
+    limits = [each for each in (request.max_output_tokens, most_tokens) if each is not None]
     builder = AnswerBuilder(
-        random=Random(f"{seed} {asked}"), names=Random(f"{seed} {response_id}"), limit=request.max_output_tokens
+        random=Random(f"{seed} {asked}"), names=Random(f"{seed} {response_id}"), limit=min(limits, default=None)
     )
     begun = response_begun(request, response_id=response_id, created_at=created_at, dialect=dialect)
     wish = read_wish(request)
     steps = ToyModel(request, wish, builder, dialect).steps()
-    return Script(begun=begun, steps=steps, ending=lambda: _ended(begun, builder, input_tokens(request), dialect))
+    return Script(begun=begun, steps=steps, ending=lambda: _ended(begun, request, builder, dialect))
+
+
+def answer_tokens(request: CreateRequest, most: int) -> int:
+    """How many tokens the message that the request asks for has; `most + 1` if it has more."""
+    wish = read_wish(request)
+    asked = wish.tokens if wish.counts_to is None else wish.counts_to
+    if wish.says is not None:
+        asked = count_tokens(wish.says, most + 1)
+    limit = request.max_output_tokens
+    return min(asked, most + 1, asked if limit is None else limit)
 
 
 @frozen
@@ -111,8 +137,7 @@ class ToyModel:
                 yield audio(self.builder, output_text(self.builder.output[-1:]))
 
     def _is_spoken(self) -> bool:
-        wants_audio = "audio" in (self.request.fields.get("modalities") or ())
-        return wants_audio and "output_audio" in self.dialect.item_types
+        return "output_audio" in self.dialect.item_types and "audio" in (self.request.fields.get("modalities") or ())
 
     # Tools
 
@@ -126,7 +151,7 @@ class ToyModel:
 
     def _named(self, calls: list[tuple[Fields, Tool]]) -> list[tuple[Fields, Tool]]:
         """The caller's tools that the input names, else the first one; only one unless calls may be parallel."""
-        prompt = user_text(self.request.input)
+        prompt = user_text(self.request.input)[:SEARCHED_CHARACTERS]
         named = [each for each in calls if each[0].get("name") and each[0]["name"] in prompt]
         is_parallel = self.request.fields.get("parallel_tool_calls") is not False
         return (named or calls[:1]) if is_parallel else (named or calls)[:1]
@@ -167,14 +192,13 @@ class ToyModel:
         return message(self.builder, tokens, has_logprobs=has_logprobs, has_citation=self.wish.has_citation)
 
     def _tokens(self) -> tuple[Iterator[str], int]:
-        """The tokens of the message, and how many there are."""
+        """The tokens of the message, and how many there are, if the answer stops half way."""
         wish = self.wish
         said = REFUSAL if wish.is_refused else wish.says
         if said is None and wish.schema is not None:
             said = encode(example(wish.schema, self.builder.random)).decode()
         if said is not None:
-            tokens = tokens_of(said)
-            return iter(tokens), len(tokens)
+            return token_stream(said), count_tokens(said) if self._stops_half_way() else 0
         if wish.counts_to is not None:
             return counting(wish.counts_to), wish.counts_to
         return islice(sentences(self.builder.random), wish.tokens), wish.tokens
@@ -186,7 +210,7 @@ class ToyModel:
         return tuple(self.request.fields.get("include") or ())
 
 
-def _ended(begun: Fields, builder: AnswerBuilder, asked_tokens: int, dialect: Dialect) -> Fields:
+def _ended(begun: Fields, request: CreateRequest, builder: AnswerBuilder, dialect: Dialect) -> Fields:
     """The Response with what the builder holds; a terminal one if the builder is over."""
     status = "completed" if builder.is_over else "in_progress"
     known: Fields = {"error": None, "incomplete_details": None}
@@ -196,6 +220,9 @@ def _ended(begun: Fields, builder: AnswerBuilder, asked_tokens: int, dialect: Di
         status, known["incomplete_details"] = "incomplete", {"reason": builder.cut_by}
     if begun["service_tier"] == "auto":
         known["service_tier"] = dialect.served_tier or "auto"
+    if status != "in_progress" and not dialect.sends_output_text and (asked := request.fields.get("moderation")):
+        known["moderation"] = moderation(asked)
+    asked_tokens = input_tokens(request)
     usage = usage_of(asked_tokens, builder.output_tokens, builder.reasoning_tokens, dialect=dialect)
     return begun | known | {"status": status, "output": list(builder.output), "usage": usage}
 
@@ -205,7 +232,12 @@ def _allows(choice: Any, definition: Fields) -> bool:
     if isinstance(choice, str):
         return choice != "none"
     if choice.get("type") == "allowed_tools":
-        return any(_allows(each, definition) for each in choice.get("tools") or ())
+        allowed = choice.get("tools")
+        return is_list(allowed) and any(is_object(each) and _is_named(each, definition) for each in allowed)
+    return _is_named(choice, definition)
+
+
+def _is_named(choice: Fields, definition: Fields) -> bool:
     wanted = {name: choice[name] for name in ("type", "name", "server_label") if choice.get(name) is not None}
     return all(definition.get(name) == value for name, value in wanted.items() if name in definition)
 

@@ -1,7 +1,7 @@
 """What a request asks the toy model to do: read from its tools, its reasoning, its text format, and words in its input.
 
-Only the last message of the user is searched, in any case. Each word must stand alone: `fail` in "please fail now", not
-in "failure". docs/reference/emulator.md has the table of words.
+Only the last message of the user is searched, in any case, and only its first 65,536 characters. Each word must stand
+alone: `fail` in "please fail now", not in "failure". docs/reference/emulator.md has the table of words.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
-from streamfold.emulator.model.textgen import tokens_of
+from streamfold.emulator.model.textgen import count_tokens
 from streamfold.serving import CreateRequest, Fields, is_list, is_object
 
 LONG_TOKENS = 4000
@@ -18,13 +18,17 @@ SHORT_TOKENS = 40
 MAX_TOKENS = 10_000_000
 TOKENS_OF = {"token": 1, "word": 1, "sentence": 12, "line": 12, "paragraph": 80, "page": 500}
 
-_NUMBER = r"(\d[\d,_]*)"
-_LENGTH = re.compile(rf"\b{_NUMBER}[ -]?(token|word|sentence|line|paragraph|page)s?\b", re.IGNORECASE)
+SEARCHED_CHARACTERS = 65_536
+COUNTED_CHARACTERS = 65_536  # a longer text is taken to have a token for each four
+
+# It begins where digits begin, and gives nothing back: "1,1,1,..." of any length is read once, not once from each digit.
+_NUMBER = r"(?<![\d,_])(\d[\d,_]*+)"
+_LENGTH = re.compile(rf"{_NUMBER}[ -]?(token|word|sentence|line|paragraph|page)s?\b", re.IGNORECASE)
 _COUNT = re.compile(rf"\bcount\b[^.\n]{{0,40}}?\bto {_NUMBER}", re.IGNORECASE)
 _LONG = re.compile(
     r"\b(?:long|longer|longest|lengthy|detailed|exhaustive|essay|story|novel|book|thousands?)\b", re.IGNORECASE
 )
-_ECHO = re.compile(r"\b(?:echo|repeat)[: ]\s*(.+)", re.IGNORECASE | re.DOTALL)
+_ECHO = re.compile(r"\b(?:echo|repeat)[: ](?=.)", re.IGNORECASE | re.DOTALL)
 _CAPITAL = re.compile(r"\bcapital of France\b", re.IGNORECASE)
 
 
@@ -52,10 +56,11 @@ class Wish:
 
 def read_wish(request: CreateRequest) -> Wish:
     """What the request asks for."""
-    prompt = user_text(request.input)
+    text = user_text(request.input)
+    prompt = text[:SEARCHED_CHARACTERS]
     has_error_event = has_words(prompt, "error event")
     return Wish(
-        says=_what_to_say(prompt),
+        says=_what_to_say(text, prompt),
         tokens=_how_many(prompt),
         counts_to=_number(_COUNT.search(prompt)),
         has_citation=has_words(prompt, "cite"),
@@ -73,7 +78,9 @@ def input_tokens(request: CreateRequest) -> int:
     instructions = request.fields.get("instructions")
     texts = [instructions] if isinstance(instructions, str) else []
     texts += [request.input] if isinstance(request.input, str) else list(_texts(request.input))
-    return 8 + sum(len(tokens_of(text)) for text in texts)  # 8 for the framing
+    return 8 + sum(  # 8 for the framing
+        count_tokens(text) if len(text) <= COUNTED_CHARACTERS else len(text) // 4 for text in texts
+    )
 
 
 def user_text(given: str | list[Any] | None) -> str:
@@ -102,9 +109,9 @@ def _texts(node: Any) -> Iterator[str]:
             yield from _texts(node.get(name))
 
 
-def _what_to_say(prompt: str) -> str | None:
+def _what_to_say(text: str, prompt: str) -> str | None:
     if found := _ECHO.search(prompt):
-        return found[1].strip()
+        return text[found.end() :].strip()
     is_asked = _CAPITAL.search(prompt) and _how_many(prompt) == SHORT_TOKENS
     return "The capital of France is Paris." if is_asked else None
 

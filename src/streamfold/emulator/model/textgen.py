@@ -33,6 +33,21 @@ def tokens_of(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
+def token_stream(text: str) -> Iterator[str]:
+    """The same, one by one: a list of the tokens of a long text takes many times its size."""
+    return (found[0] for found in _TOKEN.finditer(text))
+
+
+def count_tokens(text: str, most: float = math.inf) -> int:
+    """How many tokens a text has; `most` if it has more."""
+    count = 0
+    for _ in _TOKEN.finditer(text):
+        count += 1
+        if count >= most:
+            break
+    return count
+
+
 _OPENINGS = [tokens_of(" " + subject.strip()) for subject in SUBJECTS]
 _MIDDLES = [tokens_of(" " + verb) for verb in VERBS]
 _ENDINGS = [tokens_of(" " + rest.strip()) for rest in REST]

@@ -12,7 +12,7 @@ from attrs import frozen
 from msgspec.json import encode
 
 from streamfold.emulator.model.answer_builder import AnswerBuilder, ScriptStep, Steps, stream
-from streamfold.emulator.model.textgen import example, identifier, tokens_of
+from streamfold.emulator.model.textgen import example, identifier, token_stream, tokens_of
 from streamfold.schema import Dialect
 from streamfold.serving import Fields, is_object
 
@@ -69,7 +69,7 @@ def function_call(call: ToolCall) -> Steps:
     item = call.begin("function_call", "fc", status="in_progress", arguments="", call_id=call.call_id())
     item["name"] = call.definition.get("name", "")
     yield builder.begin(item)
-    text = yield from stream(builder, tokens_of(arguments), "function_call_arguments", builder.at(item))
+    text = yield from stream(builder, token_stream(arguments), "function_call_arguments", builder.at(item))
     yield call.step(item, "function_call_arguments.done", name=item["name"], arguments=text)
     yield builder.end(item | {"status": builder.item_status, "arguments": text})
 

@@ -1,0 +1,176 @@
+"""What an emulator keeps, how long an answer may be, and that no request makes it do more at once."""
+
+from typing import Any
+
+import pytest
+
+from streamfold.emulator import Emulator, Options
+from tests.emulator.inprocess import BOTH, MKA1, OPENAI, HandClock, ask, begin, create, start
+
+pytestmark = pytest.mark.anyio
+
+
+def emulator(**options: Any) -> Emulator:
+    return Emulator(Options(**{"tokens_per_second": None, **options}), clock=HandClock())
+
+
+# What is kept
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+async def test_the_oldest_finished_response_makes_room(prefix: str) -> None:
+    app = emulator(keep_responses=2)
+    ids = [(await create(app, prefix)).json["id"] for _ in range(3)]
+    statuses = [(await ask(app, "GET", f"{prefix}/responses/{id}")).status for id in ids]
+    assert statuses == [404, 200, 200]
+    assert [each["id"] for each in (await ask(app, "GET", f"{prefix}/responses")).json["data"]] == ids[:0:-1]
+
+
+async def test_a_request_for_one_that_made_room_says_so() -> None:
+    app = emulator(keep_responses=1)
+    first, _ = [(await create(app)).json["id"] for _ in range(2)]
+    for method, path in (("GET", ""), ("GET", "?stream=true"), ("POST", "/cancel"), ("DELETE", "")):
+        gone = await ask(app, method, f"{MKA1}/responses/{first}{path}")
+        assert (gone.status, gone.error["code"]) == (404, "not_found")
+        assert "newer ones replaced it: this emulator keeps 1 Responses" in gone.error["message"]
+    unknown = await ask(app, "GET", f"{MKA1}/responses/resp_none")
+    assert "replaced" not in unknown.error["message"]
+    foreign = await ask(app, "GET", f"{MKA1}/responses/{first}", authorization="Bearer other")
+    assert "replaced" not in foreign.error["message"]
+
+
+async def test_one_that_nobody_read_makes_room_as_well_once_it_is_over() -> None:
+    app = emulator(keep_responses=1)
+    first = await start(app, input="600 tokens")
+    assert [(await create(app)).status for _ in range(3)] == [429, 200, 200]  # 500 events are looked at each time
+    assert (await ask(app, "GET", f"{MKA1}/responses/{first}")).status == 404
+
+
+async def test_one_that_runs_is_never_dropped_so_the_emulator_can_be_full() -> None:
+    app = emulator(keep_responses=2, tokens_per_second=1)
+    first, second = [await start(app) for _ in range(2)]
+    refused = await create(app, background=True)
+    assert (refused.status, "retry-after" in refused.headers) == (429, True)
+    await ask(app, "POST", f"{MKA1}/responses/{second}/cancel")
+    assert (await create(app, background=True)).status == 200
+    assert (await ask(app, "GET", f"{MKA1}/responses/{first}")).status == 200
+    assert (await ask(app, "GET", f"{MKA1}/responses/{second}")).status == 404
+
+
+async def test_memory_is_a_limit_too_and_a_deleted_response_gives_it_back() -> None:
+    app = emulator(keep_bytes=300_000, tokens_per_second=1)
+    ids = [await start(app, input="100 tokens") for _ in range(3)]
+    assert (await create(app, background=True, input="100 tokens")).status == 429
+    await ask(app, "DELETE", f"{MKA1}/responses/{ids[0]}")
+    assert (await create(app, background=True, input="100 tokens")).status == 200
+
+
+async def test_a_response_that_is_not_stored_takes_memory_but_cannot_be_had() -> None:
+    app = emulator(keep_responses=1, tokens_per_second=1)
+    asked = {"model": "toy", "input": "hi", "stream": True, "store": False}
+    async with begin(app, "POST", f"{MKA1}/responses", asked) as exchange:
+        await exchange.until(2)
+        assert (await create(app, background=True)).status == 429
+        id = exchange.answer.events[0]["response"]["id"]
+        assert (await ask(app, "GET", f"{MKA1}/responses/{id}")).status == 404
+        assert (await ask(app, "GET", f"{MKA1}/responses")).json["data"] == []
+        assert (await create(app, previous_response_id=id)).status == 400
+
+
+async def test_batches_are_bounded_alike() -> None:
+    app = emulator(keep_responses=1, batch_stage_seconds=10)
+    asked = {"input_file_id": "file_1", "endpoint": "/v1/responses"}
+    first = (await ask(app, "POST", f"{OPENAI}/batches", asked)).json["id"]
+    assert (await ask(app, "POST", f"{OPENAI}/batches", asked)).status == 429
+    app._clock.advance(100)  # pyright: ignore
+    assert (await ask(app, "POST", f"{OPENAI}/batches", asked)).status == 200
+    gone = await ask(app, "GET", f"{OPENAI}/batches/{first}")
+    assert (gone.status, "replaced" in gone.error["message"]) == (404, True)
+
+
+async def test_a_page_of_long_responses_ends_early_and_says_that_there_are_more() -> None:
+    app = emulator()
+    ids = [(await create(app, OPENAI, instructions="i" * 3_000_000)).json["id"] for _ in range(3)]
+    first = (await ask(app, "GET", f"{OPENAI}/responses")).json
+    assert ([each["id"] for each in first["data"]], first["has_more"]) == ([ids[2]], True)
+    rest = (await ask(app, "GET", f"{OPENAI}/responses?after={first['last_id']}")).json
+    assert rest["data"][0]["id"] == ids[1]
+
+
+# How long an answer is
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+@pytest.mark.parametrize(
+    "prompt", ["count to 1000000000000", "count to 1" + "0" * 5000, "101 tokens", "echo: " + "a " * 101]
+)
+async def test_an_answer_that_is_too_long_is_refused_with_the_limit(prefix: str, prompt: str) -> None:
+    for more in ({}, {"stream": True}, {"background": True}, {"max_output_tokens": 101}):
+        refused = await create(emulator(max_answer_tokens=100), prefix, input=prompt, **more)
+        assert (refused.status, refused.error["param"], refused.error["code"]) == (400, "input", "answer_too_long")
+        assert "more than 100 tokens" in refused.error["message"]
+
+
+async def test_its_beginning_is_given_if_max_output_tokens_asks_for_no_more() -> None:
+    answer = await create(emulator(max_answer_tokens=100), OPENAI, input="count to 1000000000000", max_output_tokens=3)
+    assert answer.json["output"][0]["content"][0]["text"] == "1, 2, 3, "
+    assert answer.json["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
+async def test_what_no_prompt_announces_is_cut_at_the_limit() -> None:
+    schema = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(100)}}
+    form = {"format": {"type": "json_schema", "name": "n", "schema": schema}}
+    answer = await create(emulator(max_answer_tokens=100), OPENAI, text=form)
+    assert (answer.json["status"], answer.json["usage"]["output_tokens"]) == ("incomplete", 100)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"tools": [{"type": "mcp"}] * 129}, "tools"),
+        ({"tool_choice": {"type": "allowed_tools", "tools": [{"type": "mcp"}] * 129}}, "tool_choice.tools"),
+        ({"include": ["file_search_call.results"] * 129}, "include"),
+    ],
+)
+async def test_a_list_that_every_answer_goes_through_is_short(fields: dict[str, Any], param: str) -> None:
+    refused = await create(emulator(), OPENAI, **fields)
+    assert (refused.status, refused.error["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("tools", [5, [5], [{"type": "allowed_tools", "tools": 5}], None])
+async def test_allowed_tools_of_any_shape_allow_what_they_name(tools: Any) -> None:
+    choice = {"type": "allowed_tools", "tools": tools}
+    answer = await create(emulator(), OPENAI, tools=[{"type": "mcp", "server_label": "a"}], tool_choice=choice)
+    assert (answer.status, [each["type"] for each in answer.json["output"]]) == (200, ["message"])
+
+
+@pytest.mark.parametrize("prefix", BOTH)
+async def test_a_long_answer_that_is_due_at_once_is_made_in_slices(prefix: str) -> None:
+    app = emulator()
+    id = await start(app, prefix, input="3000 tokens")
+    found = await ask(app, "GET", f"{prefix}/responses/{id}")
+    assert (found.json["status"], found.json["usage"]["output_tokens"]) == ("completed", 3000)
+    whole = await create(app, prefix, input="3000 tokens")
+    assert whole.json["usage"]["output_tokens"] == 3000
+
+
+# Bodies
+
+
+async def test_a_body_that_is_too_long_is_refused() -> None:
+    app = emulator(max_body_bytes=100)
+    assert (await create(app, input="a" * 100)).status == 413
+    assert (await ask(app, "POST", f"{OPENAI}/responses", b'{"model":"m"}')).status == 200
+
+
+async def test_bodies_and_long_answers_share_a_budget() -> None:
+    app = emulator(max_buffered_bytes=100_000)
+    assert (await create(app, instructions="a" * 100_000)).status == 503
+    made = await create(app, OPENAI, instructions="a" * 80_000, background=True)
+    assert made.status == 200
+    for _ in range(3):  # it is given back
+        assert (await ask(app, "GET", f"{OPENAI}/responses/{made.json['id']}")).status == 200
+    listed = [await create(app, OPENAI, instructions="a" * 80_000, background=True) for _ in range(2)]
+    assert [each.status for each in listed] == [200, 200]
+    assert (await ask(app, "GET", f"{OPENAI}/responses")).status == 503
+    assert (await ask(app, "GET", f"{OPENAI}/responses?limit=1")).status == 200
