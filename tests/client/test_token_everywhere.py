@@ -147,3 +147,24 @@ def test_a_url_with_a_user_is_shown_without() -> None:
 async def test_a_response_that_holds_the_key_is_given_as_it_is(kind: str) -> None:
     async with served(kind, lambda request: json_told(body("completed", f"your key is {KEY}"))) as site:
         assert (await site.gateway().retrieve("resp_1")).output_text == f"your key is {KEY}"
+
+
+@on_every_transport
+async def test_a_key_in_place_of_an_id_is_hidden_too(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="streamfold")
+
+    def answer(request: Request) -> Told:
+        if request.method == "POST" and request.url.endswith("/responses"):
+            return stream(created(0, id=KEY), ConnectionError("cut"))
+        return json_told({"error": "no such id"}, 404)
+
+    async with served(kind, answer) as site:
+        error = await attempt(site.gateway().retrieve(KEY))
+        assert error is not None
+        assert KEY not in shown(error)
+        async with site.gateway().stream(**MODEL) as response:
+            await response.outcome()
+        async with site.gateway().batches.follow(KEY) as batch:
+            await batch.outcome()
+    assert caplog.messages
+    assert KEY not in caplog.text

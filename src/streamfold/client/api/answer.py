@@ -123,7 +123,7 @@ async def collect(reply: Reply, request: Request, *, max_body_bytes: int) -> Ans
             raise
     body = b"".join(pieces)
     if is_refusal or not body.lstrip().startswith((b"{", b"[")):  # else it is what was asked for, and stays as it is
-        return _without_credentials(Answer(reply.status, reply.headers, body), request)
+        return _hidden(Answer(reply.status, reply.headers, body), Credentials(request))
     return Answer(reply.status, reply.headers, body)
 
 
@@ -136,22 +136,22 @@ async def _read(reply: Reply, pieces: list[bytes], limit: int) -> None:
         pieces.append(chunk)
 
 
-def _without_credentials(answer: Answer, request: Request) -> Answer:
-    credentials = Credentials(request)
+def _hidden(answer: Answer, credentials: Credentials) -> Answer:
     headers = {name: credentials.hide(value) for name, value in answer.headers.items()}
     return Answer(answer.status, headers, credentials.hide_bytes(answer.body))
 
 
 def bad_answer(answer: Answer, request: Request, *, expected: str) -> GatewayError:
     """The error for an answer to this request that is not what was expected."""
-    answer = _without_credentials(answer, request)
+    credentials = Credentials(request)
+    answer = _hidden(answer, credentials)
     words = answer.error
     if answer.is_success and not is_error(answer):
         kind = answer.headers.get("content-type", "")
         error: GatewayError = UnexpectedAnswer(expected, answer.status, kind, answer.request_id, answer.excerpt)
     else:
         error = RequestRefused(answer.status, words.message, words.code, words.param, answer.request_id, answer.excerpt)
-    return error.during(request.method, request.url)
+    return error.during(request.method, credentials.hide(request.url))
 
 
 def is_error(answer: Answer) -> bool:

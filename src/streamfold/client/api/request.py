@@ -25,7 +25,7 @@ from streamfold.client.api.arguments import (
     resolve_base_url,
     resolve_dialect,
 )
-from streamfold.client.api.credentials import IDEMPOTENCY_KEY
+from streamfold.client.api.credentials import IDEMPOTENCY_KEY, Credentials
 from streamfold.client.transport.transport import Request
 from streamfold.errors import InvalidArgument
 from streamfold.schema import Dialect, check_batch, check_create, check_names
@@ -200,6 +200,10 @@ class Calls:
     def list_batches(self, *, page: Mapping[str, object]) -> Request:
         """GET one page of the batches."""
         return self._request("GET", "/batches", query=check_page(page))
+
+    def hide(self, text: str) -> str:
+        """The text without the credentials that these calls send."""
+        return Credentials(self.list_responses(page={})).hide(text)
 
     # How a request is made
 

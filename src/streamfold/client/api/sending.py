@@ -207,7 +207,7 @@ def _explain(failure: TransportError, request: Request) -> None:
     key = _key_of(request)
     if key is not None and not isinstance(failure, ConnectFailed):
         failure.advice = f"it may have been created anyway; call again with idempotency_key={key!r}"
-    failure.during(request.method, request.url)
+    failure.during(request.method, credentials.hide(request.url))
 
 
 class Sender:

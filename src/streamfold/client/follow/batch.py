@@ -51,7 +51,9 @@ class FollowedBatch(AsyncOnly):
             return calls.cancel_batch(batch_id) if isinstance(call, Cancel) else calls.retrieve_batch(batch_id)
 
         session = BatchSession(random=self._random, now=current_clock()(), patience=self._patience)
-        self._entered = Runner(session, name=f"batch {batch_id}", transport=self._transport, request=request)
+        self._entered = Runner(
+            session, name=f"batch {batch_id}", transport=self._transport, request=request, hide=calls.hide
+        )
         self._finalizer = weakref.finalize(self, self._entered.abandon)
         self._finalizer.atexit = False
         self._entered.dispatch()

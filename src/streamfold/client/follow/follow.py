@@ -166,7 +166,7 @@ class FollowedResponse(AsyncOnly):
                 is_connected=is_open or follow.post is not None,
             )
 
-        stream = Stream(begin, transport=self._transport, request=request, on_repair=report)
+        stream = Stream(begin, transport=self._transport, request=request, on_repair=report, hide=calls.hide)
         return stream
 
     async def __aexit__(

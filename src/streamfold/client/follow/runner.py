@@ -179,6 +179,7 @@ class Runner(Generic[S]):
     Args:
         session: The session.
         name: What the log records call it; a response gets its id after it.
+        hide: Takes what must not be shown out of the log records.
         request: The request for a call of the session.
         connect: Opens the stream, without waiting.
         disconnect: Closes it, without waiting.
@@ -199,6 +200,7 @@ class Runner(Generic[S]):
         connect: Callable[[Connect], None] = lambda call: None,
         disconnect: Callable[[], None] = lambda: None,
         on_repair: OnRepair | None = None,
+        hide: Callable[[str], str] = str,
     ) -> None:
         self.session: S = session
         self.clock: Callable[[], float] = current_clock()
@@ -210,6 +212,7 @@ class Runner(Generic[S]):
         self._connect = connect
         self._disconnect = disconnect
         self._on_repair = on_repair
+        self._hide = hide
         self._steps = drive(session)
         self._timer = DeadlineTimer(clock=self.clock, wake=self._wake)
         self._call_from_anywhere = call_from_anywhere()
@@ -340,4 +343,4 @@ class Runner(Generic[S]):
 
     @property
     def _label(self) -> str:
-        return f"{self._name} {getattr(self.session, 'response_id', None) or ''}".rstrip()
+        return self._hide(f"{self._name} {getattr(self.session, 'response_id', None) or ''}".rstrip())

@@ -121,6 +121,7 @@ class Stream:
         transport: Opens the requests.
         request: The request for a call of the session.
         on_repair: Called for each repair.
+        hide: Takes what must not be shown out of the log records.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class Stream:
         transport: Transport,
         request: Callable[[Call], Request],
         on_repair: OnRepair,
+        hide: Callable[[str], str] = str,
     ) -> None:
         self.session: Session = begin(current_clock()())
         session = self.session
@@ -141,6 +143,7 @@ class Stream:
             connect=self._connect,
             disconnect=self._disconnect,
             on_repair=on_repair,
+            hide=hide,
         )
         self._clock = self.runner.clock
         self._changed = self.runner.changed
