@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
@@ -12,7 +13,7 @@ from streamfold.cli.log.show import diff, inspect, ls, replay, show
 from streamfold.cli.log.upkeep import doctor, drop, expire, export, fork, import_, verify
 from streamfold.cli.response.batch import batch_commands
 from streamfold.cli.response.follow import cancel, create, follow
-from streamfold.cli.terminal import USAGE, Failure, say
+from streamfold.cli.terminal import USAGE, Failure, Output, say
 
 
 def _log_commands() -> App:
@@ -24,6 +25,14 @@ def _log_commands() -> App:
     return log
 
 
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL", help="bash, zsh or fish.")], /
+) -> int:
+    """Print a script that completes commands and options in a shell."""
+    Output().write(app.generate_completion(shell=shell))
+    return 0
+
+
 app: App = App(
     name="streamfold",
     help="Follow, record and inspect streamed LLM responses.",
@@ -33,7 +42,7 @@ app: App = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # entry.py reports it
 )
-for _command in (demo, create, follow, cancel, batch_commands(), fold, _log_commands(), inspect, emulator):
+for _command in (demo, create, follow, cancel, batch_commands(), fold, _log_commands(), inspect, emulator, completion):
     app.command(_command)
 
 

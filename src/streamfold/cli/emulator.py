@@ -141,6 +141,7 @@ def _serve(app: "Emulator", *, host: str, port: int, announce: Callable[[str], N
     from streamfold.emulator import serve
 
     try:
+        host.encode("idna")  # what a socket cannot encode, it refuses with a TypeError
         serve(app, host=host, port=port, announce=announce)
     except BrokenPipeError:
         raise

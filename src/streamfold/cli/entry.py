@@ -3,11 +3,12 @@
 The libraries of the `cli` extra are imported inside, so that a missing one is reported and not a traceback.
 """
 
-import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
-from streamfold.cli.terminal import BROKEN_PIPE, ERROR, INTERRUPTED, say
+from streamfold.cli.terminal import BROKEN_PIPE, ERROR, INTERRUPTED, abandon_stdout, flush_stdout, guard, say
 
 # What a missing library is for, and the extra that installs it.
 EXTRAS = {
@@ -21,18 +22,19 @@ EXTRAS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. `arguments` defaults to those of the process."""
+    guard()
     try:
-        exit_code = _run(sys.argv[1:] if arguments is None else arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        with _terminated_like_ctrl_c():
+            exit_code = _run(sys.argv[1:] if arguments is None else arguments)
+            flush_stdout()
     except KeyboardInterrupt:
         say("stopped")
         return INTERRUPTED
     except BrokenPipeError:
-        _abandon_stdout()
+        abandon_stdout()
         return BROKEN_PIPE
     except OSError as error:  # commands report files they cannot read themselves: this is a write
-        _abandon_stdout()
+        abandon_stdout()
         say(f"cannot write: {error.strerror or error}")
         return ERROR
     return exit_code
@@ -52,8 +54,22 @@ def _run(arguments: Sequence[str]) -> int:
         return ERROR
 
 
-def _abandon_stdout() -> None:
-    """Discard what is still buffered; otherwise Python tries again at exit and complains."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+def _interrupt(*_: object) -> None:
+    """Do what Ctrl-C does, in the background too, where a shell lets processes ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _terminated_like_ctrl_c() -> Generator[None]:
+    """Make SIGTERM do what Ctrl-C does. Outside of the main thread signals cannot be handled, and are not."""
+    try:
+        before = signal.signal(signal.SIGTERM, _interrupt)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

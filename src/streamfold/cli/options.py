@@ -28,6 +28,13 @@ def sequence_number(help: str, *, name: str | None = None) -> Parameter:
     return Parameter(name=name, help=help, converter=_whole_number, validator=Number(gte=0))
 
 
+def flag_words(flag: str, value: object) -> tuple[str, ...]:
+    """Return the words that give a flag its value; none if it has none."""
+    if value is None or value == "":
+        return ()
+    return (f"{flag}={value}",) if str(value).startswith("-") else (flag, str(value))
+
+
 ResponseId: TypeAlias = Annotated[str, Parameter(name="ID", help="The response's id.")]
 RecordedFile: TypeAlias = Annotated[
     str, Parameter(name="FILE", help="A recorded stream, plain or gzip; - reads stdin.")

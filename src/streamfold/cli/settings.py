@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from attrs import field, frozen
 from cyclopts import Group, Parameter
 
+from streamfold.cli.options import flag_words
 from streamfold.cli.terminal import USAGE, Failure, say
 
 NAMES = ("base_url", "api_key", "on_behalf_of", "dialect", "http")
@@ -64,6 +65,12 @@ class Settings:
     http: str | None = None
     origins: Mapping[str, str] = field(factory=dict[str, str])
     flags: tuple[str, ...] = ()
+
+    @property
+    def again(self) -> str:
+        """How to introduce a command that has the same settings again: a key is never repeated."""
+        is_flag = self.origins.get("api_key") == _flag("api_key")
+        return "with your key in STREAMFOLD_API_KEY and" if is_flag else "with"
 
     def hide(self, text: str) -> str:
         """Return the text without the key, in case a gateway repeats it."""
@@ -147,8 +154,8 @@ def _check(given: Mapping[str, str], origins: Mapping[str, str], environ: Mappin
 
 
 def _same_flags(flags: Flags) -> tuple[str, ...]:
-    named = [(_flag(name), getattr(flags, name)) for name in (*NAMES, "config") if name != "api_key"]
-    return tuple(str(word) for flag, value in named if value is not None for word in (flag, value))
+    names = [name for name in (*NAMES, "config") if name != "api_key"]
+    return tuple(word for name in names for word in flag_words(_flag(name), getattr(flags, name)))
 
 
 def _flag(name: str) -> str:

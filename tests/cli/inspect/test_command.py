@@ -109,7 +109,7 @@ async def fill(path: Path) -> None:
 @pytest.fixture
 def as_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be shown is reported before the terminal is used."""
-    monkeypatch.setattr(show, "_is_terminal", lambda: True)
+    monkeypatch.setattr(show, "can_ask", lambda: True)
 
 
 @pytest.mark.parametrize(

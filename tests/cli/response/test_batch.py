@@ -55,7 +55,7 @@ def test_a_batch_followed_to_its_end(make: Callable[..., str], run: Run) -> None
     ran = run("batch", "follow", batch_id)
     assert ran.code == 0
     assert ran.out.decode().splitlines() == [
-        f"{batch_id}: completed; 3 of 3 requests completed, 0 failed",
+        f"{batch_id}: completed; 3 of 3 requests completed, 0 failed; output file {batch_id.replace('batch', 'file')}",
         f"{batch_id}: completed, confirmed by a GET",
     ]
 

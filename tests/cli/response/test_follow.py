@@ -186,3 +186,40 @@ def test_a_models_words_never_steer_the_terminal(gateways: Gateways, use: Use, r
     ran = run(*STREAM, "--input", "x", terminal=True)
     assert b"\x1b[2J" not in ran.out
     assert "␛[2J␇gone" in ran.out.decode()
+
+
+ANSWER = [
+    {"type": "message", "content": [{"type": "refusal", "refusal": "No."}]},
+    {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "call_1"},
+    {"type": "custom_tool_call", "name": "g", "input": "x", "call_id": "call_2"},
+]
+BESIDE_TEXT = ["refused: No.", "function_call f({}); call id call_1", 'custom_tool_call g("x"); call id call_2']
+
+
+@pytest.fixture
+def answered(gateways: Gateways, use: Use, tmp_path: Path) -> None:
+    """A gateway whose responses hold no text, but a refusal and two calls."""
+    response = {"id": "resp_1", "object": "response", "status": "completed", "output": ANSWER}
+    items = [{"type": "response.output_item.done", "output_index": at, "item": item} for at, item in enumerate(ANSWER)]
+    recording = tmp_path / "one.sse"
+    recording.write_bytes(
+        b"".join(numbered(opening()[0], *items, {"type": "response.completed", "response": response}))
+    )
+    use(gateways(playback=recording))
+
+
+@pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize("command", [("create", "--model", "toy"), STREAM])
+def test_refusals_and_tool_calls_are_lines_of_stderr(command: tuple[str, ...], run: Run) -> None:
+    ran = run(*command, "--input", "x", "--dialect", "openai")
+    assert (ran.code, ran.out) == (0, b"")
+    told = [line.removeprefix("streamfold: ") for line in ran.err.splitlines()]
+    assert [line for line in told if line in BESIDE_TEXT] == BESIDE_TEXT
+
+
+@pytest.mark.usefixtures("answered", "terminal")
+def test_on_a_terminal_they_stand_below_the_text(run: Run) -> None:
+    ran = run(*STREAM, "--input", "x", "--dialect", "openai", terminal=True)
+    shown = ANSI.sub("", ran.out.decode()).splitlines()
+    assert shown[-4:-1] == BESIDE_TEXT
+    assert shown[-1].startswith("resp_1: completed")

@@ -149,7 +149,7 @@ def test_a_cancel_that_is_stopped_says_that_nothing_is_known(gateways: Gateways,
     response_id = created.lines[0]["response"]["id"]
     ran = run("cancel", response_id, ctrl_c_when=lambda *_: was_visited(url, f"/{response_id}/cancel"))
     assert ran.err.splitlines() == [
-        f"streamfold: stopped; {response_id} may or may not be cancelled. To cancel it again:",
+        f"streamfold: stopped; {response_id} may or may not be cancelled. Cancel it again with:",
         f"  streamfold cancel {response_id}",
     ]
 

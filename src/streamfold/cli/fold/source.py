@@ -67,19 +67,21 @@ class ByteSource:
     def chunks_with_bar(self, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[bytes]:
         """Yield the same chunks, with a progress bar on stderr if the file is large and stderr is a terminal."""
         chunks = self.chunks(max_bytes=max_bytes)
-        if self.size is None or self.size < MIN_BAR_BYTES or sys.stderr is None or not sys.stderr.isatty():
-            return chunks
-        return self._with_bar(chunks, size=self.size)
+        return chunks if self.size is None or self.size < MIN_BAR_BYTES else self._with_bar(chunks)
 
-    def _with_bar(self, chunks: Iterator[bytes], *, size: int) -> Iterator[bytes]:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+    def _with_bar(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
-        columns = (BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("", total=size)
+        from streamfold.cli.output.console import progress_bar
+
+        bar = progress_bar(BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn())
+        if bar is None:
+            yield from chunks
+            return
+        with bar:
+            task = bar.add_task("", total=self.size)
             for chunk in chunks:
-                progress.update(task, completed=self.position)
+                bar.update(task, completed=self.position)
                 yield chunk
 
     async def chunks_for_task(self, *, max_bytes: int) -> AsyncIterator[bytes]:

@@ -5,15 +5,19 @@ the loader, which fetches what should be visible; and the screen. A key only say
 at what is wanted now, so it never fetches what was wanted before, and what it finished too late is not shown.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import anyio
 import anyio.to_thread
+from rich.segment import Segment
 from rich.text import Text
 from textual import on, widgets
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.containers import Horizontal, Vertical
+from textual.filter import LineFilter
 from textual.widgets import Footer, HelpPanel, Input, Static, Tabs
 from textual.worker import Worker
 
@@ -23,13 +27,24 @@ from streamfold.cli.inspect.row import STATUS_STYLES, caption
 from streamfold.cli.inspect.scan import find, scan
 from streamfold.cli.inspect.timeline import EventRow, Timeline
 from streamfold.cli.inspect.widgets import EventList, LinesChanged, Pane, RowChosen, Scrubber
-from streamfold.cli.terminal import one_line, without_controls
+from streamfold.cli.output.console import Drawing
+from streamfold.cli.terminal import in_a_row, one_line
 from streamfold.errors import LogError
 from streamfold.fold import State, snapshot
 from streamfold.log import EventLog, StreamKey
 
 LEAPS = 100  # left and right move by this part of the stream
 SEPARATOR = "  ·  "
+
+
+class Visible(LineFilter):
+    """textual shows every line to its filters last: whatever a widget draws, its text is visible."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [Segment(in_a_row(text), style, control) for text, style, control in segments]
+
+
+VISIBLE = Visible()
 
 
 class Inspector(App[None]):
@@ -70,6 +85,9 @@ class Inspector(App[None]):
     def __init__(self, log: EventLog, key: StreamKey, timeline: Timeline, *, at: int | None = None) -> None:
         super().__init__()
         self.title = f"streamfold inspect {key.response_id}"
+        self.error_console = Drawing(
+            stderr=True
+        )  # where textual reports a failure of its own, with what it was showing
         self._event_log = log
         self._key = key
         self._pages = Pages(log, key, first=timeline.first)
@@ -97,8 +115,11 @@ class Inspector(App[None]):
 
     # The screen
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), VISIBLE]
+
     def compose(self) -> ComposeResult:
-        yield Static(Text(without_controls(self._key.response_id), "bold"), id="head")
+        yield Static(Text(in_a_row(self._key.response_id), "bold"), id="head")
         with Horizontal():
             with Vertical(id="left"):
                 yield self._list
@@ -301,7 +322,7 @@ def status_line(timeline: Timeline, row: int, state: State | None, *, is_followi
     parts: list[Text] = [Text(one_line(message), "bold red")] if message else []
     parts.append(Text(_where(timeline, row), "bold"))
     if state is not None and state.status:
-        parts.append(Text(without_controls(state.status), STATUS_STYLES.get(state.status, "yellow")))
+        parts.append(Text(in_a_row(state.status), STATUS_STYLES.get(state.status, "yellow")))
     if state is not None and (used := _used(state)):
         parts.append(Text(used))
     if timeline.is_finished:

@@ -22,7 +22,7 @@ from streamfold.cli.inspect.pages import Pages
 from streamfold.cli.inspect.render import Line, Style, Tab
 from streamfold.cli.inspect.row import CHECKPOINT, SIGNS, pieces_of_row
 from streamfold.cli.inspect.timeline import EventRow, MarkKind, Timeline
-from streamfold.cli.terminal import without_controls
+from streamfold.cli.terminal import in_a_row
 
 VIRTUAL_SIZE: Reactive[Size] = vars(Widget)["virtual_size"]
 
@@ -201,7 +201,7 @@ class Pane(LineView):
         at, base = self.top + y, self.visual_style.rich_style
         if at >= len(self.lines):
             return Strip.blank(self.room, base)
-        segments = [Segment(without_controls(text), base + look) for text, look in _pieces(self.lines[at])]
+        segments = [Segment(in_a_row(text), base + look) for text, look in _pieces(self.lines[at])]
         return Strip(segments).crop_extend(0, self.room, base)
 
     def action_page_up(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from attrs import frozen
 from cyclopts import Group, Parameter
 
+from streamfold.cli.options import flag_words
 from streamfold.cli.response.gateway import run
 from streamfold.cli.settings import user_folder
 from streamfold.cli.terminal import ERROR, USAGE, Failure
@@ -79,8 +80,7 @@ def log_address(flags: LogFlags, *, environ: Mapping[str, str] = os.environ) -> 
 
 def log_flags(flags: LogFlags) -> tuple[str, ...]:
     """Return the flags that name the same log again."""
-    named = (("--log", flags.log), ("--tenant", flags.tenant))
-    return tuple(word for flag, value in named if value for word in (flag, value))
+    return (*flag_words("--log", flags.log), *flag_words("--tenant", flags.tenant))
 
 
 @asynccontextmanager

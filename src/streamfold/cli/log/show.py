@@ -1,6 +1,5 @@
 """The commands that look into a log: `streamfold log ls|show|replay|diff` and `streamfold inspect`."""
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ from streamfold.cli.log.place import OWN_LOG, LogFlags, log_address, recorded_in
 from streamfold.cli.options import Document, ResponseId, sequence_number
 from streamfold.cli.output.step import Step, describe_change
 from streamfold.cli.output.view import DocumentView, End, EventsView, ResponseView
-from streamfold.cli.terminal import USAGE, Failure, Output, say, timestamp, without_controls
+from streamfold.cli.terminal import USAGE, Failure, Output, can_ask, in_a_row, say, timestamp
 from streamfold.errors import NumberNotReached, UnknownStream
 from streamfold.fold import AnomalyKind, State
 
@@ -61,9 +60,9 @@ def ls(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
         own = "" if recorded_in(flags) else f": {log_address(flags)}; pass --log for another one"
         say(f"no streams of this tenant; the log has streams of: {others}" if others else f"the log is empty{own}")
     elif output.is_terminal:
-        _draw([_cells(info) for info in found])
+        _draw([*map(_cells, found)])
     else:
-        output.write("".join("\t".join(_cells(info)) + "\n" for info in found))
+        output.write("".join("\t".join(map(in_a_row, _cells(info))) + "\n" for info in found))
     return 0
 
 
@@ -80,14 +79,15 @@ def _cells(info: "StreamInfo") -> tuple[str, ...]:
 
 
 def _draw(rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from streamfold.cli.output.console import Drawing
+
     table = Table(*COLUMNS, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(without_controls(cell), no_wrap=True) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(in_a_row(cell), no_wrap=True) for cell in row))
+    Drawing().print(table)
 
 
 # show
@@ -107,7 +107,7 @@ def show(id: ResponseId, /, *, json: Document = False, flags: LogFlags = OWN_LOG
             output.write_json(await _document(log, info, checkpoints, notes))
         else:
             for line in _head(info, checkpoints):
-                output.write(f"{line}\n")
+                output.write_line(line)
             await _print_events(log, info, notes, output)
 
     visit_log(flags, print_stream, may_write=False)
@@ -148,7 +148,7 @@ async def _print_events(log: "EventLog", info: "StreamInfo", notes: "Sequence[No
     def print_notes(before: int | None) -> None:
         while waiting and (before is None or waiting[0].after is None or waiting[0].after < before):
             note = waiting.pop(0)
-            output.write(f"      {note.kind}: {' '.join(note.text.split())}\n")
+            output.write_line(f"      {note.kind}: {' '.join(note.text.split())}")
 
     async for each in states(log, info.key):
         print_notes(each.record.sequence_number)
@@ -241,7 +241,7 @@ def diff(
         output.write_json({"from": n, "to": m, "changes": changes})
         return 0
     for change in changes:
-        output.write_line(f"{change.pointer}{_change(change)}")
+        output.write_line(f"{change.pointer}{_change(change)}", is_cut=True)
     if not changes:
         say(f"no difference between {n} and {m}")
     return 0
@@ -275,7 +275,7 @@ def inspect(
     from streamfold.cli.inspect.program import Inspector
     from streamfold.cli.inspect.scan import first_look
 
-    if not _is_terminal():
+    if not can_ask():
         raise Failure(f"inspect needs a terminal; in a pipe, use streamfold log show {id}", USAGE)
     key = flags.key(id)
 
@@ -288,8 +288,3 @@ def inspect(
         return program.return_code or 0
 
     return visit_log(flags, show, may_write=False)
-
-
-def _is_terminal() -> bool:
-    """textual reads keys from stdin, and draws on stderr or, on some systems, stdout."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -84,8 +83,8 @@ def _target(file: str, *, force: bool) -> Generator[Callable[[bytes], object]]:
     path = Path(file)
     try:
         if path.exists() and not path.is_file():
-            with path.open("wb") as opened:
-                yield opened.write
+            with path.open("w", encoding="utf-8") as opened:  # a pipe, or a terminal such as /dev/tty
+                yield Output(opened).write_bytes
         elif path.exists() and not force:
             raise Failure(f"{file} already exists; choose another name or pass --force")
         else:
@@ -265,7 +264,7 @@ async def _check(log: "EventLog", output: Output | None) -> "tuple[int, list[Str
                 continue
             damaged.append(verdict)
             if output is not None:
-                output.write(f"{_name(verdict)}: {'; '.join(verdict.problems)}\n")
+                output.write_line(f"{_name(verdict)}: {'; '.join(verdict.problems)}")
     return whole, damaged
 
 
@@ -290,14 +289,15 @@ def _report(verdict: "StreamReport") -> dict[str, object]:
 @contextmanager
 def _progress() -> Generator[Callable[[int], None]]:
     """Yield what counts the streams, on stderr if that is a terminal."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+
+    from streamfold.cli.output.console import progress_bar
+
+    bar = progress_bar(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    if bar is None:
         yield lambda _: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with bar:
         task = bar.add_task("", total=None)
         yield lambda streams: bar.update(task, advance=1, total=streams)
 

@@ -1,12 +1,14 @@
 """An outcome for readers: in words, and as the last line of `--json`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from msgspec.json import encode
+from msgspec import json
 
 from streamfold.cli.output.step import error_words
-from streamfold.cli.terminal import ERROR, Output, say
+from streamfold.cli.terminal import ERROR, Output, one_line, say
 from streamfold.fold import AnomalyKind, snapshot
+from streamfold.schema import UNDECODABLE, Item, Response, UnknownItem
 from streamfold.session import BatchOutcome, CancelResult, Outcome, OutcomeStatus, Proof, Repair
 
 PROOFS: Mapping[Proof | None, str] = {
@@ -25,13 +27,16 @@ CANCELS: Mapping[CancelResult, str] = {
 }
 # Results that leave the response running, whether or not the cancel takes effect later.
 STILL_RUNNING = frozenset({CancelResult.UNCONFIRMED, CancelResult.NOT_ALLOWED})
+# Items that call something, and what each may be given, in the order in which it is looked for.
+CALLS = ("_call", "mcp_approval_request", "program")
+GIVEN = ("arguments", "input", "code", "operation", "actions", "action", "queries", "prompt")
 CREATED = frozenset({AnomalyKind.ITEM_CREATED, AnomalyKind.PART_CREATED})
 
 
 def outcome_document(
     outcome: Outcome, *, response_id: str | None, begun: float = 0.0, hide: Callable[[str], str] = str
-) -> bytes:
-    """Return `{"outcome": {...}}` and a line end. `begun` is the session's time when following began."""
+) -> dict[str, object]:
+    """Return `{"outcome": {...}}`. `begun` is the session's time when following began."""
     repairs = [
         {
             "kind": each.kind,
@@ -55,10 +60,10 @@ def outcome_document(
         "reason": hide(outcome.reason),
         "output_text": outcome.state.output_text,
     }
-    return encode({"outcome": document}) + b"\n"
+    return {"outcome": document}
 
 
-def batch_document(outcome: BatchOutcome, *, batch_id: str, hide: Callable[[str], str] = str) -> bytes:
+def batch_document(outcome: BatchOutcome, *, batch_id: str, hide: Callable[[str], str] = str) -> dict[str, object]:
     """Return the same for a batch."""
     document = {
         "status": outcome.status,
@@ -69,7 +74,7 @@ def batch_document(outcome: BatchOutcome, *, batch_id: str, hide: Callable[[str]
         "reason": hide(outcome.reason),
         "batch": outcome.batch,
     }
-    return encode({"outcome": document}) + b"\n"
+    return {"outcome": document}
 
 
 def outcome_words(outcome: Outcome, *, starts_midway: bool = False) -> str:
@@ -86,6 +91,49 @@ def outcome_words(outcome: Outcome, *, starts_midway: bool = False) -> str:
     expected = CREATED if starts_midway else ()
     parts += [f"{each.count} × {each.kind}" for each in outcome.anomalies if each.kind not in expected]
     return "; ".join(parts)
+
+
+def answer_words(response: Response) -> Iterator[str]:
+    """Yield what an answer holds beside its text, a line for each: refusals, and tool calls with what they are given."""
+    for item in response.output:
+        for part in getattr(item, "content", None) or ():
+            if refusal := getattr(part, "refusal", ""):
+                yield f"refused: {refusal}"
+        if item.wire_type.endswith(CALLS):
+            yield _call_words(item)
+
+
+def _call_words(call: Item | UnknownItem) -> str:
+    fields = _fields_of(call)
+    name = ".".join(str(fields[each]) for each in ("server_label", "namespace", "name") if fields.get(each))
+    given = next((_given(each, fields[each]) for each in GIVEN if fields.get(each)), "")
+    parts = [f"{call.wire_type} {name}({given})" if name else f"{call.wire_type}({given})"]
+    if call_id := fields.get("call_id"):
+        parts.append(f"call id {call_id}")
+    elif fields.get("id"):
+        parts.append(f"id {fields['id']}")
+    if fields.get("status") not in (None, "completed"):
+        parts.append(str(fields["status"]))
+    if fields.get("error"):
+        parts.append(f"error: {_given('error', fields['error'])}")
+    return "; ".join(parts)
+
+
+def _fields_of(call: Item | UnknownItem) -> dict[str, Any]:
+    try:
+        return json.decode(call.data if isinstance(call, UnknownItem) else json.encode(call), type=dict[str, Any])
+    except UNDECODABLE:
+        return {}
+
+
+def _given(name: str, value: object) -> str:
+    """What a call is given, as JSON on one line. Arguments are JSON already, unless the model wrote something else."""
+    if name != "arguments" or not isinstance(value, str):
+        return json.encode(value).decode()
+    try:
+        return json.format(value, indent=-1)
+    except UNDECODABLE:
+        return value
 
 
 def batch_words(outcome: BatchOutcome) -> str:
@@ -115,12 +163,12 @@ def reason(outcome: Outcome) -> str:
     return error_words(outcome.state.error or response.error)
 
 
-def print_outcome(document: bytes, words: str, *, is_good: bool, json: bool) -> int:
+def print_outcome(document: object, words: str, *, is_good: bool, json: bool) -> int:
     """Print the document or the words, and return the exit code. The words of a bad outcome go to stderr."""
     if json:
-        Output().write_bytes(document)
+        Output().write_json(document)
     if not is_good:
         say(words)
     elif not json:
-        Output().write(f"{words}\n")
+        Output().write_line(one_line(words))
     return 0 if is_good else ERROR

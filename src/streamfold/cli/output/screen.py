@@ -15,10 +15,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from streamfold.cli.output.outcome import outcome_words, repair_words
+from streamfold.cli.output.console import Drawing
+from streamfold.cli.output.outcome import answer_words, outcome_words, repair_words
 from streamfold.cli.output.step import Step
 from streamfold.cli.output.view import End, Hide, View
-from streamfold.cli.terminal import Output, one_line, without_controls
+from streamfold.cli.terminal import Output, one_line, visible
 from streamfold.fold import State, TextGrowth, snapshot
 from streamfold.schema import Event, OutputItemDone, Response
 from streamfold.session import OutcomeStatus, Repair
@@ -54,7 +55,7 @@ class Screen(View):
     ) -> None:
         super().__init__(output)
         self._hide = hide
-        self._console = console or Console()
+        self._console = console or Drawing()
         self._clock = clock
         self._begun = clock()
         self._growth = TextGrowth(starts_midway=starts_midway)
@@ -69,12 +70,14 @@ class Screen(View):
             get_renderable=self.draw,
             refresh_per_second=DRAWINGS_PER_SECOND,
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     @staticmethod
     def fits() -> bool:
         """Whether this terminal can redraw and has room for the picture."""
-        console = Console()
+        console = Drawing()
         return not console.is_dumb_terminal and console.width >= MIN_COLUMNS and console.height >= MIN_ROWS
 
     def __enter__(self) -> "Screen":
@@ -112,7 +115,9 @@ class Screen(View):
         outcome = end.outcome
         if outcome is None or outcome.status is OutcomeStatus.ABANDONED:
             return
-        words = without_controls(self._hide(outcome_words(outcome, starts_midway=end.starts_midway)))
+        for line in answer_words(response):
+            self._console.print(Text(one_line(self._hide(line))))
+        words = one_line(self._hide(outcome_words(outcome, starts_midway=end.starts_midway)))
         self._console.print(
             Text.assemble(
                 (f"{end.response_id or 'the response'}: ", "bold"), (words, COLOURS.get(outcome.status, "red"))
@@ -138,10 +143,10 @@ class Screen(View):
     def _head(self, response_id: str | None) -> Text:
         status = self._state.status or "connecting"
         return _line(
-            (without_controls(response_id or "streamfold"), "bold"), "  ",
-            (without_controls(status), "green" if self._state.is_terminal else "yellow"),
+            (visible(response_id or "streamfold"), "bold"), "  ",
+            (visible(status), "green" if self._state.is_terminal else "yellow"),
             f"  event {'-' if self._state.cursor is None else self._state.cursor}  {self._clock() - self._begun:.0f} s  ",
-            (without_controls(self._last), "dim"),
+            (visible(self._last), "dim"),
         )  # fmt: skip
 
 
@@ -158,20 +163,22 @@ def _item_rows(response: Response, closed: AbstractSet[int], console: Console) -
     items.add_column(no_wrap=True, overflow="crop", ratio=1)
     for index, item in enumerate(response.output):
         mark = Text("● closed", "green") if index in closed else Text("○ open  ", "yellow")
-        items.add_row(mark, Text(without_controls(item.wire_type), "bold"), Text(_excerpt(item, console), "dim"))
+        items.add_row(mark, Text(visible(item.wire_type), "bold"), Text(_excerpt(item, console), "dim"))
     return items
 
 
 def _excerpt(item: object, console: Console) -> str:
-    """The end of a summary or of arguments; a message's text is in the panel."""
-    summary = " ".join(getattr(part, "text", "") for part in getattr(item, "summary", None) or ())
-    words = one_line(f"{summary}{getattr(item, 'arguments', None) or ''}"[-EXCERPT:])
+    """The end of a summary, of what a call is given, or of a refusal; a message's text is in the panel."""
+    parts = [getattr(part, "text", "") for part in getattr(item, "summary", None) or ()]
+    parts += [getattr(part, "refusal", "") for part in getattr(item, "content", None) or ()]
+    parts += [str(getattr(item, name, None) or "") for name in ("arguments", "input", "code")]
+    words = one_line(" ".join(filter(None, parts))[-EXCERPT:])
     return words[-max(0, console.width - BESIDE_EXCERPT) :]
 
 
 def _text_panel(state: State, console: Console, *, rows: int) -> Panel:
     """The last rows of the output text."""
     inside = console.width - 4
-    tail = without_controls(state.output_text[-rows * inside :])
+    tail = visible(state.output_text[-rows * inside :])
     lines = Text(tail).wrap(console, inside)[-rows:]
     return Panel(Text("\n").join(lines), title="output_text", title_align="left", height=rows + 2)

@@ -1,25 +1,20 @@
 """How a command shows a stream: as its Response, as documents and lines of JSON, as lines of events, or as text."""
 
-import os
-import re
-import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import TextIO
 
-from msgspec import Raw, Struct, json
+from msgspec import Raw, Struct
 
-from streamfold.cli.output.outcome import outcome_document, outcome_words, repair_words
+from streamfold.cli.output.outcome import answer_words, outcome_document, outcome_words, repair_words
 from streamfold.cli.output.step import Step, describe_change
-from streamfold.cli.terminal import Output, say
-from streamfold.fold import State, TextGrowth, snapshot_json
+from streamfold.cli.terminal import Output, is_one_place, say
+from streamfold.fold import State, TextGrowth, snapshot, snapshot_json
 from streamfold.schema import Event, OutputItemDone
 from streamfold.session import Outcome, OutcomeStatus, Repair
 
 Hide = Callable[[str], str]  # takes secrets out of a sentence
 
 MAX_COLOURED = 256 * 1024  # characters: the highlighter takes a second per megabyte
-CONTROLS_JSON_LEAVES = re.compile("[\x7f-\x9f]")
 QUIET = {OutcomeStatus.COMPLETED, OutcomeStatus.ABANDONED}
 
 
@@ -65,8 +60,17 @@ class ResponseView(View):
     """The Response as JSON: indented on a terminal, the bytes of `snapshot_json` and a line end in a pipe."""
 
     def finish(self, end: End) -> None:
-        if end.events:
-            _write_json(self._output, snapshot_json(end.state), has_colours=True)
+        if not end.events:
+            return
+        text = self._output.json_of(Raw(snapshot_json(end.state)), is_indented=True)
+        if self._output.is_terminal and len(text) <= MAX_COLOURED:
+            from rich.highlighter import JSONHighlighter
+
+            from streamfold.cli.output.console import Drawing
+
+            Drawing().print(JSONHighlighter()(text), soft_wrap=True)
+        else:
+            self._output.write(f"{text}\n")
 
 
 class DocumentView(View):
@@ -83,22 +87,7 @@ class DocumentView(View):
             "anomalies": state.anomalies,
             "response": Raw(snapshot_json(state)),
         }
-        _write_json(self._output, json.encode(document))
-
-
-def _write_json(output: Output, data: bytes, *, has_colours: bool = False) -> None:
-    """JSON escapes C0 controls by itself; the others are escaped here."""
-    if not output.is_terminal:
-        output.write_bytes(data + b"\n")
-        return
-    text = CONTROLS_JSON_LEAVES.sub(lambda control: f"\\u{ord(control[0]):04x}", json.format(data, indent=2).decode())
-    if has_colours and len(text) <= MAX_COLOURED:
-        from rich.console import Console
-        from rich.highlighter import JSONHighlighter
-
-        Console().print(JSONHighlighter()(text), soft_wrap=True)
-    else:
-        output.write(f"{text}\n")
+        self._output.write_json(document, is_indented=True)
 
 
 class EventsView(View):
@@ -108,7 +97,8 @@ class EventsView(View):
         moved = step.after.cursor != step.before.cursor
         number = step.after.cursor if moved else step.event.sequence_number
         kind = "".join(step.event.wire_type.split()) or "(no type)"
-        self._output.write_line(f"{'-' if number is None else number:>4}  {kind:<28}  {describe_change(step)}")
+        line = f"{'-' if number is None else number:>4}  {kind:<28}  {describe_change(step)}"
+        self._output.write_line(line, is_cut=True)
 
 
 class JsonLines(View):
@@ -119,25 +109,21 @@ class JsonLines(View):
         self._hide = hide
 
     def show(self, step: Step) -> None:
-        """The event's own bytes. A line end in them can only be white space of the JSON, and becomes a space."""
-        self._write(b" ".join(step.data.splitlines()) + b"\n")
+        """The event's own JSON. A line end in it can only be white space, and becomes a space."""
+        self._output.write_json(Raw(b" ".join(step.data.splitlines())))
 
     def finish(self, end: End) -> None:
         outcome, response_id = end.outcome, end.response_id
         if outcome is not None:
-            self._write(outcome_document(outcome, response_id=response_id, begun=end.begun, hide=self._hide))
+            self._output.write_json(
+                outcome_document(outcome, response_id=response_id, begun=end.begun, hide=self._hide)
+            )
             if outcome.status not in QUIET:
                 say(
                     self._hide(
                         f"{response_id or 'the response'}: {outcome_words(outcome, starts_midway=end.starts_midway)}"
                     )
                 )
-
-    def _write(self, line: bytes) -> None:
-        if self._output.is_terminal:
-            self._output.write(line.decode(errors="replace"))
-        else:
-            self._output.write_bytes(line)
 
 
 class TextView(View):
@@ -174,7 +160,7 @@ class TextView(View):
         """Messages start a line of their own where they go to the same place as the text."""
         if self._say is None:
             return
-        if self._is_line_open and (self._say is not say or _is_same_file(sys.stdout, sys.stderr)):
+        if self._is_line_open and (self._say is not say or is_one_place()):
             self._write("\n")
         self._say(words)
 
@@ -185,6 +171,8 @@ class TextView(View):
         if self._is_line_open and (is_over or (end.outcome is None and self._output.is_terminal)):
             self._write("\n")
         if end.outcome is not None and is_over:
+            for line in answer_words(snapshot(end.state)):
+                self.note(self._hide(line))
             words = outcome_words(end.outcome, starts_midway=end.starts_midway)
             self.note(self._hide(f"{end.response_id or 'the response'}: {words}"))
 
@@ -198,11 +186,3 @@ class TextView(View):
         if text:
             self._output.write(text)
             self._is_line_open = not text.endswith("\n")
-
-
-def _is_same_file(one: TextIO | None, other: TextIO | None) -> bool:
-    """Whether both are the same terminal, pipe or file."""
-    try:
-        return one is not None and other is not None and os.path.sameopenfile(one.fileno(), other.fileno())
-    except (OSError, ValueError):
-        return False

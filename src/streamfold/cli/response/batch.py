@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 from streamfold.cli.output.outcome import STILL_RUNNING, batch_document, batch_words, print_outcome
 from streamfold.cli.response.gateway import ask_once, visit
 from streamfold.cli.settings import Flags, Settings, read_settings
-from streamfold.cli.terminal import INTERRUPTED, Output, say, say_command
+from streamfold.cli.terminal import INTERRUPTED, Output, one_line, say, say_command
 from streamfold.schema import Batch
 from streamfold.session import BatchOutcome, CancelResult, OutcomeStatus
 
@@ -50,15 +50,22 @@ def batch_commands() -> App:
 
 def _follow(batch_id: str, settings: Settings, *, json: bool, is_cancel: bool) -> int:
     show = _shower(Output(), json=json)
+    command = "cancel" if is_cancel else "follow"  # a batch can be cancelled as often as you like
+    same = (*(("--json",) if json else ()), *settings.flags)
     try:
         outcome = visit(settings, lambda gateway: follow_batch(gateway, batch_id, show, is_cancel=is_cancel))
     except KeyboardInterrupt:
-        say(f"stopped; follow {batch_id} with:")
-        say_command("batch", "follow", batch_id, *settings.flags)
+        say(f"stopped; {command} {batch_id} {settings.again}:")
+        say_command("batch", command, id=batch_id, options=same)
         return INTERRUPTED
     is_good = outcome.proof is not None if is_cancel else outcome.status is OutcomeStatus.COMPLETED
     document = batch_document(outcome, batch_id=batch_id, hide=settings.hide)
-    return print_outcome(document, settings.hide(f"{batch_id}: {batch_words(outcome)}"), is_good=is_good, json=json)
+    code = print_outcome(document, settings.hide(f"{batch_id}: {batch_words(outcome)}"), is_good=is_good, json=json)
+    if outcome.status in (OutcomeStatus.ABANDONED, OutcomeStatus.LOST):
+        command = "follow" if outcome.cancel is CancelResult.NOT_ALLOWED else command
+        say(f"{command} {batch_id} {settings.again}:")
+        say_command("batch", command, id=batch_id, options=same)
+    return code
 
 
 async def follow_batch(gateway: "Gateway", batch_id: str, show: Show, *, is_cancel: bool) -> BatchOutcome:
@@ -97,7 +104,7 @@ async def _cancel(one: "FollowedBatch", show: Show) -> CancelResult:
 def _shower(output: Output, *, json: bool) -> Show:
     if json:
         return output.write_json
-    return in_words(lambda words: output.write(f"{words}\n"))
+    return in_words(lambda words: output.write_line(one_line(words)))
 
 
 def in_words(write: Callable[[str], None]) -> Show:
@@ -119,4 +126,6 @@ def _words(seen: Batch) -> str:
         parts.append(f"{counts.completed or 0} of {counts.total} requests completed, {counts.failed or 0} failed")
     errors = seen.errors.data if seen.errors is not None and seen.errors.data else ()
     parts += [f"line {each.line}: {each.message}" for each in errors]
+    files = (("output file", seen.output_file_id), ("error file", seen.error_file_id))
+    parts += [f"{name} {file_id}" for name, file_id in files if file_id]
     return "; ".join(parts)

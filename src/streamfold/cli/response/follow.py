@@ -1,9 +1,7 @@
 """`streamfold create`, `follow` and `cancel`; and how every command follows a response to its end or to Ctrl-C."""
 
-import signal
 import sys
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from attrs import evolve
@@ -12,8 +10,8 @@ from msgspec import DecodeError, to_builtins
 from msgspec.json import decode
 
 from streamfold.cli.log.place import NO_LOG, RecordFlags, log_flags, opened_for
-from streamfold.cli.options import STDIN, EventDocuments, ResponseId, sequence_number
-from streamfold.cli.output.outcome import STILL_RUNNING, outcome_document, outcome_words, print_outcome
+from streamfold.cli.options import STDIN, EventDocuments, ResponseId, flag_words, sequence_number
+from streamfold.cli.output.outcome import STILL_RUNNING, answer_words, outcome_document, outcome_words, print_outcome
 from streamfold.cli.output.step import Step
 from streamfold.cli.output.view import End, JsonLines, TextView, View
 from streamfold.cli.response.gateway import ask_once, visit
@@ -21,7 +19,7 @@ from streamfold.cli.settings import Flags, Settings, read_settings
 from streamfold.cli.terminal import ERROR, INTERRUPTED, USAGE, Failure, Output, print_result, say, say_command
 from streamfold.fold import State
 from streamfold.schema import Response, is_terminal_status
-from streamfold.session import Applied, CancelResult, Outcome, OutcomeStatus, Repair
+from streamfold.session import Applied, CancelResult, Outcome, OutcomeStatus
 
 if TYPE_CHECKING:
     from streamfold.client import FollowedResponse, Gateway
@@ -102,10 +100,14 @@ def _create_and_follow(settings: Settings, parameters: dict[str, Any], *, json: 
 def _print(response: Response, settings: Settings, *, json: bool) -> int:
     is_over = is_terminal_status(response.status)
     words = response.output_text.removesuffix("\n") if is_over else response.id or ""
-    print_result(to_builtins(response) | {"output_text": response.output_text}, words, json=json)
+    if json or words:
+        print_result(to_builtins(response) | {"output_text": response.output_text}, words, json=json)
+    if not json:
+        for line in answer_words(response):
+            say(settings.hide(line))
     if not is_over and not json:
-        say(f"{response.status}; follow it with:")
-        say_command("follow", response.id or "", *settings.flags)
+        say(f"{response.status}; follow it {settings.again}:")
+        say_command("follow", id=response.id or "", options=settings.flags)
     if not is_over or response.status == "completed":
         return 0
     say(settings.hide(f"{response.id}: {response.status}: {_reason(response)}"))
@@ -190,8 +192,14 @@ class Following:
         return self.state.cursor if self.state.is_numbered else self._starting_after
 
     @property
-    def repairs(self) -> tuple[Repair, ...]:
-        return self._response.repairs if self._response is not None else ()
+    def can_resume(self) -> bool:
+        """Whether it has begun, and not ended."""
+        return self.id is not None and self.state.status is not None and not self.state.is_terminal
+
+    def abandoned(self, reason: str) -> Outcome:
+        """Return what is known about it although following ended early."""
+        repairs = self._response.repairs if self._response is not None else ()
+        return Outcome(status=OutcomeStatus.ABANDONED, state=self.state, repairs=repairs, reason=reason)
 
     async def run(self, response: "FollowedResponse") -> Outcome:
         """Follow it to its end."""
@@ -219,18 +227,16 @@ def follow_to_the_end(
         async with opened_for(into) as log:
             return await following.run(await open_(gateway, log))
 
-    code = INTERRUPTED
     try:
-        with _terminated_like_ctrl_c(), following.view:
+        with following.view:
             outcome = visit(settings, run)
         code = 0 if outcome.status is OutcomeStatus.COMPLETED else ERROR
     except KeyboardInterrupt:
-        outcome = Outcome(
-            status=OutcomeStatus.ABANDONED,
-            state=following.state,
-            repairs=following.repairs,
-            reason="stopped before its end",
-        )
+        outcome, code = following.abandoned("stopped before its end"), INTERRUPTED
+    except Failure as failure:
+        if not following.can_resume:
+            raise
+        outcome, code = following.abandoned(failure.reason), failure.exit_code
     following.view.finish(
         End(
             outcome.state,
@@ -240,27 +246,15 @@ def follow_to_the_end(
             starts_midway=following.starts_midway,
         )
     )
+    if code not in (0, INTERRUPTED) and outcome.status is OutcomeStatus.ABANDONED:
+        say(outcome.reason)
     if outcome.status in (OutcomeStatus.ABANDONED, OutcomeStatus.LOST):
         same = ("--json",) if json else ()
-        _say_how_to_resume(following, (*same, *log_flags(into), *settings.flags))
+        _say_how_to_resume(following, (*same, *log_flags(into), *settings.flags), again=settings.again)
     return code
 
 
-@contextmanager
-def _terminated_like_ctrl_c() -> Generator[None]:
-    """Make SIGTERM do what Ctrl-C does. Outside of the main thread signals cannot be handled, and are not."""
-    try:
-        before = signal.signal(signal.SIGTERM, lambda _, __: signal.raise_signal(signal.SIGINT))
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _say_how_to_resume(following: Following, options: tuple[str, ...]) -> None:
+def _say_how_to_resume(following: Following, options: tuple[str, ...], *, again: str) -> None:
     if following.id is None:
         say("stopped before the response's id arrived; it may be running at the gateway")
         return
@@ -268,13 +262,12 @@ def _say_how_to_resume(following: Following, options: tuple[str, ...]) -> None:
     if not following.is_background:
         say(
             f"stopped {place}; {following.id} runs in the foreground, so it cannot be resumed as a stream, and the "
-            "gateway may cancel it; next time, pass --background. To read its end, if the gateway keeps it:"
+            f"gateway may cancel it; next time, pass --background. Read its end, if the gateway keeps it, {again}:"
         )
-        say_command("follow", following.id, *options)
+        say_command("follow", id=following.id, options=options)
         return
-    say(f"stopped {place}; resume {following.id} with:")
-    after = () if following.cursor is None else ("--starting-after", str(following.cursor))
-    say_command("follow", following.id, *after, *options)
+    say(f"stopped {place}; resume {following.id} {again}:")
+    say_command("follow", id=following.id, options=(*flag_words("--starting-after", following.cursor), *options))
 
 
 def choose_view(output: Output, settings: Settings, *, json: bool, starts_midway: bool = False) -> View:
@@ -305,12 +298,16 @@ def cancel(
     try:
         outcome, begun = visit(settings, lambda gateway: _cancel(gateway, id))
     except KeyboardInterrupt:
-        say(f"stopped; {id} may or may not be cancelled. To cancel it again:")
-        say_command("cancel", id, *settings.flags)
+        say(f"stopped; {id} may or may not be cancelled. Cancel it again {settings.again}:")
+        say_command("cancel", id=id, options=settings.flags)
         return INTERRUPTED
     document = outcome_document(outcome, response_id=id, begun=begun, hide=settings.hide)
     words = settings.hide(f"{id}: {outcome_words(outcome)}")
-    return print_outcome(document, words, is_good=outcome.proof is not None, json=json)
+    code = print_outcome(document, words, is_good=outcome.proof is not None, json=json)
+    if outcome.cancel is CancelResult.UNCONFIRMED or outcome.status is OutcomeStatus.LOST:
+        say(f"cancel it again, or see how it ended, {settings.again}:")
+        say_command("cancel", id=id, options=settings.flags)
+    return code
 
 
 async def _cancel(gateway: "Gateway", response_id: str) -> tuple[Outcome, float]:
