@@ -157,7 +157,7 @@ def test_the_key_is_in_no_representation_and_in_no_command(write: Callable[..., 
 
 def test_a_key_in_a_gateways_words_is_hidden() -> None:
     settings = read_settings(Flags(base_url="https://x", api_key=KEY), environ=environ())
-    assert settings.hide(f"Incorrect API key provided: {KEY}.") == "Incorrect API key provided: [key]."
+    assert settings.hide(f"Incorrect API key provided: {KEY}.") == "Incorrect API key provided: [hidden]."
 
 
 def test_a_key_of_a_few_letters_hides_no_words() -> None:

@@ -21,7 +21,7 @@ NAMES = ("base_url", "api_key", "on_behalf_of", "dialect", "http")
 FILE_NAME = "config.toml"
 CLIENTS = ("httpx", "direct")
 MIN_HIDDEN = 6  # characters: do not redact shorter keys, they would match ordinary words
-HIDDEN = "[key]"
+HIDDEN = "[hidden]"  # as the client does
 
 GATEWAY = Group("Gateway (flag, then environment, then config file)", sort_key=9)
 

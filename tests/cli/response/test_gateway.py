@@ -83,7 +83,7 @@ def test_a_key_that_the_gateway_repeats_is_not_told(
     command: list[str], answering: Callable[..., str], use: Use, run: Run
 ) -> None:
     use(answering(403, "application/json", '{{"error": {{"message": "no access for {key}"}}}}'))
-    check(run(*command), 1, "the gateway answered 403: no access for Bearer [key]")
+    check(run(*command), 1, "the gateway answered 403: no access for Bearer [hidden]")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
