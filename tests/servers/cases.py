@@ -141,6 +141,7 @@ def _record_and_die(*arguments: str) -> tuple[str, str]:
         for line in process.stdout:  # what it had printed meanwhile
             if line.endswith("\n"):
                 response_id, text = json.loads(line)
+    assert response_id, "the process that records ended before it read anything"
     return response_id, text or ""
 
 

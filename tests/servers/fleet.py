@@ -173,7 +173,7 @@ def _ogx_config(upstream: str, port: int) -> dict[str, Any]:
                 }
             ]
         },
-        "server": {"port": port},
+        "server": {"host": HOST, "port": port},
     }
 
 

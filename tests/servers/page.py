@@ -54,6 +54,8 @@ def render(found: Mapping[str, Any]) -> str:
         f"\nRun on {found['date']}.\n",
         *_table(["server", "release", "background", "GET", "resume", "cancel"], map(_support, SERVERS)),
         "",
+        *(f"- **{server.name}**: {server.note}" for server in SERVERS),
+        "",
         *_table(["", *(server.name for server in SERVERS)], _rows(outcomes)),
     ]
     return "\n".join(lines) + "\n\n"

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import anyio
 from attrs import frozen
 
 from streamfold.client import FollowedResponse, Gateway
@@ -56,6 +57,8 @@ class Site:
 
     async def judge(self, outcome: Outcome, prompt: Prompt) -> str:
         """Check an outcome against what the server says, and against the answer. Returns the outcome in words."""
+        if outcome.status is OutcomeStatus.LOST:  # a server may go on without its reader, and know an end later
+            await anyio.sleep(prompt.words * prompt.pace)
         said = await self.settled(outcome.response_id)
         if problem := untruth(outcome, said, prompt.answer, self.server):
             raise AssertionError(

@@ -28,6 +28,7 @@ class Server:
         model: The name of the model.
         support: What it can do.
         outcomes: The outcome of each case, in words.
+        note: What else a reader should know about it.
         settles_in: Seconds after which a GET that says the same is believed.
     """
 
@@ -37,6 +38,7 @@ class Server:
     model: str
     support: Support
     outcomes: Mapping[str, str]
+    note: str
     settles_in: float = 0.3
 
     @property
@@ -69,6 +71,10 @@ SERVERS = (
             "kill-foreground": "cancelled",
             "crash": "completed",
         },
+        note=(
+            "A foreground response is cancelled when its reader disconnects. After a crash it generates the "
+            "answer again, and the number of one event is missing in every replay."
+        ),
     ),
     Server(
         name="fastresponses",
@@ -88,6 +94,10 @@ SERVERS = (
             "cancel-foreground": "abandoned, left",
             "kill-foreground": "lost",
         },
+        note=(
+            "It sends events again at a path of its own, `/responses/{id}/events`, which streamfold does not use. "
+            "It does not keep a foreground response whose reader disconnected."
+        ),
     ),
     Server(
         name="aimock",
@@ -103,6 +113,7 @@ SERVERS = (
             "cancel-foreground": "abandoned, left",
             "kill-foreground": "lost",
         },
+        note="It keeps no response, and its events have no numbers.",
     ),
     Server(
         name="litellm-bridge",
@@ -118,6 +129,7 @@ SERVERS = (
             "cancel-foreground": "abandoned, left",
             "kill-foreground": "lost",
         },
+        note="LiteLLM over chat completions. It keeps no response.",
     ),
     Server(
         name="litellm-passthrough",
@@ -137,6 +149,10 @@ SERVERS = (
             "cancel-foreground": "cancelled, cancel_won",
             "kill-foreground": "cancelled",
         },
+        note=(
+            "LiteLLM over azure. The stream of a cancelled response ends as `failed`, although the answer to the "
+            "cancel and a GET say `cancelled`: the outcome reports the conflict."
+        ),
     ),
     Server(
         name="litellm-polling",
@@ -153,6 +169,10 @@ SERVERS = (
             "cancel-after-end": "cancelled, already_terminal",
             "kill": "completed, compacted",
         },
+        note=(
+            "LiteLLM with `polling_via_cache`. It answers a cancel with `cancelled`, and seconds later a GET says "
+            "`completed`. A cancel after the end makes a completed response `cancelled`."
+        ),
         settles_in=3.0,
     ),
     Server(
@@ -173,5 +193,6 @@ SERVERS = (
             "cancel-foreground": "abandoned, left",
             "kill-foreground": "lost",
         },
+        note="A foreground response whose reader disconnected stays `in_progress` for ever.",
     ),
 )
