@@ -87,13 +87,13 @@ async def test_without_a_number_the_last_word_counts_and_with_one_the_events_do(
 
 
 async def test_a_checkpoint_counts_where_the_log_has_it(log: EventLog) -> None:
-    """A gateway that does not count by one: the state has its number, and the record another."""
+    """A stream stored with other numbers than its events': the state has theirs, as its client had."""
     events = said("a", "b", "c", is_over=False)
     async with log:
         lease = await begin(log, [Record(number, "", each) for number, each in enumerate(events, 10)])
         await log.save_checkpoint(lease, SavedCheckpoint(13, checkpoint(fold(events_of(events[:4])))))
         state = await replay(log, KEY, at=14)
-        assert (state.cursor, state.output_text, state.is_numbered) == (14, "abc", False)
+        assert (state.cursor, state.output_text, state.is_numbered) == (4, "abc", True)
         assert (await replay(log, KEY, at=13)).output_text == "ab"
 
 

@@ -202,6 +202,29 @@ class NeverCloses(MemoryLog):
         pass
 
 
+class KeepsForeverOrNot(MemoryLog):
+    async def retain(self, key: StreamKey, *, until: float | None) -> None:
+        self._stream(key).change(expires_at=until)
+
+
+class BoundsNames(MemoryLog):
+    async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        return await super().append(lease, [each for each in records if len(each.name) < 100], status=status)
+
+
+class CountsIn64Bits(MemoryLog):
+    async def checkpoint(self, key: StreamKey, *, at: int | None = None) -> SavedCheckpoint | None:
+        assert at is None or abs(at) < 2**63
+        return await super().checkpoint(key, at=at)
+
+
+class WaitsForTheClock(MemoryLog):
+    async def renew(self, lease: Lease, *, seconds: float) -> Lease:
+        renewed = await super().renew(lease, seconds=seconds)
+        self._stream(lease.key).change(lease_seconds=0.0)
+        return renewed
+
+
 # Which check finds which engine out.
 BROKEN: dict[str, type[EventLog]] = {
     "a stream does not exist before it is acquired": InventsStreams,
@@ -231,4 +254,8 @@ BROKEN: dict[str, type[EventLog]] = {
     "a tenant's streams are listed page by page": ListsAll,
     "expire drops what is due and nothing else": DropsAll,
     "a closed log raises LogUnusable": NeverCloses,
+    "what no log can hold is refused, and only that": KeepsForeverOrNot,
+    "a name, a note or a checkpoint that no log can hold cannot be made": BoundsNames,
+    "a question with any number is answered": CountsIn64Bits,
+    "a lease is waited for no longer than it lasts, even if the clock is set back": WaitsForTheClock,
 }

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfold.errors import InvalidArgument, LogClosed, LogConflict, LogError, LogGap, WriterFenced
+from streamfold.errors import LogClosed, LogConflict, LogError, LogGap, WriterFenced
 from streamfold.log import Record, says_the_same
-from streamfold.log.append import StreamHead, new_records, next_epoch, require_series
+from streamfold.log.append import StreamHead, lease_end, new_records, next_epoch
 
 
 def record(number: int, text: str = "") -> Record:
@@ -50,12 +50,13 @@ def test_what_is_appended_leaves_no_hole_and_changes_nothing(
             new_records(head, records, epoch=3 if is_ours else 2, stored=stored)
 
 
-def test_records_that_are_no_series_are_refused() -> None:
-    require_series([])
-    require_series([record(7)])
-    require_series([record(7), record(8)])
-    with pytest.raises(InvalidArgument, match="must have consecutive numbers, got 7, then 9"):
-        require_series([record(7), record(9)])
+@pytest.mark.parametrize(
+    ("ends_at", "length", "end"),
+    [(105, 10, 105), (110, 10, 110), (3_710, 10, 110), (3_710, 0, 3_710)],
+    ids=["half over", "just renewed", "by a clock that was ahead", "of an unknown length"],
+)
+def test_a_lease_ends_no_later_than_its_length_from_now(ends_at: float, length: float, end: float) -> None:
+    assert lease_end(ends_at, length=length, now=100) == end
 
 
 @pytest.mark.parametrize(

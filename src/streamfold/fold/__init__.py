@@ -3,7 +3,7 @@
 from streamfold.fold.anomaly import Anomaly, AnomalyKind
 from streamfold.fold.checkpoint import checkpoint, restore
 from streamfold.fold.growth import TextGrowth
-from streamfold.fold.reduce import fold, is_counted, reduce, reduce_across, reduce_as, replay, states, with_cursor
+from streamfold.fold.reduce import fold, is_counted, reduce, reduce_across, reduce_recorded, replay, states
 from streamfold.fold.snapshot import snapshot, snapshot_json, with_response
 from streamfold.fold.state import SequencePolicy, State, StreamError
 
@@ -19,12 +19,11 @@ __all__ = [
     "is_counted",
     "reduce",
     "reduce_across",
-    "reduce_as",
+    "reduce_recorded",
     "replay",
     "restore",
     "snapshot",
     "snapshot_json",
     "states",
-    "with_cursor",
     "with_response",
 ]

@@ -25,6 +25,7 @@ from streamfold.schema import ErrorEvent, Event, Keepalive, OutputTextDelta, Unk
 # block, whatever the length of the text.
 
 START = State()
+NUMBER_END = 2**53  # the numbers of a log are below
 
 # A power of two, so that the test is one `and`. Joining costs more the smaller it is, and reading a text walks at most
 # this many fragments.
@@ -253,37 +254,30 @@ def _focused(document: Document, event: Event, before: GrowingText) -> GrowingTe
     return GrowingText(document, type(event), growing.output_index, target.index_of, target.index_of(event))
 
 
-# Events out of a log, where the record's number counts. What a log holds was judged when it was written: a hole in it
-# is one that was believed, and an event whose number is not its record's was numbered by arrival. So the numbers
-# themselves say which policy the state needs.
+# Events out of a log. Each of them was applied when it was written, so whatever its own number is, it is neither a duplicate
+# nor ahead. The state is then the one that the client had, with the server's numbers; the record's number is the log's.
 
 
-def with_cursor(state: State, number: int) -> State:
-    """Return the state with this number as its cursor.
+def reduce_recorded(state: State, event: Event, number: int) -> State:
+    """Apply one event of a log, whatever its own number is. Skipped numbers are noted as a hole.
 
-    If the cursor was another number, the new one is the log's and not the server's. `is_numbered` then becomes False,
-    so that no client asks the server for events after a number that it never used.
-    """
-    if state.cursor == number:
-        return state
-    document = _with_uncounted(state.focus.document, number - (-1 if state.cursor is None else state.cursor))
-    if document.is_numbered:
-        document = replace(document, policy=SequencePolicy.ARRIVAL, is_numbered=False)
-    return State(number, GrowingText(document), state.previous, state.fragment)
-
-
-def reduce_as(state: State, event: Event, number: int) -> State:
-    """Apply one event as the one with this number, whatever its own number is. Skipped numbers are noted as a hole.
+    Args:
+        state: The state before the event.
+        event: The event.
+        number: The number of its record. An event has another one if an event before it had none, or if the stream was
+            stored by order of arrival.
 
     Returns:
-        The state whose cursor is `number`; the very same object if the state is there already. Never a SequenceGap.
+        The new state. Its cursor is the server's number, as it was for the client. Never a SequenceGap.
     """
-    if state.cursor is not None and number <= state.cursor:
-        return state
     own, document = event.sequence_number, state.focus.document
-    if own is None or document.policy is SequencePolicy.ARRIVAL or own == number == (state.cursor or 0) + 1:
-        return with_cursor(reduce(state, event), number)
-    if own == number:
+    if own is None or document.policy is SequencePolicy.ARRIVAL:
+        return reduce(state, event)
+    # A log starts with the number of its first event, unless it cannot count from there.
+    is_other = own != number and 0 <= own < NUMBER_END
+    if is_other if state.cursor is None else document.is_numbered and own <= state.cursor:
+        counted = replace(document, policy=SequencePolicy.ARRIVAL, is_numbered=False)
+        return reduce(State(state.cursor, GrowingText(counted), state.previous, state.fragment), event)
+    if document.is_numbered and own != (state.cursor or 0) + 1:
         return reduce_across(state, event)
-    counted = replace(document, policy=SequencePolicy.ARRIVAL, is_numbered=False)
-    return with_cursor(reduce(State(state.cursor, GrowingText(counted), state.previous, state.fragment), event), number)
+    return reduce(state, event)

@@ -4,14 +4,18 @@ from streamfold.history.change import Change, diff
 from streamfold.history.fork import fork
 from streamfold.history.replay import (
     CHECKPOINT_EVERY,
+    MAX_HOLE,
     CheckpointPolicy,
     filler,
+    first_number,
     fold_records,
+    fold_up_to,
     is_filler,
+    left_out,
     replay,
 )
 from streamfold.history.step import Step, Steps, live, states
-from streamfold.history.transfer import MAX_HOLE, Exported, export, import_stream
+from streamfold.history.transfer import Exported, export, import_stream
 from streamfold.history.verify import StreamReport, StreamReports, verify
 
 __all__ = [
@@ -27,10 +31,13 @@ __all__ = [
     "diff",
     "export",
     "filler",
+    "first_number",
     "fold_records",
+    "fold_up_to",
     "fork",
     "import_stream",
     "is_filler",
+    "left_out",
     "live",
     "replay",
     "states",

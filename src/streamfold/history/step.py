@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from streamfold.fold import State, reduce_as
+from streamfold.fold import State, reduce_recorded
 from streamfold.history.replay import is_filler, replay
 from streamfold.log import EventLog, Record, StreamKey, StreamPages, pages, tail
 from streamfold.schema import Event, decode_event
@@ -16,10 +16,10 @@ class Step(Struct, frozen=True, gc=False):
     """One event of a stream.
 
     Attributes:
-        record: The record, with the event's number, name and data.
+        record: The record, with its number, name and data.
         event: The decoded event.
         before: The state before it.
-        after: The state after it.
+        after: The state after it. Its cursor is the server's own number.
     """
 
     record: Record
@@ -52,7 +52,7 @@ class Steps(AsyncIterator[Step]):
         while is_filler(record):
             record = await anext(self._records)
         event, before = decode_event(record.data), self.state
-        self.state = reduce_as(before, event, record.sequence_number)
+        self.state = reduce_recorded(before, event, record.sequence_number)
         return Step(record, event, before, self.state)
 
 

@@ -4,31 +4,36 @@ An import appends records in groups, each of them as a whole or not at all. If i
 that are stored already must be the same, and are skipped.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 
 from anyio import CancelScope
 
 from streamfold.errors import FrameTooLarge, InvalidArgument, MalformedBody, SequenceGap, UsageError
-from streamfold.fold import SequencePolicy, State, checkpoint
+from streamfold.fold import SequencePolicy, State, checkpoint, reduce, reduce_recorded
 from streamfold.history.fork import LEASE_SECONDS
-from streamfold.history.replay import CheckpointPolicy, filler, fold_records, is_filler, state_up_to
-from streamfold.log import EventLog, Lease, Record, SavedCheckpoint, StreamKey, StreamPages, pages
+from streamfold.history.replay import (
+    CheckpointPolicy,
+    filler,
+    first_number,
+    fold_records,
+    fold_up_to,
+    is_filler,
+    left_out,
+)
+from streamfold.log import EventLog, Lease, Record, SavedCheckpoint, StreamKey, StreamPages, limits, pages
 from streamfold.reader import EventReader
 from streamfold.schema import Event, ResponseEvent, UnknownEvent, read_head
 from streamfold.sse import MAX_FRAME_BYTES, Frame, encode_frame
 
-MAX_HOLE = 1_000
-"""How many numbers in a row a gateway may leave out. More are a mistake, and each would become a record."""
-
 GROUP_RECORDS = 500
 GROUP_BYTES = 1024 * 1024
-LINE_ENDS = frozenset("\r\n")
+MAX_BYTES_WITHOUT_ID = 64 * 1024 * 1024  # of events that wait for the first Response with an id
 
 
 async def import_stream(
     log: EventLog,
     tenant: str,
-    chunks: Iterable[bytes] | AsyncIterable[bytes],
+    chunks: bytes | Iterable[bytes] | AsyncIterable[bytes],
     response_id: str | None = None,
     *,
     policy: SequencePolicy = SequencePolicy.STRICT,
@@ -37,15 +42,16 @@ async def import_stream(
 ) -> str:
     """Import a recorded stream into the log. Importing it again changes nothing.
 
+    The log then has what it would have if the response had been recorded: events that repeat a number are left out.
     The stream is finished if its last Response is terminal, and left open otherwise.
 
     Args:
         log: The log.
         tenant: The tenant that the stream belongs to.
-        chunks: The bytes of the stream, cut anywhere.
+        chunks: The bytes of the stream, at once or cut anywhere.
         response_id: The id under which to store it. None takes the id of the first Response in the stream; events
             before it are held in memory.
-        policy: How far to trust the events' own numbers. Events without numbers are counted from 0.
+        policy: How far to trust the events' own numbers. An event without a number gets the next one.
         max_frame_bytes: The greatest size of one event.
         owner: The name of the writer, for the lease.
 
@@ -64,14 +70,16 @@ async def import_stream(
     """
     reader = EventReader(max_frame_bytes=max_frame_bytes, tolerant=True)
     importer = _Importer(log, tenant, response_id, policy=policy, owner=owner)
+    if isinstance(chunks, bytes):
+        chunks = [chunks]
     try:
         try:
             if isinstance(chunks, AsyncIterable):
                 async for chunk in chunks:
-                    await importer.take(reader.feed(chunk), reader.payloads)
+                    await importer.take(reader.feed(chunk), reader.payloads, chunk)
             else:
                 for chunk in chunks:
-                    await importer.take(reader.feed(chunk), reader.payloads)
+                    await importer.take(reader.feed(chunk), reader.payloads, chunk)
             await importer.take_last(reader.close(), reader.payloads)
         except (SequenceGap, FrameTooLarge, MalformedBody):
             await importer.write()
@@ -81,28 +89,12 @@ async def import_stream(
         await importer.release()
 
 
-class Numbering:
-    """Assigns record numbers to the events of a stream, in order."""
-
-    def __init__(self, policy: SequencePolicy) -> None:
-        self._policy = policy
-        self.next_number: int | None = None  # None before the first event
-
-    def number(self, event: Event) -> int:
-        """The number of the event's record: below `next_number` for a duplicate, above it if the server left numbers out.
-
-        Raises SequenceGap if the event is further ahead than the policy allows.
-        """
-        own, expected = event.sequence_number, self.next_number
-        number = (expected or 0) if own is None or self._policy is SequencePolicy.ARRIVAL else own
-        allowed = MAX_HOLE if self._policy is SequencePolicy.RENUMBER else 0
-        if expected is not None and number - expected > allowed:
-            raise SequenceGap(expected, number)
-        self.next_number = number + 1 if expected is None else max(expected, number + 1)
-        return number
-
-
 class _Importer:
+    """Stores what a client would have recorded: the events that change the state, each with the next number.
+
+    `_state` is the state after the events that were taken; those in `_waiting` are not appended yet.
+    """
+
     def __init__(
         self, log: EventLog, tenant: str, response_id: str | None, *, policy: SequencePolicy, owner: str
     ) -> None:
@@ -110,15 +102,18 @@ class _Importer:
         self._tenant = tenant
         self._response_id = response_id
         self._owner = owner
-        self._numbering = Numbering(policy)
         self._checkpoints = CheckpointPolicy()
-        self._state = State()
+        self._state = State.under(policy)
+        self._next: int | None = None  # the number of the next record; None before the first event
+        self._bytes = 0  # that came
+        self._unreadable = 0  # events that could not be read since the last one with a number
         self._lease: Lease | None = None
-        self._waiting: list[Record] = []  # to be appended next
+        self._waiting: list[Record] = []
         self._waiting_bytes = 0
 
-    async def take(self, events: Sequence[Event], payloads: Sequence[bytes]) -> None:
-        """Take events with their data. A frame without data is not an event."""
+    async def take(self, events: Sequence[Event], payloads: Sequence[bytes], chunk: bytes = b"") -> None:
+        """Take the events of a chunk with their data. A frame without data is not an event."""
+        self._bytes += len(chunk)
         for event, data in zip(events, payloads, strict=True):
             if data:
                 await self._take(event, data)
@@ -126,8 +121,7 @@ class _Importer:
     async def take_last(self, events: Sequence[Event], payloads: Sequence[bytes]) -> None:
         """Take what a last block held that no blank line ended. Raises MalformedBody if it is cut short."""
         if any(isinstance(event, UnknownEvent) and event.error and not event.wire_type for event in events):
-            following = self._numbering.next_number
-            place = "before the first event" if following is None else f"after event {following - 1}"
+            place = "before the first event" if self._next is None else f"after event {self._next - 1}"
             raise MalformedBody("whole stream", f"it ends inside an event, {place}")
         await self.take(events, payloads)
 
@@ -135,53 +129,80 @@ class _Importer:
         if self._response_id is None and isinstance(event, ResponseEvent):
             head = read_head(event.response)
             self._response_id = (head and head.id) or None
-        expected = self._numbering.next_number
-        number = self._numbering.number(event)
-        for left_out in range(number if expected is None else expected, number):
-            await self._add(filler(left_out))
-        name = "" if LINE_ENDS & set(event.wire_type) else event.wire_type
-        await self._add(Record(number, name, data))
-
-    async def _add(self, record: Record) -> None:
-        is_full = len(self._waiting) >= GROUP_RECORDS or self._waiting_bytes >= GROUP_BYTES
-        if is_full and self._response_id is not None:
+        if self._is_full:
             await self.write()
+        before, self._state = self._state, self._reduced(event)
+        if self._state is before:
+            return  # a duplicate
+        own = self._state.cursor
+        if self._next is None:
+            self._next = first_number(own)
+        for number in left_out(self._next, own):
+            self._add(filler(number))
+        self._add(Record(self._next, limits.record_name(event.wire_type), data))
+
+    def _reduced(self, event: Event) -> State:
+        """The state after an event. One that could not be read may have had a number that is missing now."""
+        is_unreadable = isinstance(event, UnknownEvent) and event.error and event.sequence_number is None
+        self._unreadable += bool(is_unreadable)
+        try:
+            after = reduce(self._state, event)
+        except SequenceGap as gap:
+            if gap.got - gap.expected > self._unreadable:
+                raise
+            after = reduce_recorded(self._state, event, gap.got)
+        if event.sequence_number is not None:
+            self._unreadable = 0
+        return after
+
+    def _add(self, record: Record) -> None:
         self._waiting.append(record)
         self._waiting_bytes += len(record.data)
+        self._next = record.sequence_number + 1
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= GROUP_RECORDS or self._waiting_bytes >= GROUP_BYTES
 
     async def write(self) -> None:
         """Append what is waiting, once the id is known."""
         if self._response_id is None:
+            if self._waiting_bytes > MAX_BYTES_WITHOUT_ID:
+                raise InvalidArgument("response_id", "no Response at the start of the stream has an id; pass one")
             return
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        for group in _groups(waiting):
-            if self._lease is None:
-                self._lease = await self._begin(StreamKey(self._tenant, self._response_id), group[0].sequence_number)
-            await self._log.append(self._lease, group)
+        if not waiting:
+            return
+        if self._lease is None:
+            self._lease = await self._begin(StreamKey(self._tenant, self._response_id), waiting)
+        for start in range(0, len(waiting), GROUP_RECORDS):
+            await self._log.append(self._lease, waiting[start : start + GROUP_RECORDS])
             self._lease = await self._log.renew(self._lease, seconds=LEASE_SECONDS)
-            self._state = fold_records(self._state, group)
-            for record in group:
-                self._checkpoints.count(record)
-            await self._save(self._lease)
+        for record in waiting:
+            self._checkpoints.count(record)
+        await self._save(self._lease, waiting[-1].sequence_number)
 
-    async def _save(self, lease: Lease) -> None:
+    async def _save(self, lease: Lease, number: int) -> None:
         # Not a terminal state: the one who followed the response may save a better one, with the fetched final Response.
-        if self._checkpoints.is_due and self._state.cursor is not None and not self._state.is_terminal:
-            saved = SavedCheckpoint(self._state.cursor, checkpoint(self._state))
+        if self._checkpoints.is_due and not self._state.is_terminal:
+            saved = SavedCheckpoint(number, checkpoint(self._state))
             await self._log.save_checkpoint(lease, saved)
             self._checkpoints.saved(saved.data)
 
-    async def _begin(self, key: StreamKey, first: int) -> Lease:
+    async def _begin(self, key: StreamKey, waiting: Sequence[Record]) -> Lease:
+        first = waiting[0].sequence_number
         lease = await self._log.acquire(key, owner=self._owner, seconds=LEASE_SECONDS, first_number=first)
         info = await self._log.require(key)
         if info.first_number < first <= info.next_number:  # it continues what is stored
-            self._state = await state_up_to(self._log, info, first - 1)
+            stored, _ = await fold_up_to(self._log, info, first - 1)
+            self._state = fold_records(stored, waiting)
         return lease
 
     async def finish(self) -> str:
         """Write the rest and return the id. Raises MalformedBody without an event, InvalidArgument without an id."""
-        if self._numbering.next_number is None:
-            raise MalformedBody("Responses stream", "it holds no event")
+        if self._next is None:
+            found = f"it has no event, only {self._bytes:,} bytes of something else" if self._bytes else "it is empty"
+            raise MalformedBody("Responses stream", found)
         if self._response_id is None:
             raise InvalidArgument("response_id", "no Response in the stream has an id; pass one")
         await self.write()
@@ -193,17 +214,6 @@ class _Importer:
         if self._lease is not None:
             with CancelScope(shield=True):
                 await self._log.release(self._lease)
-
-
-def _groups(records: Sequence[Record]) -> Iterator[list[Record]]:
-    group: list[Record] = []
-    for record in records:
-        if group and (len(group) >= GROUP_RECORDS or record.sequence_number != group[-1].sequence_number + 1):
-            yield group
-            group = []
-        group.append(record)
-    if group:
-        yield group
 
 
 class Exported(AsyncIterator[bytes]):

@@ -7,8 +7,9 @@ async with open_log("sqlite:streams.db") as log:
         async for record in records: ...
 """
 
+from streamfold.log import limits
 from streamfold.log.address import open_log
-from streamfold.log.append import StreamHead, new_records, next_epoch, require_beginning, require_series, says_the_same
+from streamfold.log.append import StreamHead, lease_end, new_records, next_epoch, says_the_same
 from streamfold.log.log import READ_AT_ONCE, EventLog, Subscriptions, Watch
 from streamfold.log.memory import MemoryLog
 from streamfold.log.record import (
@@ -46,12 +47,12 @@ __all__ = [
     "Tail",
     "Watch",
     "fitting",
+    "lease_end",
+    "limits",
     "new_records",
     "next_epoch",
     "open_log",
     "pages",
-    "require_beginning",
-    "require_series",
     "says_the_same",
     "tail",
     "wait_for_cancel",

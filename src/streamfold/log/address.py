@@ -7,7 +7,7 @@ from streamfold.log.log import EventLog
 from streamfold.log.memory import MemoryLog
 from streamfold.log.sqlite import SqliteLog
 
-VALKEY = {"valkey", "valkeys", "redis", "rediss"}
+VALKEY = {"valkey", "valkeys", "redis", "rediss", "unix", "valkey+unix", "redis+unix"}
 
 
 def open_log(url: str, *, may_write: bool = True) -> EventLog:
@@ -15,7 +15,8 @@ def open_log(url: str, *, may_write: bool = True) -> EventLog:
 
     Args:
         url: `sqlite:PATH`, `memory:`, or `valkey://[user:password@]host[:port]/db`, which may end with
-            `?level=replica`, `?level=disk` or `?cluster=true`; `valkeys://` uses TLS.
+            `?level=replica`, `?level=disk` or `?cluster=true`; `valkeys://` uses TLS. For a server's socket on this
+            machine, `unix://[user:password@]/path/to/socket?db=0`.
         may_write: If false, a SQLite file must exist and may be read-only.
 
     Raises:
@@ -35,4 +36,6 @@ def open_log(url: str, *, may_write: bool = True) -> EventLog:
         return SqliteLog(rest, may_write=may_write)
     if url == "memory:":
         return MemoryLog()
-    raise InvalidArgument("url", "must be sqlite:PATH, valkey://[user:password@]host[:port]/db or memory:")
+    raise InvalidArgument(
+        "url", "must be sqlite:PATH, valkey://[user:password@]host[:port]/db, unix:///path/to/socket or memory:"
+    )

@@ -1,13 +1,13 @@
 """The rules of an append: which records are new, and when it is refused."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 from attrs import frozen
 from msgspec import MsgspecError, Raw
 from msgspec.json import Decoder
 
-from streamfold.errors import InvalidArgument, LogClosed, LogConflict, LogGap, WriterFenced
+from streamfold.errors import LogClosed, LogConflict, LogGap, WriterFenced
+from streamfold.log.limits import require_records
 from streamfold.log.record import Record
 
 # Theory of operation: leases, epochs and fencing. A stream has one writer. Its lease keeps others out for a time, but a
@@ -58,27 +58,18 @@ def next_epoch(epoch: int, *, now: float) -> int:
     return max(epoch + 1, int(now * 1000))
 
 
-def require_beginning(first_number: int) -> None:
-    """Check the number of a stream's first record.
+def lease_end(ends_at: float, *, length: float, now: float) -> float:
+    """When a lease ends that another writer holds: never later than one whole length of it from now.
 
-    Raises:
-        InvalidArgument: It is below 0.
+    It would be later if the clock was set back, or if the writer's clock was ahead. An engine that finds such a lease stores
+    this end: a writer that lives renews it before then, and one that died is waited for no longer than its lease lasts.
+
+    Args:
+        ends_at: When it ends, as it is stored.
+        length: How long it lasts from each renewal on; 0 if that is not known.
+        now: The time, by the clock that `ends_at` was measured with.
     """
-    if first_number < 0:
-        raise InvalidArgument("first_number", f"must be 0 or more, got {first_number}")
-
-
-def require_series(records: Sequence[Record]) -> None:
-    """Check that records have consecutive numbers. `new_records` does so itself.
-
-    Raises:
-        InvalidArgument: They do not.
-    """
-    for before, after in pairwise(records):
-        if after.sequence_number != before.sequence_number + 1:
-            raise InvalidArgument(
-                "records", f"must have consecutive numbers, got {before.sequence_number}, then {after.sequence_number}"
-            )
+    return min(ends_at, now + length) if length else ends_at
 
 
 def new_records(
@@ -94,13 +85,13 @@ def new_records(
             `records` are stored already.
 
     Raises:
-        InvalidArgument: The records do not have consecutive numbers.
+        InvalidArgument: The records do not have consecutive numbers, or no log can hold one of them.
         WriterFenced: Another writer took over.
         LogGap: Records are missing between the stream and these.
         LogConflict: A stored record differs.
         LogClosed: The stream is finished.
     """
-    require_series(records)
+    require_records(records)
     if epoch != head.epoch:
         raise WriterFenced(epoch, head.epoch)
     if not records:

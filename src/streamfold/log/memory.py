@@ -15,7 +15,8 @@ from typing import Any
 from attrs import define, evolve, field
 
 from streamfold.errors import LeaseHeld, LogGap, LogUnusable, UnknownStream, WriterFenced
-from streamfold.log.append import StreamHead, new_records, next_epoch, require_beginning
+from streamfold.log.append import StreamHead, lease_end, new_records, next_epoch
+from streamfold.log.limits import require_first, require_owner, require_seconds, require_status, require_until
 from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog, Subscriptions, Watch
 from streamfold.log.record import (
     Damage,
@@ -68,7 +69,8 @@ class MemoryLog(EventLog):
 
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
         streams = self._open()
-        require_beginning(first_number)
+        require_first(first_number)
+        require_owner(owner, seconds)
         now = self._clock()
         stream = streams.get(key)
         if stream is None:
@@ -76,13 +78,18 @@ class MemoryLog(EventLog):
             stream = streams[key] = _MemoryStream(info)
         info = stream.info
         if info.owner not in {"", owner} and info.lease_expires_at > now:
-            raise LeaseHeld(info.owner, info.lease_expires_at - now)
-        stream.change(epoch=next_epoch(info.epoch, now=now), owner=owner, lease_expires_at=now + seconds)
+            ends_at = lease_end(info.lease_expires_at, length=info.lease_seconds, now=now)
+            stream.change(lease_expires_at=ends_at)
+            raise LeaseHeld(info.owner, ends_at - now)
+        stream.change(
+            epoch=next_epoch(info.epoch, now=now), owner=owner, lease_expires_at=now + seconds, lease_seconds=seconds
+        )
         return stream.lease()
 
     async def renew(self, lease: Lease, *, seconds: float) -> Lease:
+        require_seconds("seconds", seconds)
         stream = self._written_by(lease)
-        stream.change(lease_expires_at=self._clock() + seconds)
+        stream.change(lease_expires_at=self._clock() + seconds, lease_seconds=seconds)
         return stream.lease()
 
     async def release(self, lease: Lease) -> None:
@@ -91,6 +98,7 @@ class MemoryLog(EventLog):
             stream.change(owner="", lease_expires_at=0.0)
 
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        require_status(status)
         stream = self._stream(lease.key)
         info = stream.info
         head = StreamHead(info.next_number, info.epoch, info.is_finished)
@@ -156,6 +164,7 @@ class MemoryLog(EventLog):
         return [] if stream is None else list(stream.notes)
 
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
+        require_until(until)
         self._stream(key).change(expires_at=until)
 
     async def expire(self, *, limit: int = 100) -> int:

@@ -43,7 +43,7 @@ class StreamPages(AsyncIterator[list[Record]]):
         wanted = min(READ_AT_ONCE, self._end - self._next)
         if wanted <= 0:
             raise StopAsyncIteration
-        page = await self._log.read(self._key, after=self._next - 1, limit=wanted)
+        page = await self._log.read(self._key, after=self._next - 1, limit=wanted, max_bytes=MAX_BYTES)
         for place, record in enumerate(page):
             if record.sequence_number != self._next + place:
                 raise self._missing(self._next + place)
@@ -58,7 +58,9 @@ class StreamPages(AsyncIterator[list[Record]]):
 
 
 def pages(log: EventLog, info: StreamInfo, *, after: int | None = None, to: int | None = None) -> StreamPages:
-    """The records of a stream in pages of at most 500, checked to be complete: `async for page in pages(log, info)`.
+    """The records of a stream in pages, checked to be complete: `async for page in pages(log, info)`.
+
+    A page has at most 500 records and 1 MiB of data, or one record that is larger.
 
     Args:
         log: The log.

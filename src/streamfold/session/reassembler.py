@@ -69,7 +69,7 @@ class Reassembler:
         self._window = Window(max_events=patience.window_events, max_bytes=patience.window_bytes)
         self._reader = EventReader(max_frame_bytes=patience.max_frame_bytes)
         # Without the server's numbers, a replay is recognised by counting every event but the keepalives.
-        self._count = 0 if state.cursor is None or self.is_numbered else state.cursor + 1
+        self._count = 0 if self.is_numbered else state.counted
         self._to_skip = 0
         self._steps_by_one = patience.sequence_policy is SequencePolicy.STRICT
         self._late_end: ResponseEvent | None = None

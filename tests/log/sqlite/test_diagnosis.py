@@ -35,7 +35,7 @@ async def test_a_sound_log_has_nothing_unsafe(tmp_path: Path, sound: None) -> No
     told = await diagnosis(tmp_path / "log.db")
     assert told.unsafe == ()
     assert told.engine == f"SQLite {sqlite3.sqlite_version}"
-    assert told.settings["schema"] == "2 of 2"
+    assert told.settings["schema"] == "3 of 3"
     assert told.settings["journal_mode"] == "wal"
     assert told.settings["synchronous"] == "full"
     assert told.settings["permissions"] == "600"

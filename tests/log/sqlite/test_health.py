@@ -191,7 +191,7 @@ async def test_of_a_file_that_was_cut_short_what_is_whole_can_be_read(tmp_path: 
             with suppress(LogUnusable):
                 assert await log.read(key, limit=100) == records
                 whole.add(key)
-    assert damages[0].reason == f"the file is cut short: it has {int(size * kept):,} of {size:,} bytes"
+    assert damages[0].reason == f"the file is cut short: it has {int(size * kept):,} bytes, fewer than its header says"
     assert all("\n" not in each.reason for each in damages)
     assert 0 < len(whole) < len(keys)
     assert {each.key for each in damages if each.key} == set(keys) - whole

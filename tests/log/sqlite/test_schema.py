@@ -112,7 +112,7 @@ async def test_a_kill_in_the_middle_of_a_migration_leaves_the_file_as_it_was(tmp
     [
         pytest.param(0, "it has schema 0, which does not exist", id="of none"),
         pytest.param(
-            3, "it has schema 3 and this streamfold supports up to 2; upgrade streamfold", id="of a newer one"
+            4, "it has schema 4 and this streamfold supports up to 3; upgrade streamfold", id="of a newer one"
         ),
     ],
 )
@@ -129,12 +129,12 @@ async def test_a_version_that_is_not_known_is_refused(version: int, words: str, 
 async def test_a_writer_stops_when_a_newer_streamfold_has_migrated_the_file(tmp_path: Path) -> None:
     async with SqliteLog(tmp_path / "log.db") as log:
         lease = await log.acquire(OPEN, owner="one", seconds=30)
-        asked(tmp_path / "log.db", "PRAGMA user_version = 3")
+        asked(tmp_path / "log.db", "PRAGMA user_version = 4")
         with pytest.raises(LogUnusable, match="upgrade streamfold"):
             await log.append(lease, [Record(0, "delta", b"")])
 
 
 async def test_a_file_of_version_1_is_not_read_before_it_was_migrated(tmp_path: Path) -> None:
     version_1.make(tmp_path / "log.db")
-    with pytest.raises(LogUnusable, match="it has schema 1; open it once for writing to migrate it to 2"):
+    with pytest.raises(LogUnusable, match="it has schema 1; open it once for writing to migrate it to 3"):
         SqliteLog(tmp_path / "log.db", may_write=False)

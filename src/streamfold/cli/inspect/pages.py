@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from streamfold.cli.output.step import Step, describe_change
 from streamfold.errors import LogUnusable, NumberNotReached
-from streamfold.fold import State, reduce_as
+from streamfold.fold import State, reduce_recorded
 from streamfold.history import is_filler, replay
 from streamfold.log import EventLog, Record, StreamKey
 from streamfold.schema import decode_event
@@ -101,7 +101,7 @@ def _entries(found: Sequence[Record | Damaged], state: State | None) -> Iterator
             yield Entry(number, record, None, None, NO_STATE)
         else:
             event = decode_event(record.data)
-            after = reduce_as(state, event, number)
+            after = reduce_recorded(state, event, number)
             yield Entry(number, record, state, after, describe_change(Step(event, record.data, state, after)))
             state = after
 

@@ -19,7 +19,7 @@ from streamfold.cli.terminal import ERROR, USAGE, Failure
 from streamfold.errors import InvalidArgument, StreamfoldError, UnknownStream
 
 if TYPE_CHECKING:
-    from streamfold.log import EventLog, StreamKey
+    from streamfold.log import EventLog, StreamInfo, StreamKey
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class LogFlags:
     log: Annotated[
         str | None,
         Parameter(
-            help="sqlite:PATH or valkey://HOST/DB [default: log.db in your data folder] [env: STREAMFOLD_LOG]",
+            help="sqlite:PATH, valkey://HOST/DB or unix:///SOCKET [default: log.db in your data folder] [env: STREAMFOLD_LOG]",
             group=LOG,
         ),
     ] = None
@@ -48,10 +48,13 @@ class LogFlags:
     ] = NO_TENANT
 
     def key(self, response_id: str) -> "StreamKey":
-        """Return the key of this response's stream."""
+        """Return the key of this response's stream. Raises a Failure for a name that no log can hold."""
         from streamfold.log import StreamKey
 
-        return StreamKey(self.tenant, response_id)
+        try:
+            return StreamKey(self.tenant, response_id)
+        except InvalidArgument as error:
+            raise Failure(str(error), USAGE) from error
 
 
 @Parameter(name="*")
@@ -61,7 +64,9 @@ class RecordFlags(LogFlags):
 
     log: Annotated[
         str | None,
-        Parameter(help="Record the events in sqlite:PATH or valkey://HOST/DB [env: STREAMFOLD_LOG]", group=LOG),
+        Parameter(
+            help="Record the events in sqlite:PATH, valkey://HOST/DB or unix:///SOCKET [env: STREAMFOLD_LOG]", group=LOG
+        ),
     ] = None
 
 
@@ -81,6 +86,17 @@ def log_address(flags: LogFlags, *, environ: Mapping[str, str] = os.environ) -> 
 def log_flags(flags: LogFlags) -> tuple[str, ...]:
     """Return the flags that name the same log again."""
     return (*flag_words("--log", flags.log), *flag_words("--tenant", flags.tenant))
+
+
+def who_records(info: "StreamInfo", *, now: float) -> str:
+    """Say who else records a response, and how long that can last if it has stopped; empty if nobody does."""
+    left = min(info.lease_expires_at - now, info.lease_seconds or info.lease_expires_at)
+    if info.is_finished or not info.owner or left <= 0:
+        return ""
+    return (
+        f"{info.owner} is recording it; showing what it records, and recording here if it does not renew its lease"
+        f" within {left:.0f} s"
+    )
 
 
 @asynccontextmanager

@@ -152,7 +152,7 @@ async def _print_events(log: "EventLog", info: "StreamInfo", notes: "Sequence[No
 
     async for each in states(log, info.key):
         print_notes(each.record.sequence_number)
-        view.show(Step(each.event, each.record.data, each.before, each.after))
+        view.show(Step(each.event, each.record.data, each.before, each.after, each.record.sequence_number))
     print_notes(None)
 
 
@@ -192,7 +192,7 @@ def replay(
         from streamfold.history import replay as replayed
 
         state = await replayed(log, key, at=at)
-        return End(state, events=await _events_up_to(log, key, state))
+        return End(state, events=await _events_up_to(log, key, state, at))
 
     end = visit_log(flags, find, may_write=False)
     output = Output()
@@ -202,16 +202,15 @@ def replay(
     return 0
 
 
-async def _events_up_to(log: "EventLog", key: "StreamKey", state: State) -> int:
-    """How many events the state was folded from: one per number, except for numbers that the server left out."""
-    from streamfold.history import states
+async def _events_up_to(log: "EventLog", key: "StreamKey", state: State, at: int | None) -> int:
+    """How many events the state was folded from: one per record, except for numbers that the server left out."""
+    from streamfold.history import is_filler
+    from streamfold.log import pages
 
-    if state.cursor is None:
-        return 0
-    if any(anomaly.kind is AnomalyKind.HOLE for anomaly in state.anomalies):
-        return len([each async for each in states(log, key, to=state.cursor)])
-    info = await log.info(key)
-    return 0 if info is None else state.cursor + 1 - info.first_number
+    info = await log.require(key)
+    if all(anomaly.kind is not AnomalyKind.HOLE for anomaly in state.anomalies):
+        return (info.next_number if at is None else at + 1) - info.first_number
+    return sum([not is_filler(each) async for page in pages(log, info, to=at) for each in page])
 
 
 # diff

@@ -41,12 +41,16 @@ OPENS = (wire.OutputItemAdded, wire.ContentPartAdded, wire.ReasoningPartAdded, w
 
 
 class Step(Struct, frozen=True, gc=False):
-    """One event, the bytes it came from, and the states around it: the same object twice for a duplicate."""
+    """One event, the bytes it came from, and the states around it: the same object twice for a duplicate.
+
+    `number` is its record's, if it comes from a log.
+    """
 
     event: Event
     data: bytes
     before: State
     after: State
+    number: int | None = None
 
 
 class _Label(Struct):

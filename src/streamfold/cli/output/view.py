@@ -96,6 +96,7 @@ class EventsView(View):
     def show(self, step: Step) -> None:
         moved = step.after.cursor != step.before.cursor
         number = step.after.cursor if moved else step.event.sequence_number
+        number = number if step.number is None else step.number
         kind = "".join(step.event.wire_type.split()) or "(no type)"
         line = f"{'-' if number is None else number:>4}  {kind:<28}  {describe_change(step)}"
         self._output.write_line(line, is_cut=True)

@@ -1,6 +1,7 @@
 """`streamfold create`, `follow` and `cancel`; and how every command follows a response to its end or to Ctrl-C."""
 
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ from cyclopts import Group, Parameter
 from msgspec import DecodeError, to_builtins
 from msgspec.json import decode
 
-from streamfold.cli.log.place import NO_LOG, RecordFlags, log_flags, opened_for
+from streamfold.cli.log.place import NO_LOG, RecordFlags, log_flags, opened_for, who_records
 from streamfold.cli.options import STDIN, EventDocuments, ResponseId, flag_words, sequence_number
 from streamfold.cli.output.outcome import STILL_RUNNING, answer_words, outcome_document, outcome_words, print_outcome
 from streamfold.cli.output.step import Step
@@ -146,8 +147,11 @@ def follow(
             return response
         nothing = State() if starting_after is None else None  # so that what the log has is shown first
         response = gateway.follow(id, starting_after=starting_after, state=nothing, on_repair=view.repair)
-        if await log.info(into.key(id)) is None:
+        info = await log.info(into.key(id))
+        if info is None:
             await ask_once(gateway.retrieve(id))
+        elif words := who_records(info, now=time.time()):
+            say(f"{id}: {words}")
         return record(response, log, tenant=into.tenant)
 
     following = Following(view, starting_after=starting_after, response_id=id)

@@ -117,8 +117,8 @@ class FollowedResponse(AsyncOnly):
     async def __aenter__(self) -> "FollowedResponse":
         if self._entered is not None:
             raise UsageError("the response was entered before: call stream() or follow() again for another one")
-        recorder = self._recorder
-        known = await recorder.begin(self._request.response_id, self._request.starting_after, self._request.state)
+        recorder, asked, policy = self._recorder, self._request, self._patience.sequence_policy
+        known = await recorder.begin(asked.response_id, asked.starting_after, asked.state, policy)
         stream = self._entered = self._begin_stream(known.starting_after, known.state, is_open=known.joins is not None)
         self.given = known.given or stream.session.state
         self.kept.extend(known.missed)

@@ -1,5 +1,6 @@
 """A stream that another process records, read from the log as that process writes it."""
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -19,8 +20,19 @@ from streamfold.sse import Frame, encode_frame
 # process records. If another one was faster, reading continues. Between the last record read and the first one written
 # there can be no other, because the lease was taken in between.
 
+logger: logging.Logger = logging.getLogger("streamfold.client")
+
 LOOK_SECONDS = 0.5  # how often to look at the log if no change was reported
 STOPPED = "the process that recorded it has stopped"
+
+
+# The stdlib's log: what a process waits for, and when it stops waiting.
+
+
+def report_wait(key: StreamKey, held: LeaseHeld) -> None:
+    """Say whose lease is waited for, and how long that can take if the other process has stopped."""
+    words = "response %s: %s records it; its lease ends in %.1f s unless it is renewed"
+    logger.info(words, key.response_id, held.owner, held.seconds)
 
 
 @asynccontextmanager
@@ -117,6 +129,8 @@ class LogReply:
             return
         try:
             self._is_ours = await self._take_over()
+            if self._is_ours:
+                logger.info("response %s: this process records it now", self._key.response_id)
         except LeaseHeld as held:  # it was renewed, or another process was faster
             self._try_at = self._clock() + max(held.seconds, 0.01)
 

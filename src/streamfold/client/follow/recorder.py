@@ -11,14 +11,22 @@ from uuid import uuid4
 import anyio
 from attrs import evolve, frozen
 
-from streamfold.client.follow.joining import join
+from streamfold.client.follow.joining import join, report_wait
 from streamfold.client.follow.stream import Stream
 from streamfold.client.follow.writer import LogWriter
 from streamfold.client.transport.transport import Reply
-from streamfold.errors import InvalidArgument, LeaseHeld, LogError, LogUnusable, UnknownStream
-from streamfold.fold import State, snapshot_json
-from streamfold.history import replay, states
-from streamfold.log import EventLog, StreamKey, wait_for_cancel
+from streamfold.errors import (
+    InvalidArgument,
+    LeaseHeld,
+    LogError,
+    LogGap,
+    LogUnusable,
+    NumberNotReached,
+    UnknownStream,
+)
+from streamfold.fold import SequencePolicy, State, snapshot_json
+from streamfold.history import first_number, fold_up_to, replay, states
+from streamfold.log import EventLog, StreamKey, limits, wait_for_cancel
 from streamfold.session import Applied, Outcome, Repair, Session
 
 # Theory of operation. Events go from the session to the reader by one of three ways:
@@ -56,10 +64,12 @@ class Recording:
     def __attrs_post_init__(self) -> None:
         if self.max_behind < 0:
             raise InvalidArgument("max_behind", f"must be 0 or more, got {self.max_behind}")
-        if self.lease_seconds <= 0:
-            raise InvalidArgument("lease_seconds", f"must be more than 0, got {self.lease_seconds:g}")
-        if self.retain_seconds is not None and self.retain_seconds < 0:
-            raise InvalidArgument("retain_seconds", f"must be 0 or more, got {self.retain_seconds:g}")
+        StreamKey(self.tenant, "")
+        limits.require_owner(self.owner or "", self.lease_seconds)
+        if self.lease_seconds == 0:
+            raise InvalidArgument("lease_seconds", "must be more than 0")
+        if self.retain_seconds is not None:
+            limits.require_seconds("retain_seconds", self.retain_seconds)
 
 
 @frozen
@@ -86,7 +96,9 @@ class Unrecorded:
 
     is_done: bool = True
 
-    async def begin(self, response_id: str | None, starting_after: int | None, state: State | None) -> Beginning:
+    async def begin(
+        self, response_id: str | None, starting_after: int | None, state: State | None, policy: SequencePolicy
+    ) -> Beginning:
         """Begin as the caller asked."""
         return Beginning(starting_after, state)
 
@@ -133,7 +145,9 @@ class Recorder:
 
     # Before the first event
 
-    async def begin(self, response_id: str | None, starting_after: int | None, state: State | None) -> Beginning:
+    async def begin(
+        self, response_id: str | None, starting_after: int | None, state: State | None, policy: SequencePolicy
+    ) -> Beginning:
         """Learn what the log has of the response, and become its writer, or join the one that it has.
 
         Raises:
@@ -142,7 +156,7 @@ class Recorder:
         as_asked = Beginning(starting_after, state)
         if response_id is None:
             return as_asked
-        key = StreamKey(self._how.tenant, response_id)
+        key = self._key(response_id)
         info = await self._log.info(key)
         if info is None or info.next_number == info.first_number:
             return as_asked
@@ -153,31 +167,48 @@ class Recorder:
                 self.is_closed = not await self._writer.acquire(key)
             except LeaseHeld as error:
                 held = error
-        known = self._last = await replay(self._log, key)
-        begun = await self._for_reader(key, known, starting_after, state)
-        return begun if held is None else evolve(begun, joins=self._join(key, known, held))
+        known, last = await fold_up_to(self._log, await self._log.require(key), policy=policy)
+        self._last = known
+        begun = await self._for_reader(key, known, last, starting_after, state)
+        return begun if held is None else evolve(begun, joins=self._join(key, last, held))
 
     async def _for_reader(
-        self, key: StreamKey, known: State, starting_after: int | None, state: State | None
+        self, key: StreamKey, known: State, last: int | None, starting_after: int | None, state: State | None
     ) -> Beginning:
-        """Compare what the reader has with what the log has."""
+        """Compare what the reader has with what the log has. last: The number of the log's last event."""
         after = starting_after if state is None else state.cursor
         if state is None and after is None:  # the reader continues where the log ends
             return Beginning(state=known)
-        if after is not None and after >= _number(known):
+        if after is not None and after >= _number(known) and (known.cursor == last or after > _number(known)):
             self._floor = None if after == known.cursor else after
             return Beginning(state=known)
-        given = state or await replay(self._log, key, at=after)
+        at, given = await self._find(key, after, state, is_counted_alike=known.cursor == last)
         # A stream that is being written may have grown since `known` was read: the session brings the rest.
-        missed = [
-            Applied(each.event, each.record.data, each.after)
-            async for each in states(self._log, key, after=after)
-            if _number(each.after) <= _number(known)
-        ]
+        steps = states(self._log, key, after=at, to=last)
+        missed = [Applied(each.event, each.record.data, each.after) async for each in steps]
         return Beginning(state=known, given=given, missed=missed)
 
-    def _join(self, key: StreamKey, known: State, held: LeaseHeld) -> AbstractAsyncContextManager[Reply]:
+    async def _find(
+        self, key: StreamKey, after: int | None, state: State | None, *, is_counted_alike: bool
+    ) -> tuple[int | None, State]:
+        """The record of the event that the reader has last, and the state there.
+
+        Several events share the gateway's number if those after the first had none: without the reader's state, the
+        reader has only the first of them. is_counted_alike: Whether each record has the number of its event.
+        """
+        if after is None or is_counted_alike:
+            return after, state or await replay(self._log, key, at=after)
+        found: tuple[int, State] | None = None
+        async for each in states(self._log, key):
+            if each.after.cursor == after and (found is None or state == each.after):
+                found = each.record.sequence_number, state or each.after
+        if found is None:
+            raise NumberNotReached(after, self._last.cursor)
+        return found
+
+    def _join(self, key: StreamKey, last: int | None, held: LeaseHeld) -> AbstractAsyncContextManager[Reply]:
         self._is_joined = True
+        report_wait(key, held)
 
         async def take_over() -> bool:
             return await self._writer.acquire(key)
@@ -186,7 +217,13 @@ class Recorder:
             # The last word came from outside the stream, and was saved beside the records.
             self._stream.runner.receive_retrieved(snapshot_json(await replay(self._log, key)))
 
-        return join(self._log, key, after=known.cursor, held=held, take_over=take_over, finish=finish)
+        return join(self._log, key, after=last, held=held, take_over=take_over, finish=finish)
+
+    def _key(self, response_id: str) -> StreamKey:
+        try:
+            return StreamKey(self._how.tenant, response_id)
+        except InvalidArgument as error:
+            raise LogUnusable("the response", f"it cannot be recorded: its {error}") from error
 
     # While it is followed
 
@@ -309,7 +346,7 @@ class Recorder:
 
     async def _write(self, response_id: str | None, outcome: Outcome | None) -> None:
         if not self._writer.has_lease and self._writer.unwritten and response_id is not None:
-            await self._create(StreamKey(self._how.tenant, response_id))
+            await self._create(self._key(response_id))
         if outcome is None:
             if self._writer.has_lease:
                 await self._writer.append()
@@ -323,17 +360,36 @@ class Recorder:
 
     async def _create(self, key: StreamKey) -> None:
         """Create the stream, or wait until another process that was faster has written the same events."""
-        first, last = self._writer.unwritten[0].state.cursor or 0, self._writer.unwritten[-1].state.cursor or 0
-        while not self._writer.has_lease and self._writer.unwritten:
+        unwritten = self._writer.unwritten
+        first = first_number(unwritten[0].state.cursor)
+        is_reported = False
+        while not self._writer.has_lease and unwritten:
             try:
                 self.is_closed = not await self._writer.acquire(key, first_number=first)
-                is_written = self.is_closed
             except LeaseHeld as held:
-                is_written = (await self._log.require(key)).next_number > last
-                if not is_written:
+                if not is_reported:
+                    is_reported = True
+                    report_wait(key, held)
+                await self._forget_written(key)
+                if unwritten:
                     await anyio.sleep(min(held.seconds, LOOK_SECONDS))
-            if is_written:
-                self._writer.unwritten.clear()
+            else:
+                await self._forget_written(key)
+                if self.is_closed:
+                    unwritten.clear()
+
+    async def _forget_written(self, key: StreamKey) -> None:
+        """Forget the events that another process has written, by the gateway's numbers: those of the records may differ."""
+        unwritten = self._writer.unwritten
+        info = await self._log.require(key)
+        if info.next_number == info.first_number:
+            return
+        known, _ = await fold_up_to(self._log, info)
+        while unwritten and _number(unwritten[0].state) <= _number(known):
+            unwritten.popleft()
+        own = _number(unwritten[0].state) if unwritten else -1
+        if known.is_numbered and self._writer.has_lease and own > _number(known) + 1:
+            raise LogGap(info.next_number, own)
 
 
 def _number(state: State) -> int:

@@ -7,13 +7,14 @@ import anyio
 
 from streamfold.errors import LogGap, UnknownStream, UsageError, WriterFenced
 from streamfold.fold import State, checkpoint
-from streamfold.history import MAX_HOLE, CheckpointPolicy, filler
-from streamfold.log import EventLog, Lease, Note, Record, SavedCheckpoint, StreamKey
+from streamfold.history import CheckpointPolicy, filler, left_out
+from streamfold.log import EventLog, Lease, Note, Record, SavedCheckpoint, StreamKey, limits
 from streamfold.session import Applied, Outcome, Proof
 
 # Theory of operation. A record's number is its event's own, as long as the gateway counts by one, so a reader of the log
 # can name an event by its number. A number that the gateway left out has an empty record: a log has no holes, and a hole
-# in it is always damage.
+# in it is always damage. An event without a number has a record like any other, so from there on the records' numbers are
+# higher than the gateway's. Each event keeps its own in its data, and replaying the log finds the gateway's cursor again.
 #
 # A store of several machines may forget records that it acknowledged, when another machine takes over (`may_forget`). It
 # then answers the next append with LogGap and the number that it needs, or no longer knows who writes. Everything that
@@ -21,6 +22,9 @@ from streamfold.session import Applied, Outcome, Proof
 #
 # Every append can fail after it was done, when only its answer was lost. So nothing is taken off `unwritten` before an
 # append has returned, and appending the same records twice adds nothing.
+
+
+MAX_NOTE = 10_000  # characters
 
 
 class LogWriter:
@@ -57,6 +61,7 @@ class LogWriter:
         self._retain_seconds = retain_seconds
         self._clock = clock
         self._lease: Lease | None = None
+        self._renewed_at = 0.0  # by the event loop's clock
         self._next = 0  # the number of the first record that is not written
         self._written: list[Record] = []  # kept if the log may forget
         self._checkpoints = CheckpointPolicy()
@@ -69,6 +74,8 @@ class LogWriter:
 
     def note(self, kind: str, text: str) -> None:
         """Have something noted after the last event that arrived."""
+        # A reason may quote the gateway, which may say anything: half of a surrogate pair cannot be stored.
+        text = text[:MAX_NOTE].encode(errors="replace").decode()
         self.notes.append(Note(kind, text, self.after, self._clock()))
 
     async def acquire(self, key: StreamKey, *, first_number: int = 0) -> bool:
@@ -81,10 +88,12 @@ class LogWriter:
         Raises:
             LeaseHeld: Another process has the lease.
         """
+        asked_at = anyio.current_time()
         lease = await self._log.acquire(key, owner=self._owner, seconds=self._lease_seconds, first_number=first_number)
         if (await self._log.require(key)).is_finished:
             return False
-        self._lease, self._next = lease, first_number if self.unwritten else lease.next_number
+        self._lease, self._next = lease, lease.next_number
+        self._renewed_at = asked_at
         saved = await self._log.checkpoint(key)
         self._checkpoints = CheckpointPolicy(saved_bytes=len(saved.data) if saved else 0)
         self.is_leased.set()
@@ -93,7 +102,9 @@ class LogWriter:
     async def keep_lease(self) -> None:
         """Write what is not written, and renew the lease if half of it is over."""
         await self.append()
-        if self.lease.expires_at - self._clock() < self._lease_seconds / 2:
+        # By the event loop's clock, which is never set back: the machine's may be, and a lease that seems to last for hours
+        # would not be renewed, while other processes wait for no longer than its length.
+        if anyio.current_time() - self._renewed_at > self._lease_seconds / 2:
             await self.renew()
 
     @property
@@ -123,24 +134,25 @@ class LogWriter:
             self.notes.popleft()
 
     async def renew(self) -> None:
+        asked_at = anyio.current_time()
         try:
             self._lease = await self._log.renew(self.lease, seconds=self._lease_seconds)
+            self._renewed_at = asked_at
         except (UnknownStream, WriterFenced) as refused:
             await self._append_again(refused, [], status=None)
 
     def _numbered(self, taken: Sequence[Applied]) -> list[Record]:
         """Return records, each with its event's number; a number that the gateway left out gets an empty record.
 
-        If the gateway does not count by one, a record's number is one more than the last.
+        Otherwise a record's number is one more than the last.
         """
         records: list[Record] = []
         number = self._next
         for each in taken:
-            own = each.state.cursor or 0  # the fold has judged it: there is nothing to refuse here
-            if number < own <= number + MAX_HOLE:
-                records += map(filler, range(number, own))
-                number = own
-            records.append(Record(number, each.event.wire_type, each.data))
+            for missing in left_out(number, each.state.cursor):
+                records.append(filler(missing))
+                number = missing + 1
+            records.append(Record(number, limits.record_name(each.event.wire_type), each.data))
             number += 1
         return records
 
@@ -174,9 +186,10 @@ class LogWriter:
             await self._save_at(records[-1].sequence_number, state)
 
     async def _save_at(self, number: int, state: State) -> None:
-        saved = SavedCheckpoint(number, checkpoint(state))
-        await self._log.save_checkpoint(self.lease, saved)
-        self._checkpoints.saved(saved.data)
+        data = checkpoint(state)
+        if len(data) <= limits.MAX_DATA_BYTES or state.is_terminal:  # without one, a replay only takes longer
+            await self._log.save_checkpoint(self.lease, SavedCheckpoint(number, data))
+        self._checkpoints.saved(data)
 
     async def finish(self, outcome: Outcome, last: State) -> None:
         status = None if outcome.proof is None else str(outcome.status)
@@ -198,9 +211,9 @@ class LogWriter:
             return
         self._is_end_noted = True
         proof = f"proven by {outcome.proof}" if outcome.proof else outcome.reason
-        self.notes.append(Note("outcome", f"{outcome.status}, {proof}", self.after, self._clock()))
+        self.note("outcome", f"{outcome.status}, {proof}")
         if outcome.cancel is not None:
-            self.notes.append(Note("cancel", str(outcome.cancel), self.after, self._clock()))
+            self.note("cancel", str(outcome.cancel))
 
     @property
     def lease(self) -> Lease:

@@ -1,14 +1,26 @@
-"""The contract, continued: tails, cancels, checkpoints, notes, lists, and the end of a stream."""
+"""The contract, continued: tails, cancels, checkpoints, notes, lists, the end of a stream, and the limits."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from math import inf, nan
 
 import anyio
 
 from streamfold.check import failure_of, must_be
-from streamfold.errors import LogGap, LogUnusable, StreamfoldError, UnknownStream, WriterFenced
+from streamfold.errors import (
+    InvalidArgument,
+    LeaseHeld,
+    LogGap,
+    LogUnusable,
+    StreamfoldError,
+    UnknownStream,
+    WriterFenced,
+)
 from streamfold.log.contract.writing import (
     CHECKS,
     KEY,
+    LEASE_SECONDS,
     OTHER,
     Site,
     Sleep,
@@ -17,8 +29,9 @@ from streamfold.log.contract.writing import (
     numbers,
     some,
 )
+from streamfold.log.limits import NUMBER_END, STORED_END
 from streamfold.log.log import EventLog
-from streamfold.log.record import Note, Record, SavedCheckpoint, StreamKey
+from streamfold.log.record import MAX_DATA_BYTES, MAX_NAME_BYTES, Lease, Note, Record, SavedCheckpoint, StreamKey
 from streamfold.log.tail import tail, wait_for_cancel
 
 SOON_SECONDS = 10.0  # longer than any check should take
@@ -180,6 +193,125 @@ async def closed(site: Site) -> None:
     }
     for name, call in calls.items():
         must_be(type(await failure_of(call(), StreamfoldError)), LogUnusable, f"what {name} raises")
+
+
+# Limits: what no log can hold is refused alone, and no wait for a lease is longer than the lease
+
+FAR = 2**70  # beyond what any store can count
+NAMES = {"half of a surrogate pair": "\ud83d", "a NUL character": "a\0b", "too long": "x" * (MAX_NAME_BYTES + 1)}
+TIMES = (nan, inf, -inf, 1e300)
+
+
+def _refused(log: EventLog, lease: Lease) -> Mapping[str, Callable[[], Awaitable[object]]]:
+    """Calls that no engine can carry out, each with its name."""
+    calls: dict[str, Callable[[], Awaitable[object]]] = {}
+
+    def acquire(name: str, *, owner: str = "one", seconds: float = 1.0, first_number: int = 0) -> None:
+        calls[name] = lambda: log.acquire(OTHER, owner=owner, seconds=seconds, first_number=first_number)
+
+    def append(name: str, *records: Record, status: str | None = None) -> None:
+        calls[name] = lambda: log.append(lease, records, status=status)
+
+    def at_time(seconds: float) -> None:
+        acquire(f"a lease of {seconds} s", seconds=seconds)
+        calls[f"a renewal for {seconds} s"] = lambda: log.renew(lease, seconds=seconds)
+        calls[f"keeping a stream until {seconds}"] = lambda: log.retain(KEY, until=seconds)
+
+    for number in (-1, STORED_END, FAR):
+        acquire(f"a stream that starts at {number}", first_number=number)
+    for number in (-1, NUMBER_END, STORED_END - 1, STORED_END, FAR):
+        append(f"a record with number {number}", Record(number, "delta", b""))
+    for what, name in NAMES.items():
+        acquire(f"an owner: {what}", owner=name)
+        append(f"the name of a record: {what}", Record(0, name, b""))
+        append(f"a status: {what}", status=name)
+    append("a record that is too large", Record(0, "delta", bytes(MAX_DATA_BYTES + 1)))
+    for seconds in TIMES:
+        at_time(seconds)
+    acquire("a lease that is over before it begins", seconds=-1.0)
+    return calls
+
+
+@CHECKS.enter("what no log can hold is refused, and only that")
+async def limits(site: Site) -> None:
+    lease = await begin(site)
+    calls = _refused(site.log, lease)
+    others = [StreamKey("others", f"resp_{number}") for number in range(len(calls))]
+    raised: dict[str, type] = {}
+    before = await site.log.info(KEY)
+
+    async def write(key: StreamKey) -> None:
+        # Next to the calls that are refused: they may share a transaction or a pipeline.
+        leased = await begin(site, key=key)
+        for number in range(5):
+            await site.log.append(leased, some(number, 1))
+
+    async def fail(name: str, call: Callable[[], Awaitable[object]]) -> None:
+        raised[name] = type(await failure_of(call(), Exception))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.cancel_scope.deadline = anyio.current_time() + SOON_SECONDS
+        for key, (name, call) in zip(others, calls.items(), strict=True):
+            tasks.start_soon(write, key)
+            tasks.start_soon(fail, name, call)
+    for name, error in raised.items():
+        must_be(error, InvalidArgument, f"what is raised for {name}")
+    for key in others:
+        must_be(await numbers(site.log, key), list(range(5)), f"the records of {key.response_id}")
+    must_be(await site.log.info(KEY), before, "the stream itself")
+    must_be(await site.log.info(OTHER), None, "the stream that nobody could create")
+
+
+@CHECKS.enter("a name, a note or a checkpoint that no log can hold cannot be made")
+async def values(site: Site) -> None:
+    makers: dict[str, Callable[[], object]] = {
+        "the text of a note": lambda: Note("kind", "\udfff", None, 0.0),
+        "a checkpoint before the first record": lambda: SavedCheckpoint(-1, b""),
+        "a checkpoint that is too large": lambda: SavedCheckpoint(0, bytes(MAX_DATA_BYTES + 1)),
+    }
+    for what, text in NAMES.items():
+        makers[f"a tenant: {what}"] = partial(StreamKey, text, "resp_1")
+        makers[f"an id: {what}"] = partial(StreamKey, "tenant", text)
+        makers[f"the kind of a note: {what}"] = partial(Note, text, "", None, 0.0)
+    for seconds in TIMES:
+        makers[f"a note at {seconds}"] = partial(Note, "kind", "", None, seconds)
+    for name, make in makers.items():
+        try:
+            made = make()
+        except InvalidArgument:
+            continue
+        raise AssertionError(f"expected that {name} is refused, got {made!r:.80}")
+    lease = await begin(site, [Record(0, "€" * 1_000, b"")], key=StreamKey("é" * 2_000, "😀/" * 800))
+    must_be(len(await site.log.read(lease.key)), 1, "how many records a stream with long names has")
+
+
+@CHECKS.enter("a question with any number is answered")
+async def questions(site: Site) -> None:
+    lease = await begin(site, some(0, 3))
+    await site.log.save_checkpoint(lease, SavedCheckpoint(1, b"one"))
+    log = site.log
+    must_be(await log.read(KEY, limit=FAR, max_bytes=FAR), some(0, 3), "a page of any size")
+    must_be(await log.read(KEY, after=-FAR), some(0, 3), "what follows a number far below")
+    must_be(await log.read(KEY, after=FAR), [], "what follows a number far above")
+    must_be(await log.read(KEY, limit=0), [], "a page of nothing")
+    must_be(await log.checkpoint(KEY, at=FAR), SavedCheckpoint(1, b"one"), "the checkpoint up to a number far above")
+    must_be(await log.checkpoint(KEY, at=-FAR), None, "the checkpoint up to a number far below")
+    must_be(len(await log.list(KEY.tenant, limit=FAR)), 1, "how many streams there are")
+    must_be(len(await log.tenants(limit=FAR)), 1, "how many tenants there are")
+    must_be(await log.expire(limit=FAR), 0, "how many streams are due")
+
+
+@CHECKS.enter("a lease is waited for no longer than it lasts, even if the clock is set back")
+async def clock_set_back(site: Site) -> None:
+    lease = await begin(site, some(0, 1))
+    await site.log.renew(lease, seconds=0.2)
+    with suppress(ValueError):  # from anyio: the clock of the machine cannot be set back here
+        await site.sleep(-3600.0)
+    held = await failure_of(site.log.acquire(KEY, owner="two", seconds=LEASE_SECONDS), StreamfoldError)
+    if isinstance(held, LeaseHeld):
+        must_be(held.seconds <= 0.21, True, f"whether {held.seconds:g} s is at most the length of the lease")
+        await site.sleep(held.seconds + 0.1)
+        await site.log.acquire(KEY, owner="two", seconds=LEASE_SECONDS)
 
 
 async def check(log: EventLog, name: str, *, sleep: Sleep = anyio.sleep) -> None:

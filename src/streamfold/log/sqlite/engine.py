@@ -17,7 +17,7 @@ from anyio import CancelScope
 from anyio.to_thread import run_sync
 
 from streamfold.errors import LogUnusable
-from streamfold.log.append import require_beginning
+from streamfold.log.limits import require_first, require_owner, require_seconds, require_status, require_until
 from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog, Subscriptions, Watch
 from streamfold.log.record import (
     Damage,
@@ -31,7 +31,7 @@ from streamfold.log.record import (
     StreamKey,
 )
 from streamfold.log.sqlite import queries
-from streamfold.log.sqlite.file import FAILURES, connect, connect_to_read, explain, make
+from streamfold.log.sqlite.file import FAILURES, Files, connect, connect_to_read, explain, make
 from streamfold.log.sqlite.health import damages, diagnose
 from streamfold.log.sqlite.notify import Listener, Notification
 from streamfold.log.sqlite.writer import CallSoon, Worker, Writer, current_call_soon
@@ -62,6 +62,7 @@ class SqliteLog(EventLog):
             make(self._path)
         self._writer = Writer(self._path, clock=clock) if may_write else None
         self._connection = self._open_to_read()
+        self._files = Files(self._path) if self._writer is None else self._writer.files
         self._reader = Worker(f"{self._path}", around=self._snapshot, max_jobs=1)
         self._listener: Listener | None = None
         self._subscriptions = Subscriptions()
@@ -77,16 +78,19 @@ class SqliteLog(EventLog):
             raise
 
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
-        require_beginning(first_number)
+        require_first(first_number)
+        require_owner(owner, seconds)
         return await self._write(queries.acquire, key, owner=owner, seconds=seconds, first_number=first_number)
 
     async def renew(self, lease: Lease, *, seconds: float) -> Lease:
+        require_seconds("seconds", seconds)
         return await self._write(queries.renew, lease, seconds=seconds)
 
     async def release(self, lease: Lease) -> None:
         await self._write(queries.release, lease)
 
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
+        require_status(status)
         # Other processes are notified by the writer thread. Our own readers are woken here, without a socket between.
         next_number = await self._write(queries.append, lease, records, status=status)
         self._subscriptions.notify([lease.key], growth=status is None)
@@ -135,6 +139,7 @@ class SqliteLog(EventLog):
         return await self._read(queries.notes, key)
 
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
+        require_until(until)
         await self._write(queries.retain, key, until=until)
 
     async def expire(self, *, limit: int = 100) -> int:
@@ -198,6 +203,7 @@ class SqliteLog(EventLog):
 
     @contextmanager
     def _snapshot(self) -> Generator[None]:
+        self._files.require()
         try:
             self._connection.execute("BEGIN")  # all statements of one query see the same moment
             try:

@@ -20,6 +20,7 @@ if sys.platform != "win32":
 
 BUSY_SECONDS = 5.0
 CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+SIZE_BYTES = 8  # of a number in the -lock
 
 UNWRITABLE = {EACCES, EPERM, EROFS}
 # How SQLite fails. If the text of a table's definition is damaged, decoding its message fails.
@@ -40,11 +41,12 @@ def explain(error: Exception) -> str:
     """A failure of SQLite as the reason of a LogUnusable."""
     if isinstance(error, UnicodeDecodeError) or str(error).startswith("no such table"):
         return MEANINGS["SQLITE_CORRUPT"]
-    primary = _primary(error)
+    primary = primary_code(error)
     return f"{MEANINGS[primary]} ({error})" if primary in MEANINGS else str(error)
 
 
-def _primary(error: Exception) -> str:
+def primary_code(error: Exception) -> str:
+    """SQLite's name for what failed, without the details."""
     name = getattr(error, "sqlite_errorname", None) or ""
     return "_".join(name.split("_")[:2])
 
@@ -61,6 +63,51 @@ def failing(path: Path) -> Generator[None]:
         raise LogUnusable(str(path), f"it cannot be opened: {error.strerror}{hint}") from error
 
 
+# SQLite deletes the -wal and the -shm when the last connection of the last process closes, and nobody
+# else may. A connection locks the file as long as it is open, so that another process cannot take itself for the last; but
+# POSIX drops that lock as soon as this process closes any other descriptor of the file. So nothing here opens the file except
+# through SQLite, not even to read its size from its header.
+
+
+class Files:
+    """The files of an open log, to notice that somebody deleted, moved or replaced one of them.
+
+    SQLite keeps writing into a file that has lost its name, and every commit succeeds; nobody will ever read it again. So
+    the log compares what is at the path with what it opened, before each read and around each commit. That costs a `stat`
+    per file, about a microsecond.
+
+    Args:
+        path: The file. A connection must have read it, so that SQLite has opened the files beside it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._where = str(path)
+        self._opened = [(each, f"{path}{each}", _identity(f"{path}{each}")) for each in ("", "-wal", "-shm")]
+
+    def lost(self) -> str:
+        """What happened to them; empty if they are what was opened."""
+        for name, path, opened in self._opened:
+            found = _identity(path)
+            if found != opened and opened is not None:
+                what = f"its {name}" if name else "the file"
+                return f"{what} was {'deleted or moved' if found is None else 'replaced'} while the log was open"
+        return ""
+
+    def require(self) -> None:
+        """Raise LogUnusable if one of them is not what was opened."""
+        if lost := self.lost():
+            raise LogUnusable(self._where, f"{lost}; nothing was acknowledged; put it back, or open the log again")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file is at a path. Its number is not used again while the file is open."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Lock:
     """Excludes the other processes of this machine during every write and checkpoint.
 
@@ -69,17 +116,43 @@ class Lock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
+        self._path = f"{path}-lock"
+        self._descriptor = self._open()
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
 
     @contextmanager
     def held(self) -> Generator[None]:
         if sys.platform != "win32":
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            while not self._is_at_its_path():  # somebody deleted it, and another process may lock a new one
+                os.close(self._descriptor)
+                self._descriptor = self._open()
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
             yield
         finally:
             if sys.platform != "win32":
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    # The -lock holds one number: the size of the log's file. A file that is written through a write-ahead log changes its size
+    # only when that log is moved into it, which only a holder of the lock does. So a writer that finds the file smaller than noted
+    # here knows that somebody else has truncated it, although SQLite would not find out before it reads the missing pages.
+
+    def _is_at_its_path(self) -> bool:
+        locked = os.fstat(self._descriptor)
+        return _identity(self._path) == (locked.st_dev, locked.st_ino)
+
+    @property
+    def file_bytes(self) -> int | None:
+        """The least size that the log's file may have, as the last holder of the lock saw it; None if that is not known."""
+        noted = os.pread(self._descriptor, SIZE_BYTES, 0) if sys.platform != "win32" else b""
+        return int.from_bytes(noted) if len(noted) == SIZE_BYTES else None
+
+    def note_file_bytes(self, size: int) -> None:
+        if sys.platform != "win32":
+            os.pwrite(self._descriptor, size.to_bytes(SIZE_BYTES), 0)
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -95,6 +168,8 @@ def make(path: Path) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | CLOSE_ON_EXEC, 0o600))
         with closing(Lock(path)) as lock, lock.held():
             _make_or_migrate(path)
+            if not has_wal(path):  # then SQLite has compared the size with that in the file
+                lock.note_file_bytes(path.stat().st_size)
 
 
 def _require_file(path: Path) -> None:
@@ -135,6 +210,7 @@ def connect(path: Path, *, may_write: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA fullfsync = ON")  # on macOS, fsync alone does not reach the disk
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         connection.execute(f"PRAGMA query_only = {not may_write}")
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens the -wal and the -shm
         return connection
 
 
@@ -152,7 +228,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         except sqlite3.OperationalError as error:
             # SQLite shares a file through a -shm next to it. If it cannot create one, no other process writes the
             # file, so it may be read as immutable, unless the newest commits are still in the -wal.
-            if has_wal(path) or _primary(error) not in {"SQLITE_CANTOPEN", "SQLITE_READONLY"}:
+            if has_wal(path) or primary_code(error) not in {"SQLITE_CANTOPEN", "SQLITE_READONLY"}:
                 raise
             return _checked(path, "mode=ro&immutable=1")
 

@@ -4,11 +4,11 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from streamfold.log.record import Damage, Diagnosis, Durability, StreamKey
-from streamfold.log.sqlite.file import FAILURES, explain, has_wal
+from streamfold.log.sqlite.file import FAILURES, explain, has_wal, primary_code
 from streamfold.log.sqlite.notify import can_be_notified
 from streamfold.log.sqlite.queries import NOTES, READ
 from streamfold.log.sqlite.schema import PLACE_BITS, STREAM, VERSION, StreamRow, Values, matches
@@ -132,21 +132,23 @@ def damages(connection: sqlite3.Connection) -> list[Damage]:
 
 
 def _cut_short(connection: sqlite3.Connection) -> Iterator[str]:
-    """Whether the file is shorter than its own header says; SQLite keeps the number of pages at byte 28.
+    """Whether the file is shorter than its own header says.
 
-    Not if there is a -wal: the missing pages may be there, on their way into the file.
+    Not if there is a -wal: the missing pages may be there, on their way into the file. SQLite makes the comparison, on a
+    connection of its own: if this process opened and closed the file itself, the system would drop SQLite's locks on it,
+    and another process could delete the -wal that ours still writes.
     """
     path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
     with _snapshot(connection):
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # from here on no checkpoint can begin
         if has_wal(path):
             return
-        with path.open("rb") as file:
-            pages = int.from_bytes(file.read(32)[28:])
-            size = file.seek(0, os.SEEK_END)
-    needed = pages * connection.execute("PRAGMA page_size").fetchone()[0]
-    if size < needed:
-        yield f"the file is cut short: it has {size:,} of {needed:,} bytes"
+        try:
+            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as strict:
+                strict.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.DatabaseError as error:
+            if primary_code(error) == "SQLITE_CORRUPT":
+                yield f"the file is cut short: it has {path.stat().st_size:,} bytes, fewer than its header says"
 
 
 def _in_one_line(report: str) -> str:

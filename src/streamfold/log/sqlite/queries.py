@@ -1,7 +1,7 @@
 """The queries of a SQLite log: what each method of EventLog reads and writes, inside a transaction of the caller's.
 
 Every write checks everything before it changes anything, so that a query that is refused leaves the transaction as it
-found it. What each function promises is written at the method of EventLog that has its name.
+found it. (One exception: `acquire` shortens a lease that ends too late, and then refuses.) What each function promises is written at the method of EventLog that has its name.
 """
 
 import sqlite3
@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from streamfold.errors import InvalidArgument, LeaseHeld, LogGap, UnknownStream, WriterFenced
-from streamfold.log.append import StreamHead, new_records, next_epoch
+from streamfold.log.append import StreamHead, lease_end, new_records, next_epoch
+from streamfold.log.limits import page_of
 from streamfold.log.record import Lease, Note, Record, SavedCheckpoint, StreamInfo, StreamKey
 from streamfold.log.sqlite.notify import Notification
 from streamfold.log.sqlite.schema import (
@@ -81,9 +82,13 @@ def acquire(transaction: Transaction, key: StreamKey, *, owner: str, seconds: fl
     now = transaction.now()
     row = _find(transaction.connection, key) or _insert(transaction.connection, key, first_number, now=now)
     if row.owner not in {"", owner} and row.lease_expires_at > now:
-        raise LeaseHeld(row.owner, row.lease_expires_at - now)
+        ends_at = lease_end(row.lease_expires_at, length=row.lease_seconds, now=now)
+        if ends_at != row.lease_expires_at:
+            save(transaction.connection, replace(row, lease_expires_at=ends_at))
+        raise LeaseHeld(row.owner, ends_at - now)
     epoch, expires_at = next_epoch(row.epoch, now=now), float(now + seconds)
-    save(transaction.connection, replace(row, epoch=epoch, owner=owner, lease_expires_at=expires_at))
+    leased = replace(row, epoch=epoch, owner=owner, lease_expires_at=expires_at, lease_seconds=float(seconds))
+    save(transaction.connection, leased)
     return Lease(key, owner, epoch, row.next_number, expires_at)
 
 
@@ -92,14 +97,14 @@ def _insert(connection: sqlite3.Connection, key: StreamKey, first_number: int, *
     values = (key.tenant, key.response_id, first_number, first_number, now)
     stream = connection.execute(INSERT_STREAM, values).lastrowid or 0
     return StreamRow(
-        stream, key.tenant, key.response_id, first_number, first_number, 0, "", 0.0, None, 0, float(now), None, 0
+        stream, key.tenant, key.response_id, first_number, first_number, 0, "", 0.0, None, 0, float(now), None, 0, 0.0
     )
 
 
 def renew(transaction: Transaction, lease: Lease, *, seconds: float) -> Lease:
     row = _require_writer(transaction.connection, lease)
     expires_at = float(transaction.now() + seconds)
-    save(transaction.connection, replace(row, lease_expires_at=expires_at))
+    save(transaction.connection, replace(row, lease_expires_at=expires_at, lease_seconds=float(seconds)))
     return Lease(lease.key, lease.owner, lease.epoch, row.next_number, expires_at)
 
 
@@ -175,7 +180,7 @@ def read(
 
 def streams(connection: sqlite3.Connection, tenant: str, *, after: str | None, limit: int) -> list[StreamInfo]:
     found: list[StreamInfo] = []
-    for values in connection.execute(PAGE, (tenant, after or "", limit)):
+    for values in connection.execute(PAGE, (tenant, after or "", page_of(limit))):
         row = read_row(values)
         # A damaged index can return a row of another tenant, or out of order, and then this would never end.
         if row.tenant != tenant or row.response_id <= (found[-1].key.response_id if found else after or ""):
@@ -187,7 +192,7 @@ def streams(connection: sqlite3.Connection, tenant: str, *, after: str | None, l
 def tenants(connection: sqlite3.Connection, *, after: str | None, limit: int) -> list[str]:
     found = connection.execute(
         "SELECT DISTINCT tenant FROM stream WHERE ? IS NULL OR tenant > ? ORDER BY tenant LIMIT ?",
-        (after, after, limit),
+        (after, after, page_of(limit)),
     )
     return [tenant for (tenant,) in found]
 
@@ -215,7 +220,7 @@ def checkpoint(connection: sqlite3.Connection, key: StreamKey, *, at: int | None
         return None
     values = connection.execute(
         "SELECT stream, cursor, data, crc FROM checkpoint WHERE stream = ? AND cursor <= ? ORDER BY cursor DESC LIMIT 1",
-        (row.id, row.next_number if at is None else at),
+        (row.id, row.next_number if at is None else max(-1, min(at, row.next_number))),
     ).fetchone()
     if values is None:
         return None
@@ -257,7 +262,7 @@ def retain(transaction: Transaction, key: StreamKey, *, until: float | None) -> 
 
 def expire(transaction: Transaction, *, limit: int) -> int:
     now = transaction.now()
-    overdue = [read_row(values) for values in transaction.connection.execute(OVERDUE, (now, limit)).fetchall()]
+    overdue = [read_row(values) for values in transaction.connection.execute(OVERDUE, (now, page_of(limit))).fetchall()]
     for row in overdue:
         if row.expires_at is None or row.expires_at > now:  # the index says that it is due, and the index is damaged
             raise damaged(row.response_id, "the expiry of the stream")

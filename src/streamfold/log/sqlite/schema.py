@@ -14,7 +14,7 @@ from streamfold.errors import LogUnusable
 from streamfold.log.record import StreamInfo, StreamKey
 
 APPLICATION_ID = 0x53464C47  # "SFLG": marks the file as a streamfold log
-VERSION = 2
+VERSION = 3
 
 # `stream` has a row per stream: small, and written as a whole with each change, so that one checksum covers it. Its ids
 # are never used again (AUTOINCREMENT): records that outlive their stream's row, through damage, cannot end up in another.
@@ -37,6 +37,7 @@ CREATE TABLE stream (
     expires_at REAL,
     notes INTEGER NOT NULL DEFAULT 0,
     crc INTEGER NOT NULL DEFAULT 0,
+    lease_seconds REAL NOT NULL DEFAULT 0,
     UNIQUE (tenant, response_id)
 );
 CREATE INDEX stream_expires_at ON stream (expires_at) WHERE expires_at IS NOT NULL;
@@ -92,6 +93,7 @@ class StreamRow(Struct, frozen=True):
     created_at: float
     expires_at: float | None
     notes: int
+    lease_seconds: float
 
     @property
     def key(self) -> StreamKey:
@@ -110,6 +112,7 @@ class StreamRow(Struct, frozen=True):
             epoch=self.epoch,
             owner=self.owner,
             lease_expires_at=self.lease_expires_at,
+            lease_seconds=self.lease_seconds,
             status=self.status,
             is_cancel_requested=bool(self.is_cancel_requested),
             created_at=self.created_at,
@@ -209,8 +212,22 @@ def to_2(connection: sqlite3.Connection) -> None:
     connection.create_function("event_checksum", 4, event_checksum, deterministic=True)
     connection.execute("UPDATE event SET crc = event_checksum(k, name, data, crc)")
     connection.execute("UPDATE checkpoint SET crc = checksum(stream, cursor, data)")
-    connection.execute(f"UPDATE stream SET crc = checksum({STREAM})")
+    connection.execute(f"UPDATE stream SET crc = checksum({', '.join(COLUMNS[:-1])})")
+
+
+def to_3(connection: sqlite3.Connection) -> None:
+    """Add how long a lease lasts: 0, which means unknown, until the next writer."""
+    connection.execute("ALTER TABLE stream ADD COLUMN lease_seconds REAL NOT NULL DEFAULT 0")
+
+    def checksum(before: int, *values: object) -> int:
+        # As in `to_2`: the checksum of a row that is damaged does not match afterwards either.
+        old: int = with_checksum(values[:-1])[-1]
+        new: int = with_checksum(values)[-1]
+        return new ^ old ^ before
+
+    connection.create_function("longer_checksum", -1, checksum, deterministic=True)
+    connection.execute(f"UPDATE stream SET crc = longer_checksum(crc, {STREAM})")
 
 
 # Version -> the step from it to the next one.
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: to_2}
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: to_2, 2: to_3}

@@ -14,7 +14,7 @@ from anyio.lowlevel import current_token
 
 from streamfold.errors import LogUnusable, StreamfoldError
 from streamfold.log.log import CLOSED
-from streamfold.log.sqlite.file import FAILURES, Lock, connect, explain
+from streamfold.log.sqlite.file import FAILURES, Files, Lock, connect, explain
 from streamfold.log.sqlite.notify import Notification, Notifier
 from streamfold.log.sqlite.queries import Transaction
 from streamfold.log.sqlite.schema import require_version
@@ -28,8 +28,9 @@ from streamfold.log.sqlite.schema import require_version
 #     event loop    ◀── results, all jobs of a loop in one call
 #
 # - A job that raises an error of ours has not written anything yet (queries check first), so it fails alone and the rest
-#   of its transaction is committed. Any other error rolls the transaction back and fails every job in it.
-# - Nothing is acknowledged before COMMIT has returned, and other processes are notified after the lock is free: a reader
+#   of its transaction is committed. Any other error of a job rolls the transaction back, and each job then has a transaction
+#   of its own: only the one that fails again fails. An error of the transaction itself fails every job in it.
+# - Nothing is acknowledged before COMMIT has returned and the files are still those at the log's path. Other processes are notified after the lock is free: a reader
 #   that wakes up finds the records, and finds the file unlocked.
 # - A waiter that is cancelled does not stop its job. It cannot know whether the append happened, and may send it again.
 # - The file lock orders processes, not SQLite's own busy handler, which polls and lets one of many writers starve.
@@ -121,16 +122,24 @@ class Worker:
                 self._deliver(group)
 
     def _run_group(self, group: list[_Job]) -> None:
+        running: _Job | None = None
         try:
             with self._around():
                 for job in group:
+                    running = job
                     try:
                         job.result = job.run()
                     except StreamfoldError as refused:
                         job.error = refused
+                running = None
         except BaseException as error:  # the thread must live on, and every waiter must be woken
-            for job in group:
-                job.error = job.error or error
+            if running is not None and len(group) > 1:
+                for job in group:
+                    job.error = None
+                    self._run_group([job])
+            else:
+                for job in group:
+                    job.error = job.error or error
 
     def _deliver(self, group: list[_Job]) -> None:
         # Waking a loop from another thread writes to a socket: once per loop, not once per job.
@@ -155,6 +164,7 @@ class Writer:
         self._path = path
         self._wal = Path(f"{path}-wal")
         self._connection = connect(path, may_write=True)
+        self.files: Files = Files(path)
         self._lock = Lock(path)
         self._transaction = Transaction(self._connection, clock)
         self._worker = Worker(f"{path}", around=self._commit, max_jobs=MAX_JOBS)
@@ -170,9 +180,15 @@ class Writer:
         return self._worker.run(partial(query, self._transaction, *args, **kwargs))
 
     def close(self) -> None:
+        if self.files.lost():
+            # SQLite deletes the -wal by its name when it closes the last connection, and another log may have that name now.
+            # So this connection stays open for as long as its thread, which nothing ends before the process.
+            self.notifier.close()
+            return
         self._worker.close()
         with self._lock.held():  # closing the last connection moves the write-ahead log into the file
             self._connection.close()
+            self._note_size()
         self.notifier.close()
         self._lock.close()
 
@@ -182,6 +198,7 @@ class Writer:
         transaction.notification = Notification.NOTHING
         try:
             with self._lock.held():
+                self._require_whole()
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
                     require_version(self._path, self._connection)
@@ -191,6 +208,7 @@ class Writer:
                     with suppress(sqlite3.Error):  # some failures have ended the transaction
                         self._connection.execute("ROLLBACK")
                     raise
+                self.files.require()
                 # The commit stands whatever happens here: tidying is tried again after the next commit, and a disk
                 # that fails for good fails that one.
                 with suppress(sqlite3.Error, OSError):
@@ -198,8 +216,24 @@ class Writer:
         except FAILURES as error:
             raise LogUnusable(str(self._path), explain(error)) from error
         except OSError as error:  # for example a network file system without locks
-            raise LogUnusable(str(self._path), f"its lock cannot be held: {error.strerror}") from error
+            reason = self.files.lost() or f"its lock cannot be held: {error.strerror}"
+            raise LogUnusable(str(self._path), reason) from error
         self.notifier.notify(transaction.notification)
+
+    def _require_whole(self) -> None:
+        """Check that the files are those that were opened, and that nobody has truncated the first."""
+        self.files.require()
+        least, size = self._lock.file_bytes, self._path.stat().st_size
+        if least is not None and size < least:
+            # Another program may have made it smaller in a proper way, as VACUUM does.
+            if self._connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                reason = f"the file is cut short: it has {size:,} of {least:,} bytes; restore it from a copy"
+                raise LogUnusable(str(self._path), reason)
+            self._lock.note_file_bytes(size)
+
+    def _note_size(self) -> None:
+        """Only moving the write-ahead log into the file changes the file's size, and only a holder of the lock does that."""
+        self._lock.note_file_bytes(self._path.stat().st_size)
 
     def _tidy(self) -> None:
         if self._transaction.has_dropped:
@@ -208,3 +242,4 @@ class Writer:
             self._transaction.has_dropped = False
         if self._wal.exists() and self._wal.stat().st_size > WAL_BYTES:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._note_size()

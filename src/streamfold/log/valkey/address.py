@@ -1,6 +1,7 @@
 """The address of a Valkey or Redis log: where the servers are, and what an append waits for.
 
     valkey://[user:password@]host[:port][/db][?level=primary|replica|disk][&cluster=true]    valkeys:// for TLS
+    unix://[user:password@]/path/to/socket[?db=0][&level=...]                                a server on this machine
 
 An Address never shows its password.
 """
@@ -15,6 +16,7 @@ from attrs import field, frozen
 from streamfold.errors import InvalidArgument
 
 SCHEMES: Mapping[str, bool] = {"valkey": False, "redis": False, "valkeys": True, "rediss": True}  # scheme -> TLS or not
+UNIX_SCHEMES = {"unix", "valkey+unix", "redis+unix"}  # the first as in redis-py
 PORT = 6379
 
 Value = TypeVar("Value")
@@ -33,7 +35,10 @@ class Level(StrEnum):
 
 @frozen
 class Address:
-    """Where the servers are. `host` and `port` are those of the server, or of any server of a cluster."""
+    """Where the servers are. `host` and `port` are those of the server, or of any server of a cluster.
+
+    With `is_unix`, `host` is the path of the server's socket.
+    """
 
     host: str
     port: int = PORT
@@ -43,8 +48,11 @@ class Address:
     is_tls: bool = False
     is_cluster: bool = False
     level: Level = Level.PRIMARY
+    is_unix: bool = False
 
     def __str__(self) -> str:
+        if self.is_unix:
+            return f"unix://{self.host}?db={self.database}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'valkeys' if self.is_tls else 'valkey'}://{host}:{self.port}/{self.database}"
 
@@ -53,21 +61,37 @@ class Address:
         """Parse a URL. Raises InvalidArgument, without the password in its message."""
         parts = _split(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        is_unix = parts.scheme in UNIX_SCHEMES
+        host, port, database = _socket_of(parts, options) if is_unix else _host_of(parts)
         address = Address(
-            parts.hostname or "",
-            PORT if parts.port is None else parts.port,
-            _read("database", parts.path.removeprefix("/") or "0", _number),
-            None if not parts.username else unquote(parts.username),
+            host,
+            port,
+            _read("database", database, _number),
+            unquote(parts.username or "") or None,
             None if parts.password is None else unquote(parts.password),
-            SCHEMES[parts.scheme],
+            SCHEMES.get(parts.scheme, False),
             _read("cluster", options.pop("cluster", "false"), _truth),
             _read("level", options.pop("level", Level.PRIMARY), Level),
+            is_unix,
         )
         if options:
-            raise _wrong(f"the options are level and cluster, got {', '.join(sorted(options))}")
+            known = "db and level" if is_unix else "level and cluster"
+            raise _wrong(f"the options are {known}, got {', '.join(sorted(options))}")
         if address.is_cluster and address.database:
             raise _wrong("a cluster has only database 0")
+        if address.is_cluster and is_unix:
+            raise _wrong("the servers of a cluster cannot be reached through one socket; name a host")
         return address
+
+
+def _host_of(parts: SplitResult) -> tuple[str, int, str]:
+    """The host, the port and the database."""
+    return parts.hostname or "", PORT if parts.port is None else parts.port, parts.path.removeprefix("/") or "0"
+
+
+def _socket_of(parts: SplitResult, options: dict[str, str]) -> tuple[str, int, str]:
+    """The same of a socket, whose database is an option."""
+    return unquote(parts.path), 0, options.pop("db", "0")
 
 
 def _split(url: str) -> SplitResult:
@@ -76,8 +100,12 @@ def _split(url: str) -> SplitResult:
         _ = parts.hostname, parts.port  # both are parsed here, and may be refused
     except ValueError:  # its text may contain the password
         raise _wrong("its host or port is not valid") from None
+    if parts.scheme in UNIX_SCHEMES:
+        if not parts.path.startswith("/") or parts.path.endswith("/") or parts.hostname:
+            raise _wrong("it has no path of a socket; write three slashes, as in unix:///run/valkey/valkey.sock?db=0")
+        return parts
     if parts.scheme not in SCHEMES:
-        raise _wrong("it must begin with valkey:// or valkeys://")
+        raise _wrong("it must begin with valkey://, valkeys:// or unix://")
     if not parts.hostname:
         raise _wrong("it has no host")
     return parts

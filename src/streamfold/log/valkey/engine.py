@@ -14,7 +14,17 @@ from anyio import CancelScope
 from msgspec.json import Decoder, Encoder
 
 from streamfold.errors import InvalidArgument, LogConflict, LogUnusable, UnknownStream
-from streamfold.log.append import require_beginning, require_series, says_the_same
+from streamfold.log.append import says_the_same
+from streamfold.log.limits import (
+    NUMBER_END,
+    page_of,
+    require_first,
+    require_owner,
+    require_records,
+    require_seconds,
+    require_status,
+    require_until,
+)
 from streamfold.log.log import CLOSED, READ_AT_ONCE, EventLog, Watch
 from streamfold.log.record import (
     Damage,
@@ -36,10 +46,10 @@ from streamfold.log.valkey.script import (
     encode_records,
     entry_of,
     milliseconds,
+    missing,
     names_of,
     record_of,
     refuse,
-    require_small,
     step,
 )
 from streamfold.log.valkey.servers import Servers
@@ -86,6 +96,7 @@ class ValkeyLog(EventLog):
         for name, value in (("open_seconds", open_seconds), ("kept_seconds", kept_seconds)):
             if not 0 < value < inf:
                 raise InvalidArgument(name, f"must be greater than 0 and finite, got {value}")
+        require_seconds("patience_seconds", patience_seconds)
         self._address = Address.parse(url)
         self.durability: Durability = durability_of(self._address.level)
         self._patience_seconds = patience_seconds
@@ -107,8 +118,8 @@ class ValkeyLog(EventLog):
         return self
 
     async def acquire(self, key: StreamKey, *, owner: str, seconds: float, first_number: int = 0) -> Lease:
-        require_beginning(first_number)
-        require_small("first_number", first_number)
+        require_first(first_number)
+        require_owner(owner, seconds)
         # Before and after; index.py says why.
         await self._index().add(key)
         answer = await self._write(key, "acquire", owner, int(seconds * 1000), first_number, self._open_life)
@@ -119,6 +130,7 @@ class ValkeyLog(EventLog):
         return Lease(key, owner, int(epoch), int(next_number), int(ends) / 1000)
 
     async def renew(self, lease: Lease, *, seconds: float) -> Lease:
+        require_seconds("seconds", seconds)
         life = int(seconds * 1000)
         answer = await self._write(lease.key, "renew", lease.epoch, life, self._open_life, epoch=lease.epoch)
         return Lease(lease.key, lease.owner, lease.epoch, int(answer[1]), int(answer[2]) / 1000)
@@ -127,9 +139,8 @@ class ValkeyLog(EventLog):
         await self._write(lease.key, "release", lease.epoch)
 
     async def append(self, lease: Lease, records: Sequence[Record], *, status: str | None = None) -> int:
-        require_series(records)
-        if records:
-            require_small("records", records[-1].sequence_number)
+        require_records(records)
+        require_status(status)
         # The script compares bytes. If some differ, it writes nothing and returns what is stored. Whether that is the same
         # event with other padding is decided here, and then only the new records are sent. Nobody else can have appended in
         # between: that takes a newer epoch, and the script would refuse ours.
@@ -160,36 +171,57 @@ class ValkeyLog(EventLog):
     async def read(
         self, key: StreamKey, *, after: int | None = None, limit: int = READ_AT_ONCE, max_bytes: int | None = None
     ) -> list[Record]:
+        begin = 0 if after is None else max(0, after + 1)
+        if limit <= 0 or begin >= NUMBER_END:
+            return []
+        records = await self._range(key, begin, limit, max_bytes)
+        if _begin_at(records, begin):
+            return records
+        expected = await self._first_from(key, begin)
+        if expected is None or _begin_at(records, expected):
+            return records
+        records = await self._range(key, expected, limit, max_bytes)  # it may have been appended meanwhile
+        if not _begin_at(records, expected):
+            raise missing(key, expected)
+        return records
+
+    async def _range(self, key: StreamKey, begin: int, limit: int, max_bytes: int | None) -> list[Record]:
+        """The records from the first one that is not before `begin`."""
         name = names_of(key).records
         records: list[Record] = []
-        begin, size = "-" if after is None else f"{max(0, after + 1)}-0", 0
+        size = 0
         while len(records) < limit:
-            # XRANGE bounds records, not bytes: begin small, then ask for as many as should fit by their mean size.
-            wanted = limit - len(records)
-            if max_bytes is not None:
-                fitting = FIRST_READ if not size else max(1, (max_bytes - size) * len(records) // size)
-                wanted = min(wanted, fitting)
-            wanted = min(wanted, READ_AT_ONCE)
-            entries = await self._servers().read(name, ("XRANGE", name, begin, "+", "COUNT", wanted))
+            wanted = _wanted(limit, len(records), size, max_bytes)
+            entries = await self._servers().read(name, ("XRANGE", name, f"{begin}-0", "+", "COUNT", wanted))
             for entry in entries:
                 record = entry_of(key, entry)
+                if records and record.sequence_number != begin:
+                    raise missing(key, begin)
                 size += len(record.data)
                 if max_bytes is not None and size > max_bytes and records:
                     return records
                 records.append(record)
+                begin = record.sequence_number + 1
             if len(entries) < wanted:
                 break
-            begin = f"{records[-1].sequence_number + 1}-0"
         return records
+
+    async def _first_from(self, key: StreamKey, number: int) -> int | None:
+        """The first record from a number on that the stream must have; None if it need not have any."""
+        info = await self.info(key)
+        if info is None:
+            return None
+        expected = max(number, info.first_number)
+        return expected if expected < info.next_number else None
 
     def watch(self, key: StreamKey, *, growth: bool = True) -> AbstractAsyncContextManager[Watch]:
         return self._open().watch(key, growth=growth)
 
     async def list(self, tenant: str, *, after: str | None = None, limit: int = 100) -> Sequence[StreamInfo]:
-        return await self._index().streams(tenant, after=after, limit=limit)
+        return await self._index().streams(tenant, after=after, limit=page_of(limit))
 
     async def tenants(self, *, after: str | None = None, limit: int = 100) -> Sequence[str]:
-        return await self._index().tenants(after=after, limit=limit)
+        return await self._index().tenants(after=after, limit=page_of(limit))
 
     async def request_cancel(self, key: StreamKey) -> None:
         await self._write(key, "cancel")
@@ -216,12 +248,13 @@ class ValkeyLog(EventLog):
 
     async def retain(self, key: StreamKey, *, until: float | None) -> None:
         # The index first: if the second step is lost, the stream is looked at too early, and lives on.
+        require_until(until)
         expires = milliseconds(until)
         await self._index().schedule(key, expires)
         await self._write(key, "retain", expires)
 
     async def expire(self, *, limit: int = 100) -> int:
-        return await self._index().expire(limit=limit)
+        return await self._index().expire(limit=page_of(limit))
 
     async def drop(self, key: StreamKey) -> bool:
         answer = await self._write(key, "drop")
@@ -270,6 +303,19 @@ class ValkeyLog(EventLog):
         answer = await self._servers().write(keys[0], step(keys, name, *given))
         refuse(answer, key, epoch=epoch, number=number)
         return answer
+
+
+def _begin_at(records: Sequence[Record], number: int) -> bool:
+    return bool(records) and records[0].sequence_number == number
+
+
+def _wanted(limit: int, count: int, size: int, max_bytes: int | None) -> int:
+    """How many records to ask for next, after `count` records of `size` bytes."""
+    # XRANGE bounds records, not bytes: begin small, then ask for as many as should fit by their mean size.
+    wanted = min(limit - count, READ_AT_ONCE)
+    if max_bytes is None:
+        return wanted
+    return min(wanted, max(1, (max_bytes - size) * count // size) if size else FIRST_READ)
 
 
 def _still_new(

@@ -18,7 +18,7 @@ from streamfold.log.valkey.servers import Servers
 #
 # All members of a listing have the score 0, so that the server orders them by their bytes.
 
-HEAD = ("first", "next", "epoch", "owner", "lease", "status", "cancel", "created", "expires")
+HEAD = ("first", "next", "epoch", "owner", "lease", "length", "status", "cancel", "created", "expires")
 
 Found = TypeVar("Found")
 LookUp: TypeAlias = Callable[[str], Awaitable[Found | None]]
@@ -33,7 +33,7 @@ class Index:
     async def info(self, key: StreamKey) -> StreamInfo | None:
         name = names_of(key).head
         head = await self._servers.read(name, ("HMGET", name, *HEAD))
-        first, next_number, epoch, owner, lease, status, cancel, created, expires = head
+        first, next_number, epoch, owner, lease, length, status, cancel, created, expires = head
         if epoch is None:
             return None
         return StreamInfo(
@@ -43,6 +43,7 @@ class Index:
             epoch=int(epoch),
             owner=owner.decode(),
             lease_expires_at=int(lease) / 1000,
+            lease_seconds=int(length or 0) / 1000,
             status=None if status is None else status.decode(),
             is_cancel_requested=cancel is not None,
             created_at=int(created) / 1000,

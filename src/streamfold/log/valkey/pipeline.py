@@ -29,6 +29,7 @@ from streamfold.log.valkey.script import Answer, Command
 
 pack: Callable[[Command], bytes] = cast(Any, hiredis).pack_command  # its stub allows commands of one word only
 
+ASKING = pack(("ASKING",))
 MAX_COMMANDS = 256  # in one pipeline
 AT_ONCE = 32  # answers that are delivered before their callers run; they ask for more while we read on
 ANSWER_SECONDS = 10.0  # for all answers to a pipeline; more than a server waits for its replicas
@@ -44,7 +45,7 @@ class PipelineAnswer:
     waited: Answer = None
 
 
-Asked: TypeAlias = tuple[Command, bool, asyncio.Future[PipelineAnswer]]  # the flag: whether ASKING precedes the command
+Asked: TypeAlias = tuple[bytes, bool, asyncio.Future[PipelineAnswer]]  # packed; the flag: whether ASKING precedes it
 
 
 class Pipeline:
@@ -66,8 +67,9 @@ class Pipeline:
         """
         if self._is_closed:
             return PipelineAnswer(LogUnusable("the server", CLOSED))
+        packed = pack(command)  # here, so that a command that cannot be packed fails alone
         done: asyncio.Future[PipelineAnswer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, is_asking, done))
+        self._waiting.append((packed, is_asking, done))
         if self._sending is None:
             self._sending = asyncio.create_task(self._send())
         return await done
@@ -98,12 +100,11 @@ class Pipeline:
         self._sending = None
 
     async def _send_together(self, asked: list[Asked]) -> None:
-        commands: list[Command] = []
+        packed: list[bytes] = []
         for command, is_asking, _ in asked:
-            commands += [("ASKING",), command] if is_asking else [command]
+            packed += [ASKING, command] if is_asking else [command]
         if self._wait_command is not None:
-            commands.append(self._wait_command)
-        packed = [pack(command) for command in commands]
+            packed.append(pack(self._wait_command))
         if not self._connection.is_connected:
             await self._until_answered()  # `_read` disconnects on an error, and must not close the new connection
             async with asyncio.timeout(ANSWER_SECONDS):

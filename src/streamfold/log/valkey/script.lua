@@ -43,6 +43,11 @@ if ARGV[1] == 'append' or ARGV[1] == 'finish' then
   elseif there[1] ~= epoch then
     return { 'fenced', there[1] }
   end
+  -- Records that somebody deleted or trimmed: nothing may be acknowledged on top of them.
+  local length = call('XLEN', records)
+  if length ~= there[2] - there[4] then
+    return { 'damaged', length, there[2] - there[4] }
+  end
   local count, known = #ARGV - BEGIN + 1, 0 -- known: how many of the records are stored already
   if count > 0 then
     if ARGV[3] ~= there[2] then
@@ -129,16 +134,22 @@ end
 
 function step.acquire(_, owner, lease, first, open)
   local time = now()
-  local there = call('HMGET', head, 'epoch', 'owner', 'lease', 'next', 'status', 'retained')
+  local there = call('HMGET', head, 'epoch', 'owner', 'lease', 'next', 'status', 'retained', 'length')
   local is_new = not there[1]
   if is_new then
     call('DEL', records, checkpoints, notes)
     call('HSET', head, 'first', first, 'next', first, 'created', whole(time))
   elseif there[2] ~= '' and there[2] ~= owner and tonumber(there[3]) > time then
-    return { 'held', there[2], whole(there[3] - time) }
+    -- If the clock was set back, the lease ends no later than its length from now: see `lease_end` in append.py.
+    local left = there[3] - time
+    if there[7] and left > tonumber(there[7]) then
+      left = tonumber(there[7])
+      call('HSET', head, 'lease', whole(time + left))
+    end
+    return { 'held', there[2], whole(left) }
   end
   local epoch, ends = whole(math.max((there[1] or 0) + 1, time)), time + lease
-  call('HSET', head, 'epoch', epoch, 'owner', owner, 'lease', whole(ends))
+  call('HSET', head, 'epoch', epoch, 'owner', owner, 'lease', whole(ends), 'length', lease)
   keep_while_open(there[5] or there[6], ends, open)
   return { 'done', epoch, there[4] or first, whole(ends), is_new and 1 or 0, call('HGET', head, 'expires') }
 end
@@ -160,7 +171,7 @@ function step.renew(_, epoch, lease, open)
   end
   local there = call('HMGET', head, 'next', 'status', 'retained')
   local ends = now() + lease
-  call('HSET', head, 'lease', whole(ends))
+  call('HSET', head, 'lease', whole(ends), 'length', lease)
   keep_while_open(there[2] or there[3], ends, open)
   return { 'done', there[1], whole(ends) }
 end

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from attrs import frozen
 
-from streamfold.errors import InvalidArgument, LeaseHeld, LogClosed, LogGap, LogUnusable, UnknownStream, WriterFenced
+from streamfold.errors import LeaseHeld, LogClosed, LogGap, LogUnusable, UnknownStream, WriterFenced
 from streamfold.log.record import Record, StreamKey
 
 Command: TypeAlias = tuple[str | bytes | int, ...]
@@ -25,7 +25,6 @@ Answer: TypeAlias = Any  # bytes, whole numbers, None, and lists of them
 SOURCE = files("streamfold.log.valkey").joinpath("script.lua").read_text("utf-8")
 SHA = sha1(SOURCE.encode(), usedforsecurity=False).hexdigest()  # by which the server knows it
 MAX_PUBLISHED_BYTES = 16_384  # in one message; a larger append is not live traffic, and its readers read the log
-NUMBER_END = 2**53  # the script's numbers are floats
 
 TENANTS = "sf:tenants"  # the index of all tenants
 EXPIRING = "sf:expiring"  # the index of all streams that may be dropped one day, by when
@@ -50,7 +49,7 @@ class Names:
 
 @lru_cache(maxsize=10_000)
 def names_of(key: StreamKey) -> Names:
-    """The names of a stream's keys. Raises InvalidArgument for text that UTF-8 cannot encode."""
+    """The names of a stream's keys."""
     tag = f"{_escaped(key.tenant)}/{_escaped(key.response_id)}"
     keys = tuple(f"sf:{{{tag}}}:{part}" for part in "smcxko")
     return Names(tag, keys, *keys)
@@ -66,10 +65,7 @@ def streams_of(tenant: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    try:
-        return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise InvalidArgument("key", "the tenant and the response id must be valid Unicode text") from None
+    return quote(text, safe="")
 
 
 # Steps
@@ -94,12 +90,6 @@ def seconds(milliseconds: bytes) -> float | None:
     return int(milliseconds) / 1000 or None
 
 
-def require_small(name: str, number: int) -> None:
-    """Check that the script can count a number. Raises InvalidArgument."""
-    if number >= NUMBER_END:
-        raise InvalidArgument(name, f"must be less than {NUMBER_END:,}, got {number:,}")
-
-
 def refuse(answer: Answer, key: StreamKey, *, epoch: int = 0, number: int = 0) -> None:
     """Raise what the script refused a step with, if it did: of a writer with this epoch, whose first record has this number."""
     match answer:
@@ -113,8 +103,19 @@ def refuse(answer: Answer, key: StreamKey, *, epoch: int = 0, number: int = 0) -
             raise LogGap(int(needed), number)
         case [b"closed", needed]:
             raise LogClosed(int(needed), int(needed))
+        case [b"damaged", length, expected]:
+            raise missing_records(key, int(length), int(expected))
         case _:
             pass
+
+
+def missing_records(key: StreamKey, length: int, expected: int) -> LogUnusable:
+    """The error for a stream whose records were deleted, trimmed or shortened by somebody else."""
+    return LogUnusable(
+        key.response_id,
+        f"the server has {length:,} of its {expected:,} records: others were deleted or trimmed; nothing was written; "
+        "restore the log from a copy, or drop the stream",
+    )
 
 
 # Records
@@ -147,6 +148,11 @@ def record_of(key: StreamKey, number: int, encoded: bytes) -> Record:
         return Record(number, text[:name_bytes].decode(), text[name_bytes:])
     except ValueError as error:
         raise _damaged(key, number) from error
+
+
+def missing(key: StreamKey, number: int) -> LogUnusable:
+    """The error for a record that the head of its stream promises, and that is not there."""
+    return LogUnusable(key.response_id, f"record {number} is missing; restore the log from a copy")
 
 
 def _damaged(key: StreamKey, number: int) -> LogUnusable:

@@ -1,12 +1,14 @@
 """The servers of a log: which one has a key, and how a command reaches it through restarts and failovers."""
 
 import asyncio
+import os
+import stat
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
-from redis.asyncio import Connection, SSLConnection
+from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
@@ -56,18 +58,25 @@ REDIRECTS = 3  # that are followed without a pause
 # What passes by itself: a restart, a failover, a slot on its way.
 PASSING = (BusyLoadingError, ClusterDownError, ConnectionError, ReadOnlyError, TimeoutError, TryAgainError, OSError)
 
-REFUSED = {b"unknown", b"held", b"fenced", b"gap", b"differs", b"closed"}  # by the script, which wrote nothing
+REFUSED = {
+    b"unknown",
+    b"held",
+    b"fenced",
+    b"gap",
+    b"differs",
+    b"closed",
+    b"damaged",
+}  # by the script, which wrote nothing
 
 
 class Server:
     """One server: a pipeline for reads, one for writes, and connections for subscribers."""
 
     def __init__(self, address: Address, host: str, port: int) -> None:
-        self.name: str = f"{host}:{port}"
+        self.name: str = host if address.is_unix else f"{host}:{port}"
         self.host = host
         self._settings: dict[str, Any] = {
-            "host": host,
-            "port": port,
+            **({"path": host} if address.is_unix else {"host": host, "port": port}),
             "db": address.database,
             "username": address.user,
             "password": address.password,
@@ -75,7 +84,7 @@ class Server:
             "socket_connect_timeout": CONNECT_SECONDS,
             "protocol": 2,
         }
-        self._kind: Any = SSLConnection if address.is_tls else Connection
+        self._kind: Any = _kind_of(address)
         self.reads: Pipeline = Pipeline(self.connection)  # apart from the writes: no reader waits for a replica
         self.writes: Pipeline = Pipeline(self.connection, wait_command=WAIT_COMMANDS.get(address.level))
 
@@ -89,6 +98,12 @@ class Server:
     async def aclose(self) -> None:
         await self.reads.aclose()
         await self.writes.aclose()
+
+
+def _kind_of(address: Address) -> Any:
+    if address.is_unix:
+        return UnixDomainSocketConnection
+    return SSLConnection if address.is_tls else Connection
 
 
 @frozen
@@ -259,7 +274,24 @@ def explain(address: Address, error: Exception, *, is_write: bool = False) -> Lo
     if isinstance(error, LogUnusable):
         return error
     said = str(error).partition("\n")[0] or "no answer in time"
+    if address.is_unix and is_passing(error) and (wrong := _wrong_socket(address.host)):
+        return LogUnusable(str(address), wrong)
     return LogUnusable(str(address), _reason(error, said, is_write=is_write))
+
+
+def _wrong_socket(path: str) -> str:
+    """What is wrong with a socket that cannot be connected to; empty if nothing can be seen."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return "there is no such socket; start the server, or check `unixsocket` in its configuration"
+    except OSError as error:
+        return f"the socket cannot be reached: {error.strerror}"
+    if not stat.S_ISSOCK(mode):
+        return "it is not a socket; name the server's `unixsocket`"
+    if not os.access(path, os.R_OK | os.W_OK):
+        return "the socket is not yours to open; check `unixsocketperm` in the server's configuration"
+    return ""
 
 
 def _reason(error: Exception, said: str, *, is_write: bool) -> str:

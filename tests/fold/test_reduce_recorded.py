@@ -1,10 +1,10 @@
-"""reduce_as and with_cursor: the number of the record counts, whatever number the event has itself."""
+"""reduce_recorded: every event of a log is applied, and the state has the server's numbers again."""
 
 import pytest
 from hypothesis import given
 
 from streamfold.errors import SequenceGap
-from streamfold.fold.reduce import fold, reduce, reduce_as, with_cursor
+from streamfold.fold.reduce import fold, reduce, reduce_recorded
 from streamfold.fold.snapshot import snapshot_json
 from streamfold.fold.state import SequencePolicy, State
 from streamfold.schema import Event, decode_event
@@ -17,18 +17,13 @@ CUT_SHORT = decode_event(b'{"type":"resp')
 def placed(*events: tuple[int, Event]) -> State:
     state = State()
     for number, each in events:
-        state = reduce_as(state, each, number)
+        state = reduce_recorded(state, each, number)
     return state
 
 
 @given(stories())
 def test_a_stream_with_good_numbers_folds_as_ever(story: Story) -> None:
     assert placed(*enumerate(story.events)) == fold(story.events)
-
-
-def test_a_number_that_is_known_changes_nothing() -> None:
-    state = placed((0, created(0)), (1, delta(1)))
-    assert reduce_as(state, delta(1, "y"), 1) is state
 
 
 def test_numbers_that_were_left_out_are_a_hole_that_was_believed() -> None:
@@ -52,45 +47,44 @@ def test_a_second_hole_is_noted_too() -> None:
 def test_events_that_are_numbered_otherwise_count_by_arrival() -> None:
     events = [created(0), delta(0, "a"), delta(0, "b"), delta(3, "c")]
     state = placed(*enumerate(events))
-    assert (state.cursor, state.output_text) == (3, "abc")
+    assert (state.cursor, state.output_text, state.is_numbered) == (3, "abc", False)
     assert snapshot_json(state) == snapshot_json(fold(events, State.under(SequencePolicy.ARRIVAL)))
 
 
+def test_a_first_event_whose_record_has_another_number_was_counted_by_arrival() -> None:
+    state = placed((0, created(7)), (1, delta(9, "a")))
+    assert (state.cursor, state.output_text, state.is_numbered) == (1, "a", False)
+
+
 def test_text_that_grew_before_the_numbers_went_wrong_is_kept() -> None:
-    state = placed((0, created(0)), (1, delta(1, "a")), (2, delta(2, "b")), (3, delta(3, "c")), (4, delta(9, "d")))
+    state = placed((0, created(0)), (1, delta(1, "a")), (2, delta(2, "b")), (3, delta(3, "c")), (4, delta(1, "d")))
     assert (state.cursor, state.output_text) == (4, "abcd")
 
 
-def test_events_without_numbers_count_from_wherever_the_records_begin() -> None:
+def test_events_without_numbers_are_counted() -> None:
     state = placed((5, created(None)), (6, delta(None, "a")), (7, delta(None, "b")))
-    assert (state.cursor, state.output_text, state.is_numbered) == (7, "ab", False)
+    assert (state.cursor, state.output_text, state.is_numbered) == (2, "ab", False)
+
+
+@pytest.mark.parametrize("extra", [keepalive(None), delta(None, "-")], ids=["keepalive", "delta"])
+def test_an_event_without_a_number_moves_the_records_and_not_the_cursor(extra: Event) -> None:
+    events = [created(0), extra, delta(1, "a"), extra, extra, delta(2, "b"), delta(3, "c")]
+    state = placed(*enumerate(events))
+    assert (state.cursor, state.is_numbered) == (3, True)
+    assert state.output_text.replace("-", "") == "abc"
+    assert state == fold(events)
 
 
 @pytest.mark.parametrize("first", [[], [created(0)], [created(None)]], ids=["first", "numbered", "unnumbered"])
-def test_what_cannot_be_read_takes_its_place_and_is_noted(first: list[Event]) -> None:
+def test_what_cannot_be_read_is_noted_and_the_next_event_is_applied(first: list[Event]) -> None:
     at = len(first)
     state = placed(*enumerate([*first, CUT_SHORT]))
-    assert state.cursor == at
     assert ("malformed", 1) in [(kind, count) for kind, count, _ in tolerated(state)]
-    assert reduce_as(state, keepalive(at + 1), at + 1).cursor == at + 1
-
-
-def test_a_number_that_the_server_never_gave_is_not_taken_for_its_own() -> None:
-    state = placed((0, created(0)), (1, delta(1, "a")), (2, delta(None, "b")))
-    assert (state.cursor, state.output_text, state.is_numbered) == (2, "ab", False)
-    assert reduce_as(state, delta(2, "c"), 3).output_text == "abc"
-
-
-def test_a_state_is_placed_where_the_log_has_it() -> None:
-    state = reduce(reduce(State(), created(0)), delta(1, "a"))
-    assert with_cursor(state, 1) is state
-    there = with_cursor(state, 5)
-    assert (there.cursor, there.is_numbered, there.output_text) == (5, False, "a")
-    assert reduce_as(there, delta(2, "b"), 6).output_text == "ab"
+    assert reduce_recorded(state, keepalive(at + 1), at + 1).cursor == at + 1
 
 
 def test_no_state_changes() -> None:
     state = reduce(State(), created(0))
     before = snapshot_json(state), state.focus.document.policy
-    reduce_as(state, delta(7), 5)
+    reduce_recorded(state, delta(7), 5)
     assert (snapshot_json(state), state.focus.document.policy) == before
