@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
-from streamfold.emulator import Emulator, Options
-from tests.emulator.inprocess import BOTH, MKA1, OPENAI, HandClock, ask, begin, create, start
+from streamfold.emulator import Emulator, Options, Timeline
+from tests.emulator.inprocess import BOTH, MKA1, OPENAI, HandClock, ask, begin, create, scope_of, start
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +46,17 @@ async def test_one_that_nobody_read_makes_room_as_well_once_it_is_over() -> None
     first = await start(app, input="600 tokens")
     assert [(await create(app)).status for _ in range(3)] == [429, 200, 200]  # 500 events are looked at each time
     assert (await ask(app, "GET", f"{MKA1}/responses/{first}")).status == 404
+
+
+async def test_only_so_many_are_looked_at_for_one_create(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = emulator(keep_responses=50)
+    for _ in range(50):
+        await start(app, input="9000 tokens")
+    looks: list[float] = []
+    catch_up = Timeline.catch_up
+    monkeypatch.setattr(Timeline, "catch_up", lambda line, now: looks.append(now) or catch_up(line, now))
+    assert (await create(app)).status == 429
+    assert len(looks) == 20
 
 
 async def test_one_that_runs_is_never_dropped_so_the_emulator_can_be_full() -> None:
@@ -174,3 +187,81 @@ async def test_bodies_and_long_answers_share_a_budget() -> None:
     assert [each.status for each in listed] == [200, 200]
     assert (await ask(app, "GET", f"{OPENAI}/responses")).status == 503
     assert (await ask(app, "GET", f"{OPENAI}/responses?limit=1")).status == 200
+
+
+# Nobody waits for another's answer
+
+
+@pytest.mark.parametrize("path", ["", "/cancel", "?limit=5"])
+async def test_another_request_is_answered_while_a_long_answer_is_made(path: str) -> None:
+    app = emulator()
+    id = await start(app, input="50000 tokens")
+    target = f"{MKA1}/responses{path}" if path.startswith("?") else f"{MKA1}/responses/{id}{path}"
+    async with begin(app, "POST" if path == "/cancel" else "GET", target) as long:
+        await checkpoint()
+        answer = await ask(app, "GET", "/healthz")
+        assert (answer.status, long.done.is_set()) == (200, False)
+        await long.done.wait()
+    assert long.answer.status in (200, 400)
+
+
+async def test_a_webhook_of_a_long_answer_holds_nobody_up() -> None:
+    async def post(url: str, headers: Any, body: bytes) -> int:
+        return 200
+
+    app = Emulator(Options(tokens_per_second=None), clock=HandClock(), post=post)
+    async with app.running():
+        await start(app, input="50000 tokens", webhook_url="http://hook/x")
+        answered = 0
+        while app.journal.counters["webhooks"] < 3:
+            await ask(app, "GET", "/healthz")
+            answered += 1
+    assert answered > 3
+
+
+async def test_a_client_that_leaves_a_long_answer_holds_nobody_up() -> None:
+    app = emulator(cancels_on_disconnect=True)
+    asked = {"model": "toy", "input": "50000 tokens", "stream": True}
+    async with begin(app, "POST", f"{MKA1}/responses", asked) as exchange:
+        await exchange.until(3)
+    [visit] = app.journal.visits
+    assert visit.ended == "disconnected"
+    [found] = (await ask(app, "GET", f"{MKA1}/responses")).json["data"]
+    assert found["status"] == "cancelled"
+
+
+async def test_a_server_that_takes_all_at_once_is_left_for_others_now_and_then() -> None:
+    """A server's `send` returns without yielding while its buffer has space."""
+    sent: list[Any] = []
+    turns = 0
+
+    async def receive() -> dict[str, Any]:
+        if not asked:
+            asked.append(True)
+            return {"type": "http.request", "body": b'{"model":"m","input":"hi","stream":true}', "more_body": False}
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asked: list[bool] = []
+    app = emulator()
+    headers = {"authorization": "Bearer k", "x-streamfold-fault": "duplicate:count=9007199254740991"}
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(app, scope_of("POST", "/v1/responses", headers), receive, send)
+        while len(sent) < 1000:
+            turns += 1
+            await checkpoint()
+        tasks.cancel_scope.cancel()
+    assert turns > 20
+
+
+@pytest.mark.parametrize("fault", ["duplicate:count=9007199254740991", "drip:bytes=1"])
+async def test_a_fault_that_repeats_without_end_lets_others_in(fault: str) -> None:
+    app = emulator()
+    asked = {"model": "toy", "input": "20000 tokens", "stream": True}
+    async with begin(app, "POST", f"{MKA1}/responses", asked, x_streamfold_fault=fault) as exchange:
+        await exchange.until(200)
+        assert (await ask(app, "GET", "/healthz")).status == 200
+    assert not exchange.answer.is_complete

@@ -44,6 +44,25 @@ def test_nothing_has_to_be_said() -> None:
         pytest.param(lambda: Options(numbers_finished_next="no"), "numbers_finished_next", id="a word"),  # pyright: ignore
         pytest.param(lambda: Options(cancels_on_disconnect=2), "cancels_on_disconnect", id="a number"),  # pyright: ignore
         pytest.param(lambda: Options(faults=7), "faults", id="a number for a fault"),  # pyright: ignore
+        *(
+            pytest.param(lambda name=name: Options(**{name: 0}), name, id=f"no {name}")
+            for name in (
+                "keep_responses",
+                "keep_bytes",
+                "max_answer_tokens",
+                "max_body_bytes",
+                "max_buffered_bytes",
+                "max_connections",
+                "request_seconds",
+                "unread_seconds",
+            )
+        ),
+        *(
+            pytest.param(
+                lambda origins=origins: Options(cors_origins=origins), "cors_origins", id=f"origin {origins!r}"
+            )
+            for origins in ("localhost", "http://a,", "http://a\r\nx: y", "http://é", ", ", None)
+        ),
     ],
 )
 def test_a_bad_setting_is_named(make: Callable[[], Options], name: str) -> None:

@@ -150,6 +150,20 @@ async def test_mka1_follows_what_was_made_without_stream(mka1: Mka1) -> None:
     assert "UNKNOWN" not in {each.type for each in first + rest}
 
 
+async def test_mka1_compacts_and_lists_models(mka1: Mka1) -> None:
+    made = await mka1.call("create", model="toy", input="What is the capital of France?")
+    compacted = await mka1.call("compact", model="toy", input="And of Spain?", previous_response_id=made.id)
+    assert [each.type for each in compacted.output] == ["message", "message", "compaction"]
+    assert compacted.output[-1].content
+    assert compacted.usage.total_tokens > 0
+    items = [each.model_dump(mode="json", exclude_none=True) for each in compacted.output]
+    assert (await mka1.call("create", model="toy", input=items)).status == "completed"
+    models = mka1.sdk.llm.models
+    listed = await settled(getattr(models, "list" + mka1.suffix)())
+    found = await settled(getattr(models, "get" + mka1.suffix)(model_id="gpt-6"))
+    assert ([each.id for each in listed.data], found.id) == (["toy"], "gpt-6")
+
+
 @pytest.mark.parametrize("cancel", ["mka1", "failed-holding-cancelled"])
 async def test_mka1_cancels_and_reads_the_end(cancel: str) -> None:
     async with emulate(Options(tokens_per_second=10, cancel=cancel)) as url:
@@ -246,6 +260,57 @@ async def test_openai_has_the_rest_too(oai: Any) -> None:
     assert await settled(oai.responses.delete(made.id)) is None
     with pytest.raises(openai.NotFoundError):
         await settled(oai.responses.retrieve(made.id))
+
+
+async def test_openai_compacts_a_conversation_and_continues_it(oai: Any) -> None:
+    made = await settled(oai.responses.create(model="toy", input="What is the capital of France?"))
+    compacted = await settled(oai.responses.compact(model="toy", input="And of Spain?", previous_response_id=made.id))
+    assert (compacted.object, compacted.output[-1].type) == ("response.compaction", "compaction")
+    assert compacted.output[-1].encrypted_content
+    assert [each.content[0].text for each in compacted.output[:-1]] == [
+        "What is the capital of France?",
+        "And of Spain?",
+    ]
+    items = [each.model_dump(exclude_unset=True, warnings=False) for each in compacted.output]
+    again = await settled(oai.responses.create(model="toy", input=[*items, {"role": "user", "content": "Go on."}]))
+    assert again.status == "completed"
+
+
+async def test_openai_counts_input_tokens(oai: Any) -> None:
+    counted = await settled(oai.responses.input_tokens.count(model="toy", input="How many?", instructions="Be short."))
+    made = await settled(oai.responses.create(model="toy", input="How many?", instructions="Be short."))
+    assert (counted.object, counted.input_tokens) == ("response.input_tokens", made.usage.input_tokens)
+
+
+async def test_openai_lists_and_retrieves_models(oai: Any) -> None:
+    listed = await settled(oai.models.list())
+    assert [(each.id, each.object) for each in listed.data] == [("toy", "model")]
+    for name in ("toy", "ft:gpt-6:me::1", "org/model"):
+        assert (await settled(oai.models.retrieve(name))).id == name
+
+
+async def test_openai_sees_its_newest_parameters_typed(oai: Any) -> None:
+    made = await settled(
+        oai.responses.create(
+            prompt={"id": "pmpt_1"},
+            input="Hello",
+            reasoning={"effort": "max"},
+            access_programs={"cyber": "standard"},
+            moderation={"model": "omni-moderation-latest"},
+            prompt_cache_options={"ttl": "12h"},
+            prompt_cache_retention="24h",
+            tools=[{"type": "function", "name": "f", "parameters": {}, "strict": None}],
+        )
+    )
+    assert (made.reasoning.effort, made.access_programs.cyber) == ("max", "standard")
+    assert (made.moderation.input.flagged, made.moderation.output.type) == (False, "moderation_result")
+    assert (made.prompt_cache_options.mode, made.prompt_cache_options.ttl) == ("implicit", "12h")
+    assert (made.prompt_cache_retention, made.tools[0].strict) == ("24h", True)
+
+
+async def test_openai_is_told_why_a_background_response_must_be_stored(oai: Any) -> None:
+    with pytest.raises(openai.BadRequestError, match="store must be true"):
+        await settled(oai.responses.create(model="toy", input="Hello", background=True, store=False))
 
 
 async def test_openai_cancels_a_batch(oai: Any) -> None:

@@ -14,7 +14,6 @@ from typing import TypeAlias
 import anyio
 import httpx
 from anyio.abc import TaskGroup
-from anyio.lowlevel import checkpoint
 from msgspec.json import encode
 
 from streamfold.emulator.options import Options
@@ -35,7 +34,6 @@ ANSWER_SECONDS = 10.0
 URL_CHARACTERS, SECRET_CHARACTERS = 2048, 256
 MOST_UNSENT = 1000  # Responses whose webhooks are not all sent
 SENT_AT_ONCE = 64
-STEPS_PER_CHECKPOINT = 256
 
 
 async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
@@ -153,10 +151,9 @@ class WebhookSender:
         index, status = 0, ""
         while True:
             now = self._clock.now()
+            await stored.catch_up(now)
             if entry := timeline.reach(index, now):
                 index += 1
-                if index % STEPS_PER_CHECKPOINT == 0:
-                    await checkpoint()
                 response: Fields = entry.fields.get("response") or {}
                 if (now_is := str(response.get("status", status))) != status:
                     status = now_is
