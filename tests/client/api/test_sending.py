@@ -1,6 +1,7 @@
 """A creation is sent again while nothing can have come of it, with the same key; nothing else is. On trio's clock too."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -8,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from streamfold.client import Gateway, Request
+from streamfold.client import Gateway, Reply, Request
 from streamfold.errors import ConnectFailed, Disconnected, GatewayError, IdleTimeout, RequestRefused
 from streamfold.session import Backoff, Patience
 from tests.client.stub import EVENT_STREAM, Stub, Told, said, stream
@@ -206,4 +207,42 @@ async def test_a_cancellation_while_it_waits_ends_it() -> None:
     with anyio.move_on_after(0.05):
         await create(here)
     assert len(stub.requests) == 1
+    assert stub.is_open == 0
+
+
+class HoldsATaskGroup:
+    """A transport as others write it: a task of its own runs while a reply is open."""
+
+    def __init__(self, inner: Stub) -> None:
+        self.inner = inner
+
+    @asynccontextmanager
+    async def open(self, request: Request) -> AsyncGenerator[Reply, None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep_forever)
+            async with self.inner.open(request) as reply:
+                yield reply
+            tasks.cancel_scope.cancel()
+
+    async def aclose(self) -> None: ...
+
+
+@pytest.mark.parametrize("call", [create, create_streamed])
+async def test_a_transport_may_hold_a_task_group_of_its_own(call: Create) -> None:
+    stub = Stub(lambda request: STREAMED if call is create_streamed else MADE)
+    await call(Gateway("http://stub", api_key="key", dialect="openai", http=HoldsATaskGroup(stub), patience=AT_ONCE))
+    assert (len(stub.requests), stub.is_open) == (1, 0)
+
+
+@pytest.mark.parametrize("holds", [False, True])
+async def test_an_opening_that_never_ends_is_left_by_any_transport(holds: bool) -> None:
+    stub = Stub(lambda request: Told(opening=anyio.Event()))
+    http = HoldsATaskGroup(stub) if holds else stub
+    limits = Patience(idle_seconds=0.05)
+    here = Gateway("http://stub", api_key="key", dialect="openai", http=http, patience=limits, connect_seconds=0.05)
+    words = r"POST http://stub/v1/responses: no answer within 0\.05\d* seconds; .* idempotency_key='mine'"
+    with pytest.raises(IdleTimeout, match=words):
+        await create_streamed(here, idempotency_key="mine")
+    with pytest.raises(IdleTimeout, match=r"no stream within 0\.01 seconds; .* idempotency_key='mine'"):
+        await create_streamed(here, timeout=0.01, idempotency_key="mine")
     assert stub.is_open == 0

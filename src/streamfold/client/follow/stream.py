@@ -8,6 +8,7 @@ from attrs import frozen
 
 from streamfold.client.api.answer import bad_answer, collect, seen
 from streamfold.client.api.request import Calls
+from streamfold.client.api.sending import explain
 from streamfold.client.follow.runner import OnRepair, Runner, Running
 from streamfold.client.transport.timing import current_clock
 from streamfold.client.transport.transport import Reply, Request, Transport
@@ -252,7 +253,7 @@ class Stream:
             raise (failures or refusals)[0]
         if not head.is_set():
             late = IdleTimeout(f"no stream within {seconds:g} seconds")
-            raise late if post is None else late.during(post.method, post.url)
+            raise late if post is None else explain(late, post)
 
     def _connect(self, call: Connect) -> None:
         self._current = connection = Connection(call)

@@ -6,7 +6,7 @@ reader leaves, and an exception in it ends the reply as a broken connection woul
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 import anyio
@@ -32,6 +32,8 @@ class AsgiTransport:
         grace_seconds: How long the application may continue after its reader left and it got `http.disconnect`. Then
             its task is cancelled.
     """
+
+    holds_no_scope: ClassVar[bool] = True
 
     def __init__(self, app: App, *, grace_seconds: float = 5.0) -> None:
         self._app = app

@@ -7,6 +7,7 @@ those. docs/explanation/transports.md has the measurements. It needs the extra `
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import ClassVar
 
 import anyio
 from anyio.abc import ByteStream
@@ -36,6 +37,8 @@ class DirectTransport:
     Args:
         ssl_context: For https; None for the one that this process shares.
     """
+
+    holds_no_scope: ClassVar[bool] = True
 
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None) -> None:
         self._ssl_context = ssl_context

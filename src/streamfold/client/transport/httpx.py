@@ -24,6 +24,7 @@ from streamfold.client.transport.transport import Reply, Request
 from streamfold.errors import Disconnected, UsageError
 
 EVENT_STREAM = "text/event-stream"
+LIBRARIES = frozenset({"httpx", "httpx2"})
 # What httpx, httpx2 and their httpcores wrap around the body. Each passes the chunks of the stream inside it on, and is
 # closed with the response, so iterating the innermost one saves five generators for each chunk. A wrapper that is not
 # known by its name is iterated itself: then it costs more, and is still correct.
@@ -88,6 +89,8 @@ class HttpxTransport:
                 "ssl_context applies only to a client that streamfold creates; configure it on your own client instead"
             )
         self._is_own = client is None
+        carrier = getattr(client, "_transport", None)  # of another library, it may hold what it likes
+        self.holds_no_scope: bool = client is None or type(carrier).__module__.partition(".")[0] in LIBRARIES
         self._client: Client = client if client is not None else make_client(ssl_context or shared_context())
         self._headers_class: Any = type(self._client.headers)  # each library's own, which keeps repeated names
         self._sse = import_module("httpx_sse")  # imports httpx, which nothing else here needs

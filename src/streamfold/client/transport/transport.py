@@ -84,7 +84,11 @@ class Reply(Protocol):
 
 
 class Transport(Protocol):
-    """Sends requests, any number of them at once."""
+    """Sends requests, any number of them at once.
+
+    One that keeps no cancel scope and no task group open between the entering of `open` and its leaving may say so with
+    `holds_no_scope = True`, which saves 1.3 KiB for each stream.
+    """
 
     def open(self, request: Request) -> AbstractAsyncContextManager[Reply]:
         """Send a request. The context yields the reply; leaving it closes the connection.
