@@ -15,7 +15,7 @@ from streamfold.session import Backoff, CancelResult, Outcome, OutcomeStatus, Pa
 pytestmark = pytest.mark.anyio
 
 TRANSPORTS: dict[str, Callable[[], Transport]] = {"httpx": HttpxTransport, "direct": DirectTransport}
-QUICK = Patience(backoff=Backoff(first_seconds=0.001), gap_seconds=0.01, poll_seconds=0.01)
+QUICK = Patience(backoff=Backoff(first_seconds=0.001), gap_seconds=0.01, poll_seconds=0.01, cancel_check_seconds=0.05)
 LONG = "5000 words"
 WON = CancelResult.CANCEL_WON
 
@@ -78,17 +78,26 @@ async def test_what_had_ended_before_says_so(rule: str) -> None:
             assert (await response.outcome()).status is OutcomeStatus.COMPLETED
 
 
-async def test_a_foreground_response_is_left_and_the_server_is_told_nothing_else() -> None:
-    emulator = Emulator(Options(tokens_per_second=1000))
+@pytest.mark.parametrize(
+    ("cancels", "status", "result"),
+    [
+        (True, OutcomeStatus.CANCELLED, WON),
+        (False, OutcomeStatus.ABANDONED, CancelResult.LEFT),
+    ],
+    ids=["the gateway stops it", "it runs on"],
+)
+async def test_a_foreground_response_is_left(cancels: bool, status: OutcomeStatus, result: CancelResult) -> None:
+    emulator = Emulator(Options(tokens_per_second=1000, cancels_on_disconnect=cancels))
     async with (
         emulate(emulator) as url,
         Gateway(url, api_key="key", patience=QUICK) as here,
         here.stream(model="toy", input=LONG) as response,
     ):
         await anext(response)
-        assert await response.cancel() is CancelResult.REFUSED
+        assert await response.cancel() is result
         outcome = await response.outcome()
-    assert (outcome.status, outcome.proof) == (OutcomeStatus.ABANDONED, None)
+    assert (outcome.status, outcome.cancel) == (status, result)
+    assert emulator.journal.counters["cancels"] == 1
 
 
 async def test_a_batch_is_cancelling_and_then_cancelled() -> None:

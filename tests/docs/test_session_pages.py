@@ -28,7 +28,7 @@ from streamfold.session.answer import CallFailure, Refusal
 from tests.docs.pages import DOCS, Page
 from tests.docs.test_pages import run_python
 from tests.session.test_cancel_orders import SCRIPTS, every_order
-from tests.session.test_reconcile import EVERY
+from tests.session.test_reconcile import COMBINATIONS
 
 PAGES = ["reference/session.md", "reference/outcomes.md", "explanation/repair.md", "explanation/cancel.md"]
 MEBIBYTE = 1024 * 1024
@@ -124,5 +124,5 @@ def test_every_cancel_result_is_in_the_table() -> None:
 
 def test_the_page_about_cancel_counts_what_the_tests_look_at() -> None:
     text = flat("explanation/cancel.md")
-    assert f"({len(EVERY):,})" in text
+    assert f"({COMBINATIONS:,} of them" in text
     assert f"{len(SCRIPTS) * len(every_order()):,} runs" in text

@@ -13,6 +13,7 @@ from streamfold.session import (
     Outcome,
     Patience,
     RepairKind,
+    Retrieve,
     Session,
     Wait,
 )
@@ -182,3 +183,11 @@ def cancelled(*chunks: bytes, **given: Any) -> Heard:
     one.receive_cancel(now=1.0)
     assert calls(one) == [Cancel()]
     return one
+
+
+def check(one: Session, status: str, text: str | None = None, *, now: float) -> float:
+    """Answer the GET that checks a reported end, some seconds later. Returns: the time then."""
+    call, now = next_call(one, now=now)
+    assert call == Retrieve()
+    one.receive_answer(Retrieve(), answer(200, body(status, text)), now=now)
+    return now

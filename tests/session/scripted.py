@@ -26,11 +26,15 @@ ANSWERS: dict[str, Answer | None] = {
     "400 terminal": refused(400, "Cannot cancel a completed response."),
     "400 foreground": refused(400, "Cannot cancel a synchronous response."),
     "400 synchronous": refused(400, "Cannot cancel a synchronous response."),  # vLLM: of one in the background too
+    "404 foreground": refused(404),
+    "409 foreground": refused(409, "only background responses can be cancelled"),
+    "405": refused(405, "Method Not Allowed"),
     "401": refused(401),
     "404": refused(404),
     "503": refused(503),
     "lost": None,
 }
+IN_FOREGROUND = frozenset({"400 foreground", "404 foreground", "409 foreground"})
 # How the stream may end: the event's name and the status in its Response. None where it just ends.
 EVENTS: dict[str, tuple[str, str] | None] = {
     "completed": ("completed", "completed"),

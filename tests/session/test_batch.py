@@ -216,7 +216,6 @@ def test_a_batch_that_is_cancelling_is_asked_for_until_it_is_cancelled() -> None
 @pytest.mark.parametrize(
     ("status", "result"),
     [
-        pytest.param("cancelled", CancelResult.CANCEL_WON, id="cancelled"),
         pytest.param("completed", CancelResult.ALREADY_TERMINAL, id="completed"),
         pytest.param("expired", CancelResult.ALREADY_TERMINAL, id="expired"),
     ],
@@ -228,6 +227,19 @@ def test_an_answer_that_holds_the_end_is_the_end(status: str, result: CancelResu
     assert (outcome.status, outcome.proof, outcome.cancel) == (OutcomeStatus(status), Proof.CANCEL_ANSWER, result)
     assert outcome.batch is not None
     assert outcome.batch.status == status
+
+
+def test_an_answer_that_says_cancelled_at_once_is_checked_by_one_get() -> None:
+    one = cancelled()
+    one.receive_answer(Cancel(), batch("cancelled"), now=0.1)
+    assert one.outcome is None
+    now = wait(one, 0.1)
+    one.receive_answer(Retrieve(), batch("cancelled"), now=now)
+    assert (over(one).status, over(one).proof, over(one).cancel) == (
+        OutcomeStatus.CANCELLED,
+        Proof.RETRIEVED,
+        CancelResult.CANCEL_WON,
+    )
 
 
 def test_a_batch_that_completes_while_it_is_cancelling_completed() -> None:

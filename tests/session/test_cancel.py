@@ -1,5 +1,6 @@
 """One cancel: its answer in every dialect of protocol 6, and the tracker that collects the evidence."""
 
+from math import inf
 from typing import Any
 
 import pytest
@@ -9,14 +10,14 @@ from hypothesis import strategies as st
 from streamfold.schema import is_terminal_batch_status
 from streamfold.session.answer import Answer, CallFailure
 from streamfold.session.cancel import CancelTracker, read_cancel_answer
-from streamfold.session.drive import Agenda, Cancel, Timer, Wait
+from streamfold.session.drive import Agenda, Cancel, Retrieve, Timer, Wait
 from streamfold.session.outcome import CancelResult, OutcomeStatus, Proof
 from streamfold.session.patience import Patience
-from streamfold.session.reconcile import AskGateway, CancelAnswer, Conclude, FollowOn, KeepWaiting
+from streamfold.session.reconcile import AskGateway, CancelAnswer, Conclude, FollowOn, KeepWaiting, Leave
 from tests.session.made import answer, body, refused
 
 TERMINAL = (CancelAnswer.REFUSED_AS_TERMINAL, None)
-FOREGROUND = (CancelAnswer.REFUSED_AS_FOREGROUND, None)
+REFUSED = (CancelAnswer.REFUSED, None)
 NOT_ALLOWED = (CancelAnswer.NOT_ALLOWED, None)
 
 
@@ -43,17 +44,32 @@ def test_a_response_in_the_answer_tells_its_status(
     [
         pytest.param(refused(400, "Cannot cancel a completed response."), True, TERMINAL, id="OpenAI: terminal"),
         pytest.param(refused(400, "Cannot cancel a completed response."), None, TERMINAL, id="terminal, from anywhere"),
-        pytest.param(refused(400, "Cannot cancel a synchronous response."), False, FOREGROUND, id="OpenAI: foreground"),
+        pytest.param(refused(400, "Cannot cancel a synchronous response."), False, REFUSED, id="OpenAI: foreground"),
         pytest.param(
             refused(400, "Cannot cancel a synchronous response."), None, TERMINAL, id="who knows: a GET tells"
         ),
         pytest.param(refused(400, "Cannot cancel a Synchronous response."), True, TERMINAL, id="vLLM: said of all"),
-        pytest.param(refused(400, "only background responses"), False, FOREGROUND, id="in other words"),
+        pytest.param(refused(400, "only background responses"), False, REFUSED, id="in other words"),
+        pytest.param(
+            answer(409, {"detail": "only background responses can be cancelled"}), False, REFUSED, id="ogx: foreground"
+        ),
+        pytest.param(
+            answer(409, {"detail": "Cannot cancel response with status 'completed'"}), True, TERMINAL, id="ogx: status"
+        ),
+        pytest.param(
+            refused(400, "litellm.BadRequestError: Cannot cancel a completed response."), None, TERMINAL, id="LiteLLM"
+        ),
         pytest.param(refused(409, "already over"), None, TERMINAL, id="llama-stack: 409"),
-        pytest.param(refused(409, "synchronous"), False, TERMINAL, id="409 is about its status"),
-        pytest.param(refused(400, "no"), None, TERMINAL, id="for a reason that a GET will tell"),
-        pytest.param(answer(400, b""), None, TERMINAL, id="without a word"),
-        pytest.param(refused(400, param="starting_after"), None, TERMINAL, id="in words that make no sense"),
+        pytest.param(refused(409, "conflict"), False, TERMINAL, id="409 is about its status"),
+        pytest.param(answer(400, b"it has already finished"), None, TERMINAL, id="in words that are no JSON"),
+        pytest.param(refused(400, "The response was cancelled."), None, TERMINAL, id="it was cancelled"),
+        pytest.param(refused(400, "This response cannot be cancelled."), None, REFUSED, id="it cannot be cancelled"),
+        pytest.param(refused(400, "Failed to cancel the response."), None, REFUSED, id="the cancel failed"),
+        pytest.param(refused(400, "no"), None, REFUSED, id="for a reason that nobody knows"),
+        pytest.param(answer(400, b""), None, REFUSED, id="without a word"),
+        pytest.param(refused(400, param="starting_after"), None, REFUSED, id="in words that make no sense"),
+        pytest.param(refused(405, "Method Not Allowed"), None, REFUSED, id="405: it cannot cancel"),
+        pytest.param(refused(501, "completed"), True, REFUSED, id="501: whatever it says"),
         pytest.param(refused(401), None, NOT_ALLOWED, id="unauthorized"),
         pytest.param(refused(403), True, NOT_ALLOWED, id="forbidden"),
     ],
@@ -124,11 +140,13 @@ SYNCHRONOUS = refused(400, "Cannot cancel a synchronous response")
 class Tracked:
     """A tracker whose cancel was requested, and sent so many times. can_ask: Whether a GET may be answered."""
 
-    def __init__(self, *, sent: int = 1, can_ask: bool = True, seconds: float = 30.0, **limits: Any) -> None:
+    def __init__(
+        self, *, sent: int = 1, can_ask: bool = True, seconds: float = 30.0, is_requested: bool = True, **limits: Any
+    ) -> None:
         self.agenda = Agenda(now=0.0, total_seconds=None)
         self.one = CancelTracker(self.agenda, patience=Patience(**limits), random=lambda: 0.5, seconds=seconds)
         self.can_ask = can_ask
-        assert self.one.request() is True
+        assert not is_requested or self.one.request() is True
         for _ in range(sent):
             self.one.send()
         self.agenda.take()
@@ -136,14 +154,30 @@ class Tracked:
     def verdict(self) -> object:
         return self.one.decide(can_ask=self.can_ask)
 
-    def answered(self, said: Answer, *, is_background: bool | None = True) -> bool:
-        return self.one.receive_result(said, is_background=is_background)
+    def answered(self, said: Answer | CallFailure, *, now: float = 0.0) -> bool:
+        self.agenda.now = now
+        return self.one.receive_result(said)
+
+    def got(self, status: OutcomeStatus, said: Answer | None = None, *, asked_at: float, now: float) -> object:
+        """The verdict after a GET."""
+        self.agenda.now = now
+        self.agenda.timers.drop(Timer.POLL)
+        self.one.receive_retrieved(status, b"" if said is None else said.body, asked_at=asked_at)
+        return self.verdict()
 
 
-def answered(said: Answer, *, attempts: int = 1) -> Tracked:
+def answered(said: Answer, *, attempts: int = 1, is_background: bool | None = True) -> Tracked:
     one = Tracked(sent=attempts)
+    one.one.receive_background(is_background)
     assert one.answered(said)
     return one
+
+
+CHECK = AskGateway(is_check=True)
+WON = Conclude(CANCELLED, Proof.RETRIEVED, CancelResult.CANCEL_WON)
+WON_BY_ANSWER = Conclude(CANCELLED, Proof.CANCEL_ANSWER, CancelResult.CANCEL_WON)
+COMPLETION_WON = Conclude(COMPLETED, Proof.TERMINAL_EVENT, CancelResult.COMPLETION_WON)
+CHECK_SECONDS = Patience().cancel_check_seconds
 
 
 def test_before_a_cancel_is_requested_nothing_counts() -> None:
@@ -151,17 +185,17 @@ def test_before_a_cancel_is_requested_nothing_counts() -> None:
     one = CancelTracker(agenda, patience=Patience(), random=lambda: 0.5, seconds=30.0)
     one.send()
     one.receive_end()
-    one.receive_retrieved(COMPLETED, b"")
+    one.receive_background(False)
+    one.receive_left()
     one.receive_deadline()
     one.give_up()
-    assert (one.receive_event(COMPLETED), one.receive_result(answer(200, body()), is_background=True)) == (False, False)
-    assert (one.decide(can_ask=True), one.result, one.knows_end, agenda.take()) == (None, None, False, [])
+    assert (one.receive_event(COMPLETED), one.receive_result(answer(200, body()))) == (False, False)
+    assert (one.decide(can_ask=True), one.result) == (None, None)
 
 
-def test_a_new_cancel_waits_and_knows_of_no_end() -> None:
+def test_a_new_cancel_waits() -> None:
     one = Tracked()
     assert (one.verdict(), one.one.attempts, one.one.body) == (KeepWaiting(), 1, b"")
-    assert one.one.knows_end is False
 
 
 def test_a_second_request_is_not_new() -> None:
@@ -182,41 +216,40 @@ def test_the_gateways_wish_for_the_next_attempt_is_obeyed() -> None:
 
 def test_after_the_last_attempt_a_get_must_decide() -> None:
     one = Tracked(sent=3, max_attempts=3)
-    assert one.one.receive_result(CallFailure("timeout"), is_background=True) is True
-    assert (one.verdict(), one.agenda.take()) == (AskGateway(), [Wait(30.0)])
+    assert one.answered(CallFailure("timeout")) is True
+    assert (one.verdict(), one.agenda.take()) == (AskGateway(), [Retrieve(), Wait(30.0)])
 
 
-def test_a_cancelled_response_in_the_answer_proves_it_once_the_stream_ends() -> None:
+def test_a_cancelled_response_in_the_answer_is_checked_once_the_stream_ends() -> None:
     said = answer(200, body("cancelled"))
     one = answered(said)
-    assert (one.one.body, one.one.knows_end, one.verdict()) == (said.body, True, KeepWaiting())
+    assert (one.one.body, one.verdict(), one.one.is_settling) == (said.body, KeepWaiting(), False)
     one.one.receive_end()
-    assert one.verdict() == Conclude(CANCELLED, Proof.CANCEL_ANSWER, CancelResult.CANCEL_WON)
-    assert one.one.result is CancelResult.CANCEL_WON
+    assert (one.verdict(), one.one.is_settling, one.one.result, one.one.wants_proof) == (CHECK, True, None, True)
+    assert one.agenda.take() == [Wait(CHECK_SECONDS), Retrieve()]
+    assert one.got(CANCELLED, asked_at=CHECK_SECONDS, now=4.0) == WON
+    assert (one.one.result, one.one.is_settling, one.one.wants_proof) == (CancelResult.CANCEL_WON, False, False)
+
+
+def test_where_no_get_can_be_answered_the_answer_is_believed() -> None:
+    one = answered(answer(200, body("cancelled")))
+    one.one.receive_end()
+    one.can_ask = False
+    assert one.verdict() == WON_BY_ANSWER
 
 
 def test_a_response_that_still_runs_is_no_proof() -> None:
     one = answered(answer(200, body("in_progress")))
-    assert (one.one.body, one.one.knows_end, one.verdict()) == (b"", False, AskGateway())
-
-
-@pytest.mark.parametrize(
-    ("is_background", "verdict"),
-    [
-        pytest.param(True, AskGateway(), id="in the background: refused as terminal"),
-        pytest.param(False, Conclude(OutcomeStatus.ABANDONED, None, CancelResult.REFUSED), id="in the foreground"),
-    ],
-)
-def test_what_synchronous_means_depends_on_the_response(is_background: bool, verdict: object) -> None:
-    one = Tracked()
-    assert one.answered(SYNCHRONOUS, is_background=is_background)
-    assert one.verdict() == verdict
+    assert (one.one.body, one.verdict(), one.one.is_settling) == (b"", AskGateway(), False)
+    assert one.agenda.take() == [Retrieve(), Wait(30.0)]
 
 
 def test_the_terminal_event_reports_an_end() -> None:
     one = Tracked()
     assert one.one.receive_event(COMPLETED) is True
-    assert (one.one.knows_end, one.verdict()) == (True, KeepWaiting())
+    assert one.verdict() == KeepWaiting()
+    one.one.receive_time_up(Timer.CANCEL_GRACE)
+    assert one.verdict() == COMPLETION_WON
 
 
 def test_a_response_that_ends_before_the_cancel_is_sent_was_over_already() -> None:
@@ -229,21 +262,21 @@ def test_no_answer_at_all_leaves_the_event_to_count() -> None:
     one = Tracked(max_attempts=1)
     one.one.receive_event(COMPLETED)
     one.answered(refused(503))
-    assert one.verdict() == Conclude(COMPLETED, Proof.TERMINAL_EVENT, CancelResult.COMPLETION_WON)
+    assert one.verdict() == COMPLETION_WON
 
 
 def test_the_get_proves_the_verdict_though_an_answer_comes_later() -> None:
     one = Tracked()
-    one.one.receive_retrieved(COMPLETED, b"the GET")
+    assert one.got(COMPLETED, said := answer(200, body("completed")), asked_at=0.0, now=0.1) == KeepWaiting()
     assert one.answered(answer(200, body("completed")))
-    assert one.one.body == b"the GET"
+    assert one.one.body == said.body
     assert one.verdict() == Conclude(COMPLETED, Proof.RETRIEVED, CancelResult.ALREADY_TERMINAL)
 
 
 def test_the_get_proves_the_verdict_though_an_answer_came_before() -> None:
     one = answered(answer(200, body("completed")))
-    one.one.receive_retrieved(COMPLETED, b"the GET")
-    assert one.one.body == b"the GET"
+    one.got(COMPLETED, said := answer(200, body("completed", "x")), asked_at=0.0, now=0.1)
+    assert one.one.body == said.body
 
 
 @pytest.mark.parametrize(
@@ -251,8 +284,188 @@ def test_the_get_proves_the_verdict_though_an_answer_came_before() -> None:
 )
 def test_a_repeated_cancel_may_have_been_taken_the_first_time(attempts: int, result: CancelResult) -> None:
     one = answered(refused(400, "Cannot cancel a cancelled response"), attempts=attempts)
-    one.one.receive_retrieved(CANCELLED, b"")
-    assert one.verdict() == Conclude(CANCELLED, Proof.RETRIEVED, result)
+    assert one.got(CANCELLED, asked_at=0.0, now=0.1) == CHECK
+    assert one.got(CANCELLED, asked_at=5.0, now=5.1) == Conclude(CANCELLED, Proof.RETRIEVED, result)
+
+
+# `cancelled` may be taken back: a report of it is checked by a GET that is asked some seconds later
+
+
+def test_a_get_before_its_time_is_no_check() -> None:
+    one = answered(answer(200, body("in_progress")))
+    assert one.got(CANCELLED, asked_at=0.0, now=9.0) == CHECK
+    assert one.agenda.timers[Timer.POLL] == 9.0 + CHECK_SECONDS
+    assert one.got(CANCELLED, asked_at=9.0, now=9.1) == CHECK
+    assert one.got(CANCELLED, asked_at=12.0, now=12.1) == WON
+
+
+def test_a_get_that_agrees_does_not_postpone_the_check() -> None:
+    one = answered(answer(200, body("cancelled")))
+    one.one.receive_end()
+    assert one.got(CANCELLED, asked_at=1.0, now=1.1) == CHECK
+    assert one.agenda.timers[Timer.POLL] == CHECK_SECONDS
+
+
+def test_a_later_get_decides_and_the_conflict_is_reported() -> None:
+    one = answered(answer(200, body("in_progress")))
+    assert one.got(CANCELLED, asked_at=0.1, now=0.2) == CHECK
+    verdict = one.got(COMPLETED, said := answer(200, body("completed", "all")), asked_at=0.3, now=0.4)
+    assert isinstance(verdict, Conclude)
+    assert (verdict.status, verdict.result, one.one.body) == (COMPLETED, CancelResult.COMPLETION_WON, said.body)
+    assert [str(each) for each in verdict.conflicts] == ["the GET said cancelled, but a later GET said completed"]
+
+
+def test_a_text_that_still_grows_is_no_agreement_whatever_the_status() -> None:
+    """LiteLLM's polling says cancelled while it still generates."""
+    one = answered(answer(200, body("cancelled", "one")))
+    one.one.receive_end()
+    assert one.got(CANCELLED, answer(200, body("cancelled", "one two")), asked_at=3.0, now=3.1) == CHECK
+    assert one.got(CANCELLED, answer(200, body("cancelled", "one two three")), asked_at=6.2, now=6.3) == CHECK
+    same = answer(200, body("cancelled", "one two three"))
+    assert one.got(CANCELLED, same, asked_at=9.4, now=9.5) == WON
+
+
+def test_a_completed_response_that_has_more_text_than_the_answer_is_no_growth() -> None:
+    one = answered(answer(200, body("cancelled")))
+    one.one.receive_end()
+    verdict = one.got(COMPLETED, answer(200, body("completed", "all")), asked_at=3.0, now=3.1)
+    assert isinstance(verdict, Conclude)
+    assert verdict.status is COMPLETED
+
+
+def test_a_get_that_shows_it_running_takes_an_earlier_one_back() -> None:
+    one = answered(answer(200, body("in_progress")))
+    assert one.got(CANCELLED, asked_at=0.1, now=0.2) == CHECK
+    one.one.receive_running(asked_at=0.3)
+    assert (one.verdict(), one.one.is_settling) == (AskGateway(), False)
+    one.one.receive_deadline()
+    assert one.verdict() == FollowOn(CancelResult.UNCONFIRMED)
+
+
+@pytest.mark.parametrize(
+    ("asked_at", "result"), [(0.5, CancelResult.ALREADY_TERMINAL), (1.0, CancelResult.COMPLETION_WON)]
+)
+def test_a_refusal_as_terminal_is_denied_by_a_get_that_was_asked_after_it(
+    asked_at: float, result: CancelResult
+) -> None:
+    one = Tracked()
+    one.answered(refused(409, "already over"), now=1.0)
+    one.one.receive_running(asked_at=asked_at)
+    one.one.receive_event(COMPLETED)
+    assert one.verdict() == Conclude(COMPLETED, Proof.TERMINAL_EVENT, result)
+
+
+def test_another_clients_cancel_is_checked_too_and_is_no_result_of_ours() -> None:
+    one = Tracked(is_requested=False)
+    assert (one.got(CANCELLED, asked_at=0.0, now=0.0), one.one.is_settling) == (CHECK, True)
+    verdict = one.got(COMPLETED, asked_at=3.0, now=3.0)
+    assert isinstance(verdict, Conclude)
+    assert (verdict.status, one.one.result) == (COMPLETED, None)
+
+
+def test_another_clients_cancel_of_a_foreground_response_does_not_make_us_leave() -> None:
+    one = Tracked(is_requested=False)
+    one.one.receive_background(False)
+    assert one.got(CANCELLED, asked_at=0.0, now=0.0) == CHECK
+
+
+def test_an_end_that_is_never_taken_back_needs_no_check() -> None:
+    one = answered(answer(200, body("in_progress")))
+    one.one.receive_retrieved(CANCELLED, b"final", asked_at=inf)
+    assert one.verdict() == WON
+    assert one.one.body == b"final"
+
+
+# A foreground response: its cancel is sent once, and unless it is confirmed the response is left
+
+
+def in_foreground(**given: Any) -> Tracked:
+    one = Tracked(**given)
+    one.one.receive_background(False)
+    return one
+
+
+@pytest.mark.parametrize("said", [refused(404), refused(503), CallFailure("timeout")], ids=["404", "503", "lost"])
+def test_in_the_foreground_a_cancel_is_sent_once(said: Answer | CallFailure) -> None:
+    one = in_foreground()
+    assert (one.answered(said), one.verdict(), Timer.CANCEL in one.agenda.timers) == (True, Leave(), False)
+
+
+def test_a_cancel_that_waits_to_be_sent_again_is_not_once_it_is_known_to_be_one_of_the_foreground() -> None:
+    one = Tracked()
+    one.answered(refused(503))
+    one.one.receive_background(False)
+    assert (one.verdict(), Timer.CANCEL in one.agenda.timers) == (Leave(), False)
+
+
+def test_in_the_foreground_the_grace_begins_with_the_callers_request() -> None:
+    one = in_foreground(sent=0)
+    assert one.agenda.take() == [Wait(5.0)]
+    one.one.receive_time_up(Timer.CANCEL_GRACE)
+    assert one.verdict() == Leave()
+
+
+def test_after_leaving_one_get_asks_some_seconds_later_and_its_word_is_enough() -> None:
+    one = in_foreground()
+    one.answered(refused(404))
+    assert one.verdict() == Leave()
+    one.one.receive_left()
+    assert (one.one.has_left, one.verdict(), one.one.is_settling) == (True, AskGateway(), False)
+    assert one.agenda.take() == [Wait(CHECK_SECONDS), Retrieve()]
+    assert one.got(CANCELLED, asked_at=3.0, now=3.1) == WON
+
+
+LEFT = Conclude(OutcomeStatus.ABANDONED, None, CancelResult.LEFT)
+
+
+@pytest.mark.parametrize("how", ["receive_running", "receive_nothing"])
+def test_after_leaving_a_get_that_was_asked_before_counts_for_nothing(how: str) -> None:
+    one = in_foreground()
+    one.answered(refused(404))
+    one.verdict()
+    one.one.receive_left()
+    getattr(one.one, how)(asked_at=0.0)
+    assert one.verdict() == AskGateway()
+    getattr(one.one, how)(asked_at=3.0)
+    assert one.verdict() == LEFT
+
+
+def test_the_one_get_after_leaving_is_not_waited_for_without_end() -> None:
+    one = in_foreground()
+    one.one.receive_left()
+    one.one.receive_left()  # again: it changes nothing
+    assert one.agenda.timers[Timer.CANCEL_DEADLINE] == CHECK_SECONDS + Patience().cancel_grace_seconds
+    one.one.receive_deadline()
+    assert one.verdict() == LEFT
+
+
+def test_a_caller_who_leaves_waits_for_no_check() -> None:
+    one = answered(answer(200, body("cancelled")))
+    one.one.receive_stopped_reading()
+    assert one.verdict() == WON_BY_ANSWER
+
+
+def test_a_caller_who_leaves_a_foreground_response_has_a_get_made_at_once_after_the_answer() -> None:
+    one = in_foreground()
+    one.one.receive_stopped_reading()
+    assert one.verdict() == KeepWaiting()
+    one.answered(refused(404), now=0.1)
+    assert (one.verdict(), one.agenda.take()[0]) == (AskGateway(), Retrieve())
+
+
+def test_to_stop_reading_a_response_of_the_background_is_not_to_leave_it() -> None:
+    one = Tracked()
+    one.one.receive_left()
+    assert (one.one.has_left, one.verdict()) == (False, KeepWaiting())
+
+
+def test_a_get_that_says_nothing_is_one_of_many_in_the_background() -> None:
+    one = answered(answer(200, body()))
+    one.one.receive_nothing(asked_at=5.0)
+    assert one.verdict() == AskGateway()
+
+
+# At the deadline
 
 
 def test_without_a_proof_by_the_deadline_it_is_unconfirmed_and_not_sent_again() -> None:
@@ -287,30 +500,31 @@ def test_the_answer_is_awaited_until_it_comes_or_the_deadline_passes() -> None:
 @pytest.mark.parametrize(
     ("is_background", "verdict"),
     [
-        pytest.param(False, Conclude(OutcomeStatus.ABANDONED, None, CancelResult.REFUSED), id="the foreground"),
+        pytest.param(False, Leave(), id="the foreground"),
         pytest.param(True, AskGateway(), id="the background"),
         pytest.param(None, AskGateway(), id="it does not say"),
     ],
 )
 def test_a_refusal_is_read_again_when_a_get_says_where_it_runs(is_background: bool | None, verdict: object) -> None:
-    one = Tracked()
-    one.answered(SYNCHRONOUS, is_background=None)
+    one = answered(SYNCHRONOUS, is_background=None)
     assert one.verdict() == AskGateway()
     one.one.receive_background(is_background)
     assert one.verdict() == verdict
 
 
-def test_where_it_runs_says_nothing_of_an_answer_that_is_no_refusal() -> None:
-    open_one, none = answered(answer(200, body("in_progress"))), Tracked()
-    open_one.one.receive_background(False)
-    none.one.receive_background(False)
-    assert (open_one.verdict(), none.verdict()) == (AskGateway(), KeepWaiting())
+def test_where_it_runs_does_not_change_an_answer_that_is_no_refusal() -> None:
+    one = answered(answer(200, body("in_progress")))
+    one.one.receive_background(False)
+    assert one.verdict() == KeepWaiting()
+    one.one.receive_time_up(Timer.CANCEL_GRACE)
+    assert one.verdict() == Leave()
 
 
-def test_a_get_reports_an_end() -> None:
-    one = Tracked()
-    one.one.receive_retrieved(COMPLETED, b"")
-    assert one.one.knows_end is True
+def test_what_the_response_says_counts_for_more_than_what_was_asked_for() -> None:
+    one = in_foreground()
+    one.one.receive_background(True)
+    one.one.receive_background(None)
+    assert one.answered(refused(404)) is False  # it is sent again
 
 
 # Time
@@ -331,16 +545,30 @@ def test_its_time_may_be_longer() -> None:
 def test_without_an_answer_the_waits_grow() -> None:
     one, waits = Tracked(), []
     for _ in range(3):
-        one.one.receive_result(CallFailure("timeout"), is_background=True)
+        one.answered(CallFailure("timeout"))
         waits.append(one.agenda.timers.pop(Timer.CANCEL))
         one.one.send()
     assert waits == [0.25, 0.5, 1.0]
 
 
-def test_an_end_that_was_reported_brings_the_deadline_forward() -> None:
+def test_an_end_that_was_reported_begins_the_grace() -> None:
     one = answered(answer(200, body("cancelled")))
     one.verdict()
     assert one.agenda.take() == [Wait(5.0)]
+    one.agenda.now = 2.0
+    one.one.receive_event(COMPLETED)
+    one.verdict()
+    assert one.agenda.timers.pop(Timer.CANCEL_GRACE) == 5.0
+    one.one.receive_time_up(Timer.CANCEL_GRACE)
+    one.verdict()
+    assert Timer.CANCEL_GRACE not in one.agenda.timers
+
+
+def test_a_get_that_is_due_anyway_is_not_made_a_second_time() -> None:
+    one = answered(answer(200, body("in_progress")))
+    one.agenda.timers[Timer.POLL] = 2.0
+    one.verdict()
+    assert one.agenda.take() == [Wait(2.0), Retrieve()]
 
 
 # At the end

@@ -17,7 +17,7 @@ from tests.fold.made import event, keepalive
     [
         (OutcomeStatus, "completed incomplete failed cancelled expired abandoned lost"),
         (Proof, "terminal_event retrieved cancel_answer"),
-        (CancelResult, "cancel_won completion_won already_terminal unconfirmed not_allowed refused"),
+        (CancelResult, "cancel_won completion_won already_terminal unconfirmed not_allowed left"),
         (RepairKind, "resume replay retrieve"),
     ],
 )

@@ -21,6 +21,7 @@ DEFAULTS = {
     "window_events": 256,
     "window_bytes": 8 * 1024 * 1024,
     "cancel_grace_seconds": 5.0,
+    "cancel_check_seconds": 3.0,
     "cancel_seconds": 30.0,
     "batch_cancel_seconds": 900.0,
     "max_frame_bytes": 64 * 1024 * 1024,

@@ -87,6 +87,8 @@ def _behaviour(random: Random) -> GatewayBehaviour:
         joins=_happens(random, 0.7),
         finished=_one(random, ("all", "all", "all", "next", "own")),
         cancel=_one(random, CANCELS),
+        foreground_cancel=_one(random, ("400", "404", "405", "409", "501", "200")),
+        when_left=_one(random, ("runs", "cancelled")),
         cancel_seconds=_one(random, (0.5, 8.0, 40.0)) if _happens(random, 0.2) else 0.0,
         keeps_output=_happens(random, 0.3),
     )

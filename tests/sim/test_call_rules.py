@@ -85,6 +85,14 @@ class MissesTheEnd(Session):
         pass
 
 
+class DoesNotLeave(Session):
+    """Takes each response for one of the background."""
+
+    def __init__(self, *arguments: Any, is_background: bool | None, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._cancel.receive_background = lambda is_background: None  # type: ignore[method-assign]
+
+
 def with_patience(**fields: Any) -> type[Session]:
     """A session that has another patience than it was given."""
 
@@ -146,8 +154,8 @@ BROKEN = [
     ),
     (
         "a_foreground_response_is_left",
-        TakesNoRefusal,
-        '{"behaviour":{"background":false,"pause_seconds":200.0},"actions":[{"at":144.017}]}',
+        DoesNotLeave,
+        '{"behaviour":{"background":false,"pause_seconds":50.0},"start":"create","actions":[{"at":4.0}]}',
     ),
 ]
 

@@ -17,9 +17,9 @@ SLOW: dict[str, Any] = {"pace_seconds": 0.2}
     ("cancel", "proof", "answers"),
     [
         ("mka1", Proof.TERMINAL_EVENT, [200]),
-        ("openai", Proof.CANCEL_ANSWER, [200]),
+        ("openai", Proof.RETRIEVED, [200]),
         ("conflict409", Proof.TERMINAL_EVENT, [200]),
-        ("ends-silently", Proof.CANCEL_ANSWER, [200]),
+        ("ends-silently", Proof.RETRIEVED, [200]),
         ("failed-holding-cancelled", Proof.TERMINAL_EVENT, [200]),
         ("finished200", Proof.TERMINAL_EVENT, [200]),
         ("vllm", Proof.TERMINAL_EVENT, [200]),
@@ -58,10 +58,53 @@ def test_a_cancel_that_is_refused_on_purpose_is_not_done_even_where_its_answer_w
     assert (heard(run, "cancel"), run.outcome.status) == ([422], COMPLETED)
 
 
-def test_a_foreground_response_is_left() -> None:
+@pytest.mark.parametrize(
+    ("foreground_cancel", "answer"), [("400", 400), ("404", 404), ("405", 405), ("409", 409), ("501", 501)]
+)
+@pytest.mark.parametrize(
+    ("when_left", "status", "result"),
+    [
+        ("runs", OutcomeStatus.ABANDONED, CancelResult.LEFT),
+        ("zombie", OutcomeStatus.ABANDONED, CancelResult.LEFT),
+        ("cancelled", CANCELLED, WON),
+    ],
+)
+def test_a_foreground_response_is_left(
+    foreground_cancel: Any, answer: int, when_left: Any, status: OutcomeStatus, result: CancelResult
+) -> None:
+    behaviour = GatewayBehaviour(
+        background=False, pace_seconds=2.0, foreground_cancel=foreground_cancel, when_left=when_left
+    )
+    run = done(behaviour=behaviour, start="create", actions=(CallerAction(0.5),))
+    assert run.outcome is not None
+    assert (run.outcome.status, run.outcome.cancel) == (status, result)
+    assert (heard(run, "cancel"), len(heard(run, "retrieve"))) == ([answer], 1)
+
+
+def test_a_foreground_response_that_the_gateway_cancels_is_not_left() -> None:
+    behaviour = GatewayBehaviour(background=False, foreground_cancel="200", **SLOW)
+    run = done(behaviour=behaviour, start="create", actions=(CallerAction(0.5),))
+    assert run.outcome is not None
+    assert (run.outcome.status, run.outcome.cancel, run.outcome.proof) == (CANCELLED, WON, Proof.TERMINAL_EVENT)
+
+
+def test_a_foreground_response_that_ends_soon_after_it_was_left_is_found_by_the_get() -> None:
     run = done(behaviour=GatewayBehaviour(background=False, **SLOW), start="create", actions=(CallerAction(0.5),))
     assert run.outcome is not None
-    assert (run.outcome.status, run.outcome.cancel) == (OutcomeStatus.ABANDONED, CancelResult.REFUSED)
+    assert (run.outcome.status, run.outcome.cancel) == (COMPLETED, CancelResult.COMPLETION_WON)
+
+
+def test_a_foreground_response_stops_for_ever_where_its_gateway_does_not_notice() -> None:
+    truth = done(
+        behaviour=GatewayBehaviour(background=False, pace_seconds=2.0, when_left="zombie"),
+        start="create",
+        actions=(CallerAction(0.5),),
+    ).truth
+    assert (truth.status_at(1e9), truth.feed.next_at(len(truth.feed.events)), len(truth.feed.events)) == (
+        "in_progress",
+        float("inf"),
+        1,
+    )
 
 
 def test_a_cancelled_response_keeps_the_output_so_far_where_the_gateway_says_so() -> None:

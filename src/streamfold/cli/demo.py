@@ -47,7 +47,12 @@ FAULT_HEADER = "x-streamfold-fault"
 SHORT_WORDS = 40
 KEY = "demo"
 PATIENCE = Patience(
-    backoff=Backoff(first_seconds=0.1), idle_seconds=0.6, gap_seconds=0.2, poll_seconds=0.2, cancel_grace_seconds=2.0
+    backoff=Backoff(first_seconds=0.1),
+    idle_seconds=0.6,
+    gap_seconds=0.2,
+    poll_seconds=0.2,
+    cancel_grace_seconds=2.0,
+    cancel_check_seconds=0.5,
 )
 WATCHED_WORDS_PER_SECOND, UNWATCHED_WORDS_PER_SECOND = 90.0, 400.0
 MAX_NOTES = 8

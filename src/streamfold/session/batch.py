@@ -5,6 +5,7 @@ an end, and timestamps do not say the status (protocol reference 3 and 7). Nothi
 """
 
 from collections.abc import Callable
+from math import inf
 
 from attrs import frozen
 
@@ -15,7 +16,7 @@ from streamfold.session.cancel import CancelTracker
 from streamfold.session.drive import Action, Agenda, Call, Cancel, Retrieve, Timer
 from streamfold.session.outcome import STREAMS, CancelResult, Conflict, OutcomeStatus, Proof, Repair, RepairKind
 from streamfold.session.patience import Patience
-from streamfold.session.reconcile import AskGateway, Conclude, FollowOn
+from streamfold.session.reconcile import Conclude, FollowOn
 from streamfold.session.repairs import RepairPolicy
 
 
@@ -93,7 +94,7 @@ class BatchSession:
             return
         match call:
             case Cancel():
-                if self._cancel.receive_result(result, is_background=True):
+                if self._cancel.receive_result(result):
                     self._reconsider()
             case Retrieve():
                 self._agenda.end_retrieve()
@@ -137,12 +138,13 @@ class BatchSession:
             return
         status = OutcomeStatus(batch.status or "")
         if self._cancel.is_requested and isinstance(result, Answer):
-            self._cancel.receive_retrieved(status, result.body)
+            self._cancel.receive_retrieved(status, result.body, asked_at=inf)  # it said `cancelling` before
             self._reconsider()
         else:
             self._conclude(status, Proof.RETRIEVED)
 
     def _fail_retrieve(self, failure: CallFailure) -> None:
+        self._policy.refuse(*failure.refused)
         self._policy.fail(RepairKind.RETRIEVE)
         attempts = self._policy.attempts(RepairKind.RETRIEVE)
         if failure.refused or self._policy.next(can_resume=False) is None:
@@ -161,8 +163,8 @@ class BatchSession:
                 self._agenda.retrieve()
             case Timer.CANCEL:
                 self._cancel.send()
-            case Timer.CANCEL_DEADLINE:
-                self._cancel.receive_deadline()
+            case Timer.CANCEL_GRACE | Timer.CANCEL_DEADLINE:
+                self._cancel.receive_time_up(timer)
                 self._reconsider()
             case _:
                 self._timers.drop(Timer.CANCEL_DEADLINE)
@@ -170,12 +172,10 @@ class BatchSession:
 
     def _reconsider(self) -> None:
         """Act on what the evidence says of the cancel by now."""
-        match self._cancel.decide(can_ask=True):
+        match self._cancel.decide(can_ask=not self._policy.is_refused(RepairKind.RETRIEVE)):
             case Conclude() as verdict:
                 self.batch = decode_batch(self._cancel.body)
                 self._conclude(verdict.status, verdict.proof, conflicts=verdict.conflicts)
-            case AskGateway() if Timer.POLL not in self._timers:
-                self._agenda.retrieve()
             case FollowOn() if self._lost:
                 self._conclude(OutcomeStatus.LOST, None, reason=self._lost)
             case _:

@@ -172,6 +172,7 @@ class Timer(Enum):
     POLL = auto()
     CANCEL = auto()
     GAP = auto()
+    CANCEL_GRACE = auto()
     CANCEL_DEADLINE = auto()
     STALLED = auto()
     TOTAL = auto()
@@ -217,6 +218,7 @@ class Agenda:
     """The actions and timers of one session.
 
     now: The time of the last fact. Timers are set relative to it.
+    asked_at: When the last GET was asked for.
     """
 
     def __init__(self, *, now: float, total_seconds: float | None) -> None:
@@ -225,6 +227,7 @@ class Agenda:
         self._actions: list[Action] = []
         self._reported_first_at: float | None = None
         self._is_retrieving = False
+        self.asked_at: float = now
         if total_seconds is not None:
             self.timers[Timer.TOTAL] = now + total_seconds
 
@@ -246,6 +249,7 @@ class Agenda:
         """Have a GET made, unless one is on its way: two at once could be answered in either order."""
         if not self._is_retrieving:
             self._is_retrieving = True
+            self.asked_at = self.now
             self._actions.append(Retrieve())
 
     def end_retrieve(self) -> None:

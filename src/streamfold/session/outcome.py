@@ -42,13 +42,13 @@ class CancelResult(StrEnum):
     COMPLETION_WON = auto()
     """It ended by itself while the cancel was on its way."""
     ALREADY_TERMINAL = auto()
-    """It had ended before."""
+    """It had ended before the cancel was asked for."""
     UNCONFIRMED = auto()
     """Nothing proved the cancel in time. It may still take effect."""
     NOT_ALLOWED = auto()
     """The gateway refused the key, with 401 or 403. The response is still followed."""
-    REFUSED = auto()
-    """A foreground response can only be disconnected, and the client did that: see OutcomeStatus.ABANDONED."""
+    LEFT = auto()
+    """The cancel of a foreground response was not confirmed, so its connection was closed: see OutcomeStatus.ABANDONED."""
 
 
 class RepairKind(StrEnum):

@@ -51,7 +51,10 @@ class Patience:
         gap_seconds: How long to wait for a missing event before resuming.
         window_events: How many events after a gap are held in the meantime.
         window_bytes: How much of their data is held.
-        cancel_grace_seconds: How long to keep reading after an end was reported.
+        cancel_grace_seconds: How long to keep reading after an end was reported; and how long a foreground response is
+            kept open for its cancel to be confirmed.
+        cancel_check_seconds: How long after a report of `cancelled` a GET asks again, because a server may take it back;
+            and how long after leaving a foreground response one asks how it ended.
         cancel_seconds: How long to look for proof of a cancel.
         batch_cancel_seconds: The same for a batch, which takes minutes.
         max_frame_bytes: The most that one SSE block may hold.
@@ -69,6 +72,7 @@ class Patience:
     window_events: int = 256
     window_bytes: int = 8 * 1024 * 1024
     cancel_grace_seconds: float = 5.0
+    cancel_check_seconds: float = 3.0
     cancel_seconds: float = 30.0
     batch_cancel_seconds: float = 900.0
     max_frame_bytes: int = MAX_FRAME_BYTES

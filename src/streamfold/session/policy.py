@@ -71,12 +71,17 @@ DEEPEST = 6
 
 def has_unseen_text(before: State, after: State) -> bool:
     """Whether the output has more text, or more items, in `after` than in `before`."""
+    return has_more_output(snapshot_json(before), snapshot_json(after))
+
+
+def has_more_output(before: bytes, after: bytes) -> bool:
+    """Whether the output of a Response, as JSON, has more text, or more items, in `after` than in `before`."""
     (items, text), (more_items, more_text) = _amount(before), _amount(after)
     return more_items > items or more_text > text
 
 
-def _amount(state: State) -> tuple[int, int]:
-    output = fields_of(snapshot_json(state)).get("output", Raw(b"null"))
+def _amount(response: bytes) -> tuple[int, int]:
+    output = fields_of(response).get("output", Raw(b"null"))
     return len(_array(output)), _characters(output, DEEPEST)
 
 

@@ -1,5 +1,6 @@
-"""Decides what is true when the stream, the answer to a cancel and a GET disagree."""
+"""Decides what is true when the stream, the answer to a cancel and the GETs disagree."""
 
+from collections.abc import Iterator
 from enum import StrEnum, auto
 from itertools import pairwise
 from typing import TypeAlias
@@ -22,14 +23,16 @@ class CancelAnswer(StrEnum):
     OPEN = auto()
     """200, with a Response that is still running."""
     REFUSED_AS_TERMINAL = auto()
-    REFUSED_AS_FOREGROUND = auto()
+    REFUSED = auto()
+    """Refused for another reason: it runs in the foreground, or this gateway cannot cancel."""
     NOT_ALLOWED = auto()
     """401 or 403: this key is not allowed to cancel it."""
     NONE = auto()
     """No answer that says anything, after all attempts: not found, server errors, silence."""
 
 
-REFUSALS = frozenset({CancelAnswer.REFUSED_AS_TERMINAL, CancelAnswer.REFUSED_AS_FOREGROUND})
+# Answers after which the connection of a foreground response is closed at once, because no confirmation can follow.
+HOPELESS = frozenset({CancelAnswer.REFUSED, CancelAnswer.NOT_ALLOWED, CancelAnswer.NONE})
 
 
 @frozen(kw_only=True)
@@ -42,8 +45,14 @@ class Evidence:
         event: The status of the terminal event.
         has_ended: Whether the stream ended by itself.
         retrieved: The terminal status that a GET returned.
+        checked: The terminal status that a later GET returned: one that was asked some seconds after the last report, or
+            that contradicts an earlier GET. It decides.
+        ran_on: Whether a GET that was asked after the answer said that the response still ran.
+        is_foreground: Whether it is known to run in the foreground.
+        has_left: Whether its connection was closed because of the cancel.
         was_repeated: Whether the cancel was sent more than once, so that an earlier one may have taken effect.
-        is_past_deadline: Whether the time to wait for the answer and the stream is over.
+        is_past_grace: Whether the time to wait for the answer and the stream is over.
+        is_past_deadline: Whether the time to look for proof is over.
     """
 
     answer: CancelAnswer | None = None
@@ -51,8 +60,30 @@ class Evidence:
     event: OutcomeStatus | None = None
     has_ended: bool = False
     retrieved: OutcomeStatus | None = None
+    checked: OutcomeStatus | None = None
+    ran_on: bool = False
+    is_foreground: bool = False
+    has_left: bool = False
     was_repeated: bool = False
+    is_past_grace: bool = False
     is_past_deadline: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether the answer and the stream are still waited for."""
+        return not (self.is_past_grace or self.is_past_deadline)
+
+    @property
+    def reports(self) -> tuple[tuple[str, OutcomeStatus], ...]:
+        """Each reported end with its source, in the order: answer, event, GET, later GET."""
+        holds_end = self.answer in {CancelAnswer.CANCELLED, CancelAnswer.ENDED}
+        ends = (
+            ("the answer to the cancel", self.answered if holds_end else None),
+            ("the stream", self.event),
+            ("the GET", self.retrieved),
+            ("a later GET" if self.retrieved else "the GET", self.checked),
+        )
+        return tuple((where, status) for where, status in ends if status is not None)
 
 
 @frozen
@@ -67,7 +98,14 @@ class Conclude:
 
 @frozen
 class AskGateway:
-    """Only a GET can decide."""
+    """Only a GET can decide. is_check: Whether it must check a reported end, some seconds later, and nothing else is done."""
+
+    is_check: bool = False
+
+
+@frozen
+class Leave:
+    """The cancel of a foreground response was not confirmed: close its connection, which is all that is left."""
 
 
 @frozen
@@ -82,42 +120,88 @@ class FollowOn:
     result: CancelResult
 
 
-Verdict: TypeAlias = Conclude | AskGateway | KeepWaiting | FollowOn
+Verdict: TypeAlias = Conclude | AskGateway | Leave | KeepWaiting | FollowOn
 
 
 def reconcile(evidence: Evidence) -> Verdict:
     """Return the verdict on this evidence."""
-    conflicts = tuple(_conflicts(evidence))
-    if evidence.retrieved is not None:
-        if evidence.answer is None and not evidence.is_past_deadline:
-            return KeepWaiting()
-        return Conclude(evidence.retrieved, Proof.RETRIEVED, _result(evidence.retrieved, evidence), conflicts)
-    if evidence.answer is CancelAnswer.REFUSED_AS_FOREGROUND and evidence.event is None:
-        return Conclude(OutcomeStatus.ABANDONED, None, CancelResult.REFUSED)
-    if evidence.event is not None:
-        return _with_event(evidence, evidence.event, conflicts)
-    return _without_event(evidence)
-
-
-def _with_event(evidence: Evidence, event: OutcomeStatus, conflicts: tuple[Conflict, ...]) -> Verdict:
-    if evidence.answer is None and not evidence.is_past_deadline:
+    if not evidence.reports:
+        return _foreground_without_end(evidence) if evidence.is_foreground else _without_end(evidence)
+    if evidence.answer is None and evidence.waits:
         return KeepWaiting()
-    if conflicts and not evidence.is_past_deadline:
-        return AskGateway()
-    # Without a GET, the event counts: it came through the stream that the response itself wrote.
-    return Conclude(event, Proof.TERMINAL_EVENT, _result(event, evidence), conflicts)
+    if evidence.checked is not None or _is_proven(evidence):
+        return _conclude(evidence)
+    return _unproven(evidence)
 
 
-def _without_event(evidence: Evidence) -> Verdict:
-    if evidence.answered is not None and evidence.answer in {CancelAnswer.CANCELLED, CancelAnswer.ENDED}:
-        if evidence.has_ended or evidence.is_past_deadline:
-            return Conclude(evidence.answered, Proof.CANCEL_ANSWER, _result(evidence.answered, evidence))
-        return KeepWaiting()
+def _without_end(evidence: Evidence) -> Verdict:
     if _was_not_allowed(evidence):
         return FollowOn(CancelResult.NOT_ALLOWED)
     if evidence.is_past_deadline:
         return FollowOn(CancelResult.UNCONFIRMED)
     return KeepWaiting() if evidence.answer is None else AskGateway()
+
+
+def _foreground_without_end(evidence: Evidence) -> Verdict:
+    if evidence.has_left:
+        if evidence.ran_on or evidence.is_past_deadline:
+            return _left()
+        return KeepWaiting() if evidence.answer is None and evidence.waits else AskGateway()
+    can_be_confirmed = evidence.answer not in HOPELESS and not (evidence.answer and evidence.has_ended)
+    return KeepWaiting() if evidence.waits and can_be_confirmed else Leave()
+
+
+def _is_proven(evidence: Evidence) -> bool:
+    """Whether all agree, and not only one answer or one GET says `cancelled`, which a server may take back."""
+    statuses = {status for _, status in evidence.reports}
+    if len(statuses) > 1:
+        return False
+    if evidence.event is None and OutcomeStatus.CANCELLED in statuses:
+        return False
+    return not _is_answer_alone(evidence) or evidence.has_ended or not evidence.waits
+
+
+def _unproven(evidence: Evidence) -> Verdict:
+    is_alone = _is_answer_alone(evidence)
+    if is_alone and not evidence.has_ended and evidence.waits:
+        return KeepWaiting()  # the stream may agree with the answer
+    if evidence.is_foreground and not evidence.has_left and evidence.event is None:
+        return Leave()
+    if evidence.ran_on and is_alone:
+        return _denied(evidence)
+    return _conclude(evidence) if evidence.is_past_deadline else AskGateway(is_check=True)
+
+
+def _denied(evidence: Evidence) -> Verdict:
+    """The answer says that it ended, and a later GET that it runs."""
+    if evidence.is_foreground and evidence.has_left:
+        return _left(Conflict("the answer to the cancel said cancelled", "a later GET said that it still ran"))
+    return FollowOn(CancelResult.UNCONFIRMED) if evidence.is_past_deadline else AskGateway()
+
+
+def _left(*conflicts: Conflict) -> Conclude:
+    return Conclude(OutcomeStatus.ABANDONED, None, CancelResult.LEFT, conflicts)
+
+
+def _conclude(evidence: Evidence) -> Conclude:
+    """Conclude by the best proof: a later GET, a GET, the event, the answer.
+
+    A GET shows what every client will see from now on. The event came through the stream that the response itself wrote:
+    a GET that contradicts it and may have been asked before it counts for less.
+    """
+    is_older = evidence.event not in {None, evidence.retrieved}
+    proofs = (
+        (evidence.checked, Proof.RETRIEVED),
+        (None if is_older else evidence.retrieved, Proof.RETRIEVED),
+        (evidence.event, Proof.TERMINAL_EVENT),
+        (evidence.answered, Proof.CANCEL_ANSWER),
+    )
+    status, proof = next((status, proof) for status, proof in proofs if status is not None)
+    return Conclude(status, proof, _result(status, evidence), tuple(_conflicts(evidence)))
+
+
+def _is_answer_alone(evidence: Evidence) -> bool:
+    return evidence.event is None and evidence.retrieved is None and evidence.checked is None
 
 
 def _result(status: OutcomeStatus, evidence: Evidence) -> CancelResult:
@@ -126,27 +210,23 @@ def _result(status: OutcomeStatus, evidence: Evidence) -> CancelResult:
         return CancelResult.ALREADY_TERMINAL
     if _was_not_allowed(evidence):
         return CancelResult.NOT_ALLOWED
+    # A refusal as terminal is not believed of a response that was seen running afterwards.
+    was_over = evidence.answer is CancelAnswer.REFUSED_AS_TERMINAL and not evidence.ran_on
     if status is OutcomeStatus.CANCELLED:
         # Refused, yet cancelled: by an earlier cancel of ours whose answer was lost, or by another client.
-        by_others = evidence.answer in REFUSALS and not evidence.was_repeated
+        by_others = was_over and not evidence.was_repeated
         return CancelResult.ALREADY_TERMINAL if by_others else CancelResult.CANCEL_WON
-    if evidence.answer in REFUSALS:
-        return CancelResult.ALREADY_TERMINAL
-    return CancelResult.COMPLETION_WON
+    return CancelResult.ALREADY_TERMINAL if was_over else CancelResult.COMPLETION_WON
 
 
 def _was_not_allowed(evidence: Evidence) -> bool:
     """Whether the key was refused on its only attempt, so no cancel of ours can have taken effect."""
-    return evidence.answer is CancelAnswer.NOT_ALLOWED and not evidence.was_repeated
+    was_sent_once = evidence.answer is CancelAnswer.NOT_ALLOWED and not evidence.was_repeated
+    return was_sent_once and not evidence.is_foreground  # which was left, and may have ended because of that
 
 
-def _conflicts(evidence: Evidence) -> list[Conflict]:
-    """The reported ends that differ, in the order: answer, event, GET."""
-    answered = evidence.answered if evidence.answer in {CancelAnswer.CANCELLED, CancelAnswer.ENDED} else None
-    reports = [("the answer to the cancel", answered), ("the stream", evidence.event), ("the GET", evidence.retrieved)]
-    ends = [(where, status) for where, status in reports if status is not None]
-    return [
-        Conflict(f"{where} said {status}", f"{later} said {other}")
-        for (where, status), (later, other) in pairwise(ends)
-        if status is not other
-    ]
+def _conflicts(evidence: Evidence) -> Iterator[Conflict]:
+    """The reported ends that differ."""
+    for (where, status), (later, other) in pairwise(evidence.reports):
+        if status is not other:
+            yield Conflict(f"{where} said {status}", f"{later} said {other}")

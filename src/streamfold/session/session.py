@@ -4,20 +4,21 @@ Pure: no I/O, no clock, no randomness of its own. The comment in `session/drive.
 """
 
 from collections.abc import Callable
+from math import inf
 
 from streamfold.errors import FrameTooLarge
 from streamfold.fold import State, with_response
 from streamfold.schema import ResponseEvent
-from streamfold.session.answer import Answer, CallFailure, StillOpen, read_no_stream, read_retrieved
+from streamfold.session.answer import Answer, CallFailure, Ended, StillOpen, read_no_stream, read_retrieved
 from streamfold.session.cancel import CancelTracker
 from streamfold.session.drive import Action, Agenda, Call, Cancel, Retrieve, Timer
 from streamfold.session.outcome import CancelResult, Conflict, Outcome, OutcomeStatus, Proof, Repair, RepairKind
 from streamfold.session.patience import Patience
 from streamfold.session.reassembler import Applied, Reassembler
-from streamfold.session.reconcile import AskGateway, Conclude, FollowOn
+from streamfold.session.reconcile import Conclude, FollowOn, Leave
 from streamfold.session.repairs import Repairs
 
-FOREGROUND = "a foreground response can only be left: it may continue at the gateway, and be billed"
+LEFT = "its cancel was not confirmed, so the connection was closed: it may continue at the gateway, and be billed"
 
 
 class Session:
@@ -31,6 +32,8 @@ class Session:
         state: The state to continue from.
         patience: The limits.
         is_connected: Whether the stream is open already.
+        is_background: Whether the response was created to run in the background; None if that is not known. What its
+            Response says counts for more.
 
     Attributes:
         is_reading: Whether the stream is open.
@@ -48,6 +51,7 @@ class Session:
         state: State | None = None,
         patience: Patience | None = None,
         is_connected: bool = False,
+        is_background: bool | None = None,
     ) -> None:
         self.patience: Patience = patience or Patience()
         self.response_id = response_id
@@ -62,6 +66,7 @@ class Session:
         self._cancel = CancelTracker(
             self._agenda, patience=self.patience, random=random, seconds=self.patience.cancel_seconds
         )
+        self._cancel.receive_background(is_background)
         self._is_connecting = not is_connected
         self._lost = ""  # why nothing more can be learned, while a cancel's answer may still report the end
         if start.is_terminal:
@@ -174,9 +179,10 @@ class Session:
         if self.outcome is not None:
             return
         self.is_steady = False
+        self._cancel.receive_background(self._reassembler.is_background)
         match call:
             case Cancel():
-                if self._cancel.receive_result(result, is_background=self._reassembler.is_background):
+                if self._cancel.receive_result(result):
                     self._reconsider()
             case Retrieve():
                 self._agenda.end_retrieve()
@@ -184,6 +190,13 @@ class Session:
             case _:
                 if self._end_connection() and not self._reassembler.is_over:
                     self._receive_no_stream(result)
+
+    def receive_final(self, body: bytes, *, now: float) -> None:
+        """Another process that followed the response to its end reports its final Response."""
+        self._agenda.now = now
+        read = read_retrieved(Answer(200, body=body), self._reassembler.state)
+        if self.outcome is None and isinstance(read, Ended):
+            self._take_retrieved(read, asked_at=inf)
 
     def receive_time(self, *, now: float) -> None:
         """Time has passed: it is `now`. Do what is due."""
@@ -197,6 +210,7 @@ class Session:
             self._cancel.request_late(is_proven=self.outcome.proof is not None)
         elif self._cancel.request():
             self.is_steady = False
+            self._cancel.receive_background(self._reassembler.is_background)
             if self.response_id is not None:  # else it is sent once the stream says the id
                 self._cancel.send()
 
@@ -204,8 +218,7 @@ class Session:
         """The caller stops reading, but still wants the result of its cancel."""
         self._agenda.now = now
         self._end_connection()
-        self._timers.drop(Timer.CONNECT, Timer.GAP)
-        self._cancel.receive_end()
+        self._cancel.receive_stopped_reading()
         self._reconsider()
 
     def receive_notice(self, *, now: float) -> None:
@@ -262,16 +275,19 @@ class Session:
         self._repair(failure)
 
     def _fail_retrieve(self, failure: CallFailure) -> None:
-        if not self._has_stream:
+        self._cancel.receive_nothing(asked_at=self._agenda.asked_at)
+        if self._cancel.has_left or (not self._can_ask and (self._has_stream or self._cancel.is_settling)):
+            self._reconsider()
+        elif not self._has_stream and not self._cancel.is_settling:
             self._repairs.policy.fail(RepairKind.RETRIEVE)
             self._repair(failure)
-        elif not self._can_ask:
-            self._reconsider()
-        elif self._cancel.is_requested and self._cancel.result is None:
+        elif self._cancel.wants_proof:
             self._timers[Timer.POLL] = self._agenda.now + max(failure.retry_after_seconds, self.patience.poll_seconds)
 
     def _repair(self, failure: CallFailure) -> None:
         self._timers.drop(Timer.GAP)
+        if self._cancel.is_settling:
+            return  # the GET that checks its end says whether there is anything left to repair
         if self.response_id is None:
             self._lose(f"{failure.reason}; the stream never said the response's id")
         elif not self._repairs.begin_next(failure):
@@ -280,11 +296,12 @@ class Session:
     def _receive_no_stream(self, result: Answer | CallFailure) -> None:
         if isinstance(result, Answer) and result.is_success and result.is_json:
             self._repairs.refuse_streams("the gateway answered with the Response itself")
-            self._receive_retrieved(result)
+            self._receive_retrieved(result, is_stream=True)
         else:
             self._fail_stream(read_no_stream(result, trying=self._repairs.trying))
 
-    def _receive_retrieved(self, result: Answer | CallFailure) -> None:
+    def _receive_retrieved(self, result: Answer | CallFailure, *, is_stream: bool = False) -> None:
+        """A GET was answered. is_stream: Whether it asked for the stream, whose end is final unless a cancel is open."""
         read = read_retrieved(result, self._reassembler.state)
         if isinstance(read, CallFailure):
             self._repairs.policy.refuse(*read.refused)
@@ -294,15 +311,17 @@ class Session:
                 self._timers.drop(Timer.CONNECT)
             self._fail_retrieve(read)
         elif isinstance(read, StillOpen):
+            self._cancel.receive_running(asked_at=self._agenda.asked_at)
             self._keep_asking(read.status)
             self._cancel.receive_background(read.is_background)
             self._reconsider()
-        elif self._cancel.is_requested:
-            self._cancel.receive_retrieved(OutcomeStatus.of(read.state), read.body)
-            self._reconsider()
         else:
-            self._reassembler.adopt(read.state)
-            self._conclude(OutcomeStatus.of(read.state), Proof.RETRIEVED)
+            asked_at = inf if is_stream and not self._cancel.is_requested else self._agenda.asked_at
+            self._take_retrieved(read, asked_at=asked_at)
+
+    def _take_retrieved(self, ended: Ended, *, asked_at: float) -> None:
+        self._cancel.receive_retrieved(OutcomeStatus.of(ended.state), ended.body, asked_at=asked_at)
+        self._reconsider()
 
     @property
     def _has_stream(self) -> bool:
@@ -312,15 +331,17 @@ class Session:
 
     @property
     def _can_ask(self) -> bool:
-        return not self._repairs.policy.is_refused(RepairKind.RETRIEVE)
+        return self.response_id is not None and not self._repairs.policy.is_refused(RepairKind.RETRIEVE)
 
     def _keep_asking(self, status: str) -> None:
         """The Response still runs: try its stream again if that may work, and ask again later."""
         self._timers.drop(Timer.STALLED, Timer.POLL)  # what runs is not stalled, and it was asked just now
         self._lost = ""  # a gateway that answers this can be asked again
+        if self._cancel.has_left:
+            return
         if not self._has_stream:
             self._repairs.reopen(status)
-        if not self._has_stream or (self._cancel.is_requested and self._cancel.result is None):
+        if not self._has_stream or self._cancel.wants_proof:
             self._timers[Timer.POLL] = self._agenda.now + self.patience.poll_seconds
 
     def _fall_due(self, timer: Timer) -> None:
@@ -332,8 +353,8 @@ class Session:
                 self._agenda.retrieve()
             case Timer.CANCEL:
                 self._cancel.send()
-            case Timer.CANCEL_DEADLINE:
-                self._cancel.receive_deadline()
+            case Timer.CANCEL_GRACE | Timer.CANCEL_DEADLINE:
+                self._cancel.receive_time_up(timer)
                 self._reconsider()
             case Timer.GAP if not self._reassembler.believe():
                 self._fail_stream(CallFailure(f"an event is missing after {self._reassembler.after}", max_attempts=2))
@@ -353,10 +374,12 @@ class Session:
             case Conclude() as verdict:
                 if verdict.proof in {Proof.RETRIEVED, Proof.CANCEL_ANSWER}:
                     self._reassembler.adopt(with_response(self._reassembler.state, self._cancel.body))
-                reason = "" if verdict.proof else FOREGROUND
+                reason = "" if verdict.proof else LEFT
                 self._conclude(verdict.status, verdict.proof, conflicts=verdict.conflicts, reason=reason)
-            case AskGateway() if Timer.POLL not in self._timers:
-                self._agenda.retrieve()
+            case Leave():
+                self._end_connection()
+                self._cancel.receive_left()
+                self._reconsider()
             case FollowOn() if self._lost:
                 self._conclude_lost(self._lost)
             case _:

@@ -156,6 +156,8 @@ def _polls_are_spaced(run: Run, _: Outcome) -> str | None:
 
 
 def _is_early(before: float, after: float, actions: list[float], run: Run) -> bool:
+    if run.cancelled_at is not None and knew_foreground(run, after):
+        return False  # its connection was closed, and one more GET follows
     is_soon = before <= after < before + run.patience.poll_seconds - TICK
     return is_soon and not any(before <= at <= after for at in actions)
 
@@ -202,8 +204,9 @@ def _a_wanted_cancel_is_sent(run: Run, _: Outcome) -> str | None:
 
 
 def _cancels_are_limited(run: Run, _: Outcome) -> str | None:
-    sent = len(run.calls_of("cancel"))
-    return f"a cancel was sent {sent} times" if sent > run.scenario.max_attempts else None
+    sent = run.calls_of("cancel")
+    limit = 1 if run.scenario.asked_background is False else run.scenario.max_attempts
+    return f"a cancel was sent {len(sent)} times" if len(sent) > limit else None
 
 
 def _a_cancel_is_sent_again(run: Run, _: Outcome) -> str | None:
@@ -211,7 +214,9 @@ def _a_cancel_is_sent_again(run: Run, _: Outcome) -> str | None:
     if not answers or len(sent) > len(answers) or len(sent) >= run.scenario.max_attempts:
         return None
     last, patience = answers[-1], run.patience
-    says_nothing = last.status == 0 or last.status >= 500 or last.status in BUSY | UNKNOWN
+    if knew_foreground(run, run.at):
+        return None
+    says_nothing = last.status == 0 or (last.status >= 500 and last.status != 501) or last.status in BUSY | UNKNOWN
     wait = patience.backoff.max_seconds + min(patience.backoff.max_retry_after_seconds, last.retry_after_seconds)
     is_late = min(run.at, sent[0].at + patience.cancel_seconds) > last.at + wait + TICK
     return f"the cancel was not sent again after {last.got}" if says_nothing and is_late else None
@@ -225,7 +230,7 @@ def _waits_for_the_cancel(run: Run, outcome: Outcome) -> str | None:
 
 
 def _conflicts_are_real(run: Run, outcome: Outcome) -> str | None:
-    is_possible = run.truth.rule.ending in {Ending.HANG_UP, Ending.GOES_ON}
+    is_possible = run.truth.rule.ending in {Ending.HANG_UP, Ending.GOES_ON} or outcome.cancel is CancelResult.LEFT
     return f"there was no conflict: {outcome.conflicts[0]}" if outcome.conflicts and not is_possible else None
 
 
@@ -239,29 +244,45 @@ def _a_proven_cancel_ends_the_run(run: Run, _: Outcome) -> str | None:
     ends_unsaid = run.truth.rule.ending in {Ending.HANG_UP, Ending.SILENT}
     scenario = run.scenario
     is_slow = any(each.seconds for each in (*scenario.streams, *scenario.retrieves, *scenario.cancels))
-    has_failures = is_slow or run.went_wrong
-    if not answers or not ends_unsaid or has_failures or not any(fact.got == "ended" for fact in run.facts):
+    ended = [fact.at for fact in run.facts if fact.got == "ended"]
+    if not answers or not ends_unsaid or is_slow or run.went_wrong or not ended:
         return None
-    soon = max(answers[0].at, run.truth.cancelled_at) + run.patience.poll_seconds + TICK
+    soon = max(answers[0].at, run.truth.cancelled_at, *ended) + run.patience.cancel_check_seconds + TICK
     return "the answer says cancelled and the stream ended: nothing more was to come" if run.at > soon else None
 
 
 def _a_foreground_response_is_left(run: Run, outcome: Outcome) -> str | None:
-    behaviour = run.scenario.behaviour
-    if behaviour.background or behaviour.retrieve != "always" or run.left_at is not None:
+    """Unless its cancel is confirmed soon, its connection is closed, one GET asks, and nothing else is done."""
+    if run.cancelled_at is None or not knew_foreground(run, run.cancelled_at):
         return None
-    refused = [fact for fact in run.facts_of("cancel") if b"synchronous" in fact.body]
-    is_left = outcome.cancel is CancelResult.REFUSED or outcome.status is OutcomeStatus.LOST
-    if not refused or is_left or not _knew_foreground(run, refused[0].at):
-        return None
-    return f"a foreground response was followed to {outcome.status}"
+    patience, left_at = run.patience, _must_leave_at(run, run.cancelled_at)
+    if max((call.at for call in run.calls_of("connect")), default=0.0) > left_at + TICK:
+        return "a foreground response was followed on after its cancel"
+    if run.saw_terminal and run.applied and run.applied_at[-1] <= left_at + TICK:
+        return None  # the stream brought its end in time
+    latest = left_at + patience.cancel_check_seconds + patience.cancel_grace_seconds + TICK
+    return f"a foreground response was still followed at {run.at:g}" if run.at > latest else None
 
 
-def _knew_foreground(run: Run, at: float) -> bool:
-    """Whether the session knew then, or learned later, that the response runs in the foreground."""
-    shown = [fact.at for fact in run.facts_of("retrieve") if fact.shows("in_progress")]
+def _must_leave_at(run: Run, cancelled_at: float) -> float:
+    hopeless = [fact.at for fact in run.facts_of("cancel") if _is_hopeless(fact)]
+    return min(hopeless, default=cancelled_at + run.patience.cancel_grace_seconds)
+
+
+def _is_hopeless(answer: Fact) -> bool:
+    """Whether no confirmation can follow this answer to a cancel."""
+    if answer.status == 200:
+        return not answer.shows("completed", "failed", "incomplete", "in_progress", CANCELLED)
+    return b"Cannot cancel a c" not in answer.body
+
+
+def knew_foreground(run: Run, at: float) -> bool:
+    """Whether the session knew then that the response runs in the foreground."""
+    if run.scenario.behaviour.background:
+        return False
+    shown = [fact.at for fact in run.facts if fact.shows("in_progress")]
     seen = [when for when, each in zip(run.applied_at, run.applied, strict=True) if b'"response":' in each.data]
-    return any(each >= at for each in shown) or (bool(seen) and seen[0] < at < run.at - TICK)
+    return run.scenario.start == "create" or any(each <= at for each in (*shown, *seen))
 
 
 def _cancelled_answers(run: Run) -> list[Fact]:

@@ -18,6 +18,7 @@ from streamfold.session import (
     Applied,
     Call,
     Cancel,
+    Close,
     Connect,
     Outcome,
     Patience,
@@ -179,12 +180,14 @@ class _Driver:
             state=start,
             patience=patience,
             is_connected=is_created,
+            is_background=scenario.asked_background,
         )
         self.run = Run(scenario, self._gateway.truth, start, seen, patience, self._session, self._gateway)
         self._idle_seconds = patience.idle_seconds
         self._now = self._read_at = 0.0
         self._stream = self._gateway.create(now=0.0) if is_created else None
         self._opened_by = Connect()
+        self._is_posted = is_created  # whether the stream is that of the POST
         self._pending: list[tuple[float, Call, ModelStream | Answer | str]] = []
         self._called_at: dict[str, float] = {}
         self._actions = sorted(scenario.actions, key=lambda action: action.at)
@@ -202,7 +205,8 @@ class _Driver:
                     return run
             elif isinstance(step, Connect | Retrieve | Cancel):
                 self._ask(step)
-            # A Close is ignored: the old stream is read until the next Connect.
+            elif isinstance(step, Close):  # the old stream is read until the next Connect, though the gateway knows
+                self._lose_post()
         run.at, run.outcome = self._now, session.outcome
         run.truth.feed.advance(END_OF_TIME)
         self._report_late_facts()
@@ -245,6 +249,7 @@ class _Driver:
         match call:
             case Connect():
                 self._pending = [each for each in self._pending if not isinstance(each[1], Connect)]
+                self._lose_post()
                 self._stream, self._opened_by = None, call
                 at, got = self._gateway.connect(after, now=self._now)
             case Retrieve():
@@ -279,6 +284,7 @@ class _Driver:
         got = self._stream.take(self._now)
         if isinstance(got, str):
             self._stream = None
+            self._lose_post()
             if got != ENDED:
                 return self._fail(self._opened_by, got)
             self.run.facts.append(self._fact("connect", got))
@@ -321,8 +327,15 @@ class _Driver:
         self._session.receive_time(now=self._now)
         return True
 
+    def _lose_post(self) -> None:
+        """The stream that is open is closed: if it is the POST's, a gateway of a foreground response may stop."""
+        if self._is_posted:
+            self._is_posted = False
+            self._gateway.close(now=self._now)
+
     def _time_out(self) -> bool:
         self._stream = None
+        self._lose_post()
         return self._fail(self._opened_by, f"no byte came for {self._idle_seconds:g} s")
 
     def _fail(self, call: Call, reason: str) -> bool:

@@ -36,6 +36,14 @@ ENDED, BROKEN = "ended", "the connection broke off"
 COMMENT = b":\n\n"
 GZIP_WINDOW = 31
 JSON: Mapping[str, str] = {"content-type": "application/json"}
+# How real servers refuse to cancel a foreground response: OpenAI, Azure, ogx, and gateways without such a route.
+FOREGROUND_REFUSALS: Mapping[str, Answer] = {
+    "400": Answer(400, JSON, b'{"error":{"message":"Cannot cancel a synchronous response."}}'),
+    "404": Answer(404, JSON, b'{"error":{"message":"No response found with that id."}}'),
+    "405": Answer(405, JSON, b'{"detail":"Method Not Allowed"}'),
+    "409": Answer(409, JSON, b'{"detail":"only background responses can be cancelled"}'),
+    "501": Answer(501, JSON, b'{"error":"not implemented"}'),
+}
 HTML = Answer(200, {"content-type": "text/html; charset=utf-8"}, b"<html><body>Please sign in.</body></html>")
 WINDOW_SECONDS = 300.0
 CURSOR = "starting_after is not supported for this response."
@@ -179,6 +187,11 @@ class ModelGateway:
             answer = Answer(200, JSON, answer.body[:40])
         return at, instead or answer
 
+    def close(self, *, now: float) -> None:
+        """The connection of the POST was closed, or it broke."""
+        if not self._behaviour.background:
+            self.truth.leave(at=now)
+
     def _inject(self, kind: str) -> tuple[Injection, tuple[Fault, ...]]:
         """What goes wrong with this call of its kind."""
         injection: Injection = next(self._injections[kind], NOTHING)
@@ -239,9 +252,12 @@ class ModelGateway:
     def _cancelled(self, now: float) -> Answer:
         """Carry out the cancel that arrives now, in the way of the dialect."""
         behaviour, truth = self._behaviour, self.truth
+        refusal = FOREGROUND_REFUSALS.get(behaviour.foreground_cancel)
+        if not behaviour.background and refusal is not None:
+            return refusal
         status = truth.status_at(now)
         # vLLM uses the same words for every response that it cannot cancel.
-        says_background = behaviour.background and not (behaviour.cancel == "vllm" and is_terminal_status(status))
+        says_background = not (behaviour.cancel == "vllm" and is_terminal_status(status))
         if (problem := truth.rule.refusal(status, is_background=says_background)) is not None:
             return _refused(problem.status, problem.message)
         if not is_terminal_status(status):

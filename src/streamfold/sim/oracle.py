@@ -19,7 +19,14 @@ from streamfold.emulator import Ending
 from streamfold.fold import State, fold, snapshot_json
 from streamfold.schema import decode_event
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, Proof
-from streamfold.sim.call_rules import UNAUTHORIZED, UNKNOWN, Kind, Violation, broken_call_rules, is_refusal
+from streamfold.sim.call_rules import (
+    UNAUTHORIZED,
+    Kind,
+    Violation,
+    broken_call_rules,
+    is_refusal,
+    knew_foreground,
+)
 from streamfold.sim.driver import Fact, Run
 from streamfold.sim.response import CANCELLED, with_number
 
@@ -129,8 +136,14 @@ def _end(run: Run, outcome: Outcome) -> Iterator[Violation]:
 def _allowed_statuses(run: Run, outcome: Outcome) -> set[str]:
     """What the status may be if the response was not given up."""
     was_cancelled_in_foreground = run.cancelled_at is not None and not run.scenario.behaviour.background
-    may_be_left = run.left_at is not None or was_cancelled_in_foreground
+    may_be_left = run.left_at is not None or (was_cancelled_in_foreground and not _told_an_end_after_leaving(run))
     return _true_statuses(run, outcome) | ({OutcomeStatus.ABANDONED} if may_be_left else set[str]())
+
+
+def _told_an_end_after_leaving(run: Run) -> bool:
+    """Whether the GET that was asked after the connection was closed showed an end."""
+    ends = ("completed", "failed", "incomplete", CANCELLED)
+    return any(fact.shows(*ends) for fact in run.facts_of("retrieve")[-1:] if fact.asked_at > (run.cancelled_at or 0.0))
 
 
 def _true_statuses(run: Run, outcome: Outcome) -> set[str]:
@@ -138,9 +151,9 @@ def _true_statuses(run: Run, outcome: Outcome) -> set[str]:
     natural, both = {truth.transcript.status}, {truth.transcript.status, CANCELLED}
     if truth.cancelled_at == inf:
         return natural
-    if truth.rule.ending is Ending.GOES_ON:
+    if truth.ending is Ending.GOES_ON:
         return natural if run.saw_other_end else both
-    if truth.rule.ending is Ending.HANG_UP and outcome.proof is Proof.TERMINAL_EVENT:
+    if truth.ending is Ending.HANG_UP and outcome.proof is Proof.TERMINAL_EVENT:
         # The stream shows another end than a GET does. That end is right if no GET showed the other.
         return {CANCELLED} if any(fact.shows(CANCELLED) for fact in run.facts_of("retrieve")) else both
     return both if run.at < truth.cancelled_at else {CANCELLED}
@@ -151,21 +164,37 @@ def _allowed_cancels(run: Run, outcome: Outcome) -> set[CancelResult | None]:
     answers = run.facts_of("cancel")
     if run.cancelled_at is None:
         return {None}
-    if outcome.status is OutcomeStatus.ABANDONED and run.left_at is None:
-        return {CancelResult.REFUSED}
-    if len(answers) == 1 and answers[0].status in UNAUTHORIZED:
+    if len(answers) == 1 and answers[0].status in UNAUTHORIZED and not knew_foreground(run, answers[0].at):
         return {CancelResult.NOT_ALLOWED}
-    if outcome.status in {OutcomeStatus.ABANDONED, OutcomeStatus.LOST}:
-        return {None, CancelResult.UNCONFIRMED}
+    if outcome.proof is None:
+        return _allowed_unproven(run, outcome)
     if outcome.status is OutcomeStatus.CANCELLED:
         return {CancelResult.CANCEL_WON}
-    had_ended = any(_says_it_had_ended(answer) for answer in answers)
+    had_ended = any(_says_it_had_ended(run, answer) for answer in answers)
     return {CancelResult.ALREADY_TERMINAL if had_ended else CancelResult.COMPLETION_WON}
 
 
-def _says_it_had_ended(answer: Fact) -> bool:
-    is_refused = is_refusal(answer.status) and answer.status not in UNAUTHORIZED | UNKNOWN
-    return is_refused or (answer.status == 200 and answer.shows("completed", "failed", "incomplete"))
+def _allowed_unproven(run: Run, outcome: Outcome) -> set[CancelResult | None]:
+    """The same of a response that was lost, or that the caller or the session left."""
+    if outcome.status is OutcomeStatus.ABANDONED and run.left_at is None:
+        return {CancelResult.LEFT}
+    is_foreground = not run.scenario.behaviour.background
+    return {None, CancelResult.UNCONFIRMED, *([CancelResult.LEFT] if is_foreground else [])}
+
+
+def _says_it_had_ended(run: Run, answer: Fact) -> bool:
+    """Whether an answer says that the response had ended before, and no later GET says that it ran."""
+    if answer.status == 200:
+        return answer.shows("completed", "failed", "incomplete")
+    if b"synchronous" in answer.body or b"background" in answer.body:
+        is_said = not knew_foreground(run, answer.at)
+    else:
+        is_said = b"Cannot cancel a" in answer.body or answer.status == 409
+    return is_said and not any(fact.shows("in_progress") for fact in _asked_after(run, answer))
+
+
+def _asked_after(run: Run, answer: Fact) -> list[Fact]:
+    return [fact for fact in run.facts_of("retrieve") if fact.asked_at >= answer.at]
 
 
 # Giving up

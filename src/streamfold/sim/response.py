@@ -186,6 +186,7 @@ class Feed:
     Only what happened up to the time of the last `advance`, or of a cancel, is in it.
 
     Attributes:
+        events: What happened.
         times: When each event happened.
         closed_at: When the stream ended; inf while it has not.
         hung_up_at: When a cancel ended the connections that were open then.
@@ -198,9 +199,17 @@ class Feed:
         self.hung_up_at: float = inf
         self._timeline = timeline
         self._encode = encode
+        self._has_stopped = False
+
+    def stop(self, at: float) -> None:
+        """Nothing happens any more, not even an end."""
+        self.advance(at)
+        self._has_stopped = True
 
     def advance(self, now: float) -> None:
         """Let everything happen that is due by now."""
+        if self._has_stopped:
+            return
         self._timeline.advance(now)
         for entry in self._timeline.entries[len(self.events) :]:
             self.events.append(self._encode(len(self.events), entry))
@@ -210,7 +219,9 @@ class Feed:
 
     def next_at(self, place: int) -> float:
         """When the event at this place exists, or the stream ends before it."""
-        return self.times[place] if place < len(self.times) else min(self.closed_at, self._timeline.next_due)
+        if place < len(self.times):
+            return self.times[place]
+        return inf if self._has_stopped else min(self.closed_at, self._timeline.next_due)
 
     def cancel(self, ending: Ending, at: float) -> None:
         """Cancel the response, now or at a time to come."""
@@ -229,6 +240,7 @@ class Truth:
     Attributes:
         began: When it began: at the beginning of the run or earlier.
         natural_end: When it ends if nobody cancels it.
+        ending: What a cancel does to the stream.
         cancelled_at: When a cancel of ours took effect; inf if none did.
         cancelled: The Response after that.
         events_in_cancelled: The events whose text is in `cancelled`.
@@ -240,6 +252,7 @@ class Truth:
         """Begin early enough for `seen` events to exist when the run begins."""
         self.transcript: Transcript = transcript
         self.rule: CancelRule = RULES[behaviour.cancel]
+        self.ending: Ending = self.rule.ending
         self._behaviour = behaviour
         waits = self._waits()
         self.began: float = -max(head_start_seconds, sum(waits[:seen]))
@@ -280,11 +293,11 @@ class Truth:
     @property
     def ends_at(self) -> float:
         """When the response is over."""
-        return self.natural_end if self.rule.ending is Ending.GOES_ON else min(self.natural_end, self.cancelled_at)
+        return self.natural_end if self.ending is Ending.GOES_ON else min(self.natural_end, self.cancelled_at)
 
     def status_at(self, now: float) -> str:
         """The status that a GET reports."""
-        if now >= self.cancelled_at and (self.rule.ending is not Ending.GOES_ON or now < self.natural_end):
+        if now >= self.cancelled_at and (self.ending is not Ending.GOES_ON or now < self.natural_end):
             return CANCELLED
         return self.transcript.status if now >= self.natural_end else "in_progress"
 
@@ -297,13 +310,26 @@ class Truth:
 
     def cancel(self, *, at: float) -> None:
         """Carry out a cancel that arrives then. A second one, or one that comes too late, changes nothing."""
-        effect = at + self._behaviour.cancel_seconds
+        self._cancel(at + self._behaviour.cancel_seconds)
+
+    def leave(self, *, at: float) -> None:
+        """The client of a foreground response has gone."""
+        if self.cancelled_at < inf or at >= self.natural_end:
+            return
+        if self._behaviour.when_left == "cancelled":
+            self.ending = Ending.SILENT
+            self._cancel(at)
+        elif self._behaviour.when_left == "zombie":
+            self.feed.stop(at)
+            self.natural_end = inf
+
+    def _cancel(self, effect: float) -> None:
         if self.cancelled_at < inf or effect >= self.natural_end:
             return
         self.cancelled_at = effect
         self.feed.advance(effect)
         self.cancelled = self._cancelled_response(len(self.feed.events))
-        self.feed.cancel(self.rule.ending, effect)
+        self.feed.cancel(self.ending, effect)
 
     def _cancelled_response(self, count: int) -> bytes:
         body = self.transcript.running.replace(b'"status":"in_progress"', b'"status":"cancelled"', 1)

@@ -64,6 +64,10 @@ class GatewayBehaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             number or its `own`.
         retrieve: Whether a GET finds the response: always, never, or only after it ended.
         cancel: The cancel dialect: a name in `streamfold.emulator.CANCEL_RULES`, or `vllm`.
+        foreground_cancel: What a cancel of a foreground response is answered with, in the words of real servers; `200`
+            means that it is carried out.
+        when_left: What happens to a foreground response when the connection of its POST is closed or breaks: it `runs`,
+            it is `cancelled`, or it is a `zombie` that stays `in_progress` and does nothing more.
         cancel_seconds: How long until a cancel takes effect. Until then a GET reports an open response.
         keeps_output: Whether a cancelled Response holds the output so far.
     """
@@ -93,6 +97,8 @@ class GatewayBehaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "finished200",
         "vllm",
     ] = "mka1"
+    foreground_cancel: Literal["400", "404", "405", "409", "501", "200"] = "400"
+    when_left: Literal["runs", "cancelled", "zombie"] = "runs"
     cancel_seconds: float = 0.0
     keeps_output: bool = False
 
@@ -137,6 +143,11 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_attempts: int = 5
     max_frame_bytes: int = MAX_FRAME_BYTES
     is_restless: bool = False
+
+    @property
+    def asked_background(self) -> bool | None:
+        """What the POST asked for; None if the response is followed by its id."""
+        return self.behaviour.background if self.start == "create" else None
 
     @property
     def is_numbered(self) -> bool:

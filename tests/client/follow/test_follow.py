@@ -27,7 +27,7 @@ from tests.session.made import RESPONSE_ID, added, body, created, delta, ended, 
 
 pytestmark = pytest.mark.anyio
 
-QUICK = Patience(backoff=Backoff(first_seconds=0.0), gap_seconds=0.0, poll_seconds=0.0)
+QUICK = Patience(backoff=Backoff(first_seconds=0.0), gap_seconds=0.0, poll_seconds=0.0, cancel_check_seconds=0.0)
 KEY = "sk-very-secret"
 HEAD = [created(0), added(1)]
 WHOLE = [*HEAD, delta(2, "Hel"), delta(3, "lo"), ended(4, text="Hello")]

@@ -1,14 +1,17 @@
 """A followed response that is cancelled, by its caller or with its task."""
 
+from typing import Any
+
 import anyio
 import pytest
+from attrs import evolve
 
 from streamfold.errors import (
     Disconnected,
 )
 from streamfold.schema import OutputTextDelta
 from streamfold.session import Backoff, CancelResult, OutcomeStatus, Patience, Proof
-from tests.client.follow.test_follow import CUT, WHOLE, by_call, gateway
+from tests.client.follow.test_follow import CUT, QUICK, WHOLE, by_call, gateway
 from tests.client.stub import Told, forever, said, stream
 from tests.session.made import RESPONSE_ID, body, created, ended
 
@@ -168,12 +171,60 @@ async def test_a_notice_while_the_stream_is_opened_again_does_not_stop_that() ->
     assert outcome.proof is Proof.TERMINAL_EVENT
 
 
-async def test_a_foreground_response_is_left_by_a_cancel() -> None:
-    refused = said({"error": {"message": "Cannot cancel a synchronous response."}}, 400)
-    here, stub = gateway(by_call(create=stream(created(0, background=False), forever()), cancel=refused))
-    async with here.stream(model="toy", input="hi") as response:
+@pytest.mark.parametrize("asked", [{}, {"background": None}, {"background": False}], ids=["unsaid", "none", "false"])
+@pytest.mark.parametrize(
+    ("got", "status", "result"),
+    [
+        ("in_progress", OutcomeStatus.ABANDONED, CancelResult.LEFT),
+        ("cancelled", OutcomeStatus.CANCELLED, CancelResult.CANCEL_WON),
+        ("completed", OutcomeStatus.COMPLETED, CancelResult.COMPLETION_WON),
+    ],
+)
+async def test_a_foreground_response_is_left_by_a_cancel_and_one_get_says_what_came_of_it(
+    asked: Any, got: str, status: OutcomeStatus, result: CancelResult
+) -> None:
+    here, stub = gateway(
+        by_call(
+            create=stream(created(0, background=None), forever()),
+            cancel=said({"error": {"message": "not found"}}, 404),
+            retrieve=said(body(got, background=None)),
+        )
+    )
+    async with here.stream(model="toy", input="hi", **asked) as response:
         await anext(aiter(response))
-        assert await response.cancel() is CancelResult.REFUSED
+        assert await response.cancel() is result
+        assert stub.is_open == 0
         outcome = await response.outcome()
-    assert outcome.status is OutcomeStatus.ABANDONED
-    assert stub.is_open == 0
+    assert (outcome.status, outcome.cancel) == (status, result)
+    assert stub.asked == ["POST /", f"POST /{RESPONSE_ID}/cancel", f"GET /{RESPONSE_ID}"]
+
+
+@pytest.mark.parametrize("asked", [{"background": True}, {"extra_body": {"background": True}}], ids=["named", "extra"])
+async def test_a_background_response_is_not_left_by_a_cancel(asked: Any) -> None:
+    patience = evolve(QUICK, cancel_grace_seconds=0.0, cancel_seconds=0.0)
+    here, stub = gateway(
+        by_call(create=stream(created(0, background=None), forever()), cancel=said({"error": "no"}, 404)), patience
+    )
+    async with here.stream(model="toy", input="hi", **asked) as response:
+        await anext(aiter(response))
+        assert await response.cancel() is CancelResult.UNCONFIRMED
+        assert stub.is_open >= 1
+
+
+async def test_a_cancel_that_the_gateway_takes_back_was_lost_to_the_completion() -> None:
+    gets = iter([body("cancelled", "Hel"), body("completed", "Hello")])
+    here, _ = gateway(
+        by_call(
+            create=stream(*WHOLE[:3]),
+            stream=said(body("in_progress")),
+            cancel=said(body("cancelled")),
+            retrieve=lambda: said(next(gets)),
+        )
+    )
+    async with here.stream(model="toy", input="hi", background=True) as response:
+        for _ in range(3):
+            await anext(response)
+        assert await response.cancel() is CancelResult.COMPLETION_WON
+        outcome = await response.outcome()
+    assert (outcome.status, outcome.state.output_text) == (OutcomeStatus.COMPLETED, "Hello")
+    assert [str(each).endswith("GET said completed") for each in outcome.conflicts] == [True]

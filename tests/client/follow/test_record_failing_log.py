@@ -51,7 +51,7 @@ async def test_a_log_that_fails_while_a_cancel_is_read_for_fails_no_task() -> No
         evolve(QUICK, cancel_grace_seconds=0.0),
     )
     with anyio.fail_after(30):
-        async with record(here.stream(model="toy", input="hi"), log) as response:
+        async with record(here.stream(model="toy", input="hi", background=True), log) as response:
             assert await response.cancel() is CancelResult.CANCEL_WON
             assert [event.sequence_number async for event in response] == [0]  # what was read before it failed
     info = await log.info(KEY)

@@ -23,7 +23,7 @@ CANCELS: Mapping[CancelResult, str] = {
     CancelResult.ALREADY_TERMINAL: "it had already ended",
     CancelResult.UNCONFIRMED: "the gateway did not confirm the cancel in time; it may still take effect",
     CancelResult.NOT_ALLOWED: "this key is not allowed to cancel it",
-    CancelResult.REFUSED: "the gateway cannot cancel a foreground response",
+    CancelResult.LEFT: "the cancel was not confirmed, so the connection was closed",
 }
 # Results that leave the response running, whether or not the cancel takes effect later.
 STILL_RUNNING = frozenset({CancelResult.UNCONFIRMED, CancelResult.NOT_ALLOWED})

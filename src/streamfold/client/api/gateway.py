@@ -180,11 +180,13 @@ class Gateway(AsyncOnly):
         # What the creation asked to include, every resume and retrieve must ask for too, or a repair would lose it.
         stream_options = parameters.get("stream_options") or {}
         post = creating.create(parameters, stream=True, idempotency_key=idempotency_key or str(uuid4()))
+        background = {"background": parameters.get("background"), **(extra_body or {})}["background"]
         return self._followed(
             FollowRequest(
                 post=post,
                 include=check_include(parameters.get("include") or ()),
                 include_obfuscation=stream_options.get("include_obfuscation"),
+                is_background=background is True,
             ),
             calls,
             log=log,

@@ -215,7 +215,7 @@ class Recorder:
 
         async def finish() -> None:
             # The last word came from outside the stream, and was saved beside the records.
-            self._stream.runner.receive_retrieved(snapshot_json(await replay(self._log, key)))
+            self._stream.receive_final(snapshot_json(await replay(self._log, key)))
 
         return join(self._log, key, after=last, held=held, take_over=take_over, finish=finish)
 

@@ -12,7 +12,6 @@ from streamfold.client.transport.timing import DeadlineTimer, call_from_anywhere
 from streamfold.client.transport.transport import Request, Transport
 from streamfold.errors import TransportError, UsageError
 from streamfold.session import (
-    Answer,
     BatchSession,
     Call,
     Cancel,
@@ -288,12 +287,6 @@ class Runner(Generic[S]):
     def notice(self) -> None:
         """Somebody else reports that the status changed."""
         self.session.receive_notice(now=self.clock())
-        self.dispatch()
-
-    def receive_retrieved(self, body: bytes) -> None:
-        """A Response from elsewhere counts as the answer to a GET."""
-        answer = Answer(200, {"content-type": "application/json"}, body)
-        self.session.receive_answer(Retrieve(), answer, now=self.clock())
         self.dispatch()
 
     # Leaving

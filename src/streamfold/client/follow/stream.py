@@ -44,6 +44,7 @@ class FollowRequest:
         state: What is known of it, up to its cursor.
         include: What its events and Responses should include.
         include_obfuscation: Whether the gateway should pad its deltas; None for its own default.
+        is_background: Whether it was created to run in the background; None if that is not known.
     """
 
     response_id: str | None = None
@@ -52,6 +53,7 @@ class FollowRequest:
     post: Request | None = None
     include: tuple[str, ...] = ()
     include_obfuscation: bool | None = None
+    is_background: bool | None = None
 
     def request(self, call: Call, *, calls: Calls, response_id: str) -> Request:
         """The request for a call of the session."""
@@ -197,6 +199,11 @@ class Stream:
         self.runner.dispatch()
         if session.response_id is not None:  # else there is nothing to cancel by
             await self.runner.wait_for_cancel()
+
+    def receive_final(self, body: bytes) -> None:
+        """Another process followed the response to its end, and this is its final Response."""
+        self.session.receive_final(body, now=self._clock())
+        self.runner.dispatch()
 
     def leave(self) -> None:
         """The caller disconnects."""
