@@ -43,6 +43,14 @@ async def test_valkey_keeps_its_promise(name: str, valkey: Valkey) -> None:
         await check(log, name)
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("name", CHECKS)
+async def test_redis_keeps_its_promise(name: str, redis: Valkey) -> None:
+    async with ValkeyLog(redis.url) as log:
+        assert (await log.diagnose()).engine.startswith("Redis ")
+        await check(log, name)
+
+
 @asynccontextmanager
 async def opened(engine: str, folder: Path, clock: Clock) -> AsyncIterator[EventLog]:
     async with ENGINES[engine](folder, clock) as log:

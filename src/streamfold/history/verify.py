@@ -109,6 +109,9 @@ async def _examine(log: EventLog, info: StreamInfo, damages: list[str]) -> Strea
                 problems.append(f"record {number} is not an event: {step.event.error}")
             if checkpoints and checkpoints[0] == number:
                 state = await _compare(log, info, checkpoints.popleft(), state, problems)
+        if checkpoints and info.is_finished and checkpoints[-1] == info.next_number - 1:
+            # The final Response was fetched, and the last record has no event: it may even be the only one.
+            state = await _compare(log, info, checkpoints.pop(), state, problems)
         problems += [f"the checkpoint at {cursor} belongs to no event" for cursor in checkpoints]
         if info.is_finished and not state.is_terminal:
             problems.append(f"the stream is finished as {info.status}, but its state is {state.status}")

@@ -1,6 +1,10 @@
 """Events without numbers, some or all, in a recorded response: killed and resumed anywhere, nothing is lost or repeated."""
 
+import logging
 from collections.abc import Callable, Sequence
+from json import dumps as encode_ascii
+from math import inf, nan
+from typing import Any
 
 import anyio
 import pytest
@@ -9,9 +13,10 @@ from msgspec.json import decode
 
 from streamfold import State, fold
 from streamfold.client import FollowedResponse, Request, record
+from streamfold.errors import InvalidArgument
 from streamfold.fold import SequencePolicy
-from streamfold.history import import_stream, replay
-from streamfold.log import EventLog, MemoryLog, StreamKey
+from streamfold.history import import_stream, replay, verify
+from streamfold.log import EventLog, MemoryLog, Record, StreamKey
 from streamfold.schema import decode_event
 from streamfold.session import OutcomeStatus
 from tests.client.follow.test_follow import QUICK, gateway
@@ -143,3 +148,69 @@ async def test_an_import_stores_what_a_recorder_stores(name: str) -> None:
     await import_stream(imported, "", events, policy=POLICY)
     assert await imported.read(KEY) == await recorded.read(KEY)
     assert facts(await replay(imported, KEY)) == facts(await replay(recorded, KEY))
+
+
+# No events at all
+
+
+async def test_a_response_of_which_no_event_came_is_in_the_log_with_its_end() -> None:
+    log = MemoryLog()
+    final = body("completed", TEXT)
+    here, stub = gateway(lambda request: said(final), PATIENCE)
+    with anyio.fail_after(5):
+        async with here.follow(RESPONSE_ID, log=log) as response:
+            outcome = await response.outcome()
+        assert (outcome.status, outcome.state.output_text) == (OutcomeStatus.COMPLETED, TEXT)
+        assert facts(await replay(log, KEY)) == facts(outcome.state)
+        assert [each.is_whole async for each in verify(log)] == [True]
+        asked = len(stub.requests)
+        async with here.follow(RESPONSE_ID, log=log) as response:
+            assert (await response.outcome()).state.output_text == TEXT
+    assert len(stub.requests) == asked, "the second one needs the log alone"
+    info = await log.require(KEY)
+    assert (info.status, info.owner) == ("completed", "")
+
+
+# What a gateway may name its events
+
+
+@pytest.mark.parametrize("kind", ["a\nb", "\0", "x" * 5_000], ids=["a line end", "NUL", "long"])
+async def test_an_event_whose_type_cannot_be_a_name_is_recorded_without_one(kind: str) -> None:
+    log = MemoryLog()
+    odd = b'data: {"type":%b,"sequence_number":1}\n\n' % encode_ascii(kind).encode()
+    events = [created(0), odd, added(2), delta(3, TEXT), ended(4, text=TEXT)]
+    here, _ = gateway(server(events, dies_after=len(events)), PATIENCE)
+    async with record(here.stream(model="toy", input="hi", background=True), log) as response:
+        assert (await response.outcome()).state.output_text == TEXT
+    records = await log.read(KEY)
+    assert [each.data for each in records] == data_of(events)
+    assert records[1].name == ""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"tenant": "a\0b"}, {"owner": "\ud800"}, {"lease_seconds": nan}, {"lease_seconds": inf}, {"retain_seconds": nan}],
+)
+async def test_what_no_log_can_hold_is_refused_before_anything_is_sent(how: dict[str, Any]) -> None:
+    here, stub = gateway(lambda request: said(body()), PATIENCE)
+    with pytest.raises(InvalidArgument):
+        record(here.stream(model="toy", input="hi"), MemoryLog(), **how)
+    assert stub.requests == []
+
+
+# What a process waits for
+
+
+async def test_what_a_process_waits_for_is_in_the_log_of_the_library(caplog: pytest.LogCaptureFixture) -> None:
+    log = MemoryLog()
+    lease = await log.acquire(KEY, owner="another process", seconds=0.2)
+    events = STREAMS["keepalives among numbers"]
+    await log.append(lease, [Record(0, "response.created", data_of(events)[0])])
+    with caplog.at_level(logging.INFO, "streamfold.client"), anyio.fail_after(5):
+        async with resumed(log, events) as response:
+            assert (await response.outcome()).state.output_text == TEXT
+    told = [each.getMessage() for each in caplog.records if "record" in each.getMessage()]
+    assert told == [
+        "response resp_1: another process records it; its lease ends in 0.2 s unless it is renewed",
+        "response resp_1: this process records it now",
+    ]

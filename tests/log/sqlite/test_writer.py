@@ -98,6 +98,34 @@ async def test_a_job_of_ours_that_is_refused_refuses_itself_alone() -> None:
     worker.close()
 
 
+async def test_a_job_that_fails_otherwise_fails_alone_too_and_the_others_are_done_apart() -> None:
+    groups, gate = Groups(), Event()
+    worker = Worker("the file", around=groups.around, max_jobs=10)
+    caught: list[BaseException] = []
+
+    async def run(job: object) -> None:
+        try:
+            await worker.run(job)  # type: ignore[arg-type]
+        except OverflowError as error:
+            caught.append(error)
+
+    def overflow() -> None:
+        raise OverflowError("an int that does not fit")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run, gate.wait)
+        await anyio.wait_all_tasks_blocked()
+        for number in range(3):
+            tasks.start_soon(run, partial(groups.done.append, number))
+        tasks.start_soon(run, overflow)
+        await anyio.wait_all_tasks_blocked()
+        gate.set()
+    worker.close()
+    assert [str(each) for each in caught] == ["an int that does not fit"]
+    assert sorted(groups.done[-3:]) == [0, 1, 2], "apart, after the group was rolled back"
+    assert groups.sizes == [0, 1, 1, 1]
+
+
 async def test_the_end_of_a_group_is_the_end_of_each_of_its_jobs() -> None:
     groups = Groups()
     groups.error = LogUnusable("here", "the disk is full")

@@ -208,6 +208,8 @@ async def _events_up_to(log: "EventLog", key: "StreamKey", state: State, at: int
     from streamfold.log import pages
 
     info = await log.require(key)
+    if state.cursor is None:
+        return 0
     if all(anomaly.kind is not AnomalyKind.HOLE for anomaly in state.anomalies):
         return (info.next_number if at is None else at + 1) - info.first_number
     return sum([not is_filler(each) async for page in pages(log, info, to=at) for each in page])

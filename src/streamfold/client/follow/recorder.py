@@ -306,9 +306,8 @@ class Recorder:
 
     def _wait_for_id(self) -> Sequence[Applied]:
         if len(self._held) > MAX_WITHOUT_ID:
-            raise LogUnusable(
-                "the response", f"it cannot be recorded: {MAX_WITHOUT_ID:,} events came, and none of them said its id"
-            )
+            reason = f"it cannot be recorded: {MAX_WITHOUT_ID:,} events came, and none of them said its id"
+            raise LogUnusable("the response", reason)
         return ()
 
     async def _renew_loop(self) -> None:
@@ -353,10 +352,13 @@ class Recorder:
         elif self._writer.has_lease:
             await self._writer.finish(outcome, self._last)
             self.is_closed = True
-        else:
+        elif self._writer.unwritten:
             self.is_closed = True
-            if self._writer.unwritten:
-                raise LogUnusable("the response", "it cannot be recorded, because its id never arrived")
+            raise LogUnusable("the response", "it cannot be recorded, because its id never arrived")
+        else:
+            if outcome.proof and response_id is not None and not self._is_joined:
+                await self._writer.write_end(self._key(response_id), outcome)
+            self.is_closed = True
 
     async def _create(self, key: StreamKey) -> None:
         """Create the stream, or wait until another process that was faster has written the same events."""

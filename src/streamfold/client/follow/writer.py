@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from streamfold.errors import LogGap, UnknownStream, UsageError, WriterFenced
+from streamfold.errors import LeaseHeld, LogGap, UnknownStream, UsageError, WriterFenced
 from streamfold.fold import State, checkpoint
 from streamfold.history import CheckpointPolicy, filler, left_out
 from streamfold.log import EventLog, Lease, Note, Record, SavedCheckpoint, StreamKey, limits
@@ -204,6 +204,19 @@ class LogWriter:
         if status is not None and self._retain_seconds is not None:
             await self._log.retain(self.lease.key, until=self._clock() + self._retain_seconds)
         await self._log.release(self.lease)
+
+    async def write_end(self, key: StreamKey, outcome: Outcome) -> None:
+        """Write the end of a response of which no event came, because the gateway answered with the Response itself.
+
+        The stream gets one empty record, to which the final state belongs.
+        """
+        try:
+            is_open = await self.acquire(key)
+        except LeaseHeld:  # another process has events of it, and records them
+            return
+        if is_open:
+            self._next = await self._log.append(self.lease, [filler(self._next)])
+            await self.finish(outcome, State())
 
     def _note_once(self, outcome: Outcome) -> None:
         """Note how it ended, once, though finishing may be tried again."""

@@ -262,9 +262,14 @@ async def _first_answer(asked: Sequence[Awaitable[_Slots | None]]) -> _Slots | N
             task.cancel()
 
 
+def _is_unauthenticated(error: Exception) -> bool:
+    # On a socket of this machine, redis-py raises it inside another error.
+    return isinstance(error, AuthenticationError) or isinstance(error.__cause__, AuthenticationError)
+
+
 def is_passing(error: Exception) -> bool:
     """Whether the same command may succeed in a moment."""
-    if isinstance(error, AuthenticationError):
+    if _is_unauthenticated(error):
         return False
     return isinstance(error, (*PASSING, NoScriptError, AskError))
 
@@ -295,7 +300,7 @@ def _wrong_socket(path: str) -> str:
 
 
 def _reason(error: Exception, said: str, *, is_write: bool) -> str:
-    if isinstance(error, AuthenticationError):
+    if _is_unauthenticated(error):
         return "it refuses the user or the password; check the address"
     if isinstance(error, InvalidResponse) or "Protocol Error" in said:
         return "it is not a Valkey or Redis server: it answers in another protocol; check the host and the port"
