@@ -162,6 +162,7 @@ def bodies() -> Iterator[tuple[str, Story]]:
         yield f"type: {kind[:40] or 'none'}, with a stream", says(plain(kind=kind) + WHOLE)
         yield f"type: {kind[:40] or 'none'}, with text", says(plain(kind=kind) + b"Bad gateway {key}\n" * 50)
         yield f"type: {kind[:40] or 'none'}, endless", endless(plain(kind=kind), b"x" * PIECE)
+        yield f"type: {kind[:40] or 'none'}, dripped blanks", endless(plain(kind=kind), b"\n", drip=True)
 
 
 def encodings() -> Iterator[tuple[str, Story]]:
@@ -203,6 +204,13 @@ def encodings() -> Iterator[tuple[str, Story]]:
         "gzip, identity": ("gzip, identity", small),
         "forty times gzip": (", ".join(["gzip"] * 40), small),
         "a list of commas": (",,,,", WHOLE),
+        "gzip of nothing, 50,000 times": ("gzip", gzip.compress(b"") * 50_000),
+        "gzip of nothing, 50,000 times, in gzip": ("gzip, gzip", gzip.compress(gzip.compress(b"") * 50_000)),
+        "gzip, gzip, of stored blocks of nothing": (
+            "gzip, gzip",
+            gzip.compress(small[:10] + b"\x00\x00\x00\xff\xff" * 5_000_000),
+        ),
+        "four times gzip, of one bomb": ("gzip, gzip, gzip, gzip", gzip.compress(bomb(3), 9)),
         "10 KB of name": ("x" * 10_000, WHOLE),
     }
     for name, (encoding, body) in cases.items():
@@ -211,6 +219,8 @@ def encodings() -> Iterator[tuple[str, Story]]:
     some = endless_gzip.compress(bytes(8 << 20)) + endless_gzip.flush(zlib.Z_FULL_FLUSH)
     more = endless_gzip.compress(bytes(8 << 20)) + endless_gzip.flush(zlib.Z_FULL_FLUSH)
     yield "encoding: gzip without end", endless(plain(content_encoding="gzip") + some, more)
+    yield "encoding: rubbish behind gzip without end", endless(plain(content_encoding="gzip") + small, b"x" * PIECE)
+    yield "encoding: gzip a byte at a time", dripped(plain(content_encoding="gzip") + small)
 
 
 def frames() -> Iterator[tuple[str, Story]]:
@@ -457,6 +467,12 @@ def refusals() -> Iterator[tuple[str, Story]]:
         "a port of 10 digits": "http://127.0.0.1:9999999999/",
         "100 KB": "/" + "x" * 100_000,
         "relative": "../other",
+        "a backslash": "/\\127.0.0.1:9/steal",
+        "a backslash before an at": "http://127.0.0.1\\@127.0.0.2:9/steal",
+        "a user before an at": "http://127.0.0.1@127.0.0.2:9/steal",
+        "a host with a dot behind": "http://127.0.0.1.:9/steal",
+        "two places": "/other, http://127.0.0.1:9/steal",
+        "the key": "/{key}?key={key}",
     }
     for name, place in places.items():
         for status in (302, 307, 308):

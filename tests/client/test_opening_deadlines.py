@@ -103,6 +103,17 @@ async def test_a_follow_ends_in_its_time_too(kind: str, story: str) -> None:
 
 
 @on_sockets
+@every_story
+async def test_the_gets_of_a_batch_end_in_their_time_too(kind: str, story: str) -> None:
+    patience = Patience(idle_seconds=0.1, total_seconds=MAX_SECONDS * 2, stalled_seconds=MAX_SECONDS)
+    async with gateway(kind, story, patience=patience, connect_seconds=0.1) as (here, server):
+        with anyio.fail_after(LATE):
+            async with here.batches.follow("batch_1") as batch:
+                assert (await batch.outcome()).status != "completed"
+        assert server.wires
+
+
+@on_sockets
 async def test_the_words_of_a_refusal_are_waited_for_for_a_short_time_only(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

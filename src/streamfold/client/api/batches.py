@@ -9,7 +9,6 @@ from streamfold.client.api.arguments import check_batch_id, check_known
 from streamfold.client.api.request import CallOptions, Calls
 from streamfold.client.api.sending import Sender
 from streamfold.client.follow.batch import FollowedBatch
-from streamfold.client.transport.transport import Transport
 from streamfold.schema import Batch, decode_batch
 from streamfold.session import Patience
 
@@ -35,12 +34,9 @@ class BatchParams(CallOptions, total=False):
 class Batches:
     """The batches of one gateway: `gateway.batches`."""
 
-    def __init__(
-        self, calls: Calls, *, sender: Sender, transport: Transport, patience: Patience, default_timeout: float
-    ) -> None:
+    def __init__(self, calls: Calls, *, sender: Sender, patience: Patience, default_timeout: float) -> None:
         self._calls = calls
         self._sender = sender
-        self._transport = transport
         self._patience = patience
         self._default_timeout = default_timeout
 
@@ -85,7 +81,7 @@ class Batches:
     def follow(self, batch_id: str) -> FollowedBatch:
         """Follow a batch to its end: `async with gateway.batches.follow(batch_id) as batch`."""
         return FollowedBatch(
-            check_batch_id(batch_id), calls=self._calls, transport=self._transport, patience=self._patience
+            check_batch_id(batch_id), calls=self._calls, transport=self._sender.retrying(), patience=self._patience
         )
 
     def _with(self, options: CallOptions) -> Calls:

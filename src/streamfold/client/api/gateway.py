@@ -118,7 +118,6 @@ class Gateway(AsyncOnly):
         self.batches: Batches = Batches(
             self._calls,
             sender=self._sender,
-            transport=self._transport,
             patience=self._patience,
             default_timeout=self._timeout,
         )
@@ -165,8 +164,8 @@ class Gateway(AsyncOnly):
             extra_headers: Additional headers, sent with every request for this response.
             extra_query: Additional query parameters, sent with every request for this response.
             extra_body: Fields to add to the body of the creation. They are not checked.
-            timeout: Seconds that connecting may take, and that the stream may be silent; None for the gateway's
-                `connect_seconds` and `patience.idle_seconds`.
+            timeout: Seconds until the stream begins, retries included, and that it may be silent; None for the gateway's `connect_seconds` and
+                `patience.idle_seconds`.
             max_retries: How often to retry a creation that the gateway has not accepted; None for the gateway's.
             idempotency_key: Sent with every attempt; None for a new one.
             **parameters: The API's own: see [Parameters](parameters.md). None counts as not given.
@@ -224,8 +223,8 @@ class Gateway(AsyncOnly):
             on_repair: Called for each repair of this response.
             extra_headers: Additional headers, sent with every request.
             extra_query: Additional query parameters, sent with every request.
-            timeout: Seconds that connecting may take, and that the stream may be silent; None for the gateway's
-                `connect_seconds` and `patience.idle_seconds`.
+            timeout: Seconds until the stream of a connection begins, and that it may be silent; None for the gateway's `connect_seconds` and
+                `patience.idle_seconds`.
 
         Raises:
             InvalidArgument: An argument cannot be used.

@@ -14,7 +14,7 @@ MEANING: dict[str, type[TransportError]] = {
     "PoolTimeout": ConnectFailed,
     "ProxyError": ConnectFailed,
     "UnsupportedProtocol": ConnectFailed,
-    "InvalidURL": ConnectFailed,
+    "InvalidURL": ProtocolViolation,  # mostly of a redirect, which httpx reads even if it does not follow it
     "TimeoutException": IdleTimeout,
     "ProtocolError": ProtocolViolation,
     "DecodingError": ProtocolViolation,

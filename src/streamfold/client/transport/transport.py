@@ -41,7 +41,8 @@ class Request:
         body: The body; None for none.
         connect_timeout_seconds: How long connecting may take, TLS included.
         idle_timeout_seconds: The silence after which a read fails. Any byte ends it. Only the time of a waiting read
-            counts, so a slow reader causes no timeout.
+            counts, so a slow reader causes no timeout. The gateway bounds the whole opening by it, and the body of an
+            answer that is not a stream, because a server that drips is never silent.
     """
 
     method: str
