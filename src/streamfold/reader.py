@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 
 from streamfold.errors import FrameTooLarge
-from streamfold.schema import UNDECODABLE, Event, decode_event, decode_known_event, is_end_marker
-from streamfold.sse import MAX_FRAME_BYTES, FrameDecoder
+from streamfold.schema import UNDECODABLE, ErrorEvent, Event, decode_event, decode_known_event, is_end_marker
+from streamfold.sse import MAX_FRAME_BYTES, Frame, FrameDecoder
 
 # Theory of operation. `FrameDecoder` is right for every stream. The reader takes three faster paths around it, but only
 # while the decoder holds nothing and the beginning of the stream is known. A frame has the common shape if it is one
@@ -21,6 +21,10 @@ from streamfold.sse import MAX_FRAME_BYTES, FrameDecoder
 # Anything else (comments, ids, several data lines, a lone CR, a byte order mark) goes to the decoder, from the last
 # blank line to the next, and the fast paths continue after it. A wrong guess therefore costs time, never an event:
 # docs/explanation/reader.md shows why, and law 1 tests it at every cut.
+#
+# The name in an `event:` line counts only if the data does not decode and the name is `error`: the data is then what the
+# server reports, often as plain text. So names are looked up only where decoding fails. A server that fails may also
+# write bare JSON, without `data:`. If that reports an error, it is an event.
 LF, CR = 10, 13
 NOT_NEXT = -1
 BYTE_ORDER_MARK_START = b"\xef"
@@ -32,6 +36,9 @@ BLANK_LINES = (b"\n\n", b"\r\n\r\n")
 _FRAMES = re.compile(rb"(?:event: .*+\n)?+data: (.*+)\n\n|[\s\S]+")
 find_frames: Callable[[bytes], list[bytes]] = _FRAMES.findall
 
+ERROR = "error"
+_find_error_data: Callable[[bytes], list[bytes]] = re.compile(rb"event: error\ndata: (.*+)\n\n").findall
+
 # The beginning of a frame is kept and joined to the next chunk while it is no longer than this plus eight chunks, so
 # each byte is copied few times. A longer one goes to the FrameDecoder, whose time is linear however the bytes arrive.
 HELD_BYTES = 4096
@@ -42,7 +49,7 @@ class EventReader:
 
     Args:
         max_frame_bytes: The limit for one SSE block, at least 1.
-        tolerant: Let `close` return the event of a last block without its blank line.
+        tolerant: Let `close` return the event of a last block without its blank line, whatever it is.
 
     Attributes:
         payloads: The data of each event that the last `feed` or `close` returned, in the same order and as it was
@@ -59,13 +66,15 @@ class EventReader:
     """
 
     def __init__(self, *, max_frame_bytes: int = MAX_FRAME_BYTES, tolerant: bool = False) -> None:
-        self._decoder = FrameDecoder(max_frame_bytes=max_frame_bytes, tolerant=tolerant)
+        self._decoder = FrameDecoder(max_frame_bytes=max_frame_bytes, tolerant=True)
         self._max_frame_bytes = max_frame_bytes
+        self._is_tolerant = tolerant
         self._held = b""  # the beginning of a frame, while the decoder holds nothing
         self._has_begun = False
         self._is_between_frames = False  # the decoder's, read once after each time it is fed
         self._usual_head = b""  # what precedes the data in the last frame that the regular expression matched
         self._around = NOT_NEXT  # the length of such a frame without its data, while a frame is next
+        self._errors: set[bytes] = set()  # the data of frames with the name `error` that the decoder gave
         self.payloads: list[bytes] = []
 
     @property
@@ -89,32 +98,43 @@ class EventReader:
                 try:
                     event = decode_known_event(data)
                 except UNDECODABLE:
-                    return self._decode([data])
+                    return self._decode([data], chunk)
                 self.payloads = [data]
                 return [event]
         return self._read(chunk)
 
     def close(self) -> list[Event]:
-        """Return the event in an unfinished last block if tolerant; otherwise, and at a second call, nothing.
+        """Return the event in an unfinished last block if tolerant, or if it reports an error.
+
+        A second call returns nothing.
 
         Raises:
             FrameTooLarge: The last `feed` met a block beyond the limit.
         """
-        frames = self._decoder.feed(self._held) if self._held else []
+        data: list[bytes] = []
+        if self._held:
+            self._decode_frames(self._held, data)
         self._held, self._around = b"", NOT_NEXT
         self._is_between_frames = False
-        frames += self._decoder.close()
-        return self._decode([frame.data for frame in frames])
+        events, payloads = self._decode(data, b""), self.payloads
+        unfinished: list[bytes] = []
+        self._take_frames(self._decoder.close(), unfinished)
+        for event, payload in zip(self._decode(unfinished, b""), self.payloads, strict=True):
+            if self._is_tolerant or isinstance(event, ErrorEvent):
+                events.append(event)
+                payloads.append(payload)
+        self.payloads = payloads
+        return events
 
     def _read(self, chunk: bytes | bytearray | memoryview) -> list[Event]:
         """The general path: cut whole frames out of the text, and keep the beginning of the next one."""
-        text = self._held + chunk
+        text = all_text = self._held + chunk
         self._held, self._around = b"", NOT_NEXT
         data: list[bytes] = []
         if not self._is_between_frames:
             text = self._catch_up(text, data)
         if CR in text and self._is_between_frames:
-            text = self._with_line_feeds(text, data)
+            text = all_text = self._with_line_feeds(text, data)
         end = text.rfind(b"\n\n") + 2 if LF in chunk else 0  # without a line end the chunk completes nothing
         if end > 1 and self._is_between_frames:
             text = self._cut_frames(text, end, data)
@@ -124,7 +144,7 @@ class EventReader:
             self._around = NOT_NEXT if text or not self._usual_head else len(self._usual_head) + 2
         elif text:
             self._decode_frames(text, data)
-        return self._decode(data)
+        return self._decode(data, all_text)
 
     def _catch_up(self, text: bytes, data: list[bytes]) -> bytes:
         """Let the decoder finish the frame that it holds. Returns the text after that frame."""
@@ -175,20 +195,28 @@ class EventReader:
 
     def _decode_frames(self, text: bytes, data: list[bytes]) -> None:
         try:
-            data += [frame.data for frame in self._decoder.feed(text)]
+            self._take_frames(self._decoder.feed(text), data)
         except FrameTooLarge:
             if not data:
                 raise  # otherwise return what came before it first: the decoder raises again at the next call
         finally:
             self._is_between_frames = self._decoder.is_between_frames
 
-    def _decode(self, data: list[bytes]) -> list[Event]:
-        """The events in these data, which become the `payloads`."""
+    def _take_frames(self, frames: list[Frame], data: list[bytes]) -> None:
+        data += [frame.data for frame in frames]
+        self._errors |= {frame.data for frame in frames if frame.event == b"error"}
+        data += [stray for stray in self._decoder.strays if isinstance(decode_event(stray), ErrorEvent)]
+
+    def _decode(self, data: list[bytes], text: bytes) -> list[Event]:
+        """The events in these data, which become the `payloads`. text: Where they were cut out."""
         try:
             events: list[Event] = list(map(decode_known_event, data))
         except UNDECODABLE:
             data = [one for one in data if not is_end_marker(one)]
-            events = [decode_event(one) for one in data]
+            errors = self._errors.union(_find_error_data(text))
+            events = [decode_event(one, ERROR if one in errors else "") for one in data]
+        if self._errors:
+            self._errors = set()
         self.payloads = data
         return events
 

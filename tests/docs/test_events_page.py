@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streamfold.fold.steps import STEPS, keep
-from streamfold.fold.target import Target
+from streamfold.fold.target import GROWS, STATUSES, TARGETS, Target
 from streamfold.schema import EVENT_TYPES, KnownEvent
 from streamfold.schema import event as wire
 from tests.docs.events_page import NO_EFFECT, PAGE, effect_of, made, name_of, seen_in_the_corpus, seen_on_the_page
@@ -44,24 +44,22 @@ def test_a_type_says_what_its_step_does(kind: type[KnownEvent]) -> None:
 
 
 def sentences(kind: type[KnownEvent]) -> list[str]:
-    """What may be said of a step, read off the table and what it was made with."""
+    """What may be said of a step, read off the tables and what it was made with."""
     step = STEPS[kind]
-    held = inspect.getclosurevars(step).nonlocals if inspect.isfunction(step) else {}
-    target = held.get("target")
     if step is keep:
         return [NO_EFFECT]
     if step.__name__ == "take_snapshot":
         return ["Replaces the Response so far. Folded output stays if the snapshot has none."]
     if step.__name__ == "take_terminal":
         return ["Replaces the Response and ends it."]
-    if isinstance(target, Target) and "name" in held:
-        name, path = held["name"], path_of(target)
-        return [f"Puts `{name}` at `{path}`.", f"Sets `{path}` to `{name}`."]
-    if isinstance(target, Target) and "value" in held:
-        status = bytes(held["value"]).decode().strip('"')
+    path = path_of(TARGETS[kind])
+    if kind in STATUSES:
+        status = name_of(kind).rpartition(".")[2].replace("executing", "in_progress")
         return [f"Sets the item's `status` to `{status}`, if it has one."]
-    assert isinstance(target, Target)
-    return [f"Appends `delta` to `{path_of(target)}`."]
+    if kind in GROWS:
+        return [f"Appends `delta` to `{path}`."]
+    name = inspect.getclosurevars(step).nonlocals.get("name", "part")
+    return [f"Puts `{name}` at `{path}`.", f"Sets `{path}` to `{name}`."]
 
 
 class FieldNames:

@@ -159,7 +159,7 @@ def test_the_page_of_events_counts_the_types() -> None:
 
 # What bad data becomes: the first cell of a row of wire.md, data of that kind, and what the row says
 
-MENDED, UNKNOWN, MISFORMED, TORN = "mended", "unknown", "misformed", "torn"
+MENDED, UNKNOWN, MISFORMED, UNNUMBERED, TORN = "mended", "unknown", "misformed", "unnumbered", "torn"
 DELTA = b'{"type":"response.output_text.delta","sequence_number":1,"output_index":0,"content_index":0,"delta":"a"}'
 CREATED = b'{"type":"response.created","sequence_number":1,"response":{}}'
 
@@ -171,7 +171,9 @@ CREATED = b'{"type":"response.created","sequence_number":1,"response":{}}'
         ("an unknown `type`", DELTA.replace(b"output_text", b"new"), UNKNOWN),
         ("a known type with a missing field", DELTA.replace(b'"delta":', b'"other":'), MISFORMED),
         ("`null` where an object is required", CREATED.replace(b"{}", b"null"), MISFORMED),
-        ("a `sequence_number` that is text", DELTA.replace(b":1,", b':"1",'), TORN),
+        ("a `sequence_number` that is text", DELTA.replace(b":1,", b':"1",'), UNNUMBERED),
+        ("an event without an index", DELTA.replace(b'"content_index":0,', b""), MENDED),
+        ("an error in another shape", b'{"error":"too many","sequence_number":1}', MENDED),
         ("a negative or very large `sequence_number`", DELTA.replace(b":1,", b":-1,"), MENDED),
         ("an invalid byte in UTF-8", DELTA.replace(b'"a"', b'"\xff"'), MENDED),
         ("half of a surrogate pair", DELTA.replace(b'"a"', b'"\\ud800"'), MENDED),
@@ -197,6 +199,7 @@ def test_bad_data_becomes_what_the_page_says(kind: str, data: bytes, becomes: st
         MENDED: (False, False, True),
         UNKNOWN: (True, False, True),
         MISFORMED: (True, True, True),
+        UNNUMBERED: (False, False, False),
         TORN: (True, True, False),
     }[becomes]
     assert (is_unknown, is_noted, moves or b":-1," in data) == expected

@@ -39,11 +39,11 @@ def added(number: int | None, item: object = MESSAGE, *, index: int = 0) -> Outp
 
 
 def created(number: int | None, **fields: object) -> ResponseCreated:
-    return ResponseCreated(sequence_number=number, response=raw(fields))
+    return ResponseCreated(sequence_number=number, response=raw({"status": "in_progress", **fields}))
 
 
 def completed(number: int | None, **fields: object) -> ResponseCompleted:
-    return ResponseCompleted(sequence_number=number, response=raw(fields))
+    return ResponseCompleted(sequence_number=number, response=raw({"status": "completed", **fields}))
 
 
 def keepalive(number: int | None) -> Keepalive:

@@ -1,10 +1,12 @@
 """Valid streams over all event types, as Hypothesis strategies.
 
 Each item is made backwards: first as it ends, then the events that lead there, its texts cut into deltas anywhere.
-Up to three items are open at once, with events in between that change nothing in the Response.
+Up to three items are open at once, and the parts of one item grow in turn too, with events in between that change nothing
+in the Response.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
 from attrs import frozen
@@ -14,6 +16,8 @@ from streamfold.fold.steps import STEPS, keep
 from streamfold.schema import EVENT_TYPES, Event, KnownEvent, decode_event
 
 Payload = dict[str, Any]
+Tracks: TypeAlias = list[list[Payload]]
+Merge: TypeAlias = Callable[[Any, Tracks], list[Payload]]
 
 SHORT = st.text(max_size=8)
 TEXT = st.text(max_size=40)
@@ -62,14 +66,16 @@ def text_events(draw: Any, name: str, text: str, *, done: str, **where: Any) -> 
     return [*deltas, {"type": f"response.{name}.done", **where, done: text}]
 
 
-def message(draw: Any, index: int) -> tuple[Payload, list[Payload]]:
-    item_id, content, events = f"msg_{index}", [], []
+def message(draw: Any, index: int, merge: Merge) -> tuple[Payload, list[Payload]]:
+    item_id, content, tracks = f"msg_{index}", [], []
     for place in range(draw(st.integers(0, 2))):
         where = {"item_id": item_id, "output_index": index, "content_index": place}
-        part = draw(st.sampled_from([output_text, refusal]))(draw, where, events)
+        events: list[Payload] = []
+        part = draw(st.sampled_from([output_text, output_text, refusal]))(draw, where, events)
         content.append(part)
-        events.append({"type": "response.content_part.done", **where, "part": part})
-    return {"type": "message", "id": item_id, "role": "assistant", "status": "completed", "content": content}, events
+        tracks.append([*events, {"type": "response.content_part.done", **where, "part": part}])
+    item = {"type": "message", "id": item_id, "role": "assistant", "status": "completed", "content": content}
+    return item, merge(draw, tracks)
 
 
 def output_text(draw: Any, where: Payload, events: list[Payload]) -> Payload:
@@ -91,15 +97,15 @@ def refusal(draw: Any, where: Payload, events: list[Payload]) -> Payload:
     return {"type": "refusal", "refusal": text}
 
 
-def reasoning(draw: Any, index: int) -> tuple[Payload, list[Payload]]:
-    item_id, summary, content, events = f"rs_{index}", [], [], []
+def reasoning(draw: Any, index: int, merge: Merge) -> tuple[Payload, list[Payload]]:
+    item_id, summary, content, tracks = f"rs_{index}", [], [], []
     for place in range(draw(st.integers(0, 2))):
         where = {"item_id": item_id, "output_index": index, "summary_index": place}
         text = draw(TEXT)
         part = {"type": "summary_text", "text": text}
         added = {"type": "response.reasoning_summary_part.added", **where, "part": {**part, "text": ""}}
         texts = text_events(draw, "reasoning_summary_text", text, done="text", **where)
-        events += [added, *texts, {"type": "response.reasoning_summary_part.done", **where, "part": part}]
+        tracks.append([added, *texts, {"type": "response.reasoning_summary_part.done", **where, "part": part}])
         summary.append(part)
     for place in range(draw(st.integers(0, 2))):
         where = {"item_id": item_id, "output_index": index, "content_index": place}
@@ -109,15 +115,15 @@ def reasoning(draw: Any, index: int) -> tuple[Payload, list[Payload]]:
         name = draw(st.sampled_from(["reasoning_text", "reasoning"]))
         added = {"type": f"response.{kind}.added", **where, "part": {**part, "text": ""}}
         texts = text_events(draw, name, text, done="text", **where)
-        events += [added, *texts, {"type": f"response.{kind}.done", **where, "part": part}]
+        tracks.append([added, *texts, {"type": f"response.{kind}.done", **where, "part": part}])
         content.append(part)
-    return {"type": "reasoning", "id": item_id, "summary": summary, "content": content}, events
+    return {"type": "reasoning", "id": item_id, "summary": summary, "content": content}, merge(draw, tracks)
 
 
 def call(item_type: str, name: str, field: str) -> Any:
     """An item with one text of its own: arguments, input or code."""
 
-    def make(draw: Any, index: int) -> tuple[Payload, list[Payload]]:
+    def make(draw: Any, index: int, merge: Merge) -> tuple[Payload, list[Payload]]:
         item_id, text = f"call_{index}", draw(TEXT)
         events = text_events(draw, name, text, done=field, item_id=item_id, output_index=index)
         item = {"type": item_type, "id": item_id, "call_id": "c", "name": "n", "status": "completed", field: text}
@@ -141,7 +147,7 @@ def progress(draw: Any, item_type: str, index: int, item_id: str) -> list[Payloa
 def tool(item_type: str) -> Any:
     """An item whose result comes only when it is done."""
 
-    def make(draw: Any, index: int) -> tuple[Payload, list[Payload]]:
+    def make(draw: Any, index: int, merge: Merge) -> tuple[Payload, list[Payload]]:
         item_id = f"tool_{index}"
         item = {"type": item_type, "id": item_id, "status": "completed", "action": {"type": "search", "query": "q"}}
         return item, progress(draw, item_type, index, item_id)
@@ -149,7 +155,7 @@ def tool(item_type: str) -> Any:
     return make
 
 
-def patch(draw: Any, index: int) -> tuple[Payload, list[Payload]]:
+def patch(draw: Any, index: int, merge: Merge) -> tuple[Payload, list[Payload]]:
     item_id, text = f"apc_{index}", draw(TEXT)
     name = "apply_patch_call_operation_diff"
     events = text_events(draw, name, text, done="diff", item_id=item_id, output_index=index)
@@ -157,7 +163,7 @@ def patch(draw: Any, index: int) -> tuple[Payload, list[Payload]]:
     return {"type": "apply_patch_call", "id": item_id, "status": "completed", "operation": operation}, events
 
 
-def shell(draw: Any, index: int) -> tuple[Payload, list[Payload]]:
+def shell(draw: Any, index: int, merge: Merge) -> tuple[Payload, list[Payload]]:
     item_id, commands, events = f"sh_{index}", draw(st.lists(TEXT, max_size=2)), []
     for place, command in enumerate(commands):
         where = {"output_index": index, "command_index": place}
@@ -167,7 +173,7 @@ def shell(draw: Any, index: int) -> tuple[Payload, list[Payload]]:
     return item, events + progress(draw, "shell_call", index, item_id)
 
 
-def shell_output(draw: Any, index: int) -> tuple[Payload, list[Payload]]:
+def shell_output(draw: Any, index: int, merge: Merge) -> tuple[Payload, list[Payload]]:
     item_id, output, events = f"sho_{index}", [], []
     for place in range(draw(st.integers(0, 2))):
         where = {"item_id": item_id, "output_index": index, "command_index": place}
@@ -236,8 +242,13 @@ def response(status: str, output: list[Payload]) -> Payload:
     return {"id": "resp_1", "object": "response", "status": status, "output": output, "x_new": {"a": [1, None]}}
 
 
-def merged(draw: Any, tracks: list[list[Payload]]) -> list[Payload]:
-    """The events of items that are open at once, each track in its order."""
+def one_by_one(draw: Any, tracks: Tracks) -> list[Payload]:
+    """The events of items or parts, each after the one before it."""
+    return [payload for track in tracks for payload in track]
+
+
+def merged(draw: Any, tracks: Tracks) -> list[Payload]:
+    """The events of items or parts that are open at once, each track in its order."""
     events: list[Payload] = []
     while tracks := [track for track in tracks if track]:
         track = tracks[draw(st.integers(0, len(tracks) - 1))]
@@ -246,17 +257,20 @@ def merged(draw: Any, tracks: list[list[Payload]]) -> list[Payload]:
 
 
 @st.composite
-def stories(draw: Any, *, max_items: int = 3) -> Story:
-    """One whole stream: opened, a few items, silent events between, and a terminal event."""
+def stories(draw: Any, *, max_items: int = 3, items: Merge = merged, parts: Merge = merged) -> Story:
+    """One whole stream: opened, a few items, silent events between, and a terminal event.
+
+    items, parts: How the events of several items, and of several parts of one item, follow each other.
+    """
     opened = draw(st.sampled_from([["created", "in_progress"], ["created", "queued", "in_progress"], ["created"]]))
     events = [{"type": f"response.{name}", "response": response(status_of(name), [])} for name in opened]
     output, tracks = [], []
     for index in range(draw(st.integers(0, max_items))):
-        item, between = draw(st.sampled_from(MAKERS))(draw, index)
+        item, between = draw(st.sampled_from(MAKERS))(draw, index, parts)
         added = {"type": "response.output_item.added", "output_index": index, "item": opening(item)}
         tracks.append([added, *between, {"type": "response.output_item.done", "output_index": index, "item": item}])
         output.append(item)
-    events += merged(draw, tracks)
+    events += items(draw, tracks)
     for place in sorted(draw(st.lists(st.integers(1, len(events)), max_size=3)), reverse=True):
         events.insert(place, silent(draw))
     end = draw(st.sampled_from(["completed", "incomplete", "failed", "cancelled"]))
@@ -288,8 +302,10 @@ def invented(draw: Any) -> Payload:
 def invented_value(name: str, kind: Any) -> st.SearchStrategy[Any]:
     if name == "sequence_number":
         return st.integers(0, 6)
-    if kind is int:
-        return st.sampled_from([0, 0, 0, 1, 2, -1, 9_999, 10_000])
+    if name.endswith("_index"):
+        return st.sampled_from([0, 0, 0, 1, 2, None, -1, 9_999, 10_000])
+    if kind is Any:
+        return INVENTED_OBJECTS
     if kind is str or kind == str | None:
         return st.one_of(SHORT, SHORT) if kind is str else st.none() | SHORT
     if kind is msgspec.Raw:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,7 +29,7 @@ from streamfold import (
 from streamfold.schema import EVENT_TYPES, KnownEvent
 from tests.conftest import Recording, on_every_recording
 from tests.fold.recorded import CUT_BY_HAND, UNNUMBERED, events_of, start, terminal_of, value
-from tests.fold.streams import SILENT, Story, any_events, invented, stories
+from tests.fold.streams import SILENT, Payload, Story, any_events, invented, stories
 
 LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 
@@ -219,6 +220,40 @@ def test_a_terminal_response_without_output_keeps_the_folded_items(story: Story,
     assert (AnomalyKind.OUTPUT_KEPT in kept) == bool(story.output)
     as_sent = None if empty is None else value(empty)
     assert value(snapshot_json(state)).get("output") == (story.output or as_sent)
+
+
+@given(stories(), st.sampled_from(["failed", "incomplete", "cancelled"]), st.data())
+def test_no_text_is_lost_by_a_terminal_response_that_is_not_completed(
+    story: Story, status: str, data: st.DataObject
+) -> None:
+    """Whatever part of the output the Response holds, all that was folded is there."""
+    before = fold(story.events[:-1])
+    sent = [shortened(data, item) for item in story.output if data.draw(st.booleans())]
+    number = (before.cursor or 0) + 1
+    response = {"id": "resp_1", "status": status, "output": sent}
+    end = {"type": f"response.{status}", "sequence_number": number, "response": response}
+    after = reduce(before, decode_event(msgspec.json.encode(end)))
+    assert after.output_text == before.output_text
+    assert sorted(strings(value(snapshot_json(after))["output"])) == sorted(
+        strings(value(snapshot_json(before))["output"])
+    )
+    assert {each.kind for each in after.anomalies} <= {AnomalyKind.OUTPUT_KEPT}
+
+
+def shortened(data: st.DataObject, item: Payload) -> Payload:
+    """The item with some of its lists cut short."""
+    return {
+        key: value[: data.draw(st.integers(0, len(value)))] if key in ("content", "summary") else value
+        for key, value in item.items()
+    }
+
+
+def strings(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for key, each in value.items() if key not in ("id", "status") for text in strings(each)]
+    if isinstance(value, list):
+        return [text for each in value for text in strings(each)]
+    return [value] if isinstance(value, str) else []
 
 
 # 8

@@ -38,7 +38,7 @@ def test_a_stream_that_said_nothing_yet_has_an_output_without_items(number: int)
 
 @pytest.mark.parametrize("make", [ResponseCreated, ResponseCompleted])
 def test_a_response_no_event_touched_keeps_the_spelling_of_its_values(make: Any) -> None:
-    fields = b'{"z":1E400,"a":-0.0,"big":123456789012345678901234567890,"s":"\\u0041\\/","n":{ },"output":null}'
+    fields = b'{"status":"queued","z":1E400,"a":-0.0,"big":123456789012345678901234567890,"s":"\\u0041\\/","n":{ },"output":null}'
     assert snapshot_json(fold([make(sequence_number=0, response=Raw(fields))])) == fields
 
 
@@ -65,8 +65,9 @@ def test_in_an_item_that_was_opened_the_other_fields_keep_their_spelling() -> No
     ],
 )
 def test_where_no_item_was_folded_output_is_what_the_server_sent(fields: Any, expected: Any) -> None:
-    assert seen(fold([created(0, id="a", **fields)])) == {"id": "a", **expected}
-    assert seen(fold([created(0, old=1), completed(1, id="a", **fields)])) == {"id": "a", **expected}
+    assert seen(fold([created(0, id="a", **fields)])) == {"status": "in_progress", "id": "a", **expected}
+    shown = seen(fold([created(0, old=1), completed(1, id="a", **fields)]))
+    assert shown == {"status": "completed", "id": "a", **expected}
 
 
 @pytest.mark.parametrize(
@@ -79,8 +80,8 @@ def test_where_no_item_was_folded_output_is_what_the_server_sent(fields: Any, ex
 )
 def test_folded_items_are_shown_as_output(fields: Any, names: list[str]) -> None:
     shown = seen(fold([created(0, **fields), added(1)]))
-    assert shown == {**fields, "output": [MESSAGE]}
-    assert list(shown) == names
+    assert shown == {"status": "in_progress", **fields, "output": [MESSAGE]}
+    assert list(shown) == ["status", *names]
 
 
 def test_holes_in_the_output_are_left_out() -> None:
@@ -119,13 +120,13 @@ def test_a_field_that_does_not_validate_is_named() -> None:
 
 
 def test_a_number_beyond_all_numbers_is_no_fault_where_nobody_looks() -> None:
-    state = fold([ResponseCreated(sequence_number=0, response=Raw(b'{"id": "a", "new": 1e400}'))])
-    assert snapshot(state) == Response(id="a")
+    state = fold([ResponseCreated(sequence_number=0, response=Raw(b'{"id": "a", "status": "queued", "new": 1e400}'))])
+    assert snapshot(state) == Response(id="a", status="queued")
 
 
 def test_broken_characters_from_the_wire_are_shown_replaced() -> None:
-    state = fold([event("response.created", 0, response={"id": "a\ud800"})])
-    assert snapshot(state) == Response(id="a\ufffd")
+    state = fold([event("response.created", 0, response={"id": "a\ud800", "status": "queued"})])
+    assert snapshot(state) == Response(id="a\ufffd", status="queued")
 
 
 # Laws
@@ -136,7 +137,7 @@ VALUES = st.recursive(
     max_leaves=10,
 )
 OBJECTS = st.dictionaries(
-    st.text(max_size=4).filter(lambda name: name not in ("output", "content")), VALUES, max_size=4
+    st.text(max_size=4).filter(lambda name: name not in ("output", "content", "status")), VALUES, max_size=4
 )
 
 
@@ -145,8 +146,8 @@ def test_every_field_of_a_response_survives(fields: dict[str, Any], items: list[
     state = fold(
         [created(0, **{"output": None, **fields}), *(added(n + 1, item, index=n) for n, item in enumerate(items))]
     )
-    assert json.loads(snapshot_json(state)) == {"output": items, **fields}
-    assert list(seen(state)) == ["output", *fields]
+    assert json.loads(snapshot_json(state)) == {"status": "in_progress", "output": items, **fields}
+    assert list(seen(state)) == ["status", "output", *fields]
 
 
 @given(OBJECTS)
@@ -171,9 +172,9 @@ def message(text: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("status", ["completed", "incomplete", "failed", "cancelled"])
 def test_every_field_is_the_responses_and_the_cursor_stays(status: str) -> None:
-    body = {"id": "resp_1", "status": status, "output": [message("whole")], "new_field": 1e3}
+    body = {"id": "resp_1", "status": status, "output": [message("held text, whole")], "new_field": 1e3}
     state = with_response(HELD, json.dumps(body).encode())
-    assert (state.cursor, state.status, state.is_terminal, state.output_text) == (3, status, True, "whole")
+    assert (state.cursor, state.status, state.is_terminal, state.output_text) == (3, status, True, "held text, whole")
     assert seen(state) == body
     assert state.anomalies == ()
 
@@ -192,8 +193,9 @@ def test_a_response_that_is_still_open_is_no_last_word() -> None:
 
 
 def test_once_it_is_over_later_events_change_nothing() -> None:
-    state = reduce(with_response(HELD, response(status="completed", output=[message("whole")])), delta(4, " more"))
-    assert (state.cursor, state.output_text) == (4, "whole")
+    body = response(status="completed", output=[message("held text, whole")])
+    state = reduce(with_response(HELD, body), delta(4, " more"))
+    assert (state.cursor, state.output_text) == (4, "held text, whole")
     assert tolerated(state) == [("after_terminal", 1, 4)]
 
 

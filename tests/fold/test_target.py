@@ -1,7 +1,6 @@
 """Target: a path out of an event's own indexes, and the least that makes an item or a part."""
 
 import json
-from operator import attrgetter
 
 import pytest
 
@@ -11,7 +10,7 @@ from streamfold.schema import OutputTextDelta, ShellCallCommandDelta
 
 TEXT = OutputTextDelta(item_id="msg_1", output_index=3, content_index=5, delta="x")
 COMMAND = ShellCallCommandDelta(output_index=3, command_index=7, delta="x")
-CONTENT_INDEX, COMMAND_INDEX = attrgetter("content_index"), attrgetter("command_index")
+CONTENT_INDEX, COMMAND_INDEX = "content_index", "command_index"
 
 
 @pytest.mark.parametrize(

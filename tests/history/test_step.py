@@ -108,4 +108,4 @@ async def test_what_cannot_be_read_as_an_event_is_a_step_too() -> None:
     await begin(log, [*RECORDS[:3], torn, *records_of(said("b", first=2)[2:], first=4)])
     steps = [step async for step in stored_states(log, KEY)]
     assert (steps[3].record, steps[3].after.cursor, steps[4].after.cursor) == (torn, 2, 4)
-    assert [anomaly.kind for anomaly in steps[-1].after.anomalies] == ["malformed", "hole"]
+    assert [anomaly.kind for anomaly in steps[-1].after.anomalies] == ["malformed", "hole", "text_lost"]

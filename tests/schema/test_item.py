@@ -40,11 +40,12 @@ from streamfold.schema.item import (
 )
 
 ITEM_TYPES = """
-    additional_tools apply_patch_call apply_patch_call_output code_interpreter_call compaction computer_call
-    computer_call_output custom_tool_call custom_tool_call_output file_search_call function_call function_call_output
-    image_generation_call item_reference local_shell_call local_shell_call_output mcp_approval_request
-    mcp_approval_response mcp_call mcp_list_tools message output_audio program program_output reasoning shell_call
-    shell_call_output tool_search_call tool_search_output web_search_call
+    additional_tools agent_message apply_patch_call apply_patch_call_output code_interpreter_call compaction
+    computer_call computer_call_output configuration_update custom_tool_call custom_tool_call_output file_search_call
+    function_call function_call_output image_generation_call item_reference local_shell_call local_shell_call_output
+    mcp_approval_request mcp_approval_response mcp_call mcp_list_tools message multi_agent_call multi_agent_call_output
+    output_audio program program_output reasoning shell_call shell_call_output tool_search_call tool_search_output
+    web_search_call
 """.split()
 PART_TYPES = "output_text reasoning_text refusal summary_text".split()
 ANNOTATION_TYPES = "container_file_citation file_citation file_path url_citation".split()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfold.errors import FrameTooLarge
-from streamfold.fold import SequencePolicy, State, fold, with_response
+from streamfold.fold import AnomalyKind, SequencePolicy, State, fold, with_response
 from streamfold.session.patience import Patience
 from streamfold.session.reassembler import Applied, Reassembler
 from tests.fold import made as fold_made
@@ -155,12 +155,14 @@ def test_a_terminal_event_beyond_the_hole_is_known_before_its_turn() -> None:
 def test_a_terminal_event_with_a_number_that_is_known_is_an_end_all_the_same() -> None:
     one = fed(*STREAM[:3])
     one.begin(is_replay=False)
-    assert (one.feed(ended(0, text="abc")), one.has_progressed, one.has_gap) == ([], False, False)
-    event = one.end_out_of_turn
-    assert event is not None
-    assert (one.adopted(event).output_text, one.state.output_text) == ("abc", "a")
-    one.begin(is_replay=False)
-    assert one.end_out_of_turn is None
+    assert (len(one.feed(ended(0, text="abc"))), one.has_progressed, one.has_gap) == (1, True, False)
+    assert (one.is_over, one.state.output_text, one.end_out_of_turn) == (True, "abc", None)
+
+
+def test_a_known_number_with_other_words_is_dropped_and_told() -> None:
+    one = fed(*STREAM[:3])
+    assert took(one, delta(0)) == []
+    assert (one.state.cursor, [each.kind for each in one.state.anomalies]) == (2, [AnomalyKind.DUPLICATE_DIFFERS])
 
 
 def test_a_known_number_of_a_response_that_is_open_is_no_end() -> None:

@@ -203,9 +203,7 @@ def test_a_terminal_event_ahead_of_a_hole_that_cannot_be_filled_is_the_last_word
 def test_a_finished_response_replayed_as_one_event_of_any_number_is_the_last_word() -> None:
     one = reading(*HELD)
     drop(one)
-    now = reopen(one, ended(0, text="held and more"))
-    assert one.outcome is None
-    one.receive_eof(now=now)
+    reopen(one, ended(0, text="held and more"))
     outcome = over(one)
     assert (outcome.status, outcome.proof, kinds(one)) == ("completed", Proof.TERMINAL_EVENT, [RESUME])
     assert (outcome.state.output_text, outcome.compacted_after) == ("held and more", 2)

@@ -34,6 +34,11 @@ class _Saved(Struct, frozen=True, tag="streamfold.checkpoint"):
     is_closed: bool
     is_mixed: bool = False
     uncounted: int = 0
+    closed: tuple[tuple[str | int, ...], ...] = ()
+    response_id: str | None = None
+    ids_drift: bool = False
+    is_foreign: bool = False
+    runs: tuple[tuple[int, str], ...] = ()
 
 
 class _SavedNode(Struct, frozen=True, omit_defaults=True):
@@ -76,6 +81,11 @@ def _encoded(state: State, text: Callable[[str], str]) -> bytes:
             is_closed=document.is_closed,
             is_mixed=document.is_mixed,
             uncounted=document.uncounted,
+            closed=tuple(sorted(document.closed, key=str)),
+            response_id=None if document.response_id is None else text(document.response_id),
+            ids_drift=document.ids_drift,
+            is_foreign=document.is_foreign,
+            runs=tuple((number, text(name)) for number, name in state.focus.runs),
         )
     )
 
@@ -111,8 +121,12 @@ def restore(data: bytes) -> State:
         is_closed=saved.is_closed,
         is_mixed=saved.is_mixed,
         uncounted=saved.uncounted,
+        closed=frozenset(saved.closed),
+        response_id=saved.response_id,
+        ids_drift=saved.ids_drift,
+        is_foreign=saved.is_foreign,
     )
-    return State(saved.cursor, GrowingText(document))
+    return State(saved.cursor, GrowingText(document, runs=saved.runs))
 
 
 def _saved(node: Node, text: Callable[[str], str]) -> Raw:

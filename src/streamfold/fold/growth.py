@@ -1,5 +1,6 @@
 """The output text of one response, in the pieces by which it grows."""
 
+from streamfold.fold.place import path_of_added
 from streamfold.fold.state import State, output_texts, settled
 from streamfold.fold.tree import Path
 from streamfold.schema import (
@@ -88,7 +89,8 @@ class TextGrowth:
         if self._continues_text is False and document.output is before.output and document.path == before.path:
             return ""  # only a text that is not output text can have grown
         if isinstance(event, OutputTextDone | ContentPartDone):
-            self._note_repeat(last, state, (event.output_index, "content", event.content_index, "text"))
+            if event.output_index is not None and event.content_index is not None:
+                self._note_repeat(last, state, (event.output_index, "content", event.content_index, "text"))
         elif event is None or isinstance(event, OutputItemDone | ResponseEvent):
             self._repeats.clear()
         return self._compare(state, event)
@@ -129,12 +131,9 @@ class TextGrowth:
     ) -> str | None:
         """The piece of a state while only the end of the text is known; None if nobody can say what is new."""
         text, given = "".join(each for _, each in texts), self.given
-        index = getattr(event, "output_index", None)
-        self._is_inside |= index is not None
-        if isinstance(event, OutputItemAdded):
-            self._begun.add((event.output_index,))
-        elif isinstance(event, ContentPartAdded):
-            self._begun.add((event.output_index, "content", event.content_index))
+        self._is_inside |= hasattr(event, "output_index")
+        if isinstance(event, OutputItemAdded | ContentPartAdded):
+            self._begun.add(path_of_added(self._state.focus.document, event))
         if text == given or isinstance(event, OutputTextDelta | OutputItemAdded | ContentPartAdded):
             return piece
         self._is_tail = False  # this state has the text whole

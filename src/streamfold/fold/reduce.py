@@ -1,15 +1,28 @@
 """Apply events to a state: one, many, up to a number, or as the one with a number from a log."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 from msgspec.structs import replace
 
 from streamfold.errors import InvalidArgument, NumberNotReached, SequenceGap
 from streamfold.fold.anomaly import AnomalyKind
+from streamfold.fold.dropped import Runs, dropped, is_of_other, rejoin, with_document, with_run, without_change
+from streamfold.fold.place import INDEXES_OF, located
+from streamfold.fold.response import record_error, take_terminal
 from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, grown
-from streamfold.fold.steps import GROWS, STEPS, keep, note_malformed, take_terminal
-from streamfold.schema import ErrorEvent, Event, Keepalive, OutputTextDelta, UnknownEvent, is_end_marker
+from streamfold.fold.steps import STEPS, Step, keep, note_malformed
+from streamfold.fold.target import GROWS
+from streamfold.schema import (
+    ErrorEvent,
+    Event,
+    Keepalive,
+    OutputTextDelta,
+    ResponseEvent,
+    UnknownEvent,
+    is_end_marker,
+    read_head,
+)
 
 # Theory of operation. Nine of ten events in a stream of text are deltas that continue the text to which the last one
 # added. `reduce` has a fast path for exactly these, written inline because most of the time of a stream is spent
@@ -38,6 +51,9 @@ UNCOUNTED = (Keepalive, ErrorEvent)
 # The steps that are still taken after a terminal event: all others would change what was final.
 AFTER_TERMINAL = (take_terminal, keep, note_malformed)
 
+# A JSON reader need not keep a higher number exactly, so an event cannot be in that place.
+MAX_NUMBER = 2**53 - 1
+
 
 def reduce(state: State, event: Event) -> State:
     """Apply one event to a state and return the next state.
@@ -49,7 +65,8 @@ def reduce(state: State, event: Event) -> State:
         event: The next event, of any type, unknown ones included.
 
     Returns:
-        The new state, or the very same object if the event is a duplicate.
+        The new state, or the very same object if the event is a duplicate. An event with a known number that certainly
+        says something else changes nothing but the anomalies.
 
     Raises:
         SequenceGap: The event is ahead of the state. Resume after `state.cursor`.
@@ -69,7 +86,7 @@ def reduce(state: State, event: Event) -> State:
             elif focus.index_of is not None and focus.index_of(delta) != focus.index:
                 return apply(state, event)
             after = State(number, focus, state, delta.delta)
-            return after if number & WITHIN_BLOCK else State(number, _with(focus, grown(after)))
+            return after if number & WITHIN_BLOCK else State(number, with_document(focus, grown(after)))
     return apply(state, event)
 
 
@@ -151,11 +168,6 @@ def replay(events: Iterable[Event], *, at: int, state: State = START) -> State:
     return state
 
 
-def _with(focus: GrowingText, document: Document) -> GrowingText:
-    """The same focus on a later document: the same events add to the same text."""
-    return GrowingText(document, focus.grows, focus.output_index, focus.index_of, focus.index)
-
-
 def apply(state: State, event: Event) -> State:
     """The general path, for every event."""
     try:
@@ -163,38 +175,75 @@ def apply(state: State, event: Event) -> State:
     except KeyError:
         kind = type(event).__name__
         raise InvalidArgument("event", f"must be an event from an EventReader or decode_event, got {kind}") from None
-    expected = None if state.cursor is None or not state.focus.document.is_numbered else state.cursor + 1
-    number = event.sequence_number
+    before = state.focus
+    if before.document.is_foreign:
+        return _after_another(state, event)
+    number, expected = event.sequence_number, _expected(state)
     if number is not None and number == expected:
         at, document = number, grown(state)
     else:
-        judged = _judged(state, event, expected)
+        judged = _judged(state, event, step, expected)
         if isinstance(judged, State):
             return judged
         at, document = judged
     document = _with_uncounted(document, at - (-1 if state.cursor is None else state.cursor) - is_counted(event))
     if document.is_closed and step not in AFTER_TERMINAL:
-        return State(at, GrowingText(document.note(AnomalyKind.AFTER_TERMINAL, at)))
-    return State(at, _focused(step(document, event, at), event, state.focus))
+        return _after_end(state, document, event, at)
+    return _stepped(state, document, event, step, at)
 
 
-def _judged(state: State, event: Event, expected: int | None) -> tuple[int, Document] | State:
+def _stepped(state: State, document: Document, event: Event, step: Step, at: int) -> State:
+    """The state after the step of this event, which takes this number."""
+    indexes = INDEXES_OF.get(type(event))
+    if indexes is not None and None in indexes(event):
+        event = located(document, event)
+        document = document.note(AnomalyKind.INDEX_ASSUMED, at)
+    document = step(document, event, at)
+    if document.is_foreign:
+        return without_change(state, AnomalyKind.OTHER_RESPONSE, is_foreign=True)
+    before = state.focus
+    runs = before.runs
+    if (
+        event.sequence_number == at
+        and document.is_numbered
+        and (document.path or not runs or runs[-1][1] != event.type)
+    ):
+        runs = with_run(before, event, at, grows_on=bool(document.path))
+    return State(at, _focused(document, event, before, runs))
+
+
+def _expected(state: State) -> int | None:
+    """The number of the next event, if there are numbers."""
+    return None if state.cursor is None or not state.focus.document.is_numbered else state.cursor + 1
+
+
+def _judged(state: State, event: Event, step: Step, expected: int | None) -> tuple[int, Document] | State:
     """The number that an event takes, if it is not the expected one, and the document before its step.
 
     Returns the state if no step is to be taken. Raises SequenceGap if the policy is strict and the event is ahead.
     """
-    number, policy = event.sequence_number, state.focus.document.policy
-    if number is not None and expected is not None and policy is not SequencePolicy.ARRIVAL:
-        if number < expected:
-            return state
-        if policy is SequencePolicy.STRICT:
+    number, document = event.sequence_number, state.focus.document
+    if number is not None and expected is not None and document.policy is not SequencePolicy.ARRIVAL:
+        if not expected <= number <= MAX_NUMBER and _counts_anyway(document, step):
+            number = None
+        elif number < expected:
+            return dropped(state, event, number)
+        elif document.policy is SequencePolicy.STRICT:
             raise SequenceGap(expected, number)
-    if number is None and isinstance(event, UnknownEvent) and (event.error or is_end_marker(event.data)):
-        return _with_unreadable(state) if event.error else state
-    at, document = _next_cursor(state, number), grown(state)
-    if (number is None) is document.is_numbered and state.counted > 0 and is_counted(event):
-        document = replace(document, is_mixed=policy is not SequencePolicy.ARRIVAL)
-    return at, _numbered(document, event, at, is_first=expected is None)
+    if number is None and _takes_no_number(event):
+        return state if is_end_marker(event.data) else _with_unreadable(state)
+    at = _next_cursor(state, number)
+    return at, _numbered(state, event, number, at, is_first=expected is None)
+
+
+def _takes_no_number(event: Event) -> TypeGuard[UnknownEvent]:
+    """Whether this is `[DONE]`, or bytes that were torn on their way."""
+    return isinstance(event, UnknownEvent) and (bool(event.error) or is_end_marker(event.data))
+
+
+def _counts_anyway(document: Document, step: Step) -> bool:
+    """Whether an event cannot be a duplicate, whatever its number: the first end, and the first error."""
+    return (step is take_terminal and not document.is_closed) or (step is record_error and document.error is None)
 
 
 def is_counted(event: Event) -> bool:
@@ -212,7 +261,7 @@ def _with_unreadable(state: State) -> State:
     document = grown(state).note(AnomalyKind.MALFORMED, at=state.cursor or 0)
     if not document.is_numbered:
         document = _with_uncounted(document, -1)
-    return State(state.cursor, GrowingText(document))
+    return State(state.cursor, GrowingText(document, runs=state.focus.runs))
 
 
 def _next_cursor(state: State, number: int | None) -> int:
@@ -224,11 +273,14 @@ def _next_cursor(state: State, number: int | None) -> int:
     return state.cursor if state.focus.document.is_numbered else state.cursor + 1
 
 
-def _numbered(document: Document, event: Event, at: int, *, is_first: bool) -> Document:
-    """The document after an event whose number is missing, or is not simply the next one."""
+def _numbered(state: State, event: Event, number: int | None, at: int, *, is_first: bool) -> Document:
+    """The document before an event whose number is missing, or is not simply the next one."""
+    document = grown(state)
     if document.policy is SequencePolicy.ARRIVAL:
         return document
-    if event.sequence_number is None:
+    if (number is None) is document.is_numbered and state.counted > 0 and is_counted(event):
+        document = replace(document, is_mixed=True)
+    if number is None:
         return document.note(AnomalyKind.UNNUMBERED, at)
     return replace(document, is_numbered=True) if is_first else document.note(AnomalyKind.HOLE, at)
 
@@ -237,21 +289,45 @@ def reduce_across(state: State, event: Event) -> State:
     """Apply an event from after a hole that is the server's own. The hole is noted, and the next one is a gap again."""
     policy = state.focus.document.policy
     lenient = replace(grown(state), policy=SequencePolicy.RENUMBER)
-    after = reduce(State(state.cursor, GrowingText(lenient)), event)
+    after = reduce(State(state.cursor, GrowingText(lenient, runs=state.focus.runs)), event)
     return State(after.cursor, replace(after.focus, document=replace(after.focus.document, policy=policy)))
 
 
-def _focused(document: Document, event: Event, before: GrowingText) -> GrowingText:
+def _focused(document: Document, event: Event, before: GrowingText, runs: Runs) -> GrowingText:
     """The document, and which events add to its text, if one grows: those like this one, or those like before."""
     if not document.path or not document.is_numbered or document.is_closed:
-        return GrowingText(document)
+        return GrowingText(document, runs=runs)
     target = GROWS.get(type(event))
     if target is None:
-        return _with(before, document)
+        return GrowingText(document, before.grows, before.output_index, before.index_of, before.index, runs)
     growing: Any = event
     if not target.list_path:
-        return GrowingText(document, type(event), growing.output_index)
-    return GrowingText(document, type(event), growing.output_index, target.index_of, target.index_of(event))
+        return GrowingText(document, type(event), growing.output_index, runs=runs)
+    return GrowingText(document, type(event), growing.output_index, target.index_of, target.index_of(event), runs)
+
+
+def _after_end(state: State, document: Document, event: Event, at: int) -> State:
+    """The state after an event that came after the terminal one: only an error still says something."""
+    if isinstance(event, ResponseEvent) and is_of_other(document, event):
+        return without_change(state, AnomalyKind.OTHER_RESPONSE, is_foreign=True)
+    if isinstance(event, ErrorEvent):
+        document = record_error(document, event, at)
+    return State(at, GrowingText(document.note(AnomalyKind.AFTER_TERMINAL, at), runs=state.focus.runs))
+
+
+# A stream that moved on to another response may come back: only the first id says so. What it brings in between has
+# numbers and indexes of its own, which say nothing about this response.
+
+
+def _after_another(state: State, event: Event) -> State:
+    """The state after an event that follows another response's first one."""
+    if isinstance(event, UnknownEvent) and is_end_marker(event.data):
+        return state
+    if isinstance(event, ResponseEvent):
+        head = read_head(event.response)
+        if head is not None and head.id == state.focus.document.response_id:
+            return apply(rejoin(state), event)
+    return without_change(state, AnomalyKind.OTHER_RESPONSE, is_foreign=True)
 
 
 # Events out of a log. Each of them was applied when it was written, so whatever its own number is, it is neither a duplicate
@@ -271,13 +347,27 @@ def reduce_recorded(state: State, event: Event, number: int) -> State:
         The new state. Its cursor is the server's number, as it was for the client. Never a SequenceGap.
     """
     own, document = event.sequence_number, state.focus.document
-    if own is None or document.policy is SequencePolicy.ARRIVAL:
+    if own is None or document.policy is SequencePolicy.ARRIVAL or _counted_anyway(state, event):
         return reduce(state, event)
-    # A log starts with the number of its first event, unless it cannot count from there.
-    is_other = own != number and 0 <= own < NUMBER_END
-    if is_other if state.cursor is None else document.is_numbered and own <= state.cursor:
+    if _is_misnumbered(state, own, number):
         counted = replace(document, policy=SequencePolicy.ARRIVAL, is_numbered=False)
         return reduce(State(state.cursor, GrowingText(counted), state.previous, state.fragment), event)
     if document.is_numbered and own != (state.cursor or 0) + 1:
         return reduce_across(state, event)
     return reduce(state, event)
+
+
+def _counted_anyway(state: State, event: Event) -> bool:
+    """Whether the client applied this event although its number was known, or is too high."""
+    own, expected = event.sequence_number, _expected(state)
+    if own is None or expected is None or expected <= own <= MAX_NUMBER:
+        return False
+    return _counts_anyway(state.focus.document, STEPS[type(event)])
+
+
+def _is_misnumbered(state: State, own: int, number: int) -> bool:
+    """Whether the event was stored by order of arrival, since its own number cannot be its place."""
+    if state.cursor is not None:
+        return state.focus.document.is_numbered and own <= state.cursor
+    # A log starts with the number of its first event, unless it cannot count from there.
+    return own != number and 0 <= own < NUMBER_END

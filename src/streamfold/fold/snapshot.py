@@ -4,10 +4,10 @@ from msgspec import Raw
 from msgspec.json import Decoder
 
 from streamfold.errors import MalformedBody
+from streamfold.fold.response import take_answer
 from streamfold.fold.state import GrowingText, State, settled
-from streamfold.fold.steps import take_snapshot, take_terminal
 from streamfold.fold.tree import Object, encode, opened
-from streamfold.schema import UNDECODABLE, Response, ResponseCompleted, decode_response, is_terminal_status, well_formed
+from streamfold.schema import UNDECODABLE, Response, decode_response, well_formed
 
 _decode_object = Decoder(dict[str, Raw]).decode
 
@@ -35,7 +35,7 @@ def with_response(state: State, response: bytes) -> State:
     """Return the state with a Response that came outside the stream, such as the answer to a GET or a cancel.
 
     Every field becomes the Response's; the cursor stays. Law 7 applies as it does to a terminal event: folded items
-    stay if the Response has none, for example after a cancel whose answer has an empty output. Once the Response is
+    stay where the Response has less, for example after a cancel whose answer has an empty output. Once the Response is
     terminal, later events change nothing.
 
     Raises:
@@ -46,9 +46,5 @@ def with_response(state: State, response: bytes) -> State:
         _decode_object(data)
     except UNDECODABLE as error:
         raise MalformedBody("Response", str(error)) from error
-    at = state.cursor or 0
-    event = ResponseCompleted(response=Raw(data))
-    document = take_snapshot(settled(state), event, at)
-    if is_terminal_status(document.status):
-        document = take_terminal(settled(state), event, at)
+    document = take_answer(settled(state), Raw(data), state.cursor or 0)
     return State(state.cursor, GrowingText(document))

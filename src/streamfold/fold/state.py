@@ -8,6 +8,7 @@ from msgspec import Raw, Struct, field
 from msgspec.structs import replace
 
 from streamfold.fold.anomaly import Anomaly, AnomalyKind, noted
+from streamfold.fold.target import Target, type_of
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Node, Object, Path, edit, find, opened, text_of
 from streamfold.schema import is_terminal_status
@@ -62,6 +63,11 @@ class Document(Struct, frozen=True, gc=False):
         uncounted: How many of the numbers up to the cursor are not of an event that counts; see `State.counted`.
         path: Where in `output` a text grows; empty if none does. An older version of the text is there.
         text: The text that grows there.
+        target: Where the events point to that continue it; None if no text grows.
+        closed: The paths of the items and parts that a done event closed.
+        response_id: The id in the first Response of the stream; None until one came.
+        ids_drift: A later Response of the stream had another id, so that ids say nothing on this server.
+        is_foreign: The stream has moved on to another response. Nothing of that one is applied.
     """
 
     head: Raw | Object | None = None
@@ -76,6 +82,11 @@ class Document(Struct, frozen=True, gc=False):
     uncounted: int = 0
     path: Path = ()
     text: Text = Text()
+    target: Target | None = None
+    closed: frozenset[Path] = frozenset()
+    response_id: str | None = None
+    ids_drift: bool = False
+    is_foreign: bool = False
 
     def note(self, kind: AnomalyKind, at: int) -> "Document":
         """The document with one more anomaly of this kind."""
@@ -91,6 +102,7 @@ class GrowingText(Struct, frozen=True, gc=False):
         output_index: The item to which such an event must point.
         index: The part to which it must point.
         index_of: Reads that index from the event; None if the item has only one such text.
+        runs: The types of the last events by their numbers, as the first number of each run of one type.
     """
 
     document: Document
@@ -98,6 +110,7 @@ class GrowingText(Struct, frozen=True, gc=False):
     output_index: int | None = None
     index_of: Callable[[object], Any] | None = None
     index: int | None = None
+    runs: tuple[tuple[int, str], ...] = ()
 
 
 NOTHING = GrowingText(Document())
@@ -122,7 +135,7 @@ class State(Struct, frozen=True, gc=False, eq=False):
 
     @property
     def status(self) -> str | None:
-        """The status in the last Response that arrived; None before the first. Never guessed from an event's name."""
+        """The status in the last Response that arrived; None before the first. If it had none, its event's name says it."""
         return self.focus.document.status
 
     @property
@@ -161,8 +174,13 @@ class State(Struct, frozen=True, gc=False, eq=False):
 
     @property
     def error(self) -> StreamError | None:
-        """The content of the last `error` event; None without one."""
+        """The content of the last `error` event, whatever its shape; None without one."""
         return self.focus.document.error
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the stream has moved on to another response, of which nothing is applied. See `rejoin`."""
+        return self.focus.document.is_foreign
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, State) and self.cursor == other.cursor and _shown(self) == _shown(other)
@@ -201,7 +219,7 @@ def written(document: Document) -> Document:
 
 def without_text(document: Document) -> Document:
     """The document without the growing text, which is about to be replaced."""
-    return replace(document, path=(), text=Text())
+    return replace(document, path=(), text=Text(), target=None)
 
 
 def settled(state: State) -> Document:
@@ -217,9 +235,9 @@ def _shown(state: State) -> Document:
 def output_texts(output: Array) -> Iterator[tuple[Path, Text]]:
     """The text of each output_text part of each message, with its path, in the order of the indexes."""
     for item_index, item in _in_order(output):
-        if _type_of(item) == "message":
+        if type_of(item) == "message":
             for part_index, part in _in_order(find(item, ("content",))):
-                if _type_of(part) == "output_text":
+                if type_of(part) == "output_text":
                     path = (item_index, "content", part_index, "text")
                     yield path, text_of(find(part, ("text",))) or Text()
 
@@ -228,7 +246,3 @@ def _in_order(node: Node | None) -> Iterator[tuple[int, Node | None]]:
     array = opened(node)
     if isinstance(array, Array):
         yield from ((index, opened(array[index])) for index in sorted(array))
-
-
-def _type_of(node: Node | None) -> str:
-    return str(text_of(find(node, ("type",))) or "")

@@ -35,6 +35,8 @@ class Array(dict[int, "Node"]):
 Node: TypeAlias = Raw | Text | Elements | Object | Array
 Path: TypeAlias = tuple[str | int, ...]
 Change: TypeAlias = Callable[[Node | None], Node | None]
+Fits: TypeAlias = Callable[[int, Object], bool]
+"""Whether an object, to which so many keys lead, is what was meant."""
 NULL = Raw(b"null")
 
 _encode = Encoder().encode
@@ -56,18 +58,24 @@ def nothing(depth: int) -> None:
     """The default of `edit`: nothing is known about what is missing."""
 
 
-def find(node: Node | None, path: Path) -> Node | None:
-    """What is at this path; None if nothing is."""
-    for key in path:
+def find(node: Node | None, path: Path, fits: Fits | None = None) -> Node | None:
+    """What is at this path; None if nothing is, or if an object on the way does not fit."""
+    for depth, key in enumerate(path):
         kind: Any = Object if type(key) is str else Array  # Any: one code for keys and for indexes
         container: Any = opened(node) if type(node) is Raw else node
-        if not isinstance(container, kind):
+        if not isinstance(container, kind) or (fits is not None and kind is Object and not fits(depth, container)):
             return None
         node = container.get(key)
     return node
 
 
-def edit(root: Node | None, path: Path, change: Change, missing: Callable[[int], Node | None] = nothing) -> Node | None:
+def edit(
+    root: Node | None,
+    path: Path,
+    change: Change,
+    missing: Callable[[int], Node | None] = nothing,
+    fits: Fits | None = None,
+) -> Node | None:
     """Change what is at this path, creating what is missing on the way.
 
     Args:
@@ -76,10 +84,11 @@ def edit(root: Node | None, path: Path, change: Change, missing: Callable[[int],
         change: Takes what is there and returns what replaces it.
         missing: Called with the number of keys that lead to a missing value; returns what to put there. If it returns
             None, an empty object or array is created on the way, and `change` gets None at the end.
+        fits: Asked for each object on the way.
 
     Returns:
         The new tree; the very same one if `change` returned what it was given; None if a value on the way cannot hold
-        such a key, or if `change` returned None.
+        such a key or does not fit, or if `change` returned None.
     """
     top: Node | None = None
     holder: Any = None
@@ -97,6 +106,8 @@ def edit(root: Node | None, path: Path, change: Change, missing: Callable[[int],
             copy = opened(node)
             if type(copy) is not kind:
                 return None
+        if fits is not None and kind is Object and not fits(depth - 1, copy):
+            return None
         if holder is None:
             top = copy
         else:
@@ -112,6 +123,11 @@ def edit(root: Node | None, path: Path, change: Change, missing: Callable[[int],
         return changed
     holder[last] = changed
     return top
+
+
+def being(value: Node) -> Change:
+    """The change that puts this value there, whatever was."""
+    return lambda _: value
 
 
 def text_of(node: Node | None) -> Text | None:

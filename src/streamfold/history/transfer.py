@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from anyio import CancelScope
 
 from streamfold.errors import FrameTooLarge, InvalidArgument, MalformedBody, SequenceGap, UsageError
-from streamfold.fold import SequencePolicy, State, checkpoint, reduce, reduce_recorded
+from streamfold.fold import SequencePolicy, State, checkpoint, reduce, reduce_recorded, was_dropped
 from streamfold.history.fork import LEASE_SECONDS
 from streamfold.history.replay import (
     CheckpointPolicy,
@@ -132,7 +132,7 @@ class _Importer:
         if self._is_full:
             await self.write()
         before, self._state = self._state, self._reduced(event)
-        if self._state is before:
+        if was_dropped(before, self._state):
             return  # a duplicate
         own = self._state.cursor
         if self._next is None:

@@ -16,10 +16,21 @@ from msgspec.structs import fields, replace
 from streamfold.errors import MalformedBody
 from streamfold.schema.codec import UNDECODABLE, read_text
 from streamfold.schema.event import NULL
-from streamfold.schema.item import Annotation, Item, Part, UnknownAnnotation, UnknownItem, UnknownPart
+from streamfold.schema.item import (
+    ITEM_TYPES,
+    PART_TYPES,
+    Annotation,
+    Item,
+    Part,
+    UnknownAnnotation,
+    UnknownItem,
+    UnknownPart,
+)
 from streamfold.schema.response import Batch, Response
 
 __all__ = [
+    "ITEM_TYPES",
+    "PART_TYPES",
     "Head",
     "decode_annotation",
     "decode_batch",
@@ -127,7 +138,11 @@ Lists: TypeAlias = Mapping[str, Mapping[str, Callable[[Raw], object]]]
 # For each type, the fields that hold a list of values which are decoded one by one.
 LISTS_IN_PARTS: Lists = MappingProxyType({"output_text": {"annotations": decode_annotation}})
 LISTS_IN_ITEMS: Lists = MappingProxyType(
-    {"message": {"content": decode_part}, "reasoning": {"content": decode_part, "summary": decode_part}}
+    {
+        "message": {"content": decode_part},
+        "reasoning": {"content": decode_part, "summary": decode_part},
+        "multi_agent_call_output": {"output": decode_part},
+    }
 )
 
 

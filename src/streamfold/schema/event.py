@@ -2,8 +2,9 @@
 
 An object on the wire (an item, a part, a Response) stays its own bytes, as `msgspec.Raw`: nothing the server sent is
 lost, and you pay only for what you read. `decode_item`, `decode_part` and `decode_response` turn them into typed
-values. Two fields are laxer than in the SDKs: `sequence_number` may be absent (streams recorded in 2025 have none), and
-so may `item_id`, which is never used as an address because one gateway gives an item a new id with every event.
+values. Some fields are laxer than in the SDKs: `sequence_number` may be absent (streams recorded in 2025 have none), and so
+may every index and `item_id`. An index alone decides where an event goes; the id counts only without one, because some
+gateways give an item a new id with every event.
 docs/reference/events.md lists the servers and SDKs that have each type.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias, get_args
 from msgspec import Raw, Struct
 from msgspec.structs import fields
 
-from streamfold.schema.item import Named
+from streamfold.schema.item import JSON, Named
 
 if TYPE_CHECKING:
     from typing import ClassVar, Literal
@@ -195,27 +196,28 @@ class ResponseEvent(HoldsObjects, kw_only=True, frozen=True):
 class ItemEvent(HoldsObjects, kw_only=True, frozen=True):
     """An event that carries one output item."""
 
-    output_index: int
+    output_index: int | None = None
     item: Raw
+    agent: JSON = None
 
 
 class InItem(KnownEvent, kw_only=True, frozen=True):
     """An event about the item at `output_index`."""
 
     item_id: str | None = None
-    output_index: int
+    output_index: int | None = None
 
 
 class InContent(InItem, kw_only=True, frozen=True):
     """An event about the part at `content[content_index]` of an item."""
 
-    content_index: int
+    content_index: int | None = None
 
 
 class InSummary(InItem, kw_only=True, frozen=True):
     """An event about the part at `summary[summary_index]` of an item."""
 
-    summary_index: int
+    summary_index: int | None = None
 
 
 class ContentPartEvent(InContent, HoldsObjects, kw_only=True, frozen=True):
@@ -353,7 +355,7 @@ class OutputTextAnnotationAdded(InContent, HoldsObjects, kw_only=True, frozen=Tr
     """Puts `annotation` at `output[output_index].content[content_index].annotations[annotation_index]`."""
 
     type: ClassVar[Literal["response.output_text.annotation.added"]] = "response.output_text.annotation.added"
-    annotation_index: int
+    annotation_index: int | None = None
     annotation: Raw = NULL
 
 
@@ -521,8 +523,8 @@ class ShellCallCommandAdded(KnownEvent, kw_only=True, frozen=True):
     """Puts `command` at `output[output_index].action.commands[command_index]`."""
 
     type: ClassVar[Literal["response.shell_call_command.added"]] = "response.shell_call_command.added"
-    output_index: int
-    command_index: int
+    output_index: int | None = None
+    command_index: int | None = None
     command: str
 
 
@@ -530,8 +532,8 @@ class ShellCallCommandDelta(KnownEvent, kw_only=True, frozen=True):
     """Appends `delta` to `output[output_index].action.commands[command_index]`."""
 
     type: ClassVar[Literal["response.shell_call_command.delta"]] = "response.shell_call_command.delta"
-    output_index: int
-    command_index: int
+    output_index: int | None = None
+    command_index: int | None = None
     delta: str
     obfuscation: str | None = None
 
@@ -540,8 +542,8 @@ class ShellCallCommandDone(KnownEvent, kw_only=True, frozen=True):
     """Sets `output[output_index].action.commands[command_index]` to `command`."""
 
     type: ClassVar[Literal["response.shell_call_command.done"]] = "response.shell_call_command.done"
-    output_index: int
-    command_index: int
+    output_index: int | None = None
+    command_index: int | None = None
     command: str
 
 
@@ -549,7 +551,7 @@ class ShellCallOutputContentDelta(InItem, HoldsObjects, kw_only=True, frozen=Tru
     """Appends `stdout` and `stderr` of `delta` to `output[output_index].output[command_index]`."""
 
     type: ClassVar[Literal["response.shell_call_output_content.delta"]] = "response.shell_call_output_content.delta"
-    command_index: int
+    command_index: int | None = None
     delta: Raw
 
 
@@ -557,7 +559,7 @@ class ShellCallOutputContentDone(InItem, kw_only=True, frozen=True):
     """Puts the entries of `output` at `output[output_index].output`, from `command_index` on."""
 
     type: ClassVar[Literal["response.shell_call_output_content.done"]] = "response.shell_call_output_content.done"
-    command_index: int
+    command_index: int | None = None
     output: tuple[Raw, ...]
 
 
@@ -673,7 +675,7 @@ class ImageGenerationCallPartialImage(InItem, kw_only=True, frozen=True):
     type: ClassVar[Literal["response.image_generation_call.partial_image"]] = (
         "response.image_generation_call.partial_image"
     )
-    partial_image_index: int
+    partial_image_index: int | None = None
     partial_image_b64: str
     background: str | None = None
     output_format: str | None = None

@@ -6,9 +6,11 @@ that no schema allows. Indexes of annotations count characters of the text, as t
 """
 
 import typing
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_args
 
-from msgspec import Meta, Struct, StructMeta
+from msgspec import Meta, Struct, StructMeta, field
 
 JSON: TypeAlias = Any
 """A value whose shape is up to the server: None, bool, int, float, str, or lists and dicts of them."""
@@ -188,10 +190,11 @@ Part: TypeAlias = OutputText | Refusal | ReasoningText | SummaryText
 
 
 class KnownItem(Named, frozen=True, kw_only=True, omit_defaults=True):
-    """What all item types share. Any of them may lack an id or a status."""
+    """What all item types share. Any of them may lack an id or a status; `agent` is `{agent_name}` if several run."""
 
     id: str | None = None
     status: str | None = None
+    agent: JSON = None
 
 
 class Message(KnownItem, frozen=True, kw_only=True):
@@ -221,6 +224,7 @@ class FunctionCall(KnownItem, frozen=True, kw_only=True):
     arguments: str = ""
     namespace: str | None = None
     caller: JSON = None
+    async_: bool | None = field(default=None, name="async")
 
 
 class FunctionCallOutput(KnownItem, frozen=True, kw_only=True):
@@ -244,6 +248,7 @@ class CustomToolCall(KnownItem, frozen=True, kw_only=True):
     input: str = ""
     namespace: str | None = None
     caller: JSON = None
+    async_: bool | None = field(default=None, name="async")
 
 
 class CustomToolCallOutput(KnownItem, frozen=True, kw_only=True):
@@ -511,6 +516,41 @@ class AdditionalTools(KnownItem, frozen=True, kw_only=True):
     tools: tuple[JSON, ...] = ()
 
 
+class AgentMessage(KnownItem, frozen=True, kw_only=True):
+    """What one agent of several says to another, often encrypted."""
+
+    type: ClassVar[Literal["agent_message"]] = "agent_message"
+    author: str = ""
+    recipient: str = ""
+    content: tuple[JSON, ...] = ()
+
+
+class MultiAgentCall(KnownItem, frozen=True, kw_only=True):
+    """Starts, asks or stops another agent; the server runs it. `arguments` is JSON text."""
+
+    type: ClassVar[Literal["multi_agent_call"]] = "multi_agent_call"
+    call_id: str = ""
+    action: str | None = None
+    arguments: str = ""
+
+
+class MultiAgentCallOutput(KnownItem, frozen=True, kw_only=True):
+    """The result of a MultiAgentCall, as text parts."""
+
+    type: ClassVar[Literal["multi_agent_call_output"]] = "multi_agent_call_output"
+    call_id: str = ""
+    action: str | None = None
+    output: tuple[Part | UnknownPart, ...] = ()
+
+
+class ConfigurationUpdate(KnownItem, frozen=True, kw_only=True):
+    """Settings for the responses that follow in the conversation."""
+
+    type: ClassVar[Literal["configuration_update"]] = "configuration_update"
+    reasoning: JSON = None
+    text: JSON = None
+
+
 class UnknownItem(Unknown, frozen=True):
     """An item of an unknown type, or one that does not validate."""
 
@@ -546,4 +586,14 @@ Item: TypeAlias = (
     | Program
     | ProgramOutput
     | AdditionalTools
+    | AgentMessage
+    | MultiAgentCall
+    | MultiAgentCallOutput
+    | ConfigurationUpdate
 )
+
+ITEM_TYPES: Mapping[str, type[KnownItem]] = MappingProxyType({kind.type: kind for kind in get_args(Item)})
+"""The class of each known item type, by its name on the wire."""
+
+PART_TYPES: Mapping[str, type[KnownPart]] = MappingProxyType({kind.type: kind for kind in get_args(Part)})
+"""The class of each known part type, by its name on the wire."""

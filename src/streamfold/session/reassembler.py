@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from streamfold.errors import SequenceGap
-from streamfold.fold import SequencePolicy, State, reduce, states, with_response
+from streamfold.fold import SequencePolicy, State, reduce, states, was_dropped, with_response
 from streamfold.reader import EventReader
 from streamfold.schema import Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent, is_usable_id, read_head
 from streamfold.session.patience import Patience
@@ -181,7 +181,7 @@ class Reassembler:
                 after = reduce(before, events[0])
             except SequenceGap:
                 after = before
-            if after is not before:
+            if not was_dropped(before, after):
                 self.state = after
                 self.has_progressed = True
                 return [Applied(events[0], reader.payloads[0], after)]
@@ -216,7 +216,8 @@ class Reassembler:
                 self.state = state
                 self._take_each([(event, data), *rest], applied)
                 return applied
-            if after is state:
+            if was_dropped(state, after):
+                state = after  # the same, or with an anomaly
                 self._note_late(event)
             elif type(event) is not UnknownEvent or not _is_torn(event):
                 state = after
@@ -280,10 +281,11 @@ class Reassembler:
         if _is_torn(event):
             # With numbers it leaves a gap that a resume fills. Without them it is lost, and the state says so.
             self.state = self.state if self.is_numbered else after
-        elif after is not self.state:
+        elif not was_dropped(self.state, after):
             self.state = after
             applied.append(Applied(event, data, after))
         else:
+            self.state = after  # the same, or with an anomaly
             self._note_late(event)
 
     def _note_late(self, event: Event) -> None:

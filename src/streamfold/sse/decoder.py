@@ -27,6 +27,10 @@ class FrameDecoder:
         max_frame_bytes: The limit for one block, including its comments and unknown fields, at least 1.
         tolerant: Let `close` end an unfinished last block as a blank line would. The standard drops it.
 
+    Attributes:
+        strays: The blocks of the last `feed` or `close` that have no data and begin with `{`. They are not part of
+            the stream: a server that fails may write bare JSON into it.
+
     Raises:
         UsageError: The limit is below one byte.
     """
@@ -44,6 +48,7 @@ class FrameDecoder:
         self._line_end = b""  # that end: an LF waits here until the next byte shows whether a blank line follows
         self._last_event_id = b""
         self._reconnection_milliseconds: int | None = None
+        self.strays: list[bytes] = []
 
     @property
     def last_event_id(self) -> bytes:
@@ -96,7 +101,7 @@ class FrameDecoder:
         """
         self._raise_if_failed()
         self._is_closed = True
-        return self._read(self._end_blocks(b"\n\n")) if self._is_tolerant else []
+        return self._read(self._end_blocks(b"\n\n") if self._is_tolerant else [])
 
     def _raise_if_failed(self) -> None:
         if self._is_failed:
@@ -138,6 +143,7 @@ class FrameDecoder:
     def _read(self, blocks: list[bytes]) -> list[Frame]:
         """The frames of whole blocks, up to the first that is too large."""
         frames: list[Frame] = []
+        self.strays = []
         for block in blocks:
             block = block.lstrip(b"\n")  # three line ends are two blank lines, and the second ends nothing
             if len(block) > self._max_frame_bytes:
@@ -150,6 +156,8 @@ class FrameDecoder:
                 self._reconnection_milliseconds = retry
             if data:
                 frames.append(Frame(event, b"\n".join(data), self._last_event_id, retry))
+            elif block.startswith(b"{"):
+                self.strays.append(block)
         return frames
 
 

@@ -171,7 +171,7 @@ def test_a_long_response_on_a_terminal_is_whole_and_without_colours(run: Run, sa
 
 
 def test_a_status_other_than_completed_is_no_error(run: Run, save: Save) -> None:
-    failed = {"type": "response.failed", "response": {"id": "r", "status": "failed", "error": {"code": "x"}}}
+    failed = {"type": "response.failed", "response": {"status": "failed", "error": {"code": "x"}}}
     ran = run("fold", save(numbered(*opening(), failed)), "--json")
     assert (ran.code, ran.document["status"], ran.document["terminal"]) == (0, "failed", True)
 

@@ -147,8 +147,14 @@ def test_a_change_is_told(before: list[dict[str, Any]], then: dict[str, Any], to
 
 def test_a_duplicate_is_told_as_such() -> None:
     state = state_after(*opening())
-    it = event(delta("x"), number=8)
+    it = event(opening()[2], number=8)
     assert describe_change(Step(it, b"", state, reduce(state, it))) == "duplicate"
+
+
+def test_a_known_number_with_other_words_is_told() -> None:
+    state = state_after(*opening())
+    it = event(delta("x"), number=8)
+    assert describe_change(Step(it, b"", state, reduce(state, it))) == "not applied ! duplicate_differs"
 
 
 def test_an_event_that_does_not_validate_tells_why() -> None:

@@ -193,7 +193,9 @@ class Reading:
                 yield from self._fold(self._reader.feed(chunk))
                 if self._is_reached:
                     return
-            yield from self._fold(self._last_events())
+            final = self._last_events()
+            if self._head.lstrip()[:1] != b"{":  # a JSON body may report an error
+                yield from self._fold(final)
         except SequenceGap as gap:
             last = gap.expected - 1
             raise Failure(
@@ -204,6 +206,11 @@ class Reading:
             is_no_stream = not self.events and self._head.lstrip()[:1] in (b"{", b"[", b"<")
             raise Failure(describe(self._head) if is_no_stream else too_large(error)) from error
         self._check_end()
+
+    @property
+    def _is_body(self) -> bool:
+        """Whether this is a body of another kind, not a stream."""
+        return not self.events or self._head.lstrip()[:1] == b"{"
 
     @property
     def place(self) -> str:
@@ -240,7 +247,7 @@ class Reading:
     def _check_end(self) -> None:
         if self._is_reached:
             return
-        if not self.events:
+        if self._is_body:
             raise Failure(describe(self._head))
         if self._at is not None:
             raise Failure(f"no state at {self._at}: the last event is {self.state.cursor}")

@@ -92,7 +92,7 @@ class Screen(View):
     def show(self, step: Step) -> None:
         self._grow(step.after, step.event)
         self._last = "".join(step.event.wire_type.split())
-        if isinstance(step.event, OutputItemDone):
+        if isinstance(step.event, OutputItemDone) and step.event.output_index is not None:
             self._closed.add(step.event.output_index)
         self._state = step.after
 

@@ -15,7 +15,13 @@ from streamfold.schema import event as wire
 
 MAX_QUOTED = 40  # characters of a text
 NOTHING = "nothing in the Response"
-NOT_APPLIED = {AnomalyKind.AFTER_TERMINAL, AnomalyKind.INDEX_REFUSED, AnomalyKind.MISFIT}
+NOT_APPLIED = {
+    AnomalyKind.AFTER_TERMINAL,
+    AnomalyKind.DUPLICATE_DIFFERS,
+    AnomalyKind.INDEX_REFUSED,
+    AnomalyKind.MISFIT,
+    AnomalyKind.OTHER_RESPONSE,
+}
 
 # The events that add to a text and that give it whole, the field of the latter, and the path below the item or part.
 GROWING = (
