@@ -1,12 +1,19 @@
 """What an emulator keeps, how long an answer may be, and that no request makes it do more at once."""
 
+import gc
+import tracemalloc
 from typing import Any
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from msgspec.json import encode
 
 from streamfold.emulator import Emulator, Options, Timeline
+from streamfold.emulator.model import answer_tokens
+from streamfold.emulator.responses import _size
+from streamfold.schema import OPENAI as SCHEMA_OF_OPENAI
+from streamfold.serving import CreateRequest, read_create
 from tests.emulator.inprocess import BOTH, MKA1, OPENAI, HandClock, ask, begin, create, scope_of, start
 
 pytestmark = pytest.mark.anyio
@@ -71,11 +78,50 @@ async def test_one_that_runs_is_never_dropped_so_the_emulator_can_be_full() -> N
 
 
 async def test_memory_is_a_limit_too_and_a_deleted_response_gives_it_back() -> None:
-    app = emulator(keep_bytes=300_000, tokens_per_second=1)
+    app = emulator(keep_bytes=350_000, tokens_per_second=1)
     ids = [await start(app, input="100 tokens") for _ in range(3)]
     assert (await create(app, background=True, input="100 tokens")).status == 429
     await ask(app, "DELETE", f"{MKA1}/responses/{ids[0]}")
     assert (await create(app, background=True, input="100 tokens")).status == 200
+
+
+SCHEMA = {"properties": {f"p{n}": {"type": "string"} for n in range(100)}}
+COSTLY: dict[str, dict[str, Any]] = {
+    "tokens": {"input": "1000 tokens"},
+    "logprobs": {"input": "300 tokens", "top_logprobs": 5},
+    "instructions": {"input": "5 tokens", "instructions": "i" * 100_000},
+    "items": {"input": [{"role": "user", "content": "a"}] * 1000},
+    "values": {"input": "5 tokens", "x": [[]] * 10_000},
+    "tools": {"input": "5 tokens", "tools": [{"type": "code_interpreter"}] * 20},
+    "images": {"input": "5 tokens", "tools": [{"type": "image_generation", "partial_images": 3}] * 20},
+    "functions": {"input": "f", "tools": [{"type": "function", "name": "f", "parameters": SCHEMA}]},
+    "a schema": {"input": "hi", "text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}}},
+    "long words": {"input": "echo: " + ("w" * 1000 + " ") * 100},
+    "thoughts": {"input": "5 tokens", "reasoning": {"effort": "max", "summary": "auto"}},
+}
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("fields", COSTLY.values(), ids=COSTLY)
+async def test_a_response_takes_no_more_memory_than_it_is_counted_for(fields: dict[str, Any]) -> None:
+    app, counted = emulator(), 0
+    body = encode({"model": "toy", "background": True, "stream": True, **fields})
+    request = read_create(body, SCHEMA_OF_OPENAI)
+    assert isinstance(request, CreateRequest)
+    await create(app, OPENAI, **fields)  # what is made once is made
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(2):
+            id = await start(app, OPENAI, stream=True, **fields)
+            for prefix in BOTH:  # each in its own form
+                await ask(app, "GET", f"{prefix}/responses/{id}?stream=true")
+            await ask(app, "GET", f"{OPENAI}/responses/{id}")
+            counted += _size(request, body, answer_tokens(request, 100_000), most_tokens=100_000)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < counted
+    finally:
+        tracemalloc.stop()
 
 
 async def test_a_response_that_is_not_stored_takes_memory_but_cannot_be_had() -> None:

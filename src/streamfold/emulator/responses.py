@@ -9,7 +9,7 @@ from attrs import frozen
 from msgspec.json import encode
 
 from streamfold.chaos import Fault
-from streamfold.emulator.model import answer, answer_tokens, input_items, input_tokens, read_playback
+from streamfold.emulator.model import answer, answer_tokens, has_logprobs, input_items, input_tokens, read_playback
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal
 from streamfold.emulator.store import IdSource, ResponseEvents, Shelf, StoredResponse, cut_page, page, page_of
@@ -50,8 +50,10 @@ MOST_PAGE_BYTES = 4 * 2**20
 MOST_LOOKS = 20  # each up to 5 ms
 MOST_SHOWN = 64  # characters of an id in a refusal
 SUMMARY_CHARACTERS = 500
-# What a Response may take of the memory, estimated from above: the events that echo its request, and its deltas.
-RESPONSE_BYTES, ECHOES, VALUE_BYTES, TOKEN_BYTES = 20_000, 8, 120, 700
+# What a Response may take of the memory, from measurements: the events that echo its request or its text, and its deltas.
+RESPONSE_BYTES, ECHOES, VALUE_BYTES, TOKEN_BYTES, LOGPROB_BYTES, TOOL_BYTES = 20_000, 14, 120, 900, 1_800, 20_000
+THOUGHT_TOKENS = 800  # of the highest effort
+BYTES_PER_SCHEMA_TOKEN = 2  # a value for `{"a":{"type":"string"}}` has about twelve tokens
 
 
 @frozen(kw_only=True)
@@ -86,12 +88,10 @@ class ResponseEndpoints:
         """Create a Response; answer with its stream, with its beginning, or with its end."""
         if isinstance(request := read_create(call.body, call.dialect), Problem):
             return request
-        if problem := bad_webhook(request, call.dialect) or _too_many(request) or self._bad_previous(request, call):
-            return problem
         asked = answer_tokens(request, self._options.max_answer_tokens)
-        if asked > self._options.max_answer_tokens and self._playback is None:
-            return self._too_long()
-        size = _size(call.body, asked)
+        if problem := self._refused(request, asked, call):
+            return problem
+        size = _size(request, call.body, asked, most_tokens=self._options.max_answer_tokens)
         if not self._make_room(size, call.now):
             return self._full()
         stored = self._create(call, request)
@@ -227,6 +227,12 @@ class ResponseEndpoints:
         if problem := self._bad_previous(request, call):
             return problem
         return BodyReply.of({"object": "response.input_tokens", "input_tokens": input_tokens(request)})
+
+    def _refused(self, request: CreateRequest, asked: int, call: EmulatedCall) -> Problem | None:
+        """Why a valid create is refused. asked: the tokens of its message."""
+        if problem := bad_webhook(request, call.dialect) or _too_many(request) or self._bad_previous(request, call):
+            return problem
+        return self._too_long() if asked > self._options.max_answer_tokens and self._playback is None else None
 
     def _make_room(self, size: int, now: float) -> bool:
         """Drop Responses that are over until this one fits. Those that nobody read since may not know yet that they are."""
@@ -376,6 +382,13 @@ def _too_many(request: CreateRequest) -> Problem | None:
     return None
 
 
-def _size(body: bytes, tokens: int) -> int:
-    """What the Response that a body creates may take of the memory, in bytes."""
-    return RESPONSE_BYTES + ECHOES * len(body) + VALUE_BYTES * value_marks(body) + TOKEN_BYTES * tokens
+def _size(request: CreateRequest, body: bytes, tokens: int, *, most_tokens: int) -> int:
+    """What the Response that a body creates may take of the memory, in bytes. tokens: of its message."""
+    tools = len(request.fields.get("tools") or ())
+    if request.fields.get("reasoning"):
+        tokens += THOUGHT_TOKENS
+    if tools or request.fields.get("text"):  # arguments and answers that fit a schema
+        tokens += len(body) // BYTES_PER_SCHEMA_TOKEN
+    each = TOKEN_BYTES + LOGPROB_BYTES * has_logprobs(request)
+    answer = each * min(tokens, most_tokens, request.max_output_tokens or most_tokens) + TOOL_BYTES * tools
+    return RESPONSE_BYTES + ECHOES * len(body) + VALUE_BYTES * value_marks(body) + answer

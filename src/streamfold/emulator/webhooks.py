@@ -84,16 +84,20 @@ def _bad_url(text: str) -> str | None:
         httpx.Request("POST", url)
     except (httpx.InvalidURL, ValueError):  # a UnicodeError of an international name is a ValueError
         return "must be a URL that can be read: check its host and port"
-    if url.scheme not in ("http", "https"):
-        return "must be an http or https URL"
+    return next((f"must {what}" for is_met, what in WHAT_A_URL_MUST if not is_met(url)), None)
+
+
+def _names_a_host(url: httpx.URL) -> bool:
     labels = url.raw_host.rstrip(b".").split(b".")
-    if not url.host or "%" in url.host or not all(0 < len(label) < 64 for label in labels):
-        return "must name a host"
-    if url.port is not None and not 0 < url.port < 65536:
-        return "must have a port from 1 to 65535"
-    if url.userinfo:
-        return "must not hold a user name or password"
-    return None
+    return bool(url.host) and "%" not in url.host and all(0 < len(label) < 64 for label in labels)
+
+
+WHAT_A_URL_MUST: tuple[tuple[Callable[[httpx.URL], bool], str], ...] = (
+    (lambda url: url.scheme in ("http", "https"), "be an http or https URL"),
+    (_names_a_host, "name a host"),
+    (lambda url: url.port is None or 0 < url.port < 65536, "have a port from 1 to 65535"),
+    (lambda url: not url.userinfo, "not hold a user name or password"),
+)
 
 
 class WebhookSender:

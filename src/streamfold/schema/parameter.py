@@ -193,7 +193,6 @@ def not_auto(value: Any, strict: bool) -> Complaint | None:
 
 # The tables
 
-# Names of what only openai's SDK 3.57 lists are in OPENAI_ONLY; tests/sdk/test_create_types.py compares them.
 INCLUDES = (
     "web_search_call.action.sources",
     "code_interpreter_call.outputs",
@@ -294,8 +293,6 @@ BATCH: dict[str, Rule] = {
     "completion_window": one_of("24h"),
     "metadata": metadata,
 }
-
-
 OWN: Mapping[str, Mapping[str, Rule]] = {"mka1": MKA1_ONLY, "openai": OPENAI_ONLY}
 
 
@@ -312,7 +309,6 @@ def batch_rules(dialect: Dialect) -> Mapping[str, Rule]:
 
 
 # Rules between parameters: whether they hold for the parameters given (without nulls), the one at fault, and why.
-
 Combination: TypeAlias = tuple[Callable[[Mapping[str, Any]], bool], str, str]
 
 
@@ -325,6 +321,7 @@ ONLY_WITH_STREAM: Combination = (
     "stream_options",
     "is allowed only with stream true",
 )
+STORED: Combination = (lambda given: bool(given.get("store", True)), "store", "must be true with background true")
 SOON_WITH_STREAM: Combination = (
     lambda given: (
         given.get("background_options", {}).get("completion_window") not in ("2h", "8h") or not given.get("stream")
@@ -356,14 +353,16 @@ def check_create(fields: Mapping[str, Any], dialect: Dialect, *, strict: bool = 
     if complaint := check(fields, create_rules(dialect), strict=strict):
         return complaint
     given = {name: value for name, value in fields.items() if value is not None}
-    for holds, name, reason in COMBINATIONS.get(dialect.name, ()):
+    for holds, name, reason in combinations(dialect, is_background=given.get("background") is True):
         if not holds(given):
             return name, reason
-    # Nobody could retrieve such a response, so it is refused where no source states it, too.
-    is_kept = dialect.background_needs_store is False or given.get("store", True)
-    if given.get("background") and not is_kept:
-        return "store", "must be true with background true"
     return None
+
+
+def combinations(dialect: Dialect, *, is_background: bool) -> tuple[Combination, ...]:
+    """Return the rules between parameters. In the background `store` must be true, unless a source says otherwise."""
+    needs_store = is_background and dialect.background_needs_store is not False
+    return (*COMBINATIONS.get(dialect.name, ()), *((STORED,) if needs_store else ()))
 
 
 def check_batch(fields: Mapping[str, Any], dialect: Dialect, *, strict: bool = True) -> Complaint | None:

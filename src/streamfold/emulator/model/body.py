@@ -70,9 +70,7 @@ def response_begun(request: CreateRequest, *, response_id: str, created_at: floa
         "truncation": given.get("truncation", dialect.truncation_default),
         "usage": None,
         "user": given.get("user"),
-        **({} if dialect.sends_output_text else OPENAI_DEFAULTS),
-        **{name: given[name] for name in ECHOED if name in given},
-        **({} if dialect.sends_output_text else _only_openai(given)),
+        **_echoed(given, dialect),
         **_conversation(given),
     }
 
@@ -108,6 +106,11 @@ def _with_strict(tool: Fields) -> Fields:
     if tool.get("type") != "function" or tool.get("strict") is not None:
         return tool
     return tool | {"strict": True}
+
+
+def _echoed(given: Fields, dialect: Dialect) -> Fields:
+    shown = {name: given[name] for name in ECHOED if name in given}
+    return shown if dialect.sends_output_text else OPENAI_DEFAULTS | shown | _only_openai(given)
 
 
 def _only_openai(given: Fields) -> Fields:

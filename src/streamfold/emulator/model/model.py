@@ -103,6 +103,12 @@ def answer_tokens(request: CreateRequest, most: int) -> int:
     return min(asked, most + 1, asked if limit is None else limit)
 
 
+def has_logprobs(request: CreateRequest) -> bool:
+    """Whether the request asks for the probability of each token."""
+    included = request.fields.get("include") or ()
+    return "message.output_text.logprobs" in included or bool(request.fields.get("top_logprobs"))
+
+
 @frozen
 class ToyModel:
     """Answers one request."""
@@ -187,9 +193,9 @@ class ToyModel:
             tokens = self.builder.cut_after(tokens, count // 2, reason)
         if self.wish.is_refused:
             return refusal(self.builder, tokens)
-        fields = self.request.fields
-        has_logprobs = "message.output_text.logprobs" in self._include() or bool(fields.get("top_logprobs"))
-        return message(self.builder, tokens, has_logprobs=has_logprobs, has_citation=self.wish.has_citation)
+        return message(
+            self.builder, tokens, has_logprobs=has_logprobs(self.request), has_citation=self.wish.has_citation
+        )
 
     def _tokens(self) -> tuple[Iterator[str], int]:
         """The tokens of the message, and how many there are, if the answer stops half way."""
