@@ -6,6 +6,7 @@ in the Response.
 """
 
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any, TypeAlias
 
 import msgspec
@@ -68,7 +69,7 @@ def text_events(draw: Any, name: str, text: str, *, done: str, **where: Any) -> 
 
 def message(draw: Any, index: int, merge: Merge) -> tuple[Payload, list[Payload]]:
     item_id, content, tracks = f"msg_{index}", [], []
-    for place in range(draw(st.integers(0, 2))):
+    for place in range(draw(st.sampled_from([2, 0, 1, 2, 2]))):
         where = {"item_id": item_id, "output_index": index, "content_index": place}
         events: list[Payload] = []
         part = draw(st.sampled_from([output_text, output_text, refusal]))(draw, where, events)
@@ -248,8 +249,10 @@ def one_by_one(draw: Any, tracks: Tracks) -> list[Payload]:
 
 
 def merged(draw: Any, tracks: Tracks) -> list[Payload]:
-    """The events of items or parts that are open at once, each track in its order."""
+    """The events of items or parts that are open at once, each track in its order: in turn, or as it is drawn."""
     events: list[Payload] = []
+    if draw(st.booleans()):
+        return [payload for turn in zip_longest(*tracks) for payload in turn if payload is not None]
     while tracks := [track for track in tracks if track]:
         track = tracks[draw(st.integers(0, len(tracks) - 1))]
         events.append(track.pop(0))
@@ -265,8 +268,10 @@ def stories(draw: Any, *, max_items: int = 3, items: Merge = merged, parts: Merg
     opened = draw(st.sampled_from([["created", "in_progress"], ["created", "queued", "in_progress"], ["created"]]))
     events = [{"type": f"response.{name}", "response": response(status_of(name), [])} for name in opened]
     output, tracks = [], []
+    # Items of any kind, or all of one kind, most often messages: their texts can only be told apart by their indexes.
+    makers = draw(st.sampled_from([MAKERS, MAKERS[:1], *([maker] for maker in MAKERS)]))
     for index in range(draw(st.integers(0, max_items))):
-        item, between = draw(st.sampled_from(MAKERS))(draw, index, parts)
+        item, between = draw(st.sampled_from(makers))(draw, index, parts)
         added = {"type": "response.output_item.added", "output_index": index, "item": opening(item)}
         tracks.append([added, *between, {"type": "response.output_item.done", "output_index": index, "item": item}])
         output.append(item)

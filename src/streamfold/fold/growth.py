@@ -1,5 +1,7 @@
 """The output text of one response, in the pieces by which it grows."""
 
+from typing import Any
+
 from streamfold.fold.place import path_of_added
 from streamfold.fold.state import State, output_texts, settled
 from streamfold.fold.tree import Path
@@ -89,14 +91,14 @@ class TextGrowth:
         if self._continues_text is False and document.output is before.output and document.path == before.path:
             return ""  # only a text that is not output text can have grown
         if isinstance(event, OutputTextDone | ContentPartDone):
-            if event.output_index is not None and event.content_index is not None:
-                self._note_repeat(last, state, (event.output_index, "content", event.content_index, "text"))
+            self._note_repeat(last, state, event)
         elif event is None or isinstance(event, OutputItemDone | ResponseEvent):
             self._repeats.clear()
         return self._compare(state, event)
 
-    def _note_repeat(self, before: State, after: State, path: Path) -> None:
+    def _note_repeat(self, before: State, after: State, event: OutputTextDone | ContentPartDone) -> None:
         """See whether a `done` event put into one part what several parts of its item had said before."""
+        path: Any = (event.output_index, "content", event.content_index, "text")  # none, if an index is missing
         known = {each: str(text) for each, text in output_texts(settled(before).output) if each[0] == path[0]}
         parts = {each: text for each, text in known.items() if text and each not in self._repeats}
         now = dict(output_texts(settled(after).output))
