@@ -136,6 +136,19 @@ async def test_a_response_that_is_not_stored_takes_memory_but_cannot_be_had() ->
         assert (await create(app, previous_response_id=id)).status == 400
 
 
+async def test_a_response_that_could_never_be_kept_is_too_large() -> None:
+    app = emulator(keep_bytes=50_000)
+    refused = await create(app, input="100 tokens")
+    assert (refused.status, refused.error["code"]) == (413, "request_too_large")
+    assert (await create(app, input="10 tokens")).status == 200
+
+
+@pytest.mark.parametrize(("count", "status"), [(16, 200), (17, 400)])
+async def test_one_request_may_ask_for_so_many_faults(count: int, status: int) -> None:
+    faults = ";".join(["renumber:by=1"] * count)
+    assert (await create(emulator(), x_streamfold_fault=faults)).status == status
+
+
 async def test_batches_are_bounded_alike() -> None:
     app = emulator(keep_responses=1, batch_stage_seconds=10)
     asked = {"input_file_id": "file_1", "endpoint": "/v1/responses"}

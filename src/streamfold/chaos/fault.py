@@ -101,7 +101,6 @@ def _check_word(kind: type[StrEnum]) -> Callable[[Any, "Attribute[Any]", Any], N
     return check
 
 
-MOST_FAULTS = 16  # of one answer
 MOST_SECONDS = 366 * 24 * 60 * 60.0
 WITHOUT_BODY = (204, 205, 304)
 
@@ -299,10 +298,7 @@ def parse_faults(text: str) -> tuple[Fault, ...]:
     Raises:
         InvalidArgument: There is no such fault or field, or a value is out of its range; the message lists what there is.
     """
-    parts = [each.strip() for each in text.split(";") if each.strip()]
-    if len(parts) > MOST_FAULTS:
-        raise InvalidArgument("fault", f"at most {MOST_FAULTS} faults apply to one answer, not {len(parts)}")
-    return tuple(_parse_fault(each) for each in parts)
+    return tuple(_parse_fault(each.strip()) for each in text.split(";") if each.strip())
 
 
 def _parse_fault(text: str) -> Fault:

@@ -28,7 +28,7 @@ from streamfold.chaos import (
 )
 from streamfold.emulator.options import Options
 from streamfold.emulator.request_log import Journal, Visit
-from streamfold.errors import GatewayError
+from streamfold.errors import GatewayError, InvalidArgument
 from streamfold.schema import UNDECODABLE
 from streamfold.serving import (
     SLICE_BYTES,
@@ -45,6 +45,7 @@ from streamfold.serving import (
 from streamfold.sse import Frame
 
 FAULT_HEADER = "x-streamfold-fault"
+MOST_FAULTS = 16  # in one header
 PART_OF_A_CHUNK_HEADER = b"1f"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: closing sends RST
 
@@ -64,6 +65,8 @@ class FaultSchedule:
         Raises:
             InvalidArgument: The header does not name a fault.
         """
+        if header and header.count(";") >= MOST_FAULTS:
+            raise InvalidArgument("fault", f"must name at most {MOST_FAULTS} faults")
         asked = parse_faults(header) if header else ()
         drawn = choose_faults(self._plan, self._random) if self._plan and FaultTarget.STREAM in targets else ()
         return (*asked, *self._standing(targets), *(each for each in drawn if each.on in targets))

@@ -93,7 +93,7 @@ class ResponseEndpoints:
             return problem
         size = _size(request, call.body, asked, most_tokens=self._options.max_answer_tokens)
         if not self._make_room(size, call.now):
-            return self._full()
+            return self._full(size)
         stored = self._create(call, request)
         self._kept.add((call.tenant, stored.id), stored, size)
         self._journal.count("creates")
@@ -267,7 +267,10 @@ class ResponseEndpoints:
             400, f"{said} (max_answer_tokens). Pass max_output_tokens to get its beginning.", "input", "answer_too_long"
         )
 
-    def _full(self) -> Problem:
+    def _full(self, size: int) -> Problem:
+        if size > self._options.keep_bytes:
+            said = f"The Response would take {size} bytes of memory, and keep_bytes is {self._options.keep_bytes}."
+            return Problem(413, said, code="request_too_large")
         said = f"{len(self._kept)} Responses are kept ({self._kept.bytes} bytes), and no finished one can be replaced"
         return Problem(
             429, f"{said}. Cancel or delete some, or raise keep_responses or keep_bytes.", code="emulator_full"
