@@ -56,7 +56,8 @@ from streamfold.log.valkey.servers import Servers
 from streamfold.log.valkey.settings import durability_of, examine
 
 WEEK_SECONDS = 7 * 86_400.0
-FIRST_READ = 32  # records, where a read is bounded in bytes and the size of a record is not known yet
+FIRST_READ = 4  # records, where a read is bounded in bytes and the size of a record is not known yet
+KNOWN_SIZES = 10_000  # streams of which the size of a record is remembered
 NOT_OPEN = "it is not open; use it with `async with`"
 
 _encode_note = Encoder().encode
@@ -102,6 +103,7 @@ class ValkeyLog(EventLog):
         self._patience_seconds = patience_seconds
         self._open_life, self._kept_life = milliseconds(open_seconds), milliseconds(kept_seconds)
         self._channels: Channels | None = None  # once it was entered
+        self._largest: dict[StreamKey, int] = {}  # the size of the largest record that was read of a stream
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
@@ -190,14 +192,17 @@ class ValkeyLog(EventLog):
         name = names_of(key).records
         records: list[Record] = []
         size = 0
+        largest = self._largest.get(key, 0)
         while len(records) < limit:
-            wanted = _wanted(limit, len(records), size, max_bytes)
+            wanted = _wanted(limit - len(records), largest, None if max_bytes is None else max_bytes - size)
             entries = await self._servers().read(name, ("XRANGE", name, f"{begin}-0", "+", "COUNT", wanted))
             for entry in entries:
                 record = entry_of(key, entry)
                 if records and record.sequence_number != begin:
                     raise missing(key, begin)
                 size += len(record.data)
+                if len(record.data) > largest:
+                    largest = self._note_largest(key, len(record.data))
                 if max_bytes is not None and size > max_bytes and records:
                     return records
                 records.append(record)
@@ -205,6 +210,13 @@ class ValkeyLog(EventLog):
             if len(entries) < wanted:
                 break
         return records
+
+    def _note_largest(self, key: StreamKey, size: int) -> int:
+        """Note how large records of this stream are, so that the next read asks for as many as fit."""
+        if len(self._largest) >= KNOWN_SIZES:
+            self._largest.clear()
+        self._largest[key] = size
+        return size
 
     async def _first_from(self, key: StreamKey, number: int) -> int | None:
         """The first record from a number on that the stream must have; None if it need not have any."""
@@ -309,13 +321,13 @@ def _begin_at(records: Sequence[Record], number: int) -> bool:
     return bool(records) and records[0].sequence_number == number
 
 
-def _wanted(limit: int, count: int, size: int, max_bytes: int | None) -> int:
-    """How many records to ask for next, after `count` records of `size` bytes."""
-    # XRANGE bounds records, not bytes: begin small, then ask for as many as should fit by their mean size.
-    wanted = min(limit - count, READ_AT_ONCE)
+def _wanted(limit: int, largest: int, max_bytes: int | None) -> int:
+    """How many records to ask for next, if the largest of the stream had so many bytes; 0 if none is known."""
+    # XRANGE bounds records, not bytes: begin small, then ask for as many as fit if none is larger than those before.
+    wanted = min(limit, READ_AT_ONCE)
     if max_bytes is None:
         return wanted
-    return min(wanted, max(1, (max_bytes - size) * count // size) if size else FIRST_READ)
+    return min(wanted, max(1, max_bytes // largest) if largest else FIRST_READ)
 
 
 def _still_new(
