@@ -14,8 +14,8 @@ from tests.log.valkeys import running
 
 pytestmark = pytest.mark.anyio
 
-RECORDS, RECORD_BYTES = 40, 1_000_000
-MOST_BYTES = 9_000_000  # a page, the record before it, and what decoding and encoding one of them take
+RECORDS, RECORD_BYTES = 60, 1_000_000
+MOST_BYTES = 14_000_000  # a page, the record before it, and what decoding and encoding one of them take
 KEY = StreamKey("tenant", "resp_1")
 RESPONSE = {"id": "resp_1", "object": "response", "status": "in_progress", "output": []}
 ITEM = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress", "result": None}

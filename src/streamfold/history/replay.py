@@ -66,7 +66,7 @@ def fold_records(state: State, records: Sequence[Record]) -> State:
         return fold(events, state)
     for record in records:
         if not is_filler(record):
-            state = reduce_recorded(state, decode_event(record.data), record.sequence_number)
+            state = reduce_recorded(state, decode_event(record.data, record.name), record.sequence_number)
     return state
 
 

@@ -51,7 +51,7 @@ class Steps(AsyncIterator[Step]):
         record = await anext(self._records)
         while is_filler(record):
             record = await anext(self._records)
-        event, before = decode_event(record.data), self.state
+        event, before = decode_event(record.data, record.name), self.state
         self.state = reduce_recorded(before, event, record.sequence_number)
         return Step(record, event, before, self.state)
 

@@ -15,7 +15,7 @@ from streamfold import State, fold
 from streamfold.client import FollowedResponse, Request, record
 from streamfold.errors import InvalidArgument
 from streamfold.fold import SequencePolicy
-from streamfold.history import import_stream, replay, verify
+from streamfold.history import import_stream, replay, states, verify
 from streamfold.log import EventLog, MemoryLog, Record, StreamKey
 from streamfold.schema import decode_event
 from streamfold.session import OutcomeStatus
@@ -214,3 +214,13 @@ async def test_what_a_process_waits_for_is_in_the_log_of_the_library(caplog: pyt
         "response resp_1: another process records it; its lease ends in 0.2 s unless it is renewed",
         "response resp_1: this process records it now",
     ]
+
+
+async def test_an_error_in_plain_text_is_an_error_in_the_log_too() -> None:
+    log = MemoryLog()
+    error = b"event: error\ndata: the engine ran out of memory\n\n"
+    await import_stream(log, "", [created(0), added(1), error])
+    steps = [step.after async for step in states(log, KEY)]
+    for state in (await replay(log, KEY), steps[-1]):
+        assert state.error is not None
+        assert state.error.message == "the engine ran out of memory"

@@ -100,7 +100,7 @@ def _entries(found: Sequence[Record | Damaged], state: State | None) -> Iterator
         elif state is None:
             yield Entry(number, record, None, None, NO_STATE)
         else:
-            event = decode_event(record.data)
+            event = decode_event(record.data, record.name)
             after = reduce_recorded(state, event, number)
             yield Entry(number, record, state, after, describe_change(Step(event, record.data, state, after)))
             state = after
