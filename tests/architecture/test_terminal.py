@@ -1,6 +1,6 @@
 """The command line has one way out: `cli/terminal.py` writes, and what rich and textual draw passes through it.
 
-What a terminal gets is tested in tests/cli/test_hostile.py. This finds a new way out before a test runs into it.
+What a terminal gets is tested in tests/cli/test_hostile_terminal.py. This finds a new way out before a test runs into it.
 """
 
 import ast

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from fcntl import ioctl
 from typing import Any
 
+from cyclopts import App
+
 # Titles, the clipboard, a reset, a cleared screen, a device query; 8-bit forms; what overwrites or reorders a line.
 EVIL = (
     "\x1b]0;PWNED\x07\x1b]52;c;cm0=\x1b\\\x1bc\x1b[2J\x1b[6n\x1bP$q\x1b\\\x9b2J\x9d0;t\x9c\x7f\x08\x0b\x0c\x0e\x00"
@@ -233,7 +235,16 @@ def serving(mode: Mode) -> Iterator[Server]:
             thread.join()
 
 
-# A terminal
+# Commands, and a terminal for them
+
+
+def commands(app: App, *before: str) -> Iterator[str]:
+    """Every command of the app, by the words that call it."""
+    for name in app:
+        if name.startswith("-"):
+            continue
+        below = list(commands(app[name], *before, name))
+        yield from below or [" ".join([*before, name])]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The command as a process: pipes, signals, a reader that goes away, a library that is missing."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -83,22 +82,6 @@ def test_a_reader_that_went_away_is_met_quietly(
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
-
-
-@pytest.mark.skipif(
-    not os.path.exists("/dev/full"),
-    reason="needs /dev/full, as Linux has it: elsewhere a full disk would have to be made, as root",
-)
-def test_a_full_disk_is_one_line(save: Save) -> None:
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run([*COMMAND, "fold", save(FRAMES)], stdout=full, stderr=PIPE, check=False, timeout=20)
-    assert (done.returncode, done.stderr) == (1, b"streamfold: cannot write: No space left on device\n")
-
-
-def test_stdout_that_is_closed_is_no_traceback(save: Save) -> None:
-    line = 'exec "$0" -m streamfold fold "$1" >&-'
-    done = subprocess.run(["sh", "-c", line, sys.executable, save(FRAMES)], stderr=PIPE, check=False, timeout=20)
-    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("library", ["cyclopts", pytest.param("rich", marks=pytest.mark.thorough)])

@@ -15,6 +15,8 @@ from streamfold.cli.response.batch import batch_commands
 from streamfold.cli.response.follow import cancel, create, follow
 from streamfold.cli.terminal import USAGE, Failure, Output, say
 
+PAGES = {"--help", "-h", "--version"}  # what cyclopts prints itself, as it does for a group without a command
+
 
 def _log_commands() -> App:
     log = App(name="log", help="Work with a log of responses: list, replay, compare, copy and verify them.")
@@ -69,8 +71,13 @@ def _usage(error: CycloptsError) -> str:
 def run(arguments: Sequence[str]) -> int:
     """Run the command that the arguments name, and return its exit code."""
     arguments = list(arguments)
+    console = None
+    if len(arguments) < 2 or PAGES & set(arguments):
+        from streamfold.cli.output.console import Drawing  # rich takes 60 ms to load
+
+        console = Drawing()
     try:
-        exit_code: object = app(_with_stdin_last(arguments), exit_on_error=False, print_error=False)
+        exit_code: object = app(_with_stdin_last(arguments), exit_on_error=False, print_error=False, console=console)
     except CycloptsError as error:
         say(_usage(error))
         return USAGE

@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from streamfold.cli.fold.source import os_reason
-from streamfold.cli.terminal import USAGE, Failure, Output
+from streamfold.cli.terminal import USAGE, Failure, Output, cannot_write
 from streamfold.errors import InvalidArgument, StreamfoldError
 
 if TYPE_CHECKING:
@@ -154,6 +154,14 @@ def _serve(app: "Emulator", *, host: str, port: int, announce: Callable[[str], N
 
 def _announcer(output: Output, *, has_key: bool) -> Callable[[str], None]:
     def announce(url: str) -> None:
+        try:
+            write(url)
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # of stdout, not of the address
+            raise Failure(cannot_write(error)) from error
+
+    def write(url: str) -> None:
         output.write(f"{url}\n")
         if output.is_terminal:
             key = "your --key" if has_key else "any API key"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
-from streamfold.cli.terminal import BROKEN_PIPE, ERROR, INTERRUPTED, abandon_stdout, flush_stdout, guard, say
+from streamfold.cli.terminal import BROKEN_PIPE, ERROR, INTERRUPTED, cannot_write, flush_stdout, guard, say
 
 # What a missing library is for, and the extra that installs it.
 EXTRAS = {
@@ -30,12 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("stopped")
         return INTERRUPTED
-    except BrokenPipeError:
-        abandon_stdout()
+    except BrokenPipeError as error:
+        cannot_write(error)
         return BROKEN_PIPE
     except OSError as error:  # commands report files they cannot read themselves: this is a write
-        abandon_stdout()
-        say(f"cannot write: {error.strerror or error}")
+        say(cannot_write(error))
         return ERROR
     return exit_code
 

@@ -254,8 +254,9 @@ def flush_stdout() -> None:
         sys.stdout.flush()
 
 
-def abandon_stdout() -> None:
-    """Discard what is still buffered; otherwise Python tries again at exit and complains."""
+def cannot_write(error: OSError) -> str:
+    """Discard what is still buffered for stdout, and say why. Python would try to write it again at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)
+    return f"cannot write: {error.strerror or error}"

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.metadata import version
+from locale import getencoding
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,13 +84,15 @@ def _target(file: str, *, force: bool) -> Generator[Callable[[bytes], object]]:
     path = Path(file)
     try:
         if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8") as opened:  # a pipe, or a terminal such as /dev/tty
+            with path.open("w", encoding=getencoding()) as opened:  # a pipe, or a terminal such as /dev/tty
                 yield Output(opened).write_bytes
         elif path.exists() and not force:
             raise Failure(f"{file} already exists; choose another name or pass --force")
         else:
             with _replacing(path) as write:
                 yield write
+    except BrokenPipeError:  # as for stdout: the reader has gone away
+        raise
     except OSError as error:
         raise Failure(f"{file}: cannot be written: {error.strerror or error}") from error
 

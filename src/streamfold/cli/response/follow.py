@@ -17,7 +17,17 @@ from streamfold.cli.output.step import Step
 from streamfold.cli.output.view import End, JsonLines, TextView, View
 from streamfold.cli.response.gateway import ask_once, visit
 from streamfold.cli.settings import Flags, Settings, read_settings
-from streamfold.cli.terminal import ERROR, INTERRUPTED, USAGE, Failure, Output, print_result, say, say_command
+from streamfold.cli.terminal import (
+    ERROR,
+    INTERRUPTED,
+    USAGE,
+    Failure,
+    Output,
+    cannot_write,
+    print_result,
+    say,
+    say_command,
+)
 from streamfold.fold import State
 from streamfold.schema import Response, is_terminal_status
 from streamfold.session import Applied, CancelResult, Outcome, OutcomeStatus
@@ -198,7 +208,7 @@ class Following:
     @property
     def can_resume(self) -> bool:
         """Whether it has begun, and not ended."""
-        return self.id is not None and self.state.status is not None and not self.state.is_terminal
+        return self._response is not None and self.id is not None and not self.state.is_terminal
 
     def abandoned(self, reason: str) -> Outcome:
         """Return what is known about it although following ended early."""
@@ -241,6 +251,10 @@ def follow_to_the_end(
         if not following.can_resume:
             raise
         outcome, code = following.abandoned(failure.reason), failure.exit_code
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or not following.can_resume:
+            raise
+        outcome, code = following.abandoned(cannot_write(error)), ERROR
     following.view.finish(
         End(
             outcome.state,

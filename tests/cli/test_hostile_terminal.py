@@ -6,27 +6,17 @@ from pathlib import Path
 
 import anyio
 import pytest
-from cyclopts import App
 
 from streamfold.cli.app import app
 from streamfold.fold import SequencePolicy
 from streamfold.history import import_stream
 from streamfold.log import Note, SqliteLog, StreamKey
-from tests.cli.hostile import EVIL, EVIL_WORD, MODES, TEXTUAL, Terminal, leaked, serving, stream
+from tests.cli.hostile import EVIL, EVIL_WORD, MODES, TEXTUAL, Terminal, commands, leaked, serving, stream
 
 TERMINAL = Terminal()
 NAME = EVIL_WORD.replace("/", "")
 ID = f"resp_{EVIL_WORD}"
 TENANT = EVIL_WORD
-
-
-def commands(app: App, *before: str) -> Iterator[str]:
-    """Every command of the app, by the words that call it."""
-    for name in app:
-        if name.startswith("-"):
-            continue
-        below = list(commands(app[name], *before, name))
-        yield from below or [" ".join([*before, name])]
 
 
 # What talks to a gateway
