@@ -58,7 +58,9 @@ EVERY = [
 
 
 def test_every_command_has_a_case() -> None:
-    assert {*CASES} - {""} == {*commands(app)} - {"inspect"}  # which needs a terminal, and has one in test_hostile_terminal.py
+    assert {*CASES} - {""} == {*commands(app)} - {
+        "inspect"
+    }  # which needs a terminal, and has one in test_hostile_terminal.py
 
 
 @pytest.fixture(scope="module")

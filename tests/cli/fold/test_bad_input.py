@@ -293,3 +293,66 @@ def test_a_last_block_too_deep_to_be_read_is_not_called_torn(run: Run, save: Sav
 def test_events_after_the_terminal_one_are_reported_and_no_error(run: Run, save: Save) -> None:
     ran = run("fold", save(numbered(*opening(), completed("x"), delta("late"))), "--json")
     assert (ran.code, ran.document["anomalies"]) == (0, [{"kind": "after_terminal", "count": 1, "first": 4}])
+
+
+# How servers report an error, and the words of each
+ERRORS = [
+    pytest.param(frame({"type": "error", "code": "c", "message": "the words"}), "c: the words", id="flat"),
+    pytest.param(frame({"type": "error", "error": {"code": "c", "message": "the words"}}), "c: the words", id="nested"),
+    pytest.param(frame({"type": "error", "code": 429, "message": "the words"}), "429: the words", id="a number"),
+    pytest.param(b'data: {"error": {"code": 400, "message": "the words"}}\n\n', "400: the words", id="no type"),
+    pytest.param(b'data: {"error": "the words"}\n\n', "the words", id="text in JSON"),
+    pytest.param(b'data: {"detail": "the words"}\n\n', "the words", id="detail"),
+    pytest.param(b"event: error\ndata: the words\n\n", "the words", id="text"),
+    pytest.param(b'{"error": {"code": "c", "message": "the words"}}', "c: the words", id="behind the last frame"),
+]
+BEFORE = [
+    pytest.param([], id="alone"),
+    pytest.param(numbered(*opening(), delta("Half")), id="in the middle"),
+]
+
+
+@pytest.mark.parametrize(("error", "words"), ERRORS)
+@pytest.mark.parametrize("before", BEFORE)
+def test_the_message_has_the_servers_words(before: list[bytes], error: bytes, words: str, run: Run, save: Save) -> None:
+    ran = run("fold", save([*before, error]), "--json")
+    assert ran.code == 1
+    assert words in ran.err
+    assert ran.err.count("\n") == 1
+    assert ran.document["output_text"] == ("Half" if before else "")
+
+
+@pytest.mark.parametrize(("error", "words"), ERRORS[:-1])
+def test_an_error_behind_the_end_is_reported_too(error: bytes, words: str, run: Run, save: Save) -> None:
+    failed = {"type": "response.failed", "response": {"id": "resp_1", "status": "failed", "output": []}}
+    path = save([*numbered(*opening(), failed), error])
+    ran = run("fold", path, "--json")
+    assert (ran.code, ran.document["status"]) == (0, "failed")
+    assert ran.err == f"streamfold: {path}: the server reported: {words}\n"
+
+
+CUT = [
+    pytest.param(numbered(*opening()), id="no text"),
+    pytest.param(
+        [
+            *numbered(*opening(), delta("One")),
+            *numbered(
+                {"type": "response.created", "response": {"id": "resp_2", "status": "in_progress", "output": []}},
+                {"type": "response.completed", "response": {"id": "resp_2", "status": "completed", "output": []}},
+            ),
+        ],
+        id="the end of another response",
+    ),
+    pytest.param(numbered({"type": "unknown"}, {"type": "keepalive"}), id="nothing of a response"),
+    pytest.param([frame({"type": "response.completed", "sequence_number": 0, "response": None})], id="no Response"),
+]
+
+
+@pytest.mark.parametrize("frames", CUT)
+@pytest.mark.parametrize("options", [[], ["--json"], ["--events"], ["--watch", "--speed", "1e9"]])
+def test_where_no_end_could_be_read_the_exit_code_says_so(
+    frames: list[bytes], options: list[str], run: Run, save: Save
+) -> None:
+    ran = run("fold", save(frames), *options)
+    assert ran.code == 1
+    assert ran.err.count("\n") == 1

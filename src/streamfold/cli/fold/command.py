@@ -27,7 +27,7 @@ from streamfold.cli.output.step import Step, error_words
 from streamfold.cli.output.view import DocumentView, End, EventsView, ResponseView, TextView, View
 from streamfold.cli.terminal import INTERRUPTED, USAGE, Failure, Output, say
 from streamfold.errors import FrameTooLarge, SequenceGap
-from streamfold.fold import AnomalyKind, SequencePolicy, State, reduce
+from streamfold.fold import AnomalyKind, SequencePolicy, State, reduce, snapshot, was_dropped
 from streamfold.reader import EventReader
 from streamfold.schema import (
     Event,
@@ -93,6 +93,9 @@ def fold(
     if failure is not None:
         say(f"{name}: {failure.reason}")
         return failure.exit_code
+    error = reading.state.error
+    if error is not None and error.message not in {None, getattr(snapshot(reading.state).error, "message", None)}:
+        say(f"{name}: the server reported: {error_words(error)}")
     if watch and output.is_terminal:
         say(f"{name}: {reading.state.status or 'no status'}, {reading.place}")
     return 0
@@ -231,7 +234,7 @@ class Reading:
                 raise Failure(f"no state at {self._at}: {self._events_around(after.cursor)}")
             self.state = after
             self.events += 1
-            if type(event) in TERMINAL_EVENTS:
+            if type(event) in TERMINAL_EVENTS and not was_dropped(before, after):
                 self._has_ended = True
             yield Step(event, data, before, after)
             if self._is_reached:

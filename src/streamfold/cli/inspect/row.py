@@ -25,7 +25,7 @@ CHECKPOINT = ("▾", "dim")
 PREFIX = "response."
 MAX_TYPE = 30  # columns: all types but a few, without their prefix
 # The path of a change, up to the last name in it: it is left out if the line is too long.
-PATH = re.compile(r"^output\[\d+\](?:\.(?:content|summary)\[\d+\](?=\.))?\.")
+PATH = re.compile(r"^output\[[\d?]+\](?:\.(?:content|summary)\[[\d?]+\](?=\.))?\.")
 STATUS_STYLES = {"completed": "bold green", "cancelled": "bold yellow"}
 
 Pieces = list[tuple[str, str]]

@@ -158,9 +158,9 @@ def reason(outcome: Outcome) -> str:
     if outcome.reason or outcome.status is OutcomeStatus.COMPLETED:
         return outcome.reason
     response = snapshot(outcome.state)
-    if response.incomplete_details is not None and response.incomplete_details.reason:
-        return response.incomplete_details.reason
-    return error_words(outcome.state.error or response.error)
+    details = response.incomplete_details
+    words = (details.reason if details is not None else None, error_words(outcome.state.error or response.error))
+    return "; ".join(each for each in words if each)
 
 
 def print_outcome(document: object, words: str, *, is_good: bool, json: bool) -> int:

@@ -74,7 +74,8 @@ def describe_change(step: Step) -> str:
     if step.after is step.before:
         return "duplicate"
     noted = _new_anomalies(step.before, step.after)
-    change = "not applied" if NOT_APPLIED & set(noted) else _change(step)
+    has_error = isinstance(step.event, wire.ErrorEvent) and step.after.error is not step.before.error
+    change = "not applied" if NOT_APPLIED & set(noted) and not has_error else _change(step)
     return f"{change} ! {', '.join(noted)}" if noted else change
 
 
@@ -106,7 +107,7 @@ def _change(step: Step) -> str:
 def _change_in_item(event: wire.InItem, step: Step) -> str:
     match event:
         case wire.OutputTextAnnotationAdded(annotation_index=index, annotation=annotation):
-            return f"{_place(event)}.annotations[{index}] = {_name(annotation)}"
+            return f"{_place(event)}.annotations[{_index(index)}] = {_name(annotation)}"
         case wire.ShellCallOutputContentDelta():
             return f"{_place(event)} += what it printed"
         case wire.ShellCallOutputContentDone():
@@ -128,18 +129,23 @@ def error_words(error: Any) -> str:
 
 def _place(event: Any) -> str:
     """The path of the item or part that the event belongs to."""
-    item = f"output[{event.output_index}]"
+    item = f"output[{_index(event.output_index)}]"
     match event:
         case wire.InContent(content_index=index):
-            return f"{item}.content[{index}]"
+            return f"{item}.content[{_index(index)}]"
         case wire.InSummary(summary_index=index):
-            return f"{item}.summary[{index}]"
+            return f"{item}.summary[{_index(index)}]"
         case wire.ShellCallCommandAdded() | wire.ShellCallCommandDelta() | wire.ShellCallCommandDone():
-            return f"{item}.action.commands[{event.command_index}]"
+            return f"{item}.action.commands[{_index(event.command_index)}]"
         case wire.ShellCallOutputContentDelta() | wire.ShellCallOutputContentDone():
-            return f"{item}.output[{event.command_index}]"
+            return f"{item}.output[{_index(event.command_index)}]"
         case _:
             return item
+
+
+def _index(index: int | None) -> str:
+    """An index, or that the server sent none."""
+    return "?" if index is None else str(index)
 
 
 def _opened_or_closed(event: object, value: Raw) -> str:
