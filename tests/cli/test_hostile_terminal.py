@@ -1,6 +1,7 @@
 """Nothing that a server, a model, a file or a name contains reaches a terminal as a control sequence, in any command."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,7 +173,9 @@ def test_every_command_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("command", ["", *(pytest.param(each, marks=pytest.mark.thorough) for each in COMMANDS)])
-@pytest.mark.parametrize("words", [[EVIL_WORD] * 4, [f"--{EVIL_WORD}"], ["--config", EVIL_WORD], ["--help"]])
+@pytest.mark.parametrize(
+    "words", [[EVIL_WORD] * 4, [os.fsdecode(b"x\xff\xed")] * 3, [f"--{EVIL_WORD}"], ["--config", EVIL_WORD], ["--help"]]
+)
 def test_what_is_typed(command: str, words: list[str]) -> None:
     shown = TERMINAL.run(*command.split(), *words)
     assert leaked(shown.output) == []

@@ -23,6 +23,14 @@ def _whole_number(_: Any, tokens: Sequence[Token]) -> int:
         raise ValueError(f'"{tokens[0].value}" is not a whole number') from None
 
 
+def valid_text(_: object, value: str | Sequence[str] | None) -> None:
+    """Refuse an argument that is not UTF-8. Only the name of a file may be any bytes."""
+    try:
+        "".join(value or ()).encode()
+    except UnicodeEncodeError:
+        raise ValueError("It must be valid UTF-8") from None
+
+
 def sequence_number(help: str, *, name: str | None = None) -> Parameter:
     """Describe an option or argument that takes a sequence number."""
     return Parameter(name=name, help=help, converter=_whole_number, validator=Number(gte=0))

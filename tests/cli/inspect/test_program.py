@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import HelpPanel, Input, Static
@@ -17,6 +18,7 @@ from streamfold.cli.inspect.widgets import EventList, Pane, Scrubber
 from streamfold.fold import State, checkpoint, with_response
 from streamfold.history import filler
 from streamfold.log import EventLog, MemoryLog, SavedCheckpoint, SqliteLog
+from tests.cli.hostile import EVIL, steers
 from tests.cli.inspect.made import CANCEL, OUTCOME, RECORDS, RESUME, damage, program, put, until
 from tests.history.made import KEY, records_of, said
 
@@ -424,3 +426,12 @@ async def test_it_fits_a_terminal_of_any_size(log: EventLog, size: tuple[int, in
         assert all(len(text) <= size[0] for text in strips())
         await pilot.resize_terminal(100, 30)
         await until(pilot, lambda: "the end: completed" in "".join(strips()))
+
+
+async def test_whatever_a_widget_draws_is_visible(log: EventLog) -> None:
+    async with program(log) as (app, pilot):
+        app.query_one("#caption", Static).update(Text(f"before{EVIL}"))
+        await pilot.pause()
+        drawn = "".join(segment.text for strip in app.screen._compositor.render_strips() for segment in strip)
+        assert "before␛]0;PWNED" in drawn
+        assert not [each for each in drawn if steers(each)]

@@ -1,5 +1,6 @@
 """`streamfold create` without --stream: the text, or the id of what runs in the background."""
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -87,3 +88,28 @@ def test_what_no_gateway_would_take_is_wrong_usage(
     ran = run("create", *([] if "--model=" in options else ["--model", "toy"]), *options, *stream)
     assert (ran.code, ran.out) == (2, b"")
     assert ran.err.startswith(f"streamfold: {reason}")
+
+
+NOT_UTF_8 = os.fsdecode(b"x\xff")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["create", "--model", NOT_UTF_8, "--input", "x"],
+        ["create", "--model", "m", "--input", NOT_UTF_8],
+        ["create", "--model", "m", "--instructions", NOT_UTF_8],
+        ["create", "--model", "m", "--input", "x", "--parameter", f"user={NOT_UTF_8}"],
+        ["log", "ls", "--tenant", NOT_UTF_8],
+        ["log", "import", "x", "--id", NOT_UTF_8],
+    ],
+)
+def test_an_argument_that_is_not_utf_8_is_wrong_usage(words: list[str], run: Run) -> None:
+    ran = run(*words)
+    assert (ran.code, ran.out) == (2, b"")
+    assert "It must be valid UTF-8" in ran.err
+
+
+def test_stdin_that_is_not_utf_8_is_an_error(run: Run) -> None:
+    ran = run("create", "--model", "m", "--input", "-", stdin=b"x\xff")
+    assert (ran.code, ran.out, ran.err) == (1, b"", "streamfold: stdin: it is not valid UTF-8\n")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from attrs import frozen
 from cyclopts import Group, Parameter
 
-from streamfold.cli.options import flag_words
+from streamfold.cli.options import flag_words, valid_text
 from streamfold.cli.response.gateway import run
 from streamfold.cli.settings import user_folder
 from streamfold.cli.terminal import ERROR, USAGE, Failure
@@ -44,7 +44,10 @@ class LogFlags:
         ),
     ] = None
     tenant: Annotated[
-        str, Parameter(help="Whose streams to use [default: no tenant]", group=LOG, show_default=False)
+        str,
+        Parameter(
+            help="Whose streams to use [default: no tenant]", group=LOG, show_default=False, validator=valid_text
+        ),
     ] = NO_TENANT
 
     def key(self, response_id: str) -> "StreamKey":

@@ -25,6 +25,7 @@ from streamfold.cli.options import (
     RecordedFile,
     ResponseId,
     sequence_number,
+    valid_text,
 )
 from streamfold.cli.terminal import ERROR, INTERRUPTED, Failure, Output, print_result, say
 from streamfold.errors import FrameTooLarge, InvalidArgument, LogConflict, MalformedBody, SequenceGap, UnknownStream
@@ -117,7 +118,8 @@ def import_(
     /,
     *,
     id: Annotated[
-        str | None, Parameter(help="The id to store it under [default: the id of its first Response]")
+        str | None,
+        Parameter(help="The id to store it under [default: the id of its first Response]", validator=valid_text),
     ] = None,
     policy: Policy = SequencePolicy.STRICT,
     json: Document = False,

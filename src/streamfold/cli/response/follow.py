@@ -11,7 +11,7 @@ from msgspec import DecodeError, to_builtins
 from msgspec.json import decode
 
 from streamfold.cli.log.place import NO_LOG, RecordFlags, log_flags, opened_for, who_records
-from streamfold.cli.options import STDIN, EventDocuments, ResponseId, flag_words, sequence_number
+from streamfold.cli.options import STDIN, EventDocuments, ResponseId, flag_words, sequence_number, valid_text
 from streamfold.cli.output.outcome import STILL_RUNNING, answer_words, outcome_document, outcome_words, print_outcome
 from streamfold.cli.output.step import Step
 from streamfold.cli.output.view import End, JsonLines, TextView, View
@@ -46,12 +46,14 @@ REQUEST = Group("Request", sort_key=1)
 
 def create(
     *,
-    model: Annotated[str, Parameter(help="The model.", group=REQUEST)],
+    model: Annotated[str, Parameter(help="The model.", group=REQUEST, validator=valid_text)],
     input: Annotated[
-        str | None, Parameter(help="The prompt; - reads stdin.", group=REQUEST, allow_leading_hyphen=True)
+        str | None,
+        Parameter(help="The prompt; - reads stdin.", group=REQUEST, allow_leading_hyphen=True, validator=valid_text),
     ] = None,
     instructions: Annotated[
-        str | None, Parameter(help="The system message.", group=REQUEST, allow_leading_hyphen=True)
+        str | None,
+        Parameter(help="The system message.", group=REQUEST, allow_leading_hyphen=True, validator=valid_text),
     ] = None,
     background: Annotated[
         bool,
@@ -59,7 +61,11 @@ def create(
     ] = False,
     parameter: Annotated[
         list[str] | None,
-        Parameter(help="Any other API parameter, as NAME=VALUE. VALUE is JSON or plain text.", group=REQUEST),
+        Parameter(
+            help="Any other API parameter, as NAME=VALUE. VALUE is JSON or plain text.",
+            group=REQUEST,
+            validator=valid_text,
+        ),
     ] = None,
     stream: Annotated[bool, Parameter(help="Follow it, like streamfold follow.", show_default=False)] = False,
     json: EventDocuments = False,
@@ -69,7 +75,7 @@ def create(
     """Create a response."""
     parameters: dict[str, Any] = _parameters(parameter or ())
     parameters |= {"model": model} | ({"background": True} if background else {})
-    parameters |= {} if input is None else {"input": sys.stdin.read() if input == STDIN and sys.stdin else input}
+    parameters |= {} if input is None else {"input": _from_stdin() if input == STDIN else input}
     parameters |= {} if instructions is None else {"instructions": instructions}
     if len(parameters) == 1 + background:
         raise Failure("no prompt: pass --input TEXT, or --input - to read stdin", USAGE)
@@ -80,6 +86,15 @@ def create(
         raise Failure("--log needs --stream: without it there are no events to record", USAGE)
     response = visit(settings, lambda gateway: gateway.create(**parameters))
     return _print(response, settings, json=json)
+
+
+def _from_stdin() -> str:
+    if sys.stdin is None:
+        raise Failure("stdin: it is closed")
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise Failure("stdin: it is not valid UTF-8") from error
 
 
 def _parameters(given: Sequence[str]) -> dict[str, Any]:
