@@ -74,9 +74,9 @@ async def fill(path: Path) -> None:
         await import_stream(log, TENANT, [body], ID, policy=SequencePolicy.ARRIVAL)
         opened = f"{ID}2"
         await import_stream(log, TENANT, [body.rpartition(b"event: ")[0]], opened, policy=SequencePolicy.ARRIVAL)
-        lease = await log.acquire(StreamKey(TENANT, opened), owner=EVIL, seconds=9.0)
-        await log.note(lease, Note(EVIL, EVIL, 5, 1.0))
-        await import_stream(log, EVIL, [body], ID, policy=SequencePolicy.ARRIVAL)
+        lease = await log.acquire(StreamKey(TENANT, opened), owner=EVIL_WORD, seconds=9.0)
+        await log.note(lease, Note(EVIL_WORD, EVIL.replace("\0", ""), 5, 1.0))
+        await import_stream(log, f"{TENANT}2", [body], ID, policy=SequencePolicy.ARRIVAL)
 
 
 @pytest.fixture(scope="module")
