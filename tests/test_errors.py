@@ -255,14 +255,14 @@ ERRORS = [
         id="lost, in the words of a gateway",
     ),
     pytest.param(
-        TextChanged("resp_1", "completed"),
+        TextChanged("resp_1", "completed", "a later event replaced it"),
         {
             "response_id": "resp_1",
             "status": "completed",
-            "reason": "",
+            "reason": "a later event replaced it",
             "code": None,
         },
-        "response resp_1 replaced text that was already delivered; "
+        "response resp_1 has text that the pieces do not add up to: a later event replaced it; "
         "use the output_text of the final state instead of the pieces",
         id="changed text",
     ),

@@ -392,9 +392,9 @@ class ResponseLost(OutcomeError):
 
 
 class TextChanged(OutcomeError):
-    """A later event replaced output text that had already been delivered."""
+    """The pieces of `text()` do not add up to the output text. `reason` says why."""
 
-    verb = "replaced text that was already delivered"
+    verb = "has text that the pieces do not add up to"
     advice = "use the output_text of the final state instead of the pieces"
 
 

@@ -150,6 +150,7 @@ def numbers(applied: list[Applied]) -> list[int | None]:
 RESUME, REPLAY, RETRIEVE = RepairKind
 HELD = (created(0), added(1), delta(2, "held"))
 OLD = refused(400, "This response can no longer be streamed because it is more than 5 minutes old.")
+REFUSED = "the connection was refused"
 HTML = Answer(200, {"content-type": "text/html"}, b"<html>hello</html>")
 BUSY = refused(503)
 

@@ -85,8 +85,9 @@ class World:
     # Facts
 
     def cancel(self) -> None:
-        """The caller's wish. Behind the outcome it is none of its facts."""
-        self.told += ["cancel"] if self.session.outcome is None else []
+        """The caller's wish. Behind the outcome it is none of its facts; behind the end it is one that comes too late."""
+        if self.session.outcome is None:
+            self.told.append("late cancel" if self.session.state.is_terminal else "cancel")
         self.session.receive_cancel(now=self.now)
 
     def answer(self) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfold.fold import State, fold, snapshot_json
+from streamfold.schema import Event
 from streamfold.session.answer import (
     EXCERPT_BYTES,
     STREAMS,
@@ -16,17 +17,29 @@ from streamfold.session.answer import (
     ErrorWords,
     Refusal,
     StillOpen,
+    error_words,
+    in_short,
     is_event_stream,
     read_no_stream,
+    read_refusal,
     read_retrieved,
     refusal_of,
     retry_after_seconds,
 )
 from streamfold.session.outcome import RepairKind
-from tests.fold.made import added, delta
+from tests.fold.made import added, delta, event
 from tests.session.made import answer, body, refused
 
-PAGE = "an HTML page, as from a proxy or a wrong base URL"
+PAGE = "an HTML page, as from a proxy"
+
+
+def error(**words: str) -> Event:
+    return event("error", None, error=words)
+
+
+def ended(response: dict[str, object]) -> Event:
+    return event("response.failed", None, response={"status": "failed", **response})
+
 
 # The answer
 
@@ -90,7 +103,10 @@ def test_the_excerpt_is_the_beginning_of_the_body_on_one_line(data: bytes, excer
         pytest.param({"detail": [{"msg": "no"}]}, ErrorWords(), id="a detail that is no text"),
         pytest.param({"message": "no", "error": None}, ErrorWords("no"), id="an error that is null"),
         pytest.param({"error": {"message": "no", "code": None, "param": None}}, ErrorWords("no"), id="nulls"),
-        pytest.param({"error": {"message": "no", "code": 7}}, ErrorWords("no"), id="a code that is no text"),
+        pytest.param({"error": {"message": "no", "code": 429}}, ErrorWords("no", "429"), id="a numeric code"),
+        pytest.param({"error": {"message": "no", "code": -1.5}}, ErrorWords("no", "-1.5"), id="a code with a point"),
+        pytest.param({"error": {"message": "no", "code": [7]}}, ErrorWords("no"), id="a code that is neither"),
+        pytest.param({"error": {"message": "no", "code": 10**30}}, ErrorWords("no"), id="a number too long for a code"),
         pytest.param({"error": {}}, ErrorWords(), id="an empty error"),
         pytest.param({"error": ["no"]}, ErrorWords(), id="an error that is an array"),
         pytest.param({}, ErrorWords(), id="an empty object"),
@@ -144,6 +160,10 @@ def openai(message: str, param: str | None = None) -> dict[str, object]:
     return {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": None}}
 
 
+def coded(code: str) -> dict[str, object]:
+    return {"error": {"message": "It is no longer there.", "type": "conflict", "code": code}}
+
+
 @pytest.mark.parametrize(
     ("status", "said", "refusal"),
     [
@@ -178,12 +198,47 @@ def openai(message: str, param: str | None = None) -> dict[str, object]:
         pytest.param(400, openai("starting_after is too large"), Refusal.CURSOR_REFUSED, id="the cursor by message"),
         pytest.param(400, openai("no"), Refusal.UNRECOGNIZED, id="no reason that we know"),
         pytest.param(400, None, Refusal.UNRECOGNIZED, id="no words"),
-        pytest.param(307, None, Refusal.UNRECOGNIZED, id="a redirect"),
+        pytest.param(307, None, Refusal.NOT_THE_GATEWAY, id="a redirect"),
         pytest.param(409, openai("no"), Refusal.UNRECOGNIZED, id="a conflict"),
+        pytest.param(416, None, Refusal.CURSOR_REFUSED, id="a range that cannot be had"),
+        pytest.param(409, coded("stream_cursor_expired"), Refusal.CURSOR_REFUSED, id="the cursor has expired, 409"),
+        pytest.param(410, coded("stream_cursor_expired"), Refusal.CURSOR_REFUSED, id="the cursor has expired, 410"),
+        pytest.param(404, coded("cursor_not_found"), Refusal.CURSOR_REFUSED, id="the cursor is not known, 404"),
+        pytest.param(400, openai("The cursor has expired."), Refusal.CURSOR_REFUSED, id="the cursor by its words"),
+        pytest.param(400, openai("bad Last-Event-ID"), Refusal.CURSOR_REFUSED, id="the cursor of EventSource"),
+        pytest.param(401, coded("stream_cursor_expired"), Refusal.UNAUTHORIZED, id="the key counts for more"),
+        pytest.param(503, coded("stream_cursor_expired"), Refusal.BUSY, id="an outage counts for more"),
+        pytest.param(
+            400,
+            openai("starting_after needs a response that was created with background=true."),
+            Refusal.CURSOR_REFUSED,
+            id="a message about both is about the cursor",
+        ),
+        pytest.param(409, openai("The stream has expired."), Refusal.NOT_STREAMABLE, id="the stream has expired"),
     ],
 )
 def test_a_refusal_is_recognised_by_status_and_words(status: int, said: object, refusal: Refusal) -> None:
     assert refusal_of(Answer(status, body=json.dumps(said).encode())) is refusal
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "refusal"),
+    [
+        (400, "text/html", Refusal.NOT_THE_GATEWAY),
+        (404, "text/html; charset=utf-8", Refusal.NOT_THE_GATEWAY),
+        (404, "text/plain", Refusal.NOT_THE_GATEWAY),
+        (410, "text/html", Refusal.NOT_THE_GATEWAY),
+        (404, "application/json", Refusal.UNKNOWN_ID),
+        (404, "", Refusal.UNKNOWN_ID),
+        (401, "text/html", Refusal.UNAUTHORIZED),
+        (403, "text/html", Refusal.UNAUTHORIZED),
+        (502, "text/html", Refusal.BUSY),
+        (302, "application/json", Refusal.NOT_THE_GATEWAY),
+    ],
+)
+def test_a_page_is_a_proxys_word(status: int, content_type: str, refusal: Refusal) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    assert refusal_of(Answer(status, headers, b"<html>404 page not found</html>")) is refusal
 
 
 # Streams
@@ -258,6 +313,9 @@ RESUME, REPLAY, RETRIEVE = RepairKind
 OLD = "This response can no longer be streamed because it is more than 5 minutes old."
 
 
+NO_LONGER = "the stream was refused with 409: It is no longer there."
+
+
 def html(status: int) -> Answer:
     return Answer(status, {"content-type": "text/html"}, b"<html>hello</html>")
 
@@ -277,6 +335,9 @@ def html(status: int) -> Answer:
         pytest.param(refused(503), RESUME, set(), id="busy: none"),
         pytest.param(refused(429), REPLAY, set(), id="too many: none"),
         pytest.param(html(200), RESUME, set(), id="a page of HTML: none"),
+        pytest.param(html(404), RESUME, set(), id="a page of HTML that is not found: none"),
+        pytest.param(Answer(307), RESUME, set(), id="a redirect: none"),
+        pytest.param(answer(409, coded("stream_cursor_expired")), RESUME, {RESUME}, id="an expired cursor: the same"),
         pytest.param(Answer(204), RESUME, set(), id="nothing: none"),
     ],
 )
@@ -294,6 +355,7 @@ def test_a_refused_stream_refuses_these_steps_for_good(
         pytest.param(refused(400), {RETRIEVE}, id="no known reason"),
         pytest.param(refused(503), set(), id="busy"),
         pytest.param(html(200), set(), id="a page of HTML"),
+        pytest.param(html(404), set(), id="a page of HTML that is not found"),
         pytest.param(answer(200, {"id": "resp_1"}), set(), id="no status"),
         pytest.param(answer(200, {"status": 5}), set(), id="a status that is no text"),
         pytest.param(answer(200, []), set(), id="an array"),
@@ -311,13 +373,23 @@ def test_a_refused_get_refuses_these_steps_for_good(said: Answer, steps: set[Rep
     [
         pytest.param(refused(400, "not so"), "the stream was refused with 400: not so", id="the gateway's words"),
         pytest.param(html(502), f"the stream was refused with 502: {PAGE}", id="a page"),
-        pytest.param(Answer(502, body=b"down"), "the stream was refused with 502: down", id="an excerpt"),
+        pytest.param(answer(409, coded("c") | {"x": "secret"}), NO_LONGER, id="the message alone"),
+        pytest.param(answer(502, {"error": {"code": "down"}}), "the stream was refused with 502: down", id="a code"),
+        pytest.param(Answer(502, body=b"down"), "the stream was refused with 502: no reason given", id="no error"),
+        pytest.param(
+            answer(502, {"text": "my"}), "the stream was refused with 502: no reason given", id="another body"
+        ),
         pytest.param(Answer(500), "the stream was refused with 500: no reason given", id="no words"),
         pytest.param(Answer(204), "the stream was empty, with status 204", id="empty"),
-        pytest.param(html(200), f"expected an event stream, got text/html with status 200: {PAGE}", id="HTML"),
+        pytest.param(html(200), f"expected an event stream, got {PAGE} with status 200", id="HTML"),
+        pytest.param(
+            Answer(200, {"content-type": "text/plain; charset=utf-8"}, b"x"),
+            "expected an event stream, got text/plain with status 200",
+            id="text",
+        ),
         pytest.param(
             Answer(200, body=b"x"),
-            "expected an event stream, got no content type with status 200: x",
+            "expected an event stream, got no content type with status 200",
             id="no content type",
         ),
     ],
@@ -335,9 +407,21 @@ def test_the_reason_of_a_get_names_the_response() -> None:
 def test_only_a_busy_gateway_is_asked_when_to_come_back() -> None:
     busy = answer(503, None, retry_after="7")
     assert read_no_stream(busy, trying=RESUME).retry_after_seconds == 7.0
-    assert read_retrieved(busy, State()) == read_no_stream(busy, trying=RESUME).__class__(
-        "the Response was refused with 503: null", retry_after_seconds=7.0
+    assert read_retrieved(busy, State()) == CallFailure(
+        "the Response was refused with 503: no reason given", retry_after_seconds=7.0, is_outage=True
     )
+
+
+@pytest.mark.parametrize("status", [*range(100, 200, 25), 300, 307, 400, 401, 403, 404, 405, 409, 410, 418, 422, 451])
+def test_no_other_answer_is_an_outage(status: int) -> None:
+    assert read_refusal("the stream", refused(status), RESUME).is_outage is False
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 529, 530, 599])
+def test_an_answer_that_says_later_is_an_outage_whatever_its_body(status: int) -> None:
+    for said in (refused(status), html(status), Answer(status), Answer(status, {"content-type": "application/json"})):
+        failure = read_refusal("the stream", said, RESUME)
+        assert (failure.is_outage, failure.refused) == (True, frozenset())
 
 
 def test_an_empty_stream_is_worth_no_more_than_a_second_attempt() -> None:
@@ -346,13 +430,16 @@ def test_an_empty_stream_is_worth_no_more_than_a_second_attempt() -> None:
 
 @pytest.mark.parametrize("status", ["queued", "in_progress", "cancelling", "thinking"])
 def test_a_response_that_runs_is_still_open(status: str) -> None:
-    assert read_retrieved(answer(200, body(status)), State()) == StillOpen(status, is_background=True)
+    found = read_retrieved(answer(200, body(status, "so far")), State())
+    assert isinstance(found, StillOpen)
+    assert (found.status, found.is_background, found.state.output_text) == (status, True, "so far")
 
 
 @pytest.mark.parametrize("is_background", [True, False, None])
 def test_a_response_that_runs_says_where(is_background: bool | None) -> None:
     found = read_retrieved(answer(200, body(background=is_background)), State())
-    assert found == StillOpen("in_progress", is_background)
+    assert isinstance(found, StillOpen)
+    assert (found.status, found.is_background) == ("in_progress", is_background)
 
 
 @pytest.mark.parametrize("status", ["completed", "incomplete", "failed", "cancelled"])
@@ -370,6 +457,58 @@ def test_a_response_without_output_keeps_what_was_folded() -> None:
     found = read_retrieved(answer(200, body("cancelled")), fold([added(0), delta(1, "held")]))
     assert isinstance(found, Ended)
     assert b"held" in snapshot_json(found.state)
+
+
+def test_an_error_in_place_of_a_response_is_told() -> None:
+    found = read_retrieved(answer(200, {"error": {"message": "engine died"}}), State())
+    assert found == CallFailure("the body is not a Response: it is an error: engine died")
+
+
+# Words that people see
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        pytest.param("two\nlines\t and  blanks", "two lines and blanks", id="one line"),
+        pytest.param("\x1b]0;title\x07red\x9b31m\u202e", "]0;title red 31m", id="no control characters"),
+        pytest.param("x" * 301, "x" * 297 + "...", id="short"),
+        pytest.param("x" * 300, "x" * 300, id="just short enough"),
+        pytest.param("Incorrect API key provided: sk-abc123.", "Incorrect API key provided: sk-...", id="a key"),
+        pytest.param("got Bearer abc.def, sorry", "got Bearer ..., sorry", id="a token"),
+        pytest.param("ask-me is no key", "ask-me is no key", id="a word that looks like one"),
+    ],
+)
+def test_words_are_shown_on_one_short_line_without_keys(said: str, shown: str) -> None:
+    assert in_short(said) == shown
+    assert f": {shown}" in read_refusal("the stream", refused(400, said), RESUME).reason
+
+
+@given(st.text())
+def test_no_words_raise_or_break_the_line(said: str) -> None:
+    assert len(in_short(said)) <= 300
+    assert in_short(said).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        pytest.param([], "", id="nothing"),
+        pytest.param([error(message="engine died", code="c")], "engine died", id="an error event"),
+        pytest.param([error(code="rate_limit")], "rate_limit", id="only its code"),
+        pytest.param([ended({"error": {"message": "The model failed."}})], "The model failed.", id="the Response"),
+        pytest.param([ended({"error": {"code": "c"}})], "", id="the Response, without a message"),
+        pytest.param([ended({"error": None})], "", id="a Response that says nothing"),
+        pytest.param(
+            [ended({"incomplete_details": {"reason": "max_output_tokens"}})], "max_output_tokens", id="a limit"
+        ),
+        pytest.param([ended({"incomplete_details": None})], "", id="no limit"),
+        pytest.param([error(message="filtered"), ended({"error": {"message": "failed"}})], "filtered", id="both"),
+        pytest.param([error(), ended({"error": {"message": "failed"}})], "failed", id="an error without words"),
+    ],
+)
+def test_the_words_of_a_bad_end_are_the_streams_or_the_responses(events: list[Event], words: str) -> None:
+    assert error_words(fold(events)) == words
 
 
 def test_a_call_without_an_answer_stays_a_failure() -> None:

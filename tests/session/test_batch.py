@@ -112,7 +112,7 @@ def test_a_get_that_fails_is_made_again_with_growing_waits() -> None:
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        pytest.param(BUSY, "the batch was refused with 503: no", id="busy"),
+        pytest.param(answer(404, b"<html>", content_type="text/html"), "the batch was refused with 404", id="a page"),
         pytest.param(answer(200, b"<html>"), "not a Batch: ", id="a page of HTML"),
     ],
 )
@@ -151,10 +151,35 @@ def test_a_refusal_for_good_is_met_once(status: int) -> None:
     assert outcome.batch is not None  # what was seen of it is held
 
 
-def test_a_refusal_without_words_shows_its_beginning() -> None:
-    assert over(got(answer(404, b"<html>gone</html>"))).reason == (
-        "the batch was refused with 404: an HTML page, as from a proxy or a wrong base URL"
-    )
+def test_a_refusal_without_words_shows_nothing_of_its_body() -> None:
+    assert over(got(answer(404, b"gone"))).reason == "the batch was refused with 404: no reason given"
+
+
+@pytest.mark.parametrize("said", [BUSY, None], ids=["busy", "refused"])
+def test_a_batch_outlasts_an_outage(said: Answer | None) -> None:
+    one, now = got(batch("in_progress"), max_attempts=2), 0.0
+    while now < 300.0:
+        now = wait(one, now)
+        assert calls(one) == [Retrieve()]
+        if said is None:
+            one.receive_failure(Retrieve(), "the connection was refused", now=now)
+        else:
+            one.receive_answer(Retrieve(), said, now=now)
+        assert one.outcome is None
+    now = wait(one, now)
+    assert calls(one) == [Retrieve()]
+    one.receive_answer(Retrieve(), batch("completed"), now=now)
+    assert over(one).status is OutcomeStatus.COMPLETED
+
+
+def test_an_outage_that_does_not_end_stalls_a_batch() -> None:
+    one, now = got(batch("in_progress"), stalled_seconds=20.0), 0.0
+    while one.outcome is None:
+        now = wait(one, now)
+        if calls(one) == [Retrieve()]:
+            one.receive_failure(Retrieve(), "the connection was refused", now=now)
+    assert (over(one).status, over(one).reason) == ("lost", "nothing new came for 20 s: the connection was refused")
+    assert now == pytest.approx(22.0)
 
 
 def test_after_the_total_time_it_is_lost() -> None:

@@ -96,7 +96,7 @@ def check(world: World, outcome: Outcome, order: tuple[str, ...]) -> None:
 def results(script: Script, outcome: Outcome, world: World) -> set[CancelResult | None]:
     """What the cancel may have come to. Only an end that came before the caller's wish has no result."""
     if "cancel" not in world.told:
-        return {None}
+        return {CancelResult.ALREADY_TERMINAL if "late cancel" in world.told else None}
     won = CancelResult.CANCEL_WON if outcome.status is OutcomeStatus.CANCELLED else CancelResult.COMPLETION_WON
     if "answer" not in world.told:
         return {won}

@@ -1,6 +1,5 @@
 """Reassembler: the bytes of many connections become the events of one response, each applied once and in order."""
 
-import json
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -10,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamfold.errors import FrameTooLarge
-from streamfold.fold import AnomalyKind, SequencePolicy, State, fold, with_response
+from streamfold.fold import AnomalyKind, SequencePolicy, State, checkpoint, fold, restore
 from streamfold.session.patience import Patience
+from streamfold.session.policy import adopted
 from streamfold.session.reassembler import Applied, Reassembler
 from tests.fold import made as fold_made
 from tests.session.made import TORN, added, body, created, delta, ended, frame, keepalive, numbers
@@ -149,7 +149,11 @@ def test_a_terminal_event_beyond_the_hole_is_known_before_its_turn() -> None:
     one.feed(STREAM[5])
     event = one.end_out_of_turn
     assert event is not None
-    assert (event.sequence_number, one.adopted(event).status, one.state.status) == (5, "completed", "in_progress")
+    assert (event.sequence_number, adopted(one.state, event).status, one.state.status) == (
+        5,
+        "completed",
+        "in_progress",
+    )
 
 
 def test_a_terminal_event_with_a_number_that_is_known_is_an_end_all_the_same() -> None:
@@ -421,51 +425,100 @@ def test_connections_that_drop_repeat_and_reorder_lose_nothing_and_apply_nothing
     assert (one.state.output_text, one.state.anomalies) == ("".join(texts), ())
 
 
-# Text that was never seen
+# What counts as news, and what was dropped
 
 
-def whole(one: Reassembler, *chunks: bytes) -> State:
-    """Feed these. Returns the state before the last of them."""
-    for chunk in chunks[:-1]:
+@pytest.mark.parametrize(
+    ("event", "is_news"),
+    [
+        pytest.param(delta(3), True, id="text"),
+        pytest.param(keepalive(3), False, id="a keepalive"),
+        pytest.param(keepalive(None), False, id="a keepalive without a number"),
+        pytest.param(frame("error", None, error={"message": "hm"}), False, id="an error without a number"),
+        pytest.param(frame("error", 3, error={"message": "hm"}), True, id="an error"),
+        pytest.param(frame("ping", None), False, id="a type that is not known, without a number"),
+        pytest.param(frame("response.new", 3), True, id="a type that is not known"),
+    ],
+)
+def test_a_connection_that_only_keeps_itself_open_brings_nothing(event: bytes, is_news: bool) -> None:
+    one = fed(*STREAM[:3])
+    one.begin(is_replay=False)
+    assert len(one.feed(event)) == 1
+    assert one.has_progressed is is_news
+
+
+def test_an_error_without_a_number_is_given_once_however_often_it_comes() -> None:
+    one = fed(*UNNUMBERED[:3])
+    told, other = (frame("error", None, error={"message": text}) for text in ("hm", "oh"))
+    assert [len(one.feed(each)) for each in (told, told, other, other)] == [1, 0, 1, 0]
+
+
+def test_dropped_events_are_counted() -> None:
+    one = fed(*STREAM[:4])
+    one.feed(STREAM[2] + keepalive(1) + STREAM[3])
+    assert one.duplicates == 2
+    one.begin(is_replay=True)
+    one.feed(b"".join(STREAM[:5]))
+    assert one.duplicates == 6
+    one.feed(delta(9) + delta(9))
+    assert one.duplicates == 7
+
+
+def test_events_that_a_replay_skips_are_counted() -> None:
+    one = fed(*UNNUMBERED[:4])
+    one.begin(is_replay=True)
+    one.feed(keepalive(None) + b"".join(UNNUMBERED))
+    assert (one.duplicates, one.state.output_text) == (4, "abc")
+
+
+# Replays without numbers, or with some
+
+
+def replayed(state: State, *chunks: bytes) -> str:
+    """The text of a state after a replay of the whole stream."""
+    one = reassembler(state)
+    for chunk in chunks:
         one.feed(chunk)
-    before = one.state
-    one.feed(chunks[-1])
-    return before
+    return one.state.output_text
 
 
-def test_a_terminal_response_with_more_text_than_its_events_is_compacted_after_the_last_of_them() -> None:
+@pytest.mark.parametrize("cut", range(len(UNNUMBERED)))
+def test_a_restored_state_skips_what_was_applied_and_no_keepalive(cut: int) -> None:
+    alive = [keepalive(None), TORN] if cut == 99 else [keepalive(None)]
+    before = [each for event in UNNUMBERED[:cut] for each in (*alive, event)] + alive
+    state = restore(checkpoint(fed(*before).state))
+    assert state.counted == cut
+    assert replayed(state, *UNNUMBERED) == replayed(state, keepalive(None), *UNNUMBERED) == "abc"
+
+
+def test_a_restored_state_skips_an_event_that_was_damaged() -> None:
     one = reassembler()
-    one.note_end(whole(one, created(0), added(1), delta(2, "Hel"), ended(3, text="Hello")))
-    assert (one.is_compacted, one.compacted_after) == (True, 2)
-    assert one.final_state(is_proven=True) is one.state
+    applied = [each for chunk in (*UNNUMBERED[:3], TORN, UNNUMBERED[4]) for each in one.feed(chunk)]
+    assert (len(applied), one.state.output_text) == (5, "ac")  # the damaged one too, so that a log keeps its place
+    assert replayed(restore(checkpoint(one.state)), *UNNUMBERED[:5], delta(None, "d")) == "acd"
 
 
-def test_a_terminal_response_with_the_text_of_its_events_is_whole() -> None:
-    one = reassembler()
-    one.note_end(whole(one, created(0), added(1), delta(2, "Hello"), ended(3, text="Hello")))
-    assert (one.is_compacted, one.compacted_after) == (False, None)
+def test_an_event_that_was_damaged_before_the_first_one_is_skipped_too() -> None:
+    one = fed(TORN, *UNNUMBERED[1:4])
+    one.begin(is_replay=True)
+    assert (took(one, *UNNUMBERED), one.state.output_text) == ([None, None], "abc")
 
 
-def test_text_before_the_number_asked_for_is_no_compaction() -> None:
-    one = reassembler(starting_after=2)
-    one.note_end(whole(one, delta(3, "lo"), ended(4, text="Hello")))
-    assert one.is_compacted is False
+MIXED = (created(0), added(None), delta(1, "a"), delta(None, "b"), delta(2, "c"), ended(3, text="abc"))
 
 
-@pytest.mark.parametrize(("is_proven", "text"), [(True, "Hello"), (False, "Hel")])
-def test_a_response_from_outside_the_stream_is_the_final_one_if_the_end_is_proven(is_proven: bool, text: str) -> None:
-    one = reassembler()
-    whole(one, created(0), added(1), delta(2, "Hel"))
-    one.adopt(with_response(one.state, json.dumps(body("completed", "Hello")).encode()))
-    assert (one.is_compacted, one.compacted_after) == (True, 2)
-    assert one.final_state(is_proven=is_proven).output_text == text
+@pytest.mark.parametrize("cut", range(1, len(MIXED)))
+def test_where_only_some_events_have_numbers_all_is_replayed_and_what_was_applied_is_skipped(cut: int) -> None:
+    one = fed(*MIXED[:cut])
+    assert one.can_resume is (cut == 1)
+    one.begin(is_replay=True)
+    for chunk in MIXED:
+        one.feed(chunk)
+    assert (one.state.output_text, one.duplicates) == ("abc", cut)
+    assert [each.kind for each in one.state.anomalies] == ["unnumbered"]
 
 
-def test_after_the_terminal_event_another_response_is_compared_with_nothing() -> None:
-    one = reassembler()
-    whole(one, created(0), added(1), ended(2))
-    one.adopt(with_response(one.state, json.dumps(body("completed", "Hello")).encode()))
-    assert one.is_compacted is False
+# The id
 
 
 @pytest.mark.parametrize("identifier", ["resp_1", "a b", "../x", "réponse/1", "chatcmpl:7.2"])

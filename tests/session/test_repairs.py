@@ -15,6 +15,7 @@ from tests.session.made import created, frame
 
 RESUME, REPLAY, RETRIEVE = RepairKind
 RESET = CallFailure("reset")
+OUTAGE = CallFailure("refused", is_outage=True)
 
 
 class One:
@@ -53,7 +54,7 @@ def test_attempts_that_bring_nothing_exhaust_one_step_after_the_other() -> None:
     while one.fail():
         kinds.append(one.repairs.taken[-1].kind)
         if kinds[-1] is RETRIEVE:
-            one.repairs.policy.fail(RETRIEVE)
+            one.repairs.policy.fail(RETRIEVE, RESET)
     assert kinds == [RESUME, RESUME, REPLAY, REPLAY, RETRIEVE, RETRIEVE]
 
 
@@ -98,13 +99,11 @@ def test_streams_that_are_refused_are_not_reopened() -> None:
     assert one.agenda.timers == {}
 
 
-def test_something_new_ends_a_stall_and_brings_exhausted_steps_back() -> None:
+def test_something_new_brings_exhausted_steps_back() -> None:
     one = One()
     while one.fail() and one.repairs.trying is RESUME:
         pass
-    assert Timer.STALLED in one.agenda.timers
-    one.repairs.progress()
-    assert Timer.STALLED not in one.agenda.timers
+    one.repairs.policy.progress()
     assert one.repairs.policy.next(can_resume=True) is RESUME
 
 
@@ -118,7 +117,7 @@ def step(policy: RepairPolicy, *, can_resume: bool = True) -> RepairKind | None:
 def exhaust(policy: RepairPolicy, *kinds: RepairKind) -> None:
     for kind in kinds:
         while step(policy) is kind:
-            policy.fail(kind)
+            policy.fail(kind, RESET)
 
 
 def test_the_first_step_is_to_resume() -> None:
@@ -138,30 +137,30 @@ def test_a_step_is_tried_so_often_in_a_row_and_then_the_next_one_is() -> None:
     policy, tried = RepairPolicy(2), []
     while (kind := step(policy)) is not None:
         tried.append(kind)
-        policy.fail(kind)
+        policy.fail(kind, RESET)
     assert tried == [RESUME, RESUME, REPLAY, REPLAY, RETRIEVE, RETRIEVE]
 
 
 def test_the_attempts_count_those_of_the_present_step() -> None:
     policy = RepairPolicy(3)
-    policy.fail(RESUME)
-    policy.fail(RESUME)
+    policy.fail(RESUME, RESET)
+    policy.fail(RESUME, RESET)
     assert policy.attempts(RESUME) == 2
-    policy.fail(RESUME)
+    policy.fail(RESUME, RESET)
     assert (policy.attempts(REPLAY), step(policy)) == (0, REPLAY)
 
 
 def test_where_more_attempts_are_no_use_fewer_are_made() -> None:
     policy = RepairPolicy(5)
-    policy.fail(RESUME, max_attempts=2)
+    policy.fail(RESUME, CallFailure("again", max_attempts=2))
     assert step(policy) is RESUME
-    policy.fail(RESUME, max_attempts=2)
+    policy.fail(RESUME, CallFailure("again", max_attempts=2))
     assert step(policy) is REPLAY
 
 
 def test_no_step_is_tried_more_often_than_allowed_whatever_may_be_of_use() -> None:
     policy = RepairPolicy(1)
-    policy.fail(RESUME, max_attempts=2)
+    policy.fail(RESUME, CallFailure("again", max_attempts=2))
     assert step(policy) is REPLAY
 
 
@@ -186,13 +185,13 @@ def test_a_refused_step_is_passed_over_for_good(refused: list[RepairKind], left:
 def test_only_what_was_refused_is_known_as_refused() -> None:
     policy = RepairPolicy(1)
     policy.refuse(REPLAY)
-    policy.fail(RESUME)
+    policy.fail(RESUME, RESET)
     assert [policy.is_refused(kind) for kind in RepairKind] == [False, True, False]
 
 
 def test_refusing_nothing_changes_nothing() -> None:
     policy = RepairPolicy(5)
-    policy.fail(RESUME)
+    policy.fail(RESUME, RESET)
     policy.refuse()
     assert (step(policy), policy.attempts(RESUME)) == (RESUME, 1)
 
@@ -200,10 +199,10 @@ def test_refusing_nothing_changes_nothing() -> None:
 def test_progress_brings_back_every_exhausted_step_with_all_its_attempts() -> None:
     policy = RepairPolicy(2)
     exhaust(policy, RESUME, REPLAY)
-    policy.fail(RETRIEVE)
+    policy.fail(RETRIEVE, RESET)
     policy.progress()
     assert (step(policy), policy.attempts(RESUME)) == (RESUME, 0)
-    policy.fail(RESUME)
+    policy.fail(RESUME, RESET)
     assert step(policy) is RESUME
 
 
@@ -214,7 +213,7 @@ def test_another_try_is_one_attempt_for_each_exhausted_step() -> None:
     while (kind := step(policy)) in {RESUME, REPLAY}:
         assert kind is not None
         tried.append(kind)
-        policy.fail(kind)
+        policy.fail(kind, RESET)
     assert tried == [RESUME, REPLAY]
 
 
@@ -222,7 +221,7 @@ def test_another_try_takes_nothing_from_a_step_that_was_not_exhausted() -> None:
     policy, tried = RepairPolicy(3), 0
     policy.give_another_try()
     while step(policy) is RESUME:
-        policy.fail(RESUME)
+        policy.fail(RESUME, RESET)
         tried += 1
     assert tried == 3
 
@@ -230,6 +229,96 @@ def test_another_try_takes_nothing_from_a_step_that_was_not_exhausted() -> None:
 def test_another_try_forgets_what_gets_failed_before() -> None:
     policy = RepairPolicy(3)
     policy.refuse(RESUME, REPLAY)
-    policy.fail(RETRIEVE)
+    policy.fail(RETRIEVE, RESET)
     policy.give_another_try()
     assert (policy.attempts(RETRIEVE), step(policy)) == (0, RETRIEVE)
+
+
+# Outages
+
+
+def test_an_outage_exhausts_no_step() -> None:
+    policy = RepairPolicy(2)
+    for _ in range(1000):
+        policy.fail(RESUME, OUTAGE)
+        assert step(policy) is RESUME
+
+
+def test_the_waits_grow_with_an_outage_until_something_answers() -> None:
+    policy = RepairPolicy(5)
+    policy.fail(RESUME, RESET)
+    for _ in range(3):
+        policy.fail(RESUME, OUTAGE)
+    assert (policy.attempts(RESUME), policy.attempts(REPLAY)) == (4, 3)
+    policy.fail(RESUME, RESET)
+    assert (policy.attempts(RESUME), policy.attempts(REPLAY)) == (2, 0)
+    policy.fail(RESUME, OUTAGE)
+    policy.give_another_try()
+    assert policy.attempts(RESUME) == 2
+    policy.fail(RESUME, OUTAGE)
+    policy.progress()
+    assert policy.attempts(RESUME) == 0
+
+
+def test_what_an_outage_counts_for_nothing_other_failures_do() -> None:
+    policy = RepairPolicy(2)
+    for failure in (RESET, OUTAGE, OUTAGE, RESET):
+        assert step(policy) is RESUME
+        policy.fail(RESUME, failure)
+    assert step(policy) is REPLAY
+
+
+# A hole that every way to ask shows
+
+
+HOLE = (3, 5)
+
+
+def showing(*refused: RepairKind) -> Repairs:
+    """Repairs of a stream that was read up to 3, and then broke off."""
+    one = One()
+    one.stream.feed(b"".join(frame("keepalive", number) for number in (1, 2, 3)))
+    one.repairs.policy.refuse(*refused)
+    one.repairs.begin_next(RESET)
+    return one.repairs
+
+
+def show(repairs: Repairs, kind: RepairKind, hole: tuple[int, int] | None = HOLE) -> bool:
+    repairs.trying = kind
+    return repairs.show_hole(hole)
+
+
+def test_a_hole_that_a_resume_and_a_replay_show_is_believed() -> None:
+    repairs = showing()
+    assert [show(repairs, RESUME), show(repairs, RESUME), show(repairs, REPLAY)] == [False, False, True]
+    assert show(repairs, RESUME) is True
+
+
+def test_what_the_first_connection_leaves_out_is_not_believed() -> None:
+    one = One()
+    assert [one.repairs.show_hole(HOLE), one.repairs.show_hole(HOLE)] == [False, False]
+
+
+def test_another_hole_is_shown_from_the_start() -> None:
+    repairs = showing()
+    assert [show(repairs, RESUME), show(repairs, REPLAY, (3, 6)), show(repairs, RESUME, (3, 6))] == [False, False, True]
+
+
+def test_what_may_have_been_damaged_is_no_hole() -> None:
+    repairs = showing()
+    assert [show(repairs, RESUME), show(repairs, REPLAY, None), show(repairs, REPLAY)] == [False, False, True]
+
+
+@pytest.mark.parametrize(("refused", "shows"), [(RESUME, REPLAY), (REPLAY, RESUME)])
+def test_a_step_that_is_refused_need_not_show_it_but_one_connection_is_not_enough(
+    refused: RepairKind, shows: RepairKind
+) -> None:
+    repairs = showing(refused)
+    assert [show(repairs, shows), show(repairs, shows)] == [False, True]
+
+
+def test_where_nothing_can_be_resumed_a_replay_is_enough() -> None:
+    one = One(is_empty=True)
+    one.stream.feed(frame("response.created", None, response={}))
+    one.repairs.begin_next(RESET)
+    assert [show(one.repairs, REPLAY), show(one.repairs, REPLAY)] == [False, True]

@@ -161,6 +161,7 @@ def test_a_recorded_stream_is_followed_to_its_own_end(recording: Recording) -> N
         one.receive_chunk(recording.data[place : place + 4096], now=0.0)
     assert one.events() == expected
     assert one.state == known.state
+    one.receive_time(now=1.0)  # behind a failure an `error` may follow
     assert (one.outcome is not None) is known.state.is_terminal
     if one.outcome is not None:
         assert (one.outcome.status, one.outcome.is_compacted) == (known.state.status, False)
@@ -179,6 +180,7 @@ def test_a_chunk_without_a_connection_is_not_read() -> None:
 def test_a_terminal_event_is_the_outcome(status: str) -> None:
     one = reading(*HELD)
     one.receive_chunk(ended(3, status, "held"), now=1.0)
+    one.receive_eof(now=1.0)
     outcome = over(one)
     assert (outcome.status, outcome.proof, outcome.reason) == (status, Proof.TERMINAL_EVENT, "")
     assert (outcome.repairs, outcome.conflicts, outcome.cancel) == ((), (), None)

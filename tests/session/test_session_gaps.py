@@ -82,17 +82,109 @@ def test_a_full_window_is_resumed_at_once(limits: dict[str, Any]) -> None:
     assert kinds(one) == [RESUME]
 
 
-def test_a_hole_that_stays_is_asked_for_twice_on_each_rung() -> None:
-    one, now, asked = reading(*HELD), 1.0, []
-    one.receive_chunk(delta(4), now=now)
-    while True:
+def wait_for_gap(one: Heard, now: float) -> float:
+    """Let the time for a missing event go by. Returns: the time then."""
+    now += one.patience.gap_seconds
+    one.receive_time(now=now)
+    return now
+
+
+def test_a_hole_that_a_resume_and_a_replay_both_show_is_the_servers_own() -> None:
+    one = reading(*HELD, delta(4, "c"))
+    now = wait_for_gap(one, 0.0)
+    assert next_call(one, now=now)[0] == Connect(2)
+    one.receive_connected(now=now)
+    one.receive_chunk(delta(4, "c"), now=now)
+    now = wait_for_gap(one, now)
+    assert next_call(one, now=now)[0] == Connect(None)
+    one.receive_connected(now=now)
+    one.receive_chunk(b"".join(HELD) + delta(4, "c"), now=now)
+    now = wait_for_gap(one, now)
+    assert (one.is_reading, one.events()) == (True, [])
+    one.receive_chunk(delta(5, "d"), now=now)
+    assert (numbers(one.events()), one.state.output_text) == ([4, 5], "heldcd")
+    assert [(each.kind, each.count, each.first) for each in one.state.anomalies] == [("hole", 1, 4)]
+    one.receive_chunk(ended(6, text="heldcd"), now=now)
+    assert (over(one).status, over(one).is_compacted, kinds(one)) == ("completed", False, [RESUME, REPLAY])
+
+
+def test_what_was_held_after_a_hole_follows_with_whatever_comes_next() -> None:
+    one, now = reading(*HELD, delta(4, "c")), 0.0
+    for whole in (b"", b"".join(HELD)):
+        now = reopen(one, whole + delta(4, "c"), now=wait_for_gap(one, now))
+    wait_for_gap(one, now)
+    one.receive_chunk(b": keep-alive\n\n", now=now + 9)
+    assert one.state.output_text == "heldc"
+
+
+def test_a_hole_in_streams_that_end_is_crossed_by_the_next_one() -> None:
+    rest = delta(4, "c") + ended(5, text="held and c")
+    one, now, asked = reading(*HELD), 0.0, []
+    one.receive_chunk(rest, now=now)
+    one.receive_eof(now=now)
+    while one.outcome is None:
         call, now = next_call(one, now=now)
+        assert isinstance(call, Connect)
+        asked.append(call)
+        one.receive_connected(now=now)
+        one.receive_chunk(rest if call.starting_after else b"".join(HELD) + rest, now=now)
+        one.receive_eof(now=now)
+    assert asked == [Connect(2), Connect(None), Connect(2)]
+    assert numbers(one.events()) == [4, 5]
+    assert [each.kind for each in over(one).anomalies] == ["hole"]
+    assert (over(one).proof, over(one).is_compacted) == (Proof.TERMINAL_EVENT, True)  # "and " was in the hole
+
+
+def test_a_hole_is_not_believed_while_a_replay_can_fill_it() -> None:
+    one = reading(*HELD, delta(4, "c"))
+    now = reopen(one, delta(4, "c"), now=wait_for_gap(one, 0.0))
+    reopen(one, *HELD, delta(3, "b"), delta(4, "c"), now=wait_for_gap(one, now))
+    assert (one.state.output_text, one.state.anomalies) == ("heldbc", ())
+
+
+def test_an_event_that_every_stream_damages_is_no_hole() -> None:
+    one, now = reading(*HELD, TORN, delta(4, "c")), 0.0
+    asked: list[Any] = []
+    while True:
+        call, now = next_call(one, now=wait_for_gap(one, now))
         asked.append(call)
         if call == Retrieve():
             break
         one.receive_connected(now=now)
-        one.receive_chunk(delta(4), now=now)
+        one.receive_chunk(b"".join(HELD) + TORN + delta(4, "c"), now=now)
     assert asked == [Connect(2), Connect(2), Connect(None), Connect(None), Retrieve()]
+    assert one.state.output_text == "held"
+
+
+def test_a_second_hole_is_asked_for_anew() -> None:
+    one, now = reading(*HELD, delta(4, "c")), 0.0
+    for whole in (b"", b"".join(HELD)):
+        now = reopen(one, whole + delta(4, "c"), now=wait_for_gap(one, now))
+    now = wait_for_gap(one, now)
+    one.receive_chunk(delta(6, "e"), now=now)
+    assert one.state.output_text == "heldc"
+    assert next_call(one, now=wait_for_gap(one, now))[0] == Connect(4)
+
+
+def test_a_full_window_shows_a_hole_too() -> None:
+    one, now = reading(*HELD, patience=patience(window_events=2)), 0.0
+    burst = b"".join(delta(number, str(number)) for number in (4, 5, 6))
+    one.receive_chunk(burst, now=now)
+    for whole in (b"", b"".join(HELD)):
+        now = reopen(one, whole + burst, now=now)
+    one.receive_chunk(delta(7), now=now)
+    assert one.state.output_text == "held45"
+    reopen(one, delta(6, "6"), now=wait_for_gap(one, now))
+    assert one.state.output_text == "held456"
+
+
+def test_what_is_missing_after_a_number_that_was_asked_for_is_believed_too() -> None:
+    one, now = session(starting_after=2), 0.0
+    for _ in range(3):
+        now = reopen(one, delta(4, "c"), now=now)
+        now = wait_for_gap(one, now)
+    one.receive_chunk(delta(5, "d"), now=now)
+    assert numbers(one.events()) == [4, 5]
 
 
 def test_a_stream_that_begins_in_its_middle_is_asked_for_from_its_beginning() -> None:

@@ -159,9 +159,7 @@ def test_a_session_with_a_fault_is_found_out(
 def test_giving_up_is_right_where_nothing_more_can_be_learned() -> None:
     unknown = done(behaviour=GatewayBehaviour(is_streamable=False, retrieve="never"))
     unauthorized = done(streams=(Injection(faults="refuse:status=401"),))
-    refused = done(
-        retrieves=(Injection(faults="refuse:status=503"),) * 5, behaviour=GatewayBehaviour(is_streamable=False)
-    )
+    refused = done(retrieves=(Injection(faults="html"),) * 5, behaviour=GatewayBehaviour(is_streamable=False))
     for run in (unknown, unauthorized, refused):
         assert run.outcome is not None
         assert run.outcome.status is OutcomeStatus.LOST
@@ -169,7 +167,7 @@ def test_giving_up_is_right_where_nothing_more_can_be_learned() -> None:
 
 
 def test_one_failed_get_less_than_the_ladder_has_is_no_reason_to_give_up() -> None:
-    run = done(retrieves=(Injection(faults="refuse:status=503"),) * 4, behaviour=GatewayBehaviour(is_streamable=False))
+    run = done(retrieves=(Injection(faults="html"),) * 4, behaviour=GatewayBehaviour(is_streamable=False))
     assert run.outcome is not None
     assert run.outcome.status is OutcomeStatus.COMPLETED
 

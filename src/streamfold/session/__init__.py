@@ -6,6 +6,7 @@ from streamfold.session.drive import Action, Call, Cancel, Close, Connect, Finis
 from streamfold.session.outcome import (
     CancelResult,
     Conflict,
+    Duplicates,
     Outcome,
     OutcomeStatus,
     Proof,
@@ -29,6 +30,7 @@ __all__ = [
     "Close",
     "Conflict",
     "Connect",
+    "Duplicates",
     "ErrorWords",
     "Finish",
     "Outcome",

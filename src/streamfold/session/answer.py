@@ -11,14 +11,17 @@ from typing import TypeAlias
 from attrs import field, frozen
 from msgspec import Raw, Struct
 
-from streamfold.errors import MalformedBody, RequestRefused, UnexpectedAnswer, without_credentials
-from streamfold.fold import State, with_response
+from streamfold.errors import MalformedBody, without_credentials
+from streamfold.fold import State, snapshot_json, with_response
 from streamfold.schema import read_head, read_text
 from streamfold.session.outcome import STREAMS, RepairKind
 from streamfold.session.policy import fields_of
 
 # Servers refuse in their own words (protocol reference 6, 9, 10 and 13), so a refusal is read from the status first and
 # from the words of the body second. Nothing here raises for what a server sent: an unreadable body just says nothing.
+#
+# Reasons are shown to people and kept in logs, so they quote nothing of a body but the message of its error, in one
+# short line (`in_short`).
 
 
 @frozen
@@ -51,6 +54,12 @@ class Answer:
         return words
 
     @property
+    def is_page(self) -> bool:
+        """Whether the body is of a type that no gateway answers with, such as HTML: a proxy in front of it speaks."""
+        kind = self.headers.get("content-type", "")
+        return bool(kind) and not self.is_json
+
+    @property
     def request_id(self) -> str | None:
         """The gateway's id of the request, if it gives one."""
         return self.headers.get("x-request-id")
@@ -62,6 +71,15 @@ class Answer:
 
 
 EXCERPT_BYTES = 300
+WORDS_CHARACTERS = 300
+SECRET = re.compile(r"(\bbearer\s+|\bsk-)[^\s\"',;]+", re.IGNORECASE)
+
+
+def in_short(words: str) -> str:
+    """Return a gateway's words as one short line, without a key that it may repeat."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in words[: 2 * WORDS_CHARACTERS]).split())
+    line = SECRET.sub(r"\1...", line)
+    return line if len(line) <= WORDS_CHARACTERS else line[: WORDS_CHARACTERS - 3] + "..."
 
 
 class ErrorWords(Struct, frozen=True):
@@ -81,14 +99,28 @@ class ErrorWords(Struct, frozen=True):
         elif (text := read_text(error)) is not None:
             return cls(message=text)
         detail = read_text(fields.get("message")) or read_text(fields.get("detail"))
-        return cls(message=detail, code=read_text(fields.get("code")), param=read_text(fields.get("param")))
+        code = fields.get("code", Raw(b"null"))
+        number = bytes(code).decode() if NUMBER.fullmatch(code) else None
+        return cls(message=detail, code=read_text(code) or number, param=read_text(fields.get("param")))
+
+
+NUMBER = re.compile(rb"-?[0-9.]{1,20}")
+
+
+def error_words(state: State) -> str:
+    """Return what the server said went wrong: in an `error` event, or else in the Response; empty if it said nothing."""
+    error, response = state.error, snapshot_json(state)
+    said = (error.message or error.code) if error is not None else None
+    words = ErrorWords.of(response)
+    limit = read_text(fields_of(fields_of(response).get("incomplete_details", Raw(b""))).get("reason"))
+    return in_short(said or words.message or limit or "")
 
 
 class Refusal(StrEnum):
     """Why the gateway did not send a stream or a Response."""
 
     BUSY = auto()
-    """408, 425, 429 or 5xx: the same call may work later."""
+    """408, 425, 429 or 5xx: an outage, which says nothing about whether the call works."""
     UNAUTHORIZED = auto()
     """401 or 403: the key is refused, and no later call will work."""
     UNKNOWN_ID = auto()
@@ -97,6 +129,8 @@ class Refusal(StrEnum):
     """The number to resume after is refused. The whole stream may still be available."""
     NOT_STREAMABLE = auto()
     """It cannot be streamed again: it is too old, in the foreground, or was created without a stream."""
+    NOT_THE_GATEWAY = auto()
+    """A redirect, or a page of a proxy: it refuses nothing."""
     UNRECOGNIZED = auto()
     """Refused for an unknown reason."""
 
@@ -106,24 +140,30 @@ BUSY_STATUSES = frozenset({408, 425, 429})
 NOT_STREAMABLE = re.compile(
     r"no longer be streamed|cannot be streamed|not created with|minutes old|expired|synchronous", re.IGNORECASE
 )
-CURSOR = "starting_after"
+# Only the number is refused: `stream_cursor_expired` and the like. A message about both is about the stream.
+CURSOR = re.compile(r"cursor|starting_after|last.event.id", re.IGNORECASE)
 
 
 def refusal_of(answer: Answer) -> Refusal:
     """Classify an answer that is not a success."""
     if answer.status in {401, 403}:
         return Refusal.UNAUTHORIZED
-    if answer.status in {404, 410}:
-        return Refusal.UNKNOWN_ID
     if answer.status in BUSY_STATUSES or answer.status >= 500:
         return Refusal.BUSY
-    words = ErrorWords.of(answer.body)
+    if answer.is_page or answer.status < 400:
+        return Refusal.NOT_THE_GATEWAY
+    return _refusal_in_words(answer, answer.error)
+
+
+def _refusal_in_words(answer: Answer, words: ErrorWords) -> Refusal:
     message = words.message or ""
-    if NOT_STREAMABLE.search(message):
-        return Refusal.NOT_STREAMABLE
-    if words.param == CURSOR or CURSOR in message:
+    if CURSOR.search(f"{words.code} {words.param}") or answer.status == 416:
         return Refusal.CURSOR_REFUSED
-    return Refusal.UNRECOGNIZED
+    if answer.status in {404, 410}:
+        return Refusal.UNKNOWN_ID
+    if NOT_STREAMABLE.search(message) and not CURSOR.search(message):
+        return Refusal.NOT_STREAMABLE
+    return Refusal.CURSOR_REFUSED if CURSOR.search(message) else Refusal.UNRECOGNIZED
 
 
 def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
@@ -171,12 +211,14 @@ class CallFailure:
         refused: The repair steps that will therefore never work.
         retry_after_seconds: How long the gateway asks to wait.
         max_attempts: A lower limit for this step, for failures that a retry rarely fixes.
+        is_outage: Whether it says nothing about the step: no answer came, or one that only says "later".
     """
 
     reason: str
     refused: frozenset[RepairKind] = frozenset()
     retry_after_seconds: float = 0.0
     max_attempts: int | None = None
+    is_outage: bool = False
 
 
 @frozen
@@ -189,10 +231,11 @@ class Ended:
 
 @frozen
 class StillOpen:
-    """The Response is still running. is_background: None if it does not say."""
+    """The Response is still running. state: The state that shows it. is_background: None if it does not say."""
 
     status: str
     is_background: bool | None
+    state: State
 
 
 Retrieved: TypeAlias = Ended | StillOpen | CallFailure
@@ -206,9 +249,8 @@ def read_no_stream(answer: Answer | CallFailure, *, trying: RepairKind) -> CallF
         return read_refusal("the stream", answer, trying)
     if not answer.body:
         return CallFailure(f"the stream was empty, with status {answer.status}", max_attempts=2)
-    kind = answer.headers.get("content-type", "")
     # A page of HTML comes from a proxy in front of the gateway, which may be gone a moment later: it refuses nothing.
-    return CallFailure(str(UnexpectedAnswer("an event stream", answer.status, kind, excerpt=answer.excerpt)))
+    return CallFailure(f"expected an event stream, got {_kind_of(answer)} with status {answer.status}")
 
 
 def read_retrieved(answer: Answer | CallFailure, state: State) -> Retrieved:
@@ -224,17 +266,22 @@ def read_retrieved(answer: Answer | CallFailure, state: State) -> Retrieved:
     if adopted.is_terminal:
         return Ended(adopted, answer.body)
     if not adopted.status:
-        return CallFailure("the body is not a Response: it has no status")
+        words = answer.error.message
+        said = f"it is an error: {in_short(words)}" if words else "it has no status"
+        return CallFailure(f"the body is not a Response: {said}")
     head = read_head(answer.body)
-    return StillOpen(adopted.status, head.background if head else None)
+    return StillOpen(adopted.status, head.background if head else None, adopted)
 
 
 def read_refusal(what: str, answer: Answer, trying: RepairKind) -> CallFailure:
     """Return what a refusal of `what` means. trying: The step that asked for it."""
-    said = RequestRefused(answer.status, ErrorWords.of(answer.body).message, excerpt=answer.excerpt).reason
+    words = answer.error
+    said = in_short(words.message or words.code or "") or (_kind_of(answer) if answer.is_page else "no reason given")
     reason = f"{what} was refused with {answer.status}: {said}"
     match refusal_of(answer):
         case Refusal.BUSY:
+            return CallFailure(reason, retry_after_seconds=retry_after_seconds(answer.headers), is_outage=True)
+        case Refusal.NOT_THE_GATEWAY:
             return CallFailure(reason, retry_after_seconds=retry_after_seconds(answer.headers))
         case Refusal.UNAUTHORIZED:
             return CallFailure(reason, frozenset(RepairKind))
@@ -244,3 +291,8 @@ def read_refusal(what: str, answer: Answer, trying: RepairKind) -> CallFailure:
             return CallFailure(reason, frozenset({RepairKind.RESUME, trying}))
         case _:
             return CallFailure(reason, frozenset({trying}))
+
+
+def _kind_of(answer: Answer) -> str:
+    kind = in_short(answer.headers.get("content-type", "").partition(";")[0])
+    return "an HTML page, as from a proxy" if kind == "text/html" else kind or "no content type"

@@ -64,6 +64,7 @@ class BatchSession:
             seconds=self.patience.batch_cancel_seconds,
             is_terminal=is_terminal_batch_status,
         )
+        self._failed = ""  # why the last GET failed
         self._lost = ""  # why nothing more can be learned, while a cancel's answer may still report the end
         self._agenda.retrieve()
 
@@ -86,7 +87,7 @@ class BatchSession:
 
     def receive_failure(self, call: Call, reason: str, *, now: float) -> None:
         """A call brought no answer."""
-        self._receive_result(call, CallFailure(reason), now)
+        self._receive_result(call, CallFailure(reason, is_outage=True), now)
 
     def _receive_result(self, call: Call, result: Answer | CallFailure, now: float) -> None:
         self._agenda.now = now
@@ -131,6 +132,7 @@ class BatchSession:
             self._fail_retrieve(batch)
             return
         self._policy.progress()
+        self._timers.drop(Timer.STALLED)
         self._lost = ""  # a gateway that answers can be asked again
         self.batch = batch
         if not is_terminal_batch_status(batch.status):
@@ -144,8 +146,7 @@ class BatchSession:
             self._conclude(status, Proof.RETRIEVED)
 
     def _fail_retrieve(self, failure: CallFailure) -> None:
-        self._policy.refuse(*failure.refused)
-        self._policy.fail(RepairKind.RETRIEVE)
+        self._policy.fail(RepairKind.RETRIEVE, failure)
         attempts = self._policy.attempts(RepairKind.RETRIEVE)
         if failure.refused or self._policy.next(can_resume=False) is None:
             self._lose(failure.reason)
@@ -154,6 +155,8 @@ class BatchSession:
                 attempts - 1, jitter=self._random(), retry_after_seconds=failure.retry_after_seconds
             )
             self._timers[Timer.POLL] = self._agenda.now + wait
+            self._timers.setdefault(Timer.STALLED, self._agenda.now + self.patience.stalled_seconds)
+            self._failed = failure.reason
 
     # Time and the end
 
@@ -166,6 +169,8 @@ class BatchSession:
             case Timer.CANCEL_GRACE | Timer.CANCEL_DEADLINE:
                 self._cancel.receive_time_up(timer)
                 self._reconsider()
+            case Timer.STALLED:
+                self._lose(f"nothing new came for {self.patience.stalled_seconds:g} s: {self._failed}")
             case _:
                 self._timers.drop(Timer.CANCEL_DEADLINE)
                 self._lose(f"it did not end within {self.patience.total_seconds:g} s")

@@ -335,7 +335,7 @@ def read_cancel_answer(
     match refusal_of(answer):
         case Refusal.UNAUTHORIZED:
             return CancelAnswer.NOT_ALLOWED, None
-        case Refusal.UNKNOWN_ID | Refusal.BUSY:
+        case Refusal.UNKNOWN_ID | Refusal.BUSY | Refusal.NOT_THE_GATEWAY:
             return None
         case _:
             is_over = _says_over(answer, is_background=is_background)

@@ -83,6 +83,19 @@ class Conflict:
         return f"{self.first}, but {self.second}"
 
 
+@frozen
+class Duplicates:
+    """Events that were dropped because they were known already.
+
+    Attributes:
+        count: How many.
+        differed: Whether one of them said something else than the event that was applied with its number.
+    """
+
+    count: int = 0
+    differed: bool = False
+
+
 @frozen(kw_only=True)
 class Outcome:
     """How one response ended.
@@ -97,7 +110,9 @@ class Outcome:
         is_compacted: Whether the final Response holds text whose events were never seen. A replay event by event is
             then incomplete after `compacted_after`.
         compacted_after: The last sequence number before the missing part; None if no event was seen before it.
-        reason: Why it was lost or abandoned; empty otherwise.
+        duplicates: The events that were dropped because they were known already.
+        reason: Why it did not complete: the server's own words first, if it said any, then why it was lost or
+            abandoned. Empty if it completed.
         response_id: The response's id; None if it never arrived.
     """
 
@@ -109,6 +124,7 @@ class Outcome:
     conflicts: tuple[Conflict, ...] = ()
     is_compacted: bool = False
     compacted_after: int | None = None
+    duplicates: Duplicates = Duplicates()
     reason: str = ""
     response_id: str | None = None
 
@@ -125,13 +141,10 @@ class Outcome:
         if self.status is OutcomeStatus.COMPLETED:
             return self
         response = snapshot(self.state)
-        reason, code = self.reason, None
-        if response.error is not None:
-            reason = reason or response.error.message or ""
-            code = None if response.error.code is None else str(response.error.code)
-        elif response.incomplete_details is not None:
-            reason = reason or response.incomplete_details.reason or ""
-        raise OutcomeError.of(self.response_id, str(self.status), reason, code)
+        error, limit = self.state.error or response.error, response.incomplete_details
+        said = (error and error.message) or (limit and limit.reason) or ""
+        code = None if error is None or error.code is None else str(error.code)
+        raise OutcomeError.of(self.response_id, str(self.status), self.reason or said, code)
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:

@@ -1,12 +1,22 @@
 """Two policies of a session: which events are held after a gap, and whether text was never seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Raw
-from msgspec.json import Decoder
+from msgspec.json import Decoder, encode
 
-from streamfold.fold import State, snapshot_json
-from streamfold.schema import UNDECODABLE, Event, read_text
+from streamfold.fold import State, snapshot_json, with_response
+from streamfold.schema import (
+    UNDECODABLE,
+    Event,
+    Head,
+    ResponseEvent,
+    UnknownEvent,
+    is_terminal_status,
+    is_usable_id,
+    read_head,
+    read_text,
+)
 
 # `Window` holds events from after a gap until the missing event arrives. It is bounded, and refuses the newest events
 # first: a resume brings them again.
@@ -55,9 +65,35 @@ class Window:
         self._held.clear()
         self._bytes = 0
 
+    def first(self) -> int | None:
+        """The lowest number that is held; None if none is."""
+        return min(self._held, default=None)
+
     def last(self) -> Event | None:
         """The held event with the highest number; None if none is held."""
         return self._held[max(self._held)][0] if self._held else None
+
+
+def is_torn(event: Event) -> bool:
+    """Whether the event could not be read at all, not even its number."""
+    return type(event) is UnknownEvent and event.sequence_number is None and bool(event.error)
+
+
+def adopted(state: State, event: ResponseEvent) -> State:
+    """The state with this event's Response as its own. One without a status has that of its event's name, if it is an end."""
+    response, name = bytes(event.response), event.wire_type.rpartition(".")[2]
+    head = read_head(response)
+    if is_terminal_status(name) and (head is None or not head.status):
+        fields = fields_of(response) | {"status": Raw(b'"%b"' % name.encode())}
+        response = encode(fields)
+    return with_response(state, response)
+
+
+def usable_head(response: bytes | Raw) -> Head | None:
+    """The head of a Response whose id a call can name; None if it has none, or one whose bytes were broken on their way."""
+    head = read_head(response)
+    is_usable = head is not None and is_usable_id(head.id) and "\N{REPLACEMENT CHARACTER}" not in head.id
+    return head if is_usable else None
 
 
 # Unseen text. Numbers in the JSON are never read: one that no float can hold must not hide the text.
@@ -96,7 +132,7 @@ def _characters(value: Raw, levels: int) -> int:
     )
 
 
-def fields_of(value: bytes | Raw) -> Mapping[str, Raw]:
+def fields_of(value: bytes | Raw) -> dict[str, Raw]:
     """Return the fields of a JSON object, each still JSON; none if it is not an object."""
     try:
         return _decode_object(value)

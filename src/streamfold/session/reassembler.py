@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 
-from msgspec import Struct
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from streamfold.errors import SequenceGap
-from streamfold.fold import SequencePolicy, State, reduce, states, was_dropped, with_response
+from streamfold.fold import SequencePolicy, State, is_counted, reduce, reduce_across, rejoin, states, was_dropped
 from streamfold.reader import EventReader
-from streamfold.schema import Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent, is_usable_id, read_head
+from streamfold.schema import ErrorEvent, Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent
 from streamfold.session.patience import Patience
-from streamfold.session.policy import Window, has_unseen_text
+from streamfold.session.policy import Window, adopted, is_torn, usable_head
 
 # Theory of operation. Connections may begin anywhere, overlap, and break inside an event. What arrives is sorted by its
 # sequence number against the state's cursor:
@@ -18,11 +19,13 @@ from streamfold.session.policy import Window, has_unseen_text
 #     cursor + 1  applied; then whatever the window holds next
 #     <= cursor   a duplicate, dropped. If it is a terminal event, it is remembered: a server may send a synthetic one
 #                 with any number
-#     > cursor+1  from after a gap: held in the window, until the missing event arrives or a resume brings everything again
-#     none        applied as it arrives; on a replay, as many events are skipped as were applied before
+#     > cursor+1  from after a gap: held in the window, until the missing event arrives, a resume brings everything again,
+#                 or every way to ask shows the same hole, which is then the server's own
+#     none        applied as it arrives; on a replay, as many events are skipped as were applied before (`State.counted`)
 #
 # An event that was damaged in transit (cut, or not JSON) is not applied: with numbers that is a gap like any other,
-# which a resume fills. Nothing after the first terminal event belongs to this response.
+# which a resume fills. Without numbers it takes its place, so that later replays skip the right events. Nothing after the
+# first terminal event belongs to this response.
 #
 # There are three paths, by how much can go wrong. Most chunks bring one delta that continues a text: `feed` applies it
 # at once. A stream without trouble (`is_plain`) is folded in one go, and checked afterwards: if the numbers rose by
@@ -42,35 +45,33 @@ class Reassembler:
 
     Attributes:
         state: The state after the last event that was applied.
-        final: The state of a Response that came from outside the stream, once there is one.
-        has_progressed: Whether this connection brought anything new.
+        has_progressed: Whether this connection brought anything new; a keepalive is nothing.
         is_plain: Whether nothing is wrong: the next event should have the next number.
         is_over: Whether the terminal event was applied.
         is_full: Whether an event from after the gap did not fit into the window.
         response_id: The id in the first Response of the stream; None until then.
         is_background: Whether that Response runs in the background; None if it does not say.
-        is_compacted: Whether the final Response holds text whose events were never seen.
-        compacted_after: The last number before that text.
+        floor: The number that it follows from, if there is no state before it.
+        duplicates: How many events were dropped because they were known.
     """
 
     def __init__(self, state: State, *, patience: Patience, starting_after: int | None) -> None:
         self.state: State = state
-        self.final: State = state
         self.has_progressed: bool = False
         self.is_plain: bool = False
         self.is_over: bool = state.is_terminal
         self.is_full: bool = False
         self.response_id: str | None = None
         self.is_background: bool | None = None
-        self.is_compacted: bool = False
-        self.compacted_after: int | None = None
+        self.floor: int | None = starting_after if state.cursor is None else None
+        self.duplicates: int = 0
         self._patience = patience
-        self._floor = starting_after if state.cursor is None else None
         self._window = Window(max_events=patience.window_events, max_bytes=patience.window_bytes)
         self._reader = EventReader(max_frame_bytes=patience.max_frame_bytes)
-        # Without the server's numbers, a replay is recognised by counting every event but the keepalives.
-        self._count = 0 if self.is_numbered else state.counted
         self._to_skip = 0
+        self._torn_first = 0  # events that were damaged before the first one that was applied
+        self._was_torn = False  # whether this connection brought a damaged event
+        self._crossed: int | None = None  # the first number after a hole that is believed
         self._steps_by_one = patience.sequence_policy is SequencePolicy.STRICT
         self._late_end: ResponseEvent | None = None
         self._earlier_end: ResponseEvent | None = None
@@ -83,7 +84,7 @@ class Reassembler:
     @property
     def after(self) -> int | None:
         """The number to resume after; None if none is known."""
-        return self._floor if self.state.cursor is None else self.state.cursor
+        return self.floor if self.state.cursor is None else self.state.cursor
 
     @property
     def is_numbered(self) -> bool:
@@ -94,13 +95,27 @@ class Reassembler:
 
     @property
     def can_resume(self) -> bool:
-        """Whether the server gave a number to resume after."""
-        return self.after is not None and self.is_numbered
+        """Whether the server gave a number to resume after, and whether that says what was applied."""
+        return self.after is not None and self.is_numbered and not self.state.is_mixed
 
     @property
     def has_gap(self) -> bool:
         """Whether events wait for a missing one."""
         return len(self._window) > 0
+
+    @property
+    def hole(self) -> tuple[int, int] | None:
+        """The numbers before and after what this connection left out.
+
+        None if nothing is known to be: an event may have been damaged, and an end may be all that the server still has.
+        """
+        first, after = self._window.first(), self.after
+        is_end_alone = len(self._window) == 1 and self._is_end(self._window.last())
+        return None if first is None or after is None or self._was_torn or is_end_alone else (after, first)
+
+    def cross(self) -> None:
+        """Believe that the server has no event in the hole: what is held follows with the next bytes that come."""
+        self._crossed = self._window.first()
 
     @property
     def reconnection_seconds(self) -> float:
@@ -119,30 +134,6 @@ class Reassembler:
         """The same, or one of an earlier connection."""
         return self.end_out_of_turn or self._earlier_end
 
-    def adopted(self, event: ResponseEvent) -> State:
-        """The state with this event's Response as its own."""
-        return with_response(self.state, bytes(event.response))
-
-    def adopt(self, state: State) -> None:
-        """Take the Response of this state, which came from outside the stream or from after a gap, as the final one."""
-        if not self.state.is_terminal:
-            self._compare(self.state, state)
-        self.final = state
-
-    def note_end(self, before: State) -> None:
-        """The terminal event was applied in order. before: The state before it."""
-        if self._floor is None:  # else the text before it was never asked for
-            self._compare(before, self.state)
-
-    def final_state(self, *, is_proven: bool) -> State:
-        """The state to end with. is_proven: Whether it is known how the response ended."""
-        return self.final if is_proven and self.final.is_terminal else self.state
-
-    def _compare(self, before: State, after: State) -> None:
-        if has_unseen_text(before, after):
-            self.is_compacted = True
-            self.compacted_after = self._floor if before.cursor is None else before.cursor
-
     def begin(self, *, is_replay: bool) -> None:
         """Another connection is open. is_replay: Whether it was asked to begin with the first event."""
         self.has_progressed = self.is_full = False
@@ -151,10 +142,20 @@ class Reassembler:
         self._late_end = None
         self.believe()
         self._first_before, self._first = self._first, None
-        self.is_plain = self.state.cursor is not None and self.is_numbered
+        self._was_torn = False
+        self.state = rejoin(self.state)
         self._reconnection_seconds = self.reconnection_seconds
         self._reader = EventReader(max_frame_bytes=self._patience.max_frame_bytes)
-        self._to_skip = self._count if is_replay and not self.is_numbered else 0
+        is_counted_past = is_replay and self.state.cursor is not None and not self.can_resume
+        self._to_skip = self.state.counted + self._torn_first if is_counted_past else 0
+        self.is_plain = self._is_sure
+
+    @property
+    def _is_sure(self) -> bool:
+        """Whether numbers alone say what is new."""
+        cursor = self.state.cursor
+        is_counted_on = cursor is not None and self.is_numbered and (self._crossed or 0) <= cursor
+        return is_counted_on and not self._to_skip and not self.state.is_foreign
 
     def believe(self) -> bool:
         """Accept that the stream begins with this connection's first event, if the previous one began with it too."""
@@ -172,7 +173,8 @@ class Reassembler:
         """
         reader = self._reader
         events = reader.feed(chunk)
-        if not events or self.is_over:
+        if (not events and self._crossed is None) or self.is_over:
+            self._look_after_end(events)
             return []
         before = self.state
         if len(events) == 1 and self.is_plain and type(events[0]) is before.focus.grows:
@@ -181,7 +183,7 @@ class Reassembler:
                 after = reduce(before, events[0])
             except SequenceGap:
                 after = before
-            if not was_dropped(before, after):
+            if after.cursor != before.cursor:  # else it was dropped
                 self.state = after
                 self.has_progressed = True
                 return [Applied(events[0], reader.payloads[0], after)]
@@ -194,7 +196,7 @@ class Reassembler:
         else:
             self._take_each(zip(events, payloads, strict=True), applied)
         if applied:
-            self.has_progressed = True
+            self.has_progressed |= any(self._is_news(each.event) for each in applied)
             # The head of the document changes with every Response, so without a change none of these events ended it.
             if self.state.focus.document.head is not before.focus.document.head:
                 self._look_at_responses(applied)
@@ -217,12 +219,15 @@ class Reassembler:
                 self._take_each([(event, data), *rest], applied)
                 return applied
             if was_dropped(state, after):
-                state = after  # the same, or with an anomaly
-                self._note_late(event)
-            elif type(event) is not UnknownEvent or not _is_torn(event):
+                self.state = state = after  # the same, or with an anomaly
+                self._drop(event)
+            elif is_torn(event):
+                self._was_torn = True
+            else:
                 state = after
                 applied.append(Applied(event, data, state))
         self.state = state
+        self.is_plain = self._is_sure
         return applied
 
     def _step_by_step(self, events: list[Event]) -> list[State]:
@@ -243,21 +248,34 @@ class Reassembler:
             if each.state.is_terminal:
                 self.is_over = True
                 self.state = each.state
+                self._look_after_end([after.event for after in applied[place + 1 :]])
                 del applied[place + 1 :]
                 return
 
+    def _look_after_end(self, events: Iterable[Event]) -> None:
+        """An `error` after the end says why: nothing else there belongs to this response."""
+        for event in events:
+            if self.is_over and isinstance(event, ErrorEvent):
+                is_next = self.state.cursor is not None and event.sequence_number == self.state.cursor + 1
+                self.state = reduce(self.state, event if is_next else replace(event, sequence_number=None))
+
     def _take_each(self, rest: Iterable[tuple[Event, bytes]], applied: list[Applied]) -> None:
         """The path of every other stream: event by event, with the window."""
+        if self._take_held(self._crossed, applied):
+            self._take_following(applied)
         for event, data in rest:
             if self._is_after_first(event) and self.believe():
                 self._take_held(self._first, applied)
             self._take(event, data, applied)
-            # What the window holds next follows at once; what it holds before that was applied another way.
-            while len(self._window) and self.state.cursor is not None:
-                self._window.drop_to(self.state.cursor)
-                if not self._take_held(self.state.cursor + 1, applied):
-                    break
-        self.is_plain = self.state.cursor is not None and self.is_numbered and not len(self._window)
+            self._take_following(applied)
+        self.is_plain = self._is_sure and not len(self._window)
+
+    def _take_following(self, applied: list[Applied]) -> None:
+        """What the window holds next follows at once; what it holds before that was applied another way."""
+        while len(self._window) and self.state.cursor is not None:
+            self._window.drop_to(self.state.cursor)
+            if not self._take_held(self.state.cursor + 1, applied):
+                break
 
     def _take_held(self, number: int | None, applied: list[Applied]) -> bool:
         """Take the event with this number out of the window. Returns whether it was there."""
@@ -269,39 +287,62 @@ class Reassembler:
     def _take(self, event: Event, data: bytes, applied: list[Applied]) -> None:
         try:
             if not self._is_new(event) or (self.state.cursor is None and not self._begins_with(event)):
-                self._note_late(event)
+                self._drop(event)
                 return
             after = reduce(self.state, event)
         except SequenceGap as gap:
-            self._introduce(event)
-            if not self._window.add(gap.got, event, data):
-                self.is_full = True
-                self._note_late(event)
-            return
-        if _is_torn(event):
-            # With numbers it leaves a gap that a resume fills. Without them it is lost, and the state says so.
-            self.state = self.state if self.is_numbered else after
-        elif not was_dropped(self.state, after):
+            if gap.got != self._crossed:
+                self._hold(gap.got, event, data)
+                return
+            self._crossed = None
+            after = reduce_across(self.state, event)
+        if is_torn(event) and self.is_numbered:  # it leaves a gap that a resume fills
+            self._was_torn = True
+            self._torn_first += self.state.cursor is None
+        elif not was_dropped(self.state, after) and not self._is_known_error(event, after):
             self.state = after
             applied.append(Applied(event, data, after))
         else:
             self.state = after  # the same, or with an anomaly
+            self._drop(event)
+
+    def _hold(self, number: int, event: Event, data: bytes) -> None:
+        """Keep an event from after a gap in the window."""
+        self._introduce(event)
+        held = len(self._window)
+        if not self._window.add(number, event, data):
+            self.is_full = True
+            self._note_late(event)
+        elif held == len(self._window):
+            self.duplicates += 1
+
+    def _drop(self, event: Event) -> None:
+        """A duplicate says nothing new, unless it is an end. Keepalives, which come by the clock, do not count."""
+        if not self.state.is_foreign:
+            self.duplicates += type(event) is not Keepalive
             self._note_late(event)
 
     def _note_late(self, event: Event) -> None:
-        """A duplicate says nothing new, unless it is an end."""
+        """Remember an end that does not come in its turn."""
         if isinstance(event, ResponseEvent) and self._is_end(event):
             self._late_end = event
 
     def _is_new(self, event: Event) -> bool:
-        """Whether a replay without numbers is past what was applied. Keepalives come by the clock, and are not counted."""
-        if isinstance(event, Keepalive):
-            return self._to_skip == 0
+        """Whether a replay without numbers is past what was applied."""
         if self._to_skip and not self._is_end(event):  # a finished response may be replayed as its end alone
-            self._to_skip -= 1
+            self._to_skip -= is_counted(event)
             return False
-        self._count += 1
         return True
+
+    def _is_known_error(self, event: Event, after: State) -> bool:
+        """Whether this is an error without a number that came before: every replay brings it again."""
+        has_number = event.sequence_number is not None and self.is_numbered
+        return isinstance(event, ErrorEvent) and not has_number and after.error == self.state.error is not None
+
+    def _is_news(self, event: Event) -> bool:
+        """Whether it is progress. A server that sends one keepalive, or an error, to each connection brings nothing."""
+        has_number = event.sequence_number is not None and self.is_numbered
+        return is_counted(event) or (has_number and type(event) is not Keepalive)
 
     def _begins_with(self, event: Event) -> bool:
         """Whether an empty state may begin with this event; if not, it is a duplicate.
@@ -313,10 +354,10 @@ class Reassembler:
         policy = self._patience.sequence_policy
         if number is None or policy is SequencePolicy.ARRIVAL:
             return True
-        if self._floor is not None:
-            if number > self._floor + 1 and policy is SequencePolicy.STRICT:
-                raise SequenceGap(self._floor + 1, number)
-            return number > self._floor
+        if self.floor is not None:
+            if number > self.floor + 1 and policy is SequencePolicy.STRICT:
+                raise SequenceGap(self.floor + 1, number)
+            return number > self.floor
         if policy is SequencePolicy.STRICT and not self._is_beginning(event, number):
             self._first = number if self._first is None else min(number, self._first)
             raise SequenceGap(0, number)
@@ -334,17 +375,15 @@ class Reassembler:
         return not len(self._window) and self._is_end(event)  # all that is left of a finished response
 
     def _is_end(self, event: Event | None) -> bool:
-        return isinstance(event, ResponseEvent) and self.adopted(event).is_terminal
+        return isinstance(event, ResponseEvent) and adopted(self.state, event).is_terminal
 
     def _introduce(self, event: Event) -> None:
         """Learn the id from the first Response in the stream."""
         if self.response_id is None and isinstance(event, ResponseEvent):
-            head = read_head(event.response)
-            # An id whose bytes were broken on their way is another id.
-            if head and is_usable_id(head.id) and "\N{REPLACEMENT CHARACTER}" not in head.id:
-                self.response_id, self.is_background = head.id, head.background
+            self.introduce(event.response)
 
-
-def _is_torn(event: Event) -> bool:
-    """Whether the event could not be read at all, not even its number."""
-    return type(event) is UnknownEvent and event.sequence_number is None and bool(event.error)
+    def introduce(self, response: bytes | Raw) -> None:
+        """Learn the id from a Response, if it has one that a call can name."""
+        if (head := usable_head(response)) is not None:
+            self.response_id = head.id
+            self.is_background = self.is_background if head.background is None else head.background

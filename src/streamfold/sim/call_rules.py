@@ -225,7 +225,7 @@ def _a_cancel_is_sent_again(run: Run, _: Outcome) -> str | None:
 def _waits_for_the_cancel(run: Run, outcome: Outcome) -> str | None:
     sent = run.calls_of("cancel")
     is_open = len(run.facts_of("cancel")) < len(sent) and run.at < sent[0].at + run.patience.cancel_seconds - TICK
-    is_early = outcome.status is OutcomeStatus.LOST and is_open and not outcome.reason.startswith("it did not end")
+    is_early = outcome.status is OutcomeStatus.LOST and is_open and "it did not end" not in outcome.reason
     return "it was given up before the cancel was answered" if is_early else None
 
 

@@ -285,12 +285,20 @@ async def test_a_gateway_that_is_busy_is_asked_again() -> None:
 
 
 async def test_attempts_that_bring_nothing_end_as_lost() -> None:
-    here, stub = gateway(lambda request: Told(opening=ConnectFailed("nobody there")))
+    here, stub = gateway(lambda request: said([]))
     async with here.follow(RESPONSE_ID) as response:
         outcome = await response.outcome()
     assert outcome.status is OutcomeStatus.LOST
-    assert "nobody there" in outcome.reason
     assert len(stub.asked) <= 3 * QUICK.max_attempts
+
+
+async def test_an_outage_ends_as_lost_when_nothing_new_came_for_too_long() -> None:
+    limits = Patience(backoff=Backoff(first_seconds=0.01, max_seconds=0.01), stalled_seconds=0.1)
+    here, stub = gateway(lambda request: Told(opening=ConnectFailed("nobody there")), limits)
+    async with here.follow(RESPONSE_ID) as response:
+        outcome = await response.outcome()
+    assert (outcome.status, outcome.reason) == (OutcomeStatus.LOST, "nothing new came for 0.1 s: nobody there")
+    assert [call for call in stub.asked if "stream" not in call] == [f"GET /{RESPONSE_ID}"]  # the one that decides
 
 
 async def test_an_error_of_on_repair_comes_out_of_the_block() -> None:

@@ -14,6 +14,10 @@ from streamfold.session import Applied, Outcome
 # warns of that.
 
 
+REPLACED = "a later event replaced text that was already delivered"
+UNPLACED = "it came only with the end, and nobody can say which of it comes after the cursor"
+
+
 class Source(Protocol):
     """What a reader needs of a followed response."""
 
@@ -132,4 +136,5 @@ class Text(AsyncOnly):
         outcome = await self._response.outcome()
         outcome.raise_for_status()
         if self.has_changed:
-            raise TextChanged(self._response.id, str(outcome.status))
+            reason = REPLACED if self._growth.given else UNPLACED
+            raise TextChanged(self._response.id, str(outcome.status), reason)
