@@ -34,7 +34,7 @@ def on(*kinds: str) -> pytest.MarkDecorator:
 
 on_sockets = on("httpx", "httpx2", "direct")
 on_every_transport = on("httpx", "httpx2", "direct", "asgi")
-KEY = "sk-proj-0123456789abcdef"
+KEY = "gateway-0123456789abcdef"
 QUICK = Patience(
     backoff=Backoff(first_seconds=0.0), poll_seconds=0.02, gap_seconds=0.02, stalled_seconds=2.0, cancel_seconds=2.0
 )

@@ -12,7 +12,7 @@ import pytest
 from streamfold.client import Request
 from streamfold.errors import ProtocolViolation, RequestRefused, TransportError, UnexpectedAnswer
 from streamfold.session import OutcomeStatus, Patience
-from tests.client.served import HELLO, MODEL, always, followed, json_told, on_every_transport, served, streamed
+from tests.client.served import HELLO, KEY, MODEL, always, followed, json_told, on_every_transport, served, streamed
 from tests.client.stub import EVENT_STREAM, JSON, Told, query_of, stream
 from tests.session.made import added, body, created
 
@@ -279,9 +279,7 @@ async def test_one_redirect_of_a_get_within_its_origin_is_followed(kind: str, st
     async with served(kind, answer) as site:
         outcome = await followed(site)
         assert (outcome.status, len(site.requests)) == (OutcomeStatus.COMPLETED, 2)
-        assert [dict(each.headers)["authorization"] for each in site.requests] == [
-            "Bearer sk-proj-0123456789abcdef"
-        ] * 2
+        assert [dict(each.headers)["authorization"] for each in site.requests] == [f"Bearer {KEY}"] * 2
 
 
 ELSEWHERE = [

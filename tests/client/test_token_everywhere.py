@@ -15,7 +15,7 @@ from streamfold.errors import GatewayError, StreamfoldError
 from streamfold.schema import OPENAI
 from tests.client.served import KEY, MODEL, QUICK, client, json_told, on_every_transport, on_sockets, served
 from tests.client.stub import JSON, Told, stream
-from tests.session.made import body, created
+from tests.session.made import body, created, frame
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +81,7 @@ async def test_no_outcome_shows_the_key(kind: str, name: str, caplog: pytest.Log
     caplog.set_level(logging.DEBUG, logger="streamfold")
 
     def answer(request: Request) -> Told:
-        return stream(created(0), ConnectionError("cut")) if request.method == "POST" else ECHOES[name]()
+        return stream(created(0), cut()) if request.method == "POST" else ECHOES[name]()
 
     async with served(kind, answer) as site:
         async with site.gateway(patience=QUICK).stream(**MODEL) as response:
@@ -167,4 +167,33 @@ async def test_a_key_in_place_of_an_id_is_hidden_too(kind: str, caplog: pytest.L
         async with site.gateway().batches.follow(KEY) as batch:
             await batch.outcome()
     assert caplog.messages
+    assert KEY not in caplog.text
+
+
+FAILED = body("failed", error={"code": "c", "message": f"no such key: {KEY}"})
+IN_STREAM: dict[str, tuple[bytes, ...]] = {
+    "an error": (frame("error", 1, message=f"no such key: {KEY}"),),
+    "a nested error": (frame("error", 1, error={"message": f"no such key: {KEY}"}),),
+    "a failed Response": (frame("response.failed", 1, response=FAILED),),
+    "an untyped error": (b'data: {"error": "%b"}\n\n' % KEY.encode(),),
+    "an error, then the end": (frame("error", 1, message=KEY), frame("response.failed", 2, response=FAILED)),
+}
+
+
+@on_every_transport
+@pytest.mark.parametrize("name", IN_STREAM)
+async def test_no_reason_from_inside_a_stream_shows_the_key(
+    kind: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="streamfold")
+
+    def answer(request: Request) -> Told:
+        return stream(created(0), *IN_STREAM[name]) if request.method == "POST" else json_told({"error": KEY}, 404)
+
+    async with served(kind, answer) as site, site.gateway().stream(**MODEL) as response:
+        outcome = await response.outcome()
+    assert KEY[:14] not in repr((outcome.reason, outcome.repairs, outcome.conflicts))
+    with pytest.raises(StreamfoldError) as caught:
+        outcome.raise_for_status()
+    assert KEY[:14] not in shown(caught.value)
     assert KEY not in caplog.text

@@ -164,6 +164,7 @@ class FollowedResponse(AsyncOnly):
                 state=state,
                 patience=self._patience,
                 is_connected=is_open or follow.post is not None,
+                hide=calls.hide,
                 is_background=follow.is_background,
             )
 

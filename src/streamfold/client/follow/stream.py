@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import anyio
 from attrs import frozen
 
-from streamfold.client.api.answer import bad_answer, collect, seen
+from streamfold.client.api.answer import bad_answer, collect, names_response, seen
 from streamfold.client.api.request import Calls
 from streamfold.client.api.sending import explain
 from streamfold.client.follow.runner import OnRepair, Runner, Running
@@ -245,7 +245,11 @@ class Stream:
                     if reply.status >= 400:
                         refusals.append(bad_answer(Answer(reply.status, reply.headers), post, expected=STREAM))
                     answer = await collect(reply, post, max_body_bytes=self.session.patience.max_body_bytes)
-                    failures.append(bad_answer(answer, post, expected=STREAM))
+                    if names_response(answer):  # it is followed by its id
+                        refusals.clear()
+                        self.session.receive_answer(connection.call, answer, now=self._clock())
+                    else:
+                        failures.append(bad_answer(answer, post, expected=STREAM))
             except Exception as error:
                 if head.is_set():
                     raise
