@@ -12,7 +12,7 @@ import pytest
 
 from streamfold.errors import LogUnusable
 from streamfold.log import Record, SqliteLog, StreamKey, tail
-from streamfold.log.sqlite import queries
+from streamfold.log.sqlite import file, queries
 
 pytestmark = pytest.mark.anyio
 
@@ -66,17 +66,31 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "folder" / "log.db"
 
 
+async def settled(log: SqliteLog) -> None:
+    """Let reads and writes go on until the folder's time is believed, so that only a change of it leads to a look."""
+    while log._files._folder.may_have_changed():
+        await log.info(KEY)
+
+
+@pytest.fixture(params=[True, False], ids=["settled", "at once"])
+def is_settled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(file, "SETTLED_SECONDS", 0.02)  # more than a step of the folder's time
+    return bool(request.param)
+
+
 def lose(loss: Callable[[Path], object], path: Path) -> None:
     """In a thread, as another process would: `anyio.run` cannot run inside a loop."""
     loss(path)
 
 
 @pytest.mark.parametrize("name", LOSSES)
-async def test_it_is_noticed_before_anything_more_is_acknowledged(name: str, path: Path) -> None:
+async def test_it_is_noticed_before_anything_more_is_acknowledged(name: str, is_settled: bool, path: Path) -> None:
     loss, words = LOSSES[name]
     log = SqliteLog(path)
     lease = await log.acquire(KEY, owner="one", seconds=30)
     await log.append(lease, some(0))
+    if is_settled:
+        await settled(log)
     await anyio.to_thread.run_sync(lose, loss, path)
     for call in (lambda: log.append(lease, some(1)), lambda: log.renew(lease, seconds=30), lambda: log.drop(KEY)):
         with pytest.raises(LogUnusable, match=words):
@@ -86,7 +100,7 @@ async def test_it_is_noticed_before_anything_more_is_acknowledged(name: str, pat
 
 @pytest.mark.parametrize("may_write", [True, False], ids=["a writer's reads", "a reader"])
 @pytest.mark.parametrize("name", LOSSES)
-async def test_readers_and_tails_notice_it_too(name: str, may_write: bool, path: Path) -> None:
+async def test_readers_and_tails_notice_it_too(name: str, may_write: bool, is_settled: bool, path: Path) -> None:
     loss, words = LOSSES[name]
     writing = SqliteLog(path)
     await writing.append(await writing.acquire(KEY, owner="one", seconds=30), some(0))
@@ -94,6 +108,8 @@ async def test_readers_and_tails_notice_it_too(name: str, may_write: bool, path:
     with anyio.fail_after(10):
         async with tail(reading, KEY, safety_seconds=0.01) as records:
             await anext(records)
+            if is_settled:
+                await settled(reading)
             await anyio.to_thread.run_sync(lose, loss, path)
             with pytest.raises(LogUnusable, match=words):
                 await anext(records)

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from errno import EACCES, EPERM, EROFS
 from pathlib import Path
+from time import monotonic
 
 from streamfold.errors import LogUnusable
 from streamfold.log.sqlite.schema import make_schema, migrate, require_ours
@@ -20,6 +21,7 @@ if sys.platform != "win32":
 
 BUSY_SECONDS = 5.0
 CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+SETTLED_SECONDS = 3.0
 SIZE_BYTES = 8  # of a number in the -lock
 
 UNWRITABLE = {EACCES, EPERM, EROFS}
@@ -69,12 +71,40 @@ def failing(path: Path) -> Generator[None]:
 # through SQLite, not even to read its size from its header.
 
 
+class Folder:
+    """Whether a file may have been created, deleted or renamed in a folder: one `stat`, instead of one per file.
+
+    A folder notes the time of its last change, in steps of a few milliseconds or, on some disks, of two seconds. So a time
+    is believed only once it has been the same for longer than that.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._seen_at = 0.0
+        self._is_settled = False
+
+    def may_have_changed(self) -> bool:
+        """Whether to look at the files, because something in the folder changed since the last look, or just before it."""
+        try:
+            found = os.stat(self._path)
+            change = found.st_dev, found.st_ino, found.st_ctime_ns
+        except OSError:
+            change = None
+        if change != self._seen:
+            self._seen, self._seen_at, self._is_settled = change, monotonic(), False
+        elif not self._is_settled:
+            self._is_settled = change is not None and monotonic() - self._seen_at > SETTLED_SECONDS
+        else:
+            return False
+        return True
+
+
 class Files:
     """The files of an open log, to notice that somebody deleted, moved or replaced one of them.
 
     SQLite keeps writing into a file that has lost its name, and every commit succeeds; nobody will ever read it again. So
-    the log compares what is at the path with what it opened, before each read and around each commit. That costs a `stat`
-    per file, about a microsecond.
+    the log compares what is at the path with what it opened, before each read and around each commit.
 
     Args:
         path: The file. A connection must have read it, so that SQLite has opened the files beside it.
@@ -83,6 +113,8 @@ class Files:
     def __init__(self, path: Path) -> None:
         self._where = str(path)
         self._opened = [(each, f"{path}{each}", _identity(f"{path}{each}")) for each in ("", "-wal", "-shm")]
+        self._folder = Folder(path.parent)
+        self._is_lost = False
 
     def lost(self) -> str:
         """What happened to them; empty if they are what was opened."""
@@ -95,7 +127,8 @@ class Files:
 
     def require(self) -> None:
         """Raise LogUnusable if one of them is not what was opened."""
-        if lost := self.lost():
+        if (self._is_lost or self._folder.may_have_changed()) and (lost := self.lost()):
+            self._is_lost = True
             raise LogUnusable(self._where, f"{lost}; nothing was acknowledged; put it back, or open the log again")
 
 
@@ -117,6 +150,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self._path = f"{path}-lock"
+        self._folder = Folder(path.parent)
         self._descriptor = self._open()
 
     def _open(self) -> int:
@@ -126,7 +160,9 @@ class Lock:
     def held(self) -> Generator[None]:
         if sys.platform != "win32":
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            while not self._is_at_its_path():  # somebody deleted it, and another process may lock a new one
+            while (
+                self._folder.may_have_changed() and not self._is_at_its_path()
+            ):  # somebody deleted it, and another process may lock a new one
                 os.close(self._descriptor)
                 self._descriptor = self._open()
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX)
