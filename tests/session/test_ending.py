@@ -93,6 +93,7 @@ def error(message: str, number: int | None = 4) -> bytes:
         pytest.param([FAILED, error("filtered")], id="in the next chunk"),
         pytest.param([FAILED, error("filtered", None)], id="without a number"),
         pytest.param([FAILED, error("no"), delta(5), error("filtered", 6)], id="the last one counts"),
+        pytest.param([FAILED, b'{"error":{"message":"filtered"}}'], id="in a block that is not finished"),
         pytest.param([FAILED, error("no", 3), error("filtered", 99)], id="a number that means nothing"),
     ],
 )
@@ -140,6 +141,26 @@ def test_a_cancel_after_a_failure_comes_too_late() -> None:
 
 
 # The words of a bad end
+
+
+@pytest.mark.parametrize("is_broken", [True, False])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(b'{"error":{"message":"engine died"}}', id="no frame at all"),
+        pytest.param(b'data: {"error":{"message":"engine died"}}', id="no blank line"),
+        pytest.param(b'event: error\ndata: {"type":"error","message":"engine died"}\n', id="one line end"),
+    ],
+)
+def test_an_error_in_a_block_that_is_not_finished_says_why(end: bytes, is_broken: bool) -> None:
+    one = reading(*HELD, end)
+    if is_broken:
+        drop(one)
+    else:
+        one.receive_eof(now=1.0)
+    refuse_all(one, refused(404, "no"), now=1.0)
+    assert over(one).reason == "engine died; the Response was refused with 404: no"
+    assert over(one).state.output_text == "held"
 
 
 def test_the_streams_own_words_come_before_the_reason_of_a_loss() -> None:

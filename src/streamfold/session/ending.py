@@ -101,6 +101,7 @@ class Conclusion:
     def stop_reading_on(self) -> None:
         """Nothing more is waited for after the terminal event, if that has come."""
         if self._failed is not None and self.outcome is None:
+            self._reassembler.close()
             self.conclude(self._failed, Proof.TERMINAL_EVENT)
 
     def take_retrieved(self, ended: Ended, *, is_final: bool = False) -> None:

@@ -1,11 +1,12 @@
 """Reassembles one response's events across reconnects: chunks in, each event once and in order with its state out."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from streamfold.errors import SequenceGap
+from streamfold.errors import FrameTooLarge, SequenceGap
 from streamfold.fold import SequencePolicy, State, is_counted, reduce, reduce_across, rejoin, states, was_dropped
 from streamfold.reader import EventReader
 from streamfold.schema import ErrorEvent, Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent
@@ -174,7 +175,7 @@ class Reassembler:
         reader = self._reader
         events = reader.feed(chunk)
         if (not events and self._crossed is None) or self.is_over:
-            self._look_after_end(events)
+            self._look_after_end(events if self.is_over else ())
             return []
         before = self.state
         if len(events) == 1 and self.is_plain and type(events[0]) is before.focus.grows:
@@ -255,9 +256,14 @@ class Reassembler:
     def _look_after_end(self, events: Iterable[Event]) -> None:
         """An `error` after the end says why: nothing else there belongs to this response."""
         for event in events:
-            if self.is_over and isinstance(event, ErrorEvent):
+            if isinstance(event, ErrorEvent):
                 is_next = self.state.cursor is not None and event.sequence_number == self.state.cursor + 1
                 self.state = reduce(self.state, event if is_next else replace(event, sequence_number=None))
+
+    def close(self) -> None:
+        """The connection has ended. Its last block may be an error that is not finished."""
+        with suppress(FrameTooLarge):  # which was reported when it came
+            self._look_after_end(self._reader.close())
 
     def _take_each(self, rest: Iterable[tuple[Event, bytes]], applied: list[Applied]) -> None:
         """The path of every other stream: event by event, with the window."""

@@ -121,7 +121,8 @@ class Repairs:
         return Connect(self.reassembler.after if self.trying is RepairKind.RESUME else None)
 
     def fail_stream(self, failure: CallFailure) -> None:
-        """Count a connection that brought nothing new."""
+        """A connection has ended: count it if it brought nothing new."""
+        self.reassembler.close()
         if self.reassembler.has_progressed:
             self.policy.refuse(*failure.refused)
         else:
