@@ -159,3 +159,12 @@ def test_another_stream_of_the_same_id_is_refused(run: Run, save: Callable[..., 
     assert ran.code == 1
     assert "the log holds a different record 3" in ran.err
     assert [each.data for each in records(log, "resp_1")] == data_of(FRAMES)
+
+
+def test_what_is_folded_but_not_recorded_says_both(run: Run, tmp_path: Path) -> None:
+    error = b'data: {"error": {"code": 400, "message": "too long"}}\n\n'
+    ran = run("fold", "-", "--log", f"sqlite:{tmp_path}/a.db", stdin=error)
+    unrecorded, truncated = ran.err.splitlines()
+    assert ran.code == 1
+    assert unrecorded.startswith("streamfold: stdin: not recorded: ")
+    assert truncated.endswith("the server reported: 400: too long")

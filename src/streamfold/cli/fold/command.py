@@ -334,10 +334,12 @@ class Copy:
 
 
 def _finish_copy(copy: Copy | None, name: str, failure: Failure | None) -> Failure | None:
-    """Report what was recorded. Returns the first failure of the two."""
+    """Report what was recorded, or why it was not. Returns the first failure of the two."""
     if copy is not None:
         try:
             say(f"{name}: recorded as {copy.finish()}")
         except Failure as unrecorded:
-            return failure or unrecorded
+            if failure is None:
+                return Failure(f"not recorded: {unrecorded.reason}", unrecorded.exit_code)
+            say(f"{name}: not recorded: {unrecorded.reason}")
     return failure
