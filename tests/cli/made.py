@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 Fields = dict[str, Any]
 
 RESPONSE: Fields = {"id": "resp_1", "object": "response", "status": "in_progress", "output": []}
@@ -38,3 +40,16 @@ def completed(text: str) -> Fields:
 def said(*fragments: str) -> list[bytes]:
     """A whole stream that says these fragments: three events, one for each fragment, and the terminal one."""
     return numbered(*opening(), *map(delta, fragments), completed("".join(fragments)))
+
+
+# How servers report an error, and the words of each
+ERRORS = [
+    pytest.param(frame({"type": "error", "code": "c", "message": "the words"}), "c: the words", id="flat"),
+    pytest.param(frame({"type": "error", "error": {"code": "c", "message": "the words"}}), "c: the words", id="nested"),
+    pytest.param(frame({"type": "error", "code": 429, "message": "the words"}), "429: the words", id="a number"),
+    pytest.param(b'data: {"error": {"code": 400, "message": "the words"}}\n\n', "400: the words", id="no type"),
+    pytest.param(b'data: {"error": "the words"}\n\n', "the words", id="text in JSON"),
+    pytest.param(b'data: {"detail": "the words"}\n\n', "the words", id="detail"),
+    pytest.param(b"event: error\ndata: the words\n\n", "the words", id="text"),
+    pytest.param(b'{"error": {"code": "c", "message": "the words"}}', "c: the words", id="behind the last frame"),
+]

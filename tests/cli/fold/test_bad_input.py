@@ -15,7 +15,7 @@ import pytest
 from streamfold.cli.fold import source
 from streamfold.fold import State, snapshot_json
 from tests.cli.conftest import Run
-from tests.cli.made import completed, delta, frame, numbered, opening, said
+from tests.cli.made import ERRORS, completed, delta, frame, numbered, opening, said
 
 WHOLE = b"".join(said("Hel", "lo"))
 FRAMES = said("Hel", "lo")
@@ -295,17 +295,6 @@ def test_events_after_the_terminal_one_are_reported_and_no_error(run: Run, save:
     assert (ran.code, ran.document["anomalies"]) == (0, [{"kind": "after_terminal", "count": 1, "first": 4}])
 
 
-# How servers report an error, and the words of each
-ERRORS = [
-    pytest.param(frame({"type": "error", "code": "c", "message": "the words"}), "c: the words", id="flat"),
-    pytest.param(frame({"type": "error", "error": {"code": "c", "message": "the words"}}), "c: the words", id="nested"),
-    pytest.param(frame({"type": "error", "code": 429, "message": "the words"}), "429: the words", id="a number"),
-    pytest.param(b'data: {"error": {"code": 400, "message": "the words"}}\n\n', "400: the words", id="no type"),
-    pytest.param(b'data: {"error": "the words"}\n\n', "the words", id="text in JSON"),
-    pytest.param(b'data: {"detail": "the words"}\n\n', "the words", id="detail"),
-    pytest.param(b"event: error\ndata: the words\n\n", "the words", id="text"),
-    pytest.param(b'{"error": {"code": "c", "message": "the words"}}', "c: the words", id="behind the last frame"),
-]
 BEFORE = [
     pytest.param([], id="alone"),
     pytest.param(numbered(*opening(), delta("Half")), id="in the middle"),

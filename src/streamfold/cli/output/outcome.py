@@ -154,13 +154,17 @@ def repair_words(repair: Repair) -> str:
 
 
 def reason(outcome: Outcome) -> str:
-    """Say why it did not complete; empty if the gateway gave no reason."""
-    if outcome.reason or outcome.status is OutcomeStatus.COMPLETED:
+    """Say why it did not complete, with the code of the gateway's error; empty if the gateway gave no reason."""
+    if outcome.status is OutcomeStatus.COMPLETED:
         return outcome.reason
     response = snapshot(outcome.state)
-    details = response.incomplete_details
-    words = (details.reason if details is not None else None, error_words(outcome.state.error or response.error))
-    return "; ".join(each for each in words if each)
+    error, details = outcome.state.error or response.error, response.incomplete_details
+    if not outcome.reason:
+        words = (details.reason if details is not None else None, error_words(error))
+        return "; ".join(each for each in words if each)
+    if error is not None and error.message and outcome.reason.startswith(error.message):
+        return error_words(error) + outcome.reason.removeprefix(error.message)
+    return outcome.reason
 
 
 def print_outcome(document: object, words: str, *, is_good: bool, json: bool) -> int:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from types import TracebackType
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, json
 
 from streamfold.cli.output.outcome import answer_words, outcome_document, outcome_words, repair_words
 from streamfold.cli.output.step import Step, describe_change
 from streamfold.cli.terminal import Output, is_one_place, say
 from streamfold.fold import State, TextGrowth, snapshot, snapshot_json
-from streamfold.schema import Event, OutputItemDone
+from streamfold.schema import UNDECODABLE, ErrorEvent, Event, OutputItemDone, UnknownEvent
 from streamfold.session import Outcome, OutcomeStatus, Repair
 
 Hide = Callable[[str], str]  # takes secrets out of a sentence
@@ -110,8 +110,11 @@ class JsonLines(View):
         self._hide = hide
 
     def show(self, step: Step) -> None:
-        """The event's own JSON. A line end in it can only be white space, and becomes a space."""
-        self._output.write_json(Raw(b" ".join(step.data.splitlines())))
+        """The event's own JSON, where a line end is white space; what is not JSON becomes a text in an object."""
+        document: object = Raw(b" ".join(step.data.splitlines()))
+        if isinstance(step.event, ErrorEvent | UnknownEvent) and not _is_json(step.data):
+            document = {"type": step.event.wire_type, "data": step.data.decode("utf-8", "replace")}
+        self._output.write_json(document)
 
     def finish(self, end: End) -> None:
         outcome, response_id = end.outcome, end.response_id
@@ -125,6 +128,14 @@ class JsonLines(View):
                         f"{response_id or 'the response'}: {outcome_words(outcome, starts_midway=end.starts_midway)}"
                     )
                 )
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        json.decode(data)
+    except UNDECODABLE:
+        return False
+    return True
 
 
 class TextView(View):
