@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamfold import Event, EventReader, FrameDecoder, FrameTooLarge, UsageError, decode_event
+from streamfold.schema import ErrorEvent
 
 KEEPALIVE = b'{"type":"keepalive","sequence_number":%d}'
 FRAME = b"event: keepalive\ndata: " + KEEPALIVE + b"\n\n"
@@ -241,3 +242,60 @@ def test_a_stream_whose_chunks_end_anywhere_goes_back_to_the_fast_way() -> None:
     assert reader.feed(b"ive\ndata: " + KEEPALIVE % 2 + b"\n\n")[0].sequence_number == 2
     assert numbers(reader.feed(FRAME % 3)) == [3]
     assert numbers(reader.feed(FRAME % 4)) == [4]
+
+
+# Errors that servers write in their own ways
+
+
+def words(events: list[Event]) -> list[str | None]:
+    return [event.message if isinstance(event, ErrorEvent) else event.wire_type for event in events]
+
+
+@pytest.mark.parametrize(
+    ("tail", "expected"),
+    [
+        pytest.param(b"event: error\ndata: Too many\n\n", "Too many", id="plain text"),
+        pytest.param(b"event:error\ndata:Too many\n\n", "Too many", id="without spaces"),
+        pytest.param(b"event: error\ndata: Too\ndata: many\n\n", "Too\nmany", id="in two lines"),
+        pytest.param(b"data: Too many\nevent: error\n\n", "Too many", id="the name behind the data"),
+        pytest.param(b'{"error":"no"}\n\n', "no", id="bare JSON"),
+        pytest.param(b'{"error":"no"}', "no", id="bare JSON without a blank line"),
+        pytest.param(b'{\n  "error": "no"\n}\n', "no", id="in several lines"),
+        pytest.param(b'data: {"error":"no"}', "no", id="data without a blank line"),
+        pytest.param(b'data: {"error":"no"}\n', "no", id="data with one line end"),
+        pytest.param(b"event: error\ndata: Too many", "Too many", id="plain text without a blank line"),
+    ],
+)
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("tolerant", [True, False])
+def test_an_error_is_an_event_however_it_is_written_and_cut(
+    tail: bytes, expected: str, line_end: bytes, tolerant: bool
+) -> None:
+    body = (frames(2) + tail).replace(b"\n", line_end)
+    for places in [[len(body)], [len(frames(2)) + 3, len(body)], range(1, len(body) + 1)]:
+        chunks = [body[begin:end] for begin, end in pairwise([0, *places])]
+        assert words(read(chunks, tolerant=tolerant)) == ["keepalive", "keepalive", expected]
+
+
+def test_the_payload_of_an_error_is_what_was_sent() -> None:
+    reader = EventReader()
+    assert words(reader.feed(b"event: error\ndata: Too many\n\n" + FRAME % 1)) == ["Too many", "keepalive"]
+    assert reader.payloads[0] == b"Too many"
+    reader.feed(b'{"error":"no"}')
+    assert (words(reader.close()), reader.payloads) == (["no"], [b'{"error":"no"}'])
+
+
+@pytest.mark.parametrize("name", [b"", b"event: keepalive\n", b"event: errors\n"])
+def test_plain_text_under_another_name_is_no_error(name: bytes) -> None:
+    body = b"event: error\ndata: one\n\n" + name + b"data: two\n\n"
+    assert words(read([body])) == words(read([body[:20], body[20:]])) == ["one", ""]
+
+
+def test_a_frame_like_the_last_one_is_an_error_too() -> None:
+    reader = EventReader()
+    assert [words(reader.feed(b"event: error\ndata: %d x\n\n" % n)) for n in range(3)] == [["0 x"], ["1 x"], ["2 x"]]
+
+
+@pytest.mark.parametrize("tail", [b'{"a":1}', b'{"error":', b"data: {}", b"rubbish", b'{"a":1}\n\n'])
+def test_what_is_bare_and_no_error_is_dropped(tail: bytes) -> None:
+    assert words(read([frames(1) + tail])) == ["keepalive"]

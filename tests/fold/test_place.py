@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 
 from streamfold import AnomalyKind, Event, State, checkpoint, decode_event, fold, restore, snapshot_json
-from streamfold.fold.place import INDEXES_OF
+from streamfold.fold.place import INDEXES_OF, path_of_added
 from streamfold.schema import EVENT_TYPES
 from streamfold.schema import event as wire
 from tests.fold.made import seen, tolerated
@@ -190,6 +190,14 @@ CASES = [
     ),
     pytest.param(
         [
+            (ADDED, {"item": message("a", text("x"))}),
+            (ANNOTATION, {"annotation_index": 0, "annotation": {"n": 1}}),
+        ],
+        [message("a", {**text("x"), "annotations": [{"n": 1}]})],
+        id="an annotation that only names its own index",
+    ),
+    pytest.param(
+        [
             (ADDED, {"item": shell()}),
             (COMMAND_ADDED, {"command": "l"}),
             (COMMAND_ADDED, {"command": "c"}),
@@ -305,3 +313,28 @@ def test_without_indexes_and_ids_the_order_says_the_same(story: Story) -> None:
     state = fold(without_indexes(story, "item_id"))
     assert snapshot_json(state) == snapshot_json(fold(story.events[:-1]))
     assert {anomaly.kind for anomaly in state.anomalies} <= {AnomalyKind.INDEX_ASSUMED}
+
+
+# What an added event has just opened
+
+
+@pytest.mark.parametrize(
+    ("events", "path"),
+    [
+        pytest.param([(ADDED, {"output_index": 3, "item": message()})], (3,), id="an item with an index"),
+        pytest.param(
+            [(ADDED, {"output_index": 3, "item": message()}), (ADDED, {"item": message()})], (4,), id="an item"
+        ),
+        pytest.param(
+            [(PART_ADDED, {"output_index": 1, "content_index": 2, "part": text()})], (1, "content", 2), id="a part"
+        ),
+        pytest.param(
+            [(PART_ADDED, {"part": text()}), (PART_ADDED, {"part": text()})], (0, "content", 1), id="a part without one"
+        ),
+        pytest.param([(ADDED, {"item": None})], (0,), id="a null item"),
+    ],
+)
+def test_the_path_of_what_was_added_is_known_without_an_index_too(events: list[tuple[str, Json]], path: Any) -> None:
+    name, fields = events[-1]
+    last: Any = decode_event(msgspec.json.encode({"type": f"response.{name}", **fields}))
+    assert path_of_added(folded(*events).focus.document, last) == path

@@ -11,6 +11,7 @@ from streamfold.fold.response import TEXTS, take_answer
 from streamfold.fold.snapshot import with_response
 from streamfold.fold.state import Document
 from streamfold.fold.target import GROWS
+from streamfold.schema import ResponseCompleted, ResponseCreated
 from tests.fold.made import added, completed, created, delta, event, keepalive, seen, tolerated
 
 Json = dict[str, Any]
@@ -231,3 +232,49 @@ def test_an_error_after_the_end_is_kept(status: str) -> None:
 def test_a_second_end_replaces_the_first_whatever_the_first_held() -> None:
     state = fold([completed(0, id="a", output=[message("m", "x")]), completed(1, id="a", output=[message("m", "y")])])
     assert (state.output_text, tolerated(state)) == ("y", [("terminal_repeated", 1, 1)])
+
+
+# What cannot be read, and what belongs to another response
+
+
+@pytest.mark.parametrize("make", [ResponseCreated, ResponseCompleted])
+def test_a_response_that_cannot_be_read_is_a_misfit(make: Any) -> None:
+    state = fold([created(0, id="a"), make(sequence_number=1, response=Raw(b"{broken"))])
+    assert (seen(state)["id"], tolerated(state)) == ("a", [("misfit", 1, 1)])
+
+
+def test_another_response_is_not_applied() -> None:
+    begun = [created(0, id="a"), added(1, message("m", "x"))]
+    for other in (created(2, id="b"), ended(2, "failed", id="b"), ended(2, "completed", message("m", "y" * 0), id="b")):
+        state = fold([*begun, other])
+        assert (seen(state)["id"], state.is_foreign, tolerated(state)) == ("a", True, [("other_response", 1, 1)])
+
+
+def test_a_response_that_holds_what_was_folded_is_this_one() -> None:
+    state = fold([created(0, id="a"), added(1, message("m", "x")), ended(2, "completed", message("m", "x"), id="b")])
+    assert (seen(state)["id"], state.is_foreign) == ("b", False)
+
+
+def test_ids_that_drift_say_nothing() -> None:
+    events = [created(0, id="a"), event("response.in_progress", 1, response={"id": "b", "status": "in_progress"})]
+    state = fold([*events, ended(2, "completed", id="c")])
+    assert (state.status, tolerated(state)) == ("completed", [])
+
+
+def test_an_end_without_output_keeps_the_folded_one_and_says_so() -> None:
+    state = fold([created(0, id="a"), added(1, message("m", "x")), ended(2, "completed")])
+    assert (state.output_text, tolerated(state)) == ("x", [("output_kept", 1, 2)])
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"code": "c", "message": "m"}, ("c", "m")),
+        ({"error": {"code": 5, "detail": "d"}}, ("5", "d")),
+        ({}, (None, None)),
+    ],
+)
+def test_an_error_is_kept_in_its_own_words(fields: Json, expected: tuple[str | None, str | None]) -> None:
+    error = fold([event("error", 0, **fields)]).error
+    assert error is not None
+    assert (error.code, error.message) == expected

@@ -243,3 +243,9 @@ def test_equal_states_are_not_unequal() -> None:
 @pytest.mark.parametrize("policy", SequencePolicy)
 def test_a_policy_is_known_by_its_word(policy: SequencePolicy) -> None:
     assert SequencePolicy(str(policy)) is policy
+
+
+def test_a_state_knows_what_its_stream_is() -> None:
+    state = fold([created(0, id="a"), keepalive(1), delta(2)])
+    assert (state.is_foreign, state.is_mixed, state.counted) == (False, False, 2)
+    assert fold([created(0, id="b")], state).is_foreign

@@ -465,3 +465,55 @@ def test_an_event_that_did_not_decode_is_told() -> None:
     before = fold([created(0, id="a"), added(1)])
     state = reduce(before, event("response.output_text.delta", 2, delta=5))
     assert (state.cursor, seen(state), tolerated(state)) == (2, seen(before), [("malformed", 1, 2)])
+
+
+# Items and parts of another type
+
+
+@pytest.mark.parametrize("name", ["response.output_item.added", "response.output_item.done"])
+def test_an_item_that_replaces_one_of_another_type_is_told(name: str) -> None:
+    call = {"type": "function_call", "id": "f"}
+    state = fold([added(0, call), event(name, 1, output_index=0, item=MESSAGE)])
+    assert (seen(state)["output"], tolerated(state)) == ([MESSAGE], [("item_replaced", 1, 1)])
+
+
+@pytest.mark.parametrize("item", [{**MESSAGE, "id": "another"}, {"id": "a"}])
+def test_another_id_or_no_type_is_no_other_item(item: JsonObject) -> None:
+    assert tolerated(fold([added(0), added(1, item), added(2)])) == []
+
+
+def test_a_part_that_replaces_one_of_another_type_is_told() -> None:
+    part = {"type": "refusal", "refusal": ""}
+    state = fold([added(0), event("response.content_part.added", 1, output_index=0, content_index=0, part=part)])
+    assert (seen(state)["output"][0]["content"], tolerated(state)) == ([part], [("part_replaced", 1, 1)])
+
+
+MISFITS = [name for name in EVENT_TYPES if name.startswith(("response.function_call_arg", "response.mcp_call"))]
+
+
+@pytest.mark.parametrize("name", [*MISFITS, "response.refusal.delta", "response.reasoning_text.delta"])
+def test_an_event_for_another_type_of_item_or_part_writes_nothing(name: str) -> None:
+    before = fold([added(0, MESSAGE | {"status": "in_progress"}), delta(1, "x")])
+    state = reduce(before, event(name, 2, **payload(name) | {"output_index": 0, "content_index": 0}))
+    assert (seen(state), tolerated(state)) == (seen(before), [("misfit", 1, 2)])
+    assert reduce(state, delta(3, "y")).output_text == "xy"
+
+
+# The agent of an item
+
+
+@pytest.mark.parametrize("name", ["response.output_item.added", "response.output_item.done"])
+def test_an_agent_that_only_the_event_names_is_added_to_its_item(name: str) -> None:
+    state = fold([event(name, 0, output_index=0, item={"type": "message"}, agent={"agent_name": "main"})])
+    assert seen(state)["output"] == [{"agent": {"agent_name": "main"}, "type": "message"}]
+
+
+def test_an_agent_that_the_item_names_is_its_own() -> None:
+    item = {"type": "message", "agent": {"agent_name": "main.helper"}}
+    state = fold([event("response.output_item.done", 0, output_index=0, item=item, agent={"agent_name": "main"})])
+    assert seen(state)["output"] == [item]
+
+
+def test_a_field_that_no_type_names_stays_in_its_item() -> None:
+    item = {"type": "function_call", "async": True, "agent": {"agent_name": "a"}, "new": [1]}
+    assert seen(fold([added(0, item)]))["output"] == [item]

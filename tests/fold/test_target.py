@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from msgspec import Raw
 
-from streamfold.fold.target import MAX_INDEX, Target, are_within_bounds, skeleton
-from streamfold.fold.tree import Path, encode
+from streamfold.fold.target import CODE, MAX_INDEX, OUTPUT_TEXT, PART, Target, are_within_bounds, skeleton, type_of
+from streamfold.fold.text import Text
+from streamfold.fold.tree import Array, Node, Object, Path, encode
 from streamfold.schema import OutputTextDelta, ShellCallCommandDelta
 
 TEXT = OutputTextDelta(item_id="msg_1", output_index=3, content_index=5, delta="x")
@@ -86,3 +88,63 @@ def test_every_index_of_a_path_must_be_within_the_bounds(path: Path, expected: b
 def test_a_target_cannot_be_changed(field: str) -> None:
     with pytest.raises(AttributeError):
         setattr(Target("message"), field, ())
+
+
+ITEM = Object({"type": Raw(b'"message"')})
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        pytest.param(None, "", id="nothing"),
+        pytest.param(Raw(b'{"id":"a","type":"message"}'), "message", id="an object in bytes"),
+        pytest.param(Raw(b'{"type":5}'), "", id="a type that is no text"),
+        pytest.param(Raw(b"[]"), "", id="an array in bytes"),
+        pytest.param(ITEM, "message", id="an object that was opened"),
+        pytest.param(Object({"type": Raw(b"5")}), "", id="and its type is no text"),
+        pytest.param(Object({"type": Text().push("message")}), "message", id="an object made here"),
+        pytest.param(Object(), "", id="an object without a type"),
+        pytest.param(Array(), "", id="an array"),
+    ],
+)
+def test_the_type_of_a_node_is_read_without_opening_it(node: Node | None, expected: str) -> None:
+    assert type_of(node) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "expected"),
+    [
+        (OUTPUT_TEXT, "message", True),
+        (OUTPUT_TEXT, "reasoning", False),
+        (OUTPUT_TEXT, "new_item", True),
+        (OUTPUT_TEXT, "", True),
+        (PART, "reasoning", True),
+        (PART, "function_call", False),
+    ],
+)
+def test_an_event_may_belong_to_an_item_of_its_type_or_of_one_that_is_not_known(
+    target: Target, kind: str, expected: bool
+) -> None:
+    item = Object({"type": Text().push(kind)})
+    assert target.fits_item(item) == target.fits(1, item) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "expected"),
+    [
+        (OUTPUT_TEXT, "output_text", True),
+        (OUTPUT_TEXT, "refusal", False),
+        (OUTPUT_TEXT, "new_part", True),
+        (PART, "refusal", True),
+    ],
+)
+def test_an_event_may_belong_to_a_part_of_its_type_or_of_one_that_is_not_known(
+    target: Target, kind: str, expected: bool
+) -> None:
+    part = Object({"type": Text().push(kind)})
+    assert target.fits_part(part) == target.fits(3, part) == expected
+    assert target.fits(2, part), "a list on the way may be anything"
+
+
+def test_the_index_of_a_target_is_read_from_the_event() -> None:
+    assert [OUTPUT_TEXT.index_of(TEXT), PART.index_of(TEXT), CODE.index_of(TEXT)] == [5, 5, 3]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from streamfold.fold.text import Text
-from streamfold.fold.tree import NULL, Array, Elements, Node, Object, Path, edit, encode, find, opened, text_of
+from streamfold.fold.tree import NULL, Array, Elements, Node, Object, Path, being, edit, encode, find, opened, text_of
 from tests.fold.made import raw
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -278,3 +278,21 @@ def test_an_edit_changes_no_other_value(value: Any, path: Path) -> None:
     node = edit(raw(value), path, lambda before: before or NULL)
     if node is not None and find(raw(value), path) is not None:
         assert json.loads(encode(node)) == value
+
+
+# What does not fit
+
+
+def test_an_object_on_the_way_that_does_not_fit_is_neither_found_nor_changed() -> None:
+    root = Array({0: Raw(b'{"a":{"b":1}}')})
+    asked: list[int] = []
+
+    def fits(depth: int, node: Object) -> bool:
+        asked.append(depth)
+        return "b" not in node
+
+    assert find(root, (0, "a"), fits) == Raw(b'{"b":1}')
+    assert find(root, (0, "a", "b"), fits) is None
+    assert edit(root, (0, "a", "b"), being(Raw(b"2")), fits=fits) is None
+    assert edit(root, (0, "a"), being(Raw(b"2")), fits=fits) == Array({0: Object({"a": Raw(b"2")})})
+    assert asked == [1, 1, 2, 1, 2, 1]

@@ -399,3 +399,19 @@ def test_after_the_end_nobody_may_parse_on() -> None:
     assert decoder.is_between_frames
     decoder.close()
     assert not decoder.is_between_frames
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+def test_bare_json_is_no_frame_and_can_be_had_beside_them(line_end: bytes) -> None:
+    decoder = FrameDecoder(tolerant=True)
+    body = b'data: 1\n\n{"error":\n "x"}\n\nid: 1\n\n{"a":1}\ndata: 2\n\n'.replace(b"\n", line_end)
+    assert [frame.data for frame in decoder.feed(body)] == [b"1", b"2"]
+    assert decoder.strays == [b'{"error":\n "x"}']
+    assert (decoder.feed(b'{"error"'), decoder.strays) == ([], [])
+    assert (decoder.close(), decoder.strays) == ([], [b'{"error"'])
+
+
+def test_without_tolerance_a_last_block_is_dropped_bare_json_too() -> None:
+    decoder = FrameDecoder()
+    decoder.feed(b'{"a":1}\n\n{"error"')
+    assert (decoder.close(), decoder.strays) == ([], [])

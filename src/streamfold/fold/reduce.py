@@ -47,6 +47,7 @@ WITHIN_BLOCK = FRAGMENTS_PER_BLOCK - 1
 
 # They come by the clock, or another stream of the same response may not bring them again.
 UNCOUNTED = (Keepalive, ErrorEvent)
+MAY_BE_UNCOUNTED = (*UNCOUNTED, UnknownEvent)
 
 # The steps that are still taken after a terminal event: all others would change what was final.
 AFTER_TERMINAL = (take_terminal, keep, note_malformed)
@@ -178,15 +179,16 @@ def apply(state: State, event: Event) -> State:
     before = state.focus
     if before.document.is_foreign:
         return _after_another(state, event)
-    number, expected = event.sequence_number, _expected(state)
-    if number is not None and number == expected:
+    number, cursor = event.sequence_number, state.cursor
+    if number is not None and cursor is not None and number == cursor + 1 and before.document.is_numbered:
         at, document = number, grown(state)
+        if type(event) in MAY_BE_UNCOUNTED and not is_counted(event):
+            document = _with_uncounted(document, 1)
     else:
-        judged = _judged(state, event, step, expected)
+        judged = _judged(state, event, step, _expected(state))
         if isinstance(judged, State):
             return judged
         at, document = judged
-    document = _with_uncounted(document, at - (-1 if state.cursor is None else state.cursor) - is_counted(event))
     if document.is_closed and step not in AFTER_TERMINAL:
         return _after_end(state, document, event, at)
     return _stepped(state, document, event, step, at)
@@ -233,7 +235,8 @@ def _judged(state: State, event: Event, step: Step, expected: int | None) -> tup
     if number is None and _takes_no_number(event):
         return state if is_end_marker(event.data) else _with_unreadable(state)
     at = _next_cursor(state, number)
-    return at, _numbered(state, event, number, at, is_first=expected is None)
+    document = _numbered(state, event, number, at, is_first=expected is None)
+    return at, _with_uncounted(document, at - (-1 if state.cursor is None else state.cursor) - is_counted(event))
 
 
 def _takes_no_number(event: Event) -> TypeGuard[UnknownEvent]:

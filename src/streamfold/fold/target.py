@@ -84,6 +84,7 @@ class _Typed(Struct):
 
 
 _decode_typed = Decoder(_Typed).decode
+_NAMES = {b'"%b"' % name.encode(): name for name in (*ITEM_TYPES, *PART_TYPES)}  # looked up faster than decoded
 
 
 def type_of(node: Node | None) -> str:
@@ -93,10 +94,10 @@ def type_of(node: Node | None) -> str:
             return _decode_typed(node).type
         except UNDECODABLE:
             return ""
-    name = node.get("type") if isinstance(node, Object) else None
+    name = node.get("type") if type(node) is Object else None
     if type(name) is Raw:
-        return read_text(name) or ""
-    return str(name) if isinstance(name, Text) else ""
+        return _NAMES.get(bytes(name)) or read_text(name) or ""
+    return str(name) if type(name) is Text else ""
 
 
 def are_within_bounds(path: Path) -> bool:
