@@ -197,7 +197,7 @@ class Reassembler:
         else:
             self._take_each(zip(events, payloads, strict=True), applied)
         if applied:
-            self.has_progressed |= any(self._is_news(each.event) for each in applied)
+            self.has_progressed = self.has_progressed or any(self._is_news(each.event) for each in applied)
             # The head of the document changes with every Response, so without a change none of these events ended it.
             if self.state.focus.document.head is not before.focus.document.head:
                 self._look_at_responses(applied)

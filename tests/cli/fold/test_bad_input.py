@@ -311,7 +311,7 @@ def test_the_message_has_the_servers_words(before: list[bytes], error: bytes, wo
     assert ran.document["output_text"] == ("Half" if before else "")
 
 
-@pytest.mark.parametrize(("error", "words"), ERRORS[:-1])
+@pytest.mark.parametrize(("error", "words"), ERRORS)
 def test_an_error_behind_the_end_is_reported_too(error: bytes, words: str, run: Run, save: Save) -> None:
     failed = {"type": "response.failed", "response": {"id": "resp_1", "status": "failed", "output": []}}
     path = save([*numbered(*opening(), failed), error])
