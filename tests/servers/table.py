@@ -165,8 +165,8 @@ SERVERS = (
             "stream": "completed",
             "background": "completed, compacted",
             **dict.fromkeys(CUTS, "completed, compacted"),
-            "cancel": "completed, compacted, conflict",
-            "cancel-after-end": "cancelled, already_terminal",
+            "cancel": "completed, compacted, completion_won, conflict",
+            "cancel-after-end": "cancelled, compacted, cancel_won, conflict",
             "kill": "completed, compacted",
         },
         note=(
