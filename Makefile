@@ -22,7 +22,7 @@ help:
 	@echo "make check           lint, types, and coverage of each pure module by its own test file"
 	@echo "make bench           the benchmarks"
 	@echo "make fuzz            ten minutes of fuzzing (MINUTES=10)"
-	@echo "make sim             100,000 sessions under seeded faults, in virtual time (RUNS=100000)"
+	@echo "make sim             200,000 sessions under seeded faults, in virtual time (RUNS=200000)"
 	@echo "make crash           kill the writer of a log 1,000 times, at random moments (KILLS=1000)"
 	@echo "make flips           flip bits of a log's file and truncate it, at 500 places (FLIPS=500)"
 	@echo "make attack          hostile upstreams, requests, streams and log faults against the whole package"
@@ -62,7 +62,7 @@ MINUTES ?= 10
 fuzz: $(VENV)/.has-test
 	@$(BIN)/python -m tests.fuzz.run --minutes $(MINUTES)
 
-RUNS ?= 100000
+RUNS ?= 200000
 sim: $(VENV)/.has-test
 	@$(BIN)/python -m tests.sim.run --runs $(RUNS) $(ARGS)
 

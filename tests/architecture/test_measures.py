@@ -14,7 +14,7 @@ from tests.architecture.tree import PACKAGE, ROOT, Module, read_modules
 # is not reached yet, it is named next to the limit.
 MOST = {
     "lines": 36_000,  # goal 27,500: decisions 0021 and 0024 say where the rest went
-    "modules": 190,
+    "modules": 195,
     "modules with one importer": 27,
     "modules with one importer under 60 lines": 0,
     "class names used twice": 8,

@@ -195,11 +195,9 @@ def test_before_a_cancel_is_requested_nothing_counts() -> None:
 
 def test_a_new_cancel_waits() -> None:
     one = Tracked()
-    assert (one.verdict(), one.one.attempts, one.one.body) == (KeepWaiting(), 1, b"")
-
-
-def test_a_second_request_is_not_new() -> None:
-    assert Tracked().one.request() is False
+    assert (one.verdict(), one.one.attempts, one.one.body, one.one.request()) == (KeepWaiting(), 1, b"", False)
+    one.one.receive_left()  # to stop reading in the background is not to leave it
+    assert (one.one.has_left, one.verdict()) == (False, KeepWaiting())
 
 
 def test_an_answer_that_says_nothing_is_worth_another_attempt() -> None:
@@ -319,10 +317,22 @@ def test_a_text_that_still_grows_is_no_agreement_whatever_the_status() -> None:
     """LiteLLM's polling says cancelled while it still generates."""
     one = answered(answer(200, body("cancelled", "one")))
     one.one.receive_end()
-    assert one.got(CANCELLED, answer(200, body("cancelled", "one two")), asked_at=3.0, now=3.1) == CHECK
-    assert one.got(CANCELLED, answer(200, body("cancelled", "one two three")), asked_at=6.2, now=6.3) == CHECK
+    assert one.got(CANCELLED, answer(200, body("cancelled", "one two")), asked_at=3.0, now=3.1) == AskGateway()
+    assert one.agenda.timers[Timer.POLL] == 3.1 + CHECK_SECONDS
+    grown = answer(200, body("cancelled", "one two three"))
+    assert one.got(CANCELLED, grown, asked_at=6.2, now=6.3) == AskGateway()
     same = answer(200, body("cancelled", "one two three"))
     assert one.got(CANCELLED, same, asked_at=9.4, now=9.5) == WON
+
+
+def test_a_text_that_grows_to_the_deadline_and_beyond_is_unconfirmed_and_asked_for_until_it_ends() -> None:
+    one = answered(answer(200, body("cancelled", "one")))
+    one.one.receive_end()
+    one.one.receive_deadline()
+    verdict = one.got(CANCELLED, answer(200, body("cancelled", "one two")), asked_at=31.0, now=31.0)
+    assert (verdict, one.agenda.timers[Timer.POLL]) == (FollowOn(CancelResult.UNCONFIRMED), 31.0 + CHECK_SECONDS)
+    assert isinstance(one.got(COMPLETED, answer(200, body("completed")), asked_at=34.0, now=34.0), Conclude)
+    assert one.one.result is CancelResult.COMPLETION_WON
 
 
 def test_a_completed_response_that_has_more_text_than_the_answer_is_no_growth() -> None:
@@ -453,12 +463,6 @@ def test_a_caller_who_leaves_a_foreground_response_has_a_get_made_at_once_after_
     assert (one.verdict(), one.agenda.take()[0]) == (AskGateway(), Retrieve())
 
 
-def test_to_stop_reading_a_response_of_the_background_is_not_to_leave_it() -> None:
-    one = Tracked()
-    one.one.receive_left()
-    assert (one.one.has_left, one.verdict()) == (False, KeepWaiting())
-
-
 def test_a_get_that_says_nothing_is_one_of_many_in_the_background() -> None:
     one = answered(answer(200, body()))
     one.one.receive_nothing(asked_at=5.0)
@@ -536,9 +540,6 @@ def test_a_cancel_has_its_time_from_when_it_is_first_sent() -> None:
     one.agenda.now = 2.0
     one.one.send()
     assert one.agenda.take() == [Cancel(), Wait(28.0)]
-
-
-def test_its_time_may_be_longer() -> None:
     assert Tracked(seconds=900.0).agenda.take() == [Wait(900.0)]
 
 

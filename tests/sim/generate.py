@@ -12,7 +12,7 @@ from attrs import evolve
 from msgspec.structs import replace
 
 from streamfold.chaos import Drip, Fault, Plan, Refuse, choose_faults
-from streamfold.sim import CallerAction, GatewayBehaviour, Injection, Scenario
+from streamfold.sim import CallerAction, GatewayBehaviour, Injection, Outage, Scenario
 
 # The faults that a session survives without loss. Where events have no numbers of their own, one that is left out, sent
 # twice or torn cannot be noticed.
@@ -26,7 +26,12 @@ CALL_ANSWERS = ("unsent", "lost", "empty", "torn", "open", "taken")
 CALLS = ("drop", "refuse", "html")
 CANCELS = (
     *("mka1", "mka1", "openai", "conflict409", "ends-silently", "failed-holding-cancelled", "completes-anyway"),
-    *("finished200", "vllm"),
+    *("finished200", "vllm", "taken-back", "relabelled", "failed-holding-failed"),
+)
+# Ids as servers make them, and what a URL or JSON must escape.
+IDS = (
+    *("cmVzcF8xMjM0NTY3OA==", "resp_abc%2F%3D", "0f8fad5b-d9cb-469f-a165-70867728950e", "a/b?c=d#e;f", "caresp_1.2~3"),
+    *("réponse 東京 🌍", 'quo"ted\\', "x" * 300),
 )
 TERMINALS = ("incomplete", "failed", "error_nested", "error_flat", "silent")
 
@@ -41,6 +46,12 @@ def generate_scenario(seed: int, lengths: Sequence[int]) -> Scenario:
     random = Random(seed)
     stream = int(len(lengths) * random.random() ** 2)
     behaviour = _behaviour(random)
+    if stream < 6:  # each id and each way to leave indexes out makes another transcript, which is kept
+        behaviour = replace(
+            behaviour,
+            response_id=_one(random, IDS) if _happens(random, 0.1) else "",
+            indexes=_one(random, ("none", "output")) if _happens(random, 0.15) else "all",
+        )
     seconds = behaviour.pace_seconds * lengths[stream] + behaviour.pause_seconds
     start = _one(random, ("create",) * 8 + ("follow",) * 7 + ("after",) * 2 + ("restored",) * 3)
     kinds = _fault_kinds(random, behaviour)
@@ -55,6 +66,7 @@ def generate_scenario(seed: int, lengths: Sequence[int]) -> Scenario:
         retrieves=_call_injections(random),
         cancels=_call_injections(random),
         actions=_actions(random, seconds),
+        outages=_outages(random, seconds),
         total_seconds=_total_seconds(random, behaviour),
         window_events=_one(random, (256, 256, 256, 4)),
         max_attempts=_one(random, (5, 5, 5, 2, 1)),
@@ -88,7 +100,7 @@ def _behaviour(random: Random) -> GatewayBehaviour:
         finished=_one(random, ("all", "all", "all", "next", "own")),
         cancel=_one(random, CANCELS),
         foreground_cancel=_one(random, ("400", "404", "405", "409", "501", "200")),
-        when_left=_one(random, ("runs", "cancelled")),
+        when_left=_one(random, ("runs", "cancelled", "zombie")),
         cancel_seconds=_one(random, (0.5, 8.0, 40.0)) if _happens(random, 0.2) else 0.0,
         keeps_output=_happens(random, 0.3),
     )
@@ -96,7 +108,7 @@ def _behaviour(random: Random) -> GatewayBehaviour:
 
 
 def _rarer(random: Random, common: GatewayBehaviour) -> GatewayBehaviour:
-    numbering = _one(random, ("none", "holes", "zeros")) if _happens(random, 0.15) else "plain"
+    numbering = _one(random, ("none", "holes", "zeros", "skips")) if _happens(random, 0.15) else "plain"
     return replace(
         common,
         numbering=numbering,
@@ -165,6 +177,18 @@ def _actions(random: Random, seconds: float) -> tuple[CallerAction, ...]:
     actions += [CallerAction(_some_time(random, seconds), "notice")] if _happens(random, 0.2) else []
     actions += [CallerAction(_some_time(random, seconds), "leave")] if _happens(random, 0.02) else []
     return tuple(actions)
+
+
+def _outages(random: Random, seconds: float) -> tuple[Outage, ...]:
+    count = 1 + _happens(random, 0.3) if _happens(random, 0.12) else 0
+    return tuple(
+        Outage(
+            _some_time(random, seconds),
+            _one(random, (0.5, 5.0, 10.0, 30.0, 120.0, 300.0)),
+            _one(random, ("refused", "silent", "503")),
+        )
+        for _ in range(count)
+    )
 
 
 def _some_time(random: Random, seconds: float) -> float:

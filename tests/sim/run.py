@@ -1,6 +1,6 @@
 """Simulate sessions against a model of a gateway, and report what happened.
 
-    python -m tests.sim.run --runs 100000 --seed 1 [--jobs N]
+    python -m tests.sim.run --runs 200000 --seed 1 [--jobs N]
     python -m tests.sim.run --scenario '{"seed":7,...}'        repeat one run, as a failure printed it
 
 Run n is generated from seed + n. On a terminal it shows progress. It ends with one line of counts. At the first failure it
@@ -143,7 +143,7 @@ def _outcome_text(outcome: object) -> str:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=100_000, help="how many runs")
+    parser.add_argument("--runs", type=int, default=200_000, help="how many runs")
     parser.add_argument(
         "--seed", type=int, default=random.SystemRandom().randrange(1 << 30), help="to repeat the same runs"
     )

@@ -5,12 +5,12 @@ from typing import Any
 
 from msgspec.structs import fields, replace
 
-from streamfold.sim import CallerAction, GatewayBehaviour, Injection, Scenario
+from streamfold.sim import CallerAction, GatewayBehaviour, Injection, Outage, Scenario
 
 NOTHING = Injection()
 MAX_TRIES = 2000
 INJECTED = ("streams", "retrieves", "cancels")
-LISTS = (*INJECTED, "actions")
+LISTS = (*INJECTED, "actions", "outages")
 
 
 def shrink(scenario: Scenario, fails: Callable[[Scenario], bool]) -> Scenario:
@@ -50,7 +50,7 @@ def _smaller(scenario: Scenario) -> Iterator[Scenario]:
 
 def _shorter(scenario: Scenario, name: str) -> Iterator[Scenario]:
     """Scenarios with one element of a list left out, or less injected by it."""
-    each: tuple[Injection | CallerAction, ...] = getattr(scenario, name)
+    each: tuple[Injection | CallerAction | Outage, ...] = getattr(scenario, name)
     for place in reversed(range(len(each))):
         yield replace(scenario, **{name: each[:place] + each[place + 1 :]})
         if isinstance(one := each[place], Injection):

@@ -103,6 +103,17 @@ def with_patience(**fields: Any) -> type[Session]:
     return Otherwise
 
 
+class GivesUpInAnOutage(Session):
+    """Reads a connection that was refused as a gateway that will never stream it."""
+
+    def receive_failure(self, call: Call, reason: str, *, now: float) -> None:
+        is_outage = reason == "the connection was refused"
+        if is_outage:
+            super().receive_answer(call, Answer(404), now=now)
+        else:
+            super().receive_failure(call, reason, now=now)
+
+
 BROKEN = [
     ("one_call_of_a_kind_at_a_time", Twice, "{}"),
     ("each_connection_is_a_repair", Twice, "{}"),
@@ -124,6 +135,11 @@ BROKEN = [
         "events_are_in_time",
         with_patience(gap_seconds=50.0),
         '{"stream":23,"behaviour":{"pace_seconds":2.0},"streams":[{"faults":"gap:after_events=8"}]}',
+    ),
+    (
+        "an_outage_is_outlasted",
+        GivesUpInAnOutage,
+        '{"behaviour":{"pace_seconds":2.0},"outages":[{"at":5.0,"seconds":30.0}]}',
     ),
     ("a_wanted_cancel_is_sent", NeverCancels, '{"behaviour":{"pace_seconds":0.2},"actions":[{"at":1.9}]}'),
     (

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from streamfold.session import CancelResult, OutcomeStatus, Proof
-from streamfold.sim import CallerAction, GatewayBehaviour, Injection
+from streamfold.sim import CallerAction, GatewayBehaviour, Injection, Outage
+from tests.sim.generate import IDS
 from tests.sim.scenarios import done, heard
 
 WON, LATE = CancelResult.CANCEL_WON, CancelResult.ALREADY_TERMINAL
@@ -188,3 +189,102 @@ def test_a_notice_ends_the_polling_early() -> None:
 def test_a_stream_with_other_numbers_is_followed_over_a_drop(numbering: Any) -> None:
     run = done(behaviour=GatewayBehaviour(numbering=numbering), streams=(Injection(faults="drop:after_events=7"),))
     assert [each.data for each in run.applied] == [line.data for line in run.truth.transcript.events]
+
+
+# Cancels as LiteLLM answers them
+
+
+def test_a_cancel_that_is_taken_back_is_believed_by_nobody() -> None:
+    behaviour = GatewayBehaviour(cancel="taken-back", is_streamable=False, pace_seconds=0.5)
+    run = done(behaviour=behaviour, stream=10, actions=(CallerAction(4.0),))
+    assert run.outcome is not None
+    assert (run.outcome.status, run.outcome.cancel) == (COMPLETED, CancelResult.COMPLETION_WON)
+    shown = [fact.shows("cancelled") for fact in run.facts_of("retrieve")]
+    assert (True in shown, shown[-1], len(run.outcome.conflicts)) == (True, False, 1)
+
+
+def test_a_late_cancel_turns_what_completed_into_cancelled_for_ever() -> None:
+    run = done(
+        behaviour=GatewayBehaviour(cancel="relabelled"), streams=(Injection(seconds=2.0),), actions=(CallerAction(0.5),)
+    )
+    assert run.outcome is not None
+    assert (run.outcome.status, run.outcome.cancel, len(run.outcome.conflicts)) == (CANCELLED, WON, 2)
+    assert run.outcome.state.output_text in run.truth.transcript.ended.decode()
+
+
+def test_a_stream_that_failed_does_not_hide_the_cancel() -> None:
+    run = done(behaviour=GatewayBehaviour(cancel="failed-holding-failed", **SLOW), actions=(CallerAction(0.5),))
+    assert run.outcome is not None
+    assert (run.outcome.status, run.outcome.cancel, len(run.outcome.conflicts)) == (CANCELLED, WON, 2)
+    assert b'"status":"failed"' in run.applied[-1].data
+
+
+# Outages
+
+
+@pytest.mark.parametrize(
+    ("how", "came"),
+    [
+        ("refused", "the connection was refused"),
+        ("silent", "no answer came in time"),
+        ("503", 503),
+    ],
+)
+def test_in_an_outage_open_streams_break_and_nothing_can_be_reached(how: Any, came: object) -> None:
+    run = done(behaviour=GatewayBehaviour(pace_seconds=2.0), outages=(Outage(5.0, 100.0, how),))
+    assert heard(run, "connect")[0] == "connected"
+    assert came in heard(run, "connect")[2:]
+    assert all(fact.at < 5.0 or fact.at > 105.0 for fact in run.facts if fact.got == "connected")
+    assert f"outage {how}" in run.gateway.met
+
+
+def test_an_answer_that_an_outage_overtakes_never_comes() -> None:
+    run = done(streams=(Injection(seconds=4.0),), outages=(Outage(1.0, 5.0),))
+    assert run.facts[0].got == "the connection broke off"
+    assert run.facts[0].at == 1.0
+
+
+@pytest.mark.parametrize("how", ["refused", "silent", "503"])
+@pytest.mark.parametrize("seconds", [10.0, 30.0, 300.0])
+def test_a_response_outlasts_an_outage_whole_and_not_compacted(seconds: float, how: Any) -> None:
+    run = done(behaviour=GatewayBehaviour(pace_seconds=2.0), start="create", outages=(Outage(5.0, seconds, how),))
+    assert run.outcome is not None
+    assert (run.outcome.status, run.outcome.is_compacted, len(run.applied)) == (COMPLETED, False, len(run.events))
+
+
+# Ids, indexes, numbers
+
+
+@pytest.mark.parametrize("response_id", IDS)
+def test_an_id_of_any_characters_is_followed(response_id: str) -> None:
+    run = done(
+        behaviour=GatewayBehaviour(response_id=response_id),
+        start="create",
+        streams=(Injection(faults="drop:after_events=3"),),
+    )
+    assert run.outcome is not None
+    assert (run.outcome.response_id, run.outcome.status, len(run.applied)) == (response_id, COMPLETED, len(run.events))
+
+
+@pytest.mark.parametrize("indexes", ["none", "output"])
+def test_an_event_without_indexes_is_in_its_place_while_it_streams(indexes: Any) -> None:
+    run = done(behaviour=GatewayBehaviour(indexes=indexes))
+    assert b"content_index" not in run.applied[4].data
+    assert run.applied[-2].state.output_text == run.session.state.output_text != ""
+
+
+def test_a_number_that_no_event_has_is_believed_in_the_end() -> None:
+    run = done(behaviour=GatewayBehaviour(numbering="skips"))
+    assert [each.data for each in run.applied] == [line.data for line in run.truth.transcript.events]
+    assert "hole" in [each.kind for each in run.session.state.anomalies]
+
+
+def test_a_foreground_response_that_stays_in_progress_for_ever_is_given_up() -> None:
+    run = done(
+        behaviour=GatewayBehaviour(background=False, pace_seconds=2.0, when_left="zombie", is_streamable=False),
+        start="create",
+        streams=(Injection(faults="drop:after_events=3"),),
+    )
+    assert run.outcome is not None
+    assert (run.outcome.status, run.outcome.proof) == (OutcomeStatus.LOST, None)
+    assert run.at == pytest.approx(run.patience.stalled_seconds, rel=0.2)

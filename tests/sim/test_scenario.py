@@ -59,6 +59,6 @@ def test_a_text_that_is_no_scenario_names_what_is_wrong() -> None:
         read_scenario('{"strange":1}')
 
 
-def test_the_cancel_dialects_are_those_of_the_emulator_and_vllm() -> None:
+def test_the_cancel_dialects_are_those_of_the_emulator_and_of_vllm_and_litellm() -> None:
     names = get_args(get_type_hints(GatewayBehaviour)["cancel"])
-    assert set(names) == {*CANCEL_RULES, "vllm"}
+    assert set(names) == {*CANCEL_RULES, "vllm", "taken-back", "relabelled", "failed-holding-failed"}

@@ -200,9 +200,8 @@ class CancelTracker:
 
     def receive_running(self, *, asked_at: float) -> None:
         """A GET said that the response still runs. asked_at: When it was asked."""
-        self._learn(retrieved=None)  # what an earlier one said is taken back
-        if asked_at >= (self._check_at if self.has_left else self._answered_at):
-            self._learn(ran_on=True)
+        self._learn(retrieved=None, grows=False)  # what an earlier one said is taken back
+        self._learn_running(asked_at)
 
     def receive_nothing(self, *, asked_at: float) -> None:
         """A GET said nothing. After leaving a foreground response it is the only one. asked_at: When it was asked."""
@@ -211,16 +210,24 @@ class CancelTracker:
 
     def receive_retrieved(self, status: OutcomeStatus, body: bytes, *, asked_at: float) -> None:
         """A GET returned a Response that has ended. asked_at: When it was asked; inf if its end is never taken back."""
-        before = self._evidence.retrieved
-        is_cancelled = status is OutcomeStatus.CANCELLED
-        grew = is_cancelled and bool(self.body) and has_more_output(self.body, body)
+        before, grew = self._evidence.retrieved, self._grows(status, body)
         if before not in {None, status} or asked_at == inf or (asked_at >= self._check_at and not grew):
             self._learn(checked=status)
         else:
+            if grew:
+                self._learn_running(asked_at)
             if grew or {each for _, each in self._evidence.reports} != {status}:
                 self._note_report(body)
-            self._learn(retrieved=status)
+            self._learn(retrieved=status, grows=grew)
         self.body = body
+
+    def _grows(self, status: OutcomeStatus, body: bytes) -> bool:
+        """Whether a Response that says cancelled has more output than the last one."""
+        return status is OutcomeStatus.CANCELLED and bool(self.body) and has_more_output(self.body, body)
+
+    def _learn_running(self, asked_at: float) -> None:
+        if asked_at >= (self._check_at if self.has_left else self._answered_at):
+            self._learn(ran_on=True)
 
     def receive_time_up(self, timer: Timer) -> None:
         """The grace is over, or the time to look for proof."""
@@ -282,15 +289,10 @@ class CancelTracker:
             self.receive_deadline()
             verdict = self._verdict()
         self.is_settling = verdict == AskGateway(is_check=True)
-        match verdict:
-            case AskGateway(is_check):
-                self._ask(is_check=is_check)
-            case Conclude() | FollowOn() if self.is_requested:
-                self.result = verdict.result
-            case _:
-                pass
-        if isinstance(verdict, FollowOn | Leave):
-            self._agenda.timers.drop(Timer.CANCEL)
+        # No other GET is due while a Response grows, because it says that it has ended.
+        if isinstance(verdict, AskGateway) or (isinstance(verdict, FollowOn) and self._evidence.grows):
+            self._ask()
+        self._keep_result(verdict)
         return verdict
 
     def _verdict(self) -> Verdict:
@@ -299,10 +301,16 @@ class CancelTracker:
             evidence = evolve(evidence, answer=CancelAnswer.NONE, is_foreground=False)
         return reconcile(evidence)
 
-    def _ask(self, *, is_check: bool) -> None:
+    def _keep_result(self, verdict: Verdict) -> None:
+        if self.is_requested and isinstance(verdict, Conclude | FollowOn):
+            self.result = verdict.result
+        if isinstance(verdict, FollowOn | Leave):
+            self._agenda.timers.drop(Timer.CANCEL)
+
+    def _ask(self) -> None:
         """Have a GET made, at once or as a check, unless one is due anyway. A check says whether a stream is worth opening."""
         agenda = self._agenda
-        if is_check:
+        if self.is_settling:
             agenda.timers.drop(Timer.CONNECT)
         if Timer.POLL in agenda.timers:
             return

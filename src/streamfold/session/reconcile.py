@@ -47,6 +47,7 @@ class Evidence:
         retrieved: The terminal status that a GET returned.
         checked: The terminal status that a later GET returned: one that was asked some seconds after the last report, or
             that contradicts an earlier GET. It decides.
+        grows: Whether `retrieved` is cancelled, with more output than the report before it: then it still runs.
         ran_on: Whether a GET that was asked after the answer said that the response still ran.
         is_foreground: Whether it is known to run in the foreground.
         has_left: Whether its connection was closed because of the cancel.
@@ -61,6 +62,7 @@ class Evidence:
     has_ended: bool = False
     retrieved: OutcomeStatus | None = None
     checked: OutcomeStatus | None = None
+    grows: bool = False
     ran_on: bool = False
     is_foreground: bool = False
     has_left: bool = False
@@ -162,20 +164,24 @@ def _is_proven(evidence: Evidence) -> bool:
 
 
 def _unproven(evidence: Evidence) -> Verdict:
-    is_alone = _is_answer_alone(evidence)
-    if is_alone and not evidence.has_ended and evidence.waits:
-        return KeepWaiting()  # the stream may agree with the answer
-    if evidence.is_foreground and not evidence.has_left and evidence.event is None:
-        return Leave()
-    if evidence.ran_on and is_alone:
-        return _denied(evidence)
+    if evidence.event is None:
+        if _is_answer_alone(evidence) and not evidence.has_ended and evidence.waits:
+            return KeepWaiting()  # the stream may agree with the answer
+        if evidence.is_foreground and not evidence.has_left:
+            return Leave()
+        if _is_denied(evidence):
+            return _denied(evidence)
     return _conclude(evidence) if evidence.is_past_deadline else AskGateway(is_check=True)
 
 
+def _is_denied(evidence: Evidence) -> bool:
+    return evidence.grows or (evidence.ran_on and evidence.retrieved is None)
+
+
 def _denied(evidence: Evidence) -> Verdict:
-    """The answer says that it ended, and a later GET that it runs."""
+    """The answer or a GET says cancelled, and a later GET shows that it runs."""
     if evidence.is_foreground and evidence.has_left:
-        return _left(Conflict("the answer to the cancel said cancelled", "a later GET said that it still ran"))
+        return _left(Conflict(f"{evidence.reports[0][0]} said cancelled", "a later GET said that it still ran"))
     return FollowOn(CancelResult.UNCONFIRMED) if evidence.is_past_deadline else AskGateway()
 
 

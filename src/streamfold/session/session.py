@@ -120,7 +120,7 @@ class Session:
     def receive_connected(self, *, now: float) -> None:
         """The stream answered, and its bytes come next."""
         self._agenda.now = now
-        if self.outcome is None:
+        if self.outcome is None and self._is_connecting:  # else it was given up
             self.is_reading, self._is_connecting, self.is_steady = True, False, False
             self._timers.drop(Timer.CONNECT)
             self._reassembler.begin(is_replay=self._repairs.trying is RepairKind.REPLAY)

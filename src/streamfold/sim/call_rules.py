@@ -137,7 +137,7 @@ def _reconnection_time_is_obeyed(run: Run, _: Outcome) -> str | None:
     """Unless a fault may have kept the `retry:` line away, or the stream was given up before it ended."""
     scenario = run.scenario
     seconds = scenario.behaviour.retry_milliseconds / 1000 - TICK
-    if not scenario.takes_every_frame or any(each.faults or each.answer for each in scenario.streams):
+    if not scenario.keeps_streams or any(each.faults or each.answer for each in scenario.streams):
         return None
     ends = [fact.at for fact in run.facts_of("connect") if fact.got == "ended"]
     is_early = any(end < call.at < end + seconds for end in ends for call in run.calls_of("connect"))
@@ -179,9 +179,11 @@ def _events_are_in_time(run: Run, _: Outcome) -> str | None:
 
 def _may_be_judged_by_time(run: Run) -> bool:
     scenario = run.scenario
+    if run.cancelled_at is not None or scenario.outages:
+        return False
     faults = {fault.name for each in scenario.streams for fault in parse_faults(each.faults)}
     is_passing = faults <= PASSING and not any(each.seconds or each.answer for each in scenario.streams)
-    is_judged = is_passing and scenario.is_plain and run.cancelled_at is None
+    is_judged = is_passing and scenario.is_plain
     # Without its id, which is in the event that is missing, nothing can be repaired before the stream ends.
     has_no_id = scenario.start == "create" and any("gap:after_events=0" in each.faults for each in scenario.streams[:1])
     return is_judged and not scenario.behaviour.retry_milliseconds and not has_no_id
@@ -193,6 +195,18 @@ def _longest_delay_seconds(run: Run) -> float:
     repairs = sum(run.patience.gap_seconds + wait for wait in waits)
     # A missing event is noticed when the next one comes.
     return repairs + behaviour.pause_seconds + behaviour.pace_seconds * (1 + 3 * streams)
+
+
+def _an_outage_is_outlasted(run: Run, outcome: Outcome) -> str | None:
+    """Whatever else is well, a response that an outage interrupts is whole in the end, event by event."""
+    scenario = run.scenario
+    behaviour = scenario.behaviour
+    is_judged = scenario.is_undisturbed and scenario.is_plain and behaviour.background and behaviour.finished == "all"
+    down = sum(outage.seconds for outage in scenario.outages)
+    if not is_judged or scenario.total_seconds is not None or not 0 < down < run.patience.stalled_seconds:
+        return None
+    is_whole = outcome.proof is not None and not outcome.is_compacted
+    return None if is_whole else f"it did not outlast an outage of {down:g} s: {outcome.status}, {outcome.reason}"
 
 
 # A cancel is sent, sent again until it is answered, and its result is reported in time
@@ -230,7 +244,9 @@ def _waits_for_the_cancel(run: Run, outcome: Outcome) -> str | None:
 
 
 def _conflicts_are_real(run: Run, outcome: Outcome) -> str | None:
+    contradicts = run.scenario.behaviour.cancel in {"relabelled", "failed-holding-failed"}
     is_possible = run.truth.rule.ending in {Ending.HANG_UP, Ending.GOES_ON} or outcome.cancel is CancelResult.LEFT
+    is_possible = is_possible or contradicts
     return f"there was no conflict: {outcome.conflicts[0]}" if outcome.conflicts and not is_possible else None
 
 
@@ -280,7 +296,7 @@ def knew_foreground(run: Run, at: float) -> bool:
     """Whether the session knew then that the response runs in the foreground."""
     if run.scenario.behaviour.background:
         return False
-    shown = [fact.at for fact in run.facts if fact.shows("in_progress")]
+    shown = [fact.at for fact in run.facts if fact.call != "cancel" and fact.shows("in_progress")]
     seen = [when for when, each in zip(run.applied_at, run.applied, strict=True) if b'"response":' in each.data]
     return run.scenario.start == "create" or any(each <= at for each in (*shown, *seen))
 
@@ -299,6 +315,7 @@ RULES: tuple[tuple[Kind, Rule], ...] = (
     (Kind.WRONG, _reconnection_time_is_obeyed),
     (Kind.WRONG, _polls_are_spaced),
     (Kind.LOST, _events_are_in_time),
+    (Kind.LOST, _an_outage_is_outlasted),
     (Kind.WRONG, _a_wanted_cancel_is_sent),
     (Kind.WRONG, _cancels_are_limited),
     (Kind.WRONG, _a_cancel_is_sent_again),

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from attrs import define, field
 
-from streamfold.fold import State, fold
-from streamfold.schema import decode_event
+from streamfold.fold import State
 from streamfold.session import (
     Answer,
     Applied,
@@ -27,14 +26,13 @@ from streamfold.session import (
     Wait,
     drive,
 )
-from streamfold.sim.gateway import ENDED, ModelGateway, ModelStream
-from streamfold.sim.response import CANCELLED, ModelEvent, TranscriptCache, Truth
+from streamfold.sim.gateway import END_OF_TIME, ENDED, ModelGateway, ModelStream
+from streamfold.sim.response import CANCELLED, Truth
 from streamfold.sim.scenario import Scenario
+from streamfold.sim.transcript import ModelEvent, TranscriptCache, fold_across
 
 MAX_SECONDS = 6 * 3600.0
 MAX_STEPS = 100_000
-END_OF_TIME = 1e12
-RESPONSE_ID = "resp_1"
 # A frame with a terminal event, none of its bytes broken.
 TERMINAL = re.compile(
     rb'event: response\.(?:completed|failed|incomplete|cancelled)\ndata: [^\xff\n]*"status":"[^\xff\n]*\n\n'
@@ -169,11 +167,11 @@ class _Driver:
         )
         start = State.under(patience.sequence_policy)
         if scenario.start == "restored":
-            start = fold((decode_event(event.data) for event in transcript.events[:seen]), start)
+            start = fold_across((event.data for event in transcript.events[:seen]), start)
         after = transcript.events[seen - 1].number if scenario.start == "after" and seen else None
         is_created = scenario.start == "create"
         self._session = Session(
-            None if is_created else RESPONSE_ID,
+            scenario.followed_id,
             random=Random(scenario.seed).random,
             now=0.0,
             starting_after=after,

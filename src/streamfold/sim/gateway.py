@@ -28,12 +28,15 @@ from streamfold.chaos import (
 from streamfold.emulator import stream_refusal
 from streamfold.schema import OPENAI, is_terminal_status
 from streamfold.session import Answer
-from streamfold.sim.response import Feed, Transcript, Truth, response_event
-from streamfold.sim.scenario import NOTHING, GatewayBehaviour, Injection, Scenario
+from streamfold.sim.response import Feed, Truth
+from streamfold.sim.scenario import NOTHING, GatewayBehaviour, Injection, Outage, Scenario
+from streamfold.sim.transcript import Transcript, response_event
 
 # How a stream ends: in order, as far as HTTP can tell, or not.
 ENDED, BROKEN = "ended", "the connection broke off"
 COMMENT = b":\n\n"
+END_OF_TIME = 1e12
+NEVER = Outage(END_OF_TIME)
 GZIP_WINDOW = 31
 JSON: Mapping[str, str] = {"content-type": "application/json"}
 # How real servers refuse to cancel a foreground response: OpenAI, Azure, ogx, and gateways without such a route.
@@ -56,9 +59,17 @@ class ModelStream:
     """
 
     def __init__(
-        self, feed: Feed, behaviour: GatewayBehaviour, faults: Sequence[Fault], *, first: int, now: float
+        self,
+        feed: Feed,
+        behaviour: GatewayBehaviour,
+        faults: Sequence[Fault],
+        *,
+        first: int,
+        now: float,
+        outage: Outage | None = None,
     ) -> None:
-        """Begin with the event at place `first` of the feed."""
+        """Begin with the event at place `first` of the feed. outage: The one that ends it."""
+        self._outage = outage or NEVER
         self._feed = feed
         self._place = first
         self._opened_at = self._ready_at = self._sent_at = now
@@ -78,8 +89,12 @@ class ModelStream:
         if self.is_over:
             return inf
         if self._acts or self._is_closing:
-            return self._ready_at
-        return max(self._ready_at, min(self._next_at, self._sent_at + self._heartbeat))
+            due = self._ready_at
+        else:
+            due = max(self._ready_at, min(self._next_at, self._sent_at + self._heartbeat))
+        if due < self._outage.at:
+            return due
+        return inf if self._outage.how == "silent" else self._outage.at
 
     @property
     def _next_at(self) -> float:
@@ -89,6 +104,9 @@ class ModelStream:
 
     def take(self, now: float) -> bytes | str:
         """What comes now, or how the stream ends. No bytes: a delay begins."""
+        if now >= self._outage.at:
+            self.is_over = True
+            return BROKEN
         self._feed.advance(now)
         if not self._acts and not self._is_closing:
             if self._next_at > now:
@@ -153,26 +171,63 @@ class ModelGateway:
         )
         self.invented: set[bytes] = set()
         self.met: list[str] = []
+        self._outages = sorted(scenario.outages, key=lambda outage: outage.at)
         self._injections = {kind: iter(getattr(scenario, kind)) for kind in ("streams", "retrieves", "cancels")}
 
     def create(self, *, now: float) -> ModelStream:
         """The stream of the POST that creates the response."""
-        return ModelStream(self.truth.feed, self._behaviour, self._inject("streams")[1], first=0, now=now)
+        return self._of(self.truth.feed, self._inject("streams")[1], first=0, now=now)
 
     def connect(self, starting_after: int | None, *, now: float) -> Served:
         """GET the stream."""
+        if (outage := self._outage_at(now)) is not None:
+            return _unreachable(outage, now)
         injection, faults = self._inject("streams")
         at = now + injection.seconds
         got = _in_place_of_any(injection, faults) or self._refusal(injection, starting_after, now)
-        return at, got or self._stream(injection, faults, starting_after, now, at)
+        return self._served(now, at, got or self._stream(injection, faults, starting_after, now, at))
 
     def retrieve(self, *, now: float) -> Served:
         """GET the Response."""
+        if (outage := self._outage_at(now)) is not None:
+            return _unreachable(outage, now)
         injection, faults = self._inject("retrieves")
-        return now + injection.seconds, _in_place_of_any(injection, faults) or self._retrieved(injection, now)
+        got = _in_place_of_any(injection, faults) or self._retrieved(injection, now)
+        return self._served(now, now + injection.seconds, got)
 
     def cancel(self, *, now: float) -> Served:
         """POST the cancel."""
+        if (outage := self._outage_at(now)) is not None:
+            return _unreachable(outage, now)
+        at, got = self._cancel(now)
+        return self._served(now, at, got)
+
+    def _outage_at(self, now: float) -> Outage | None:
+        """The outage that a call meets which is made now."""
+        for outage in self._outages:
+            if outage.at <= now < outage.until:
+                self.met.append(f"outage {outage.how}")
+                return outage
+        return None
+
+    def _served(self, now: float, at: float, got: "ModelStream | Answer | str") -> Served:
+        """The answer, unless an outage comes before it."""
+        outage = self._next_outage(now)
+        if outage is None or at < outage.at:
+            return at, got
+        return (END_OF_TIME, BROKEN) if outage.how == "silent" else (outage.at, BROKEN)
+
+    def _next_outage(self, now: float) -> Outage | None:
+        outage = next((each for each in self._outages if each.at > now), None)
+        if outage is not None:
+            self.met.append(f"outage {outage.how}")
+        return outage
+
+    def _of(self, feed: Feed, faults: tuple[Fault, ...], *, first: int, now: float) -> ModelStream:
+        outage = self._next_outage(now)
+        return ModelStream(feed, self._behaviour, faults, first=first, now=now, outage=outage)
+
+    def _cancel(self, now: float) -> Served:
         injection, faults = self._inject("cancels")
         arrives = now + injection.lag_seconds
         at = arrives + injection.seconds
@@ -219,7 +274,8 @@ class ModelGateway:
             return _refused(400, CURSOR, param="starting_after") if starting_after is not None else None
         window = inf if behaviour.window_seconds is None else behaviour.window_seconds
         age = now - truth.began
-        return _unstreamable(is_streamable=behaviour.is_streamable, age_seconds=age, window_seconds=window)
+        is_streamable = behaviour.is_streamable and not truth.is_zombie
+        return _unstreamable(is_streamable=is_streamable, age_seconds=age, window_seconds=window)
 
     def _stream(
         self, injection: Injection, faults: tuple[Fault, ...], starting_after: int | None, now: float, at: float
@@ -230,13 +286,13 @@ class ModelGateway:
         kind = injection.answer or (behaviour.finished if now >= feed.closed_at else "all")
         if kind in {"next", "own"} and now >= self.truth.ends_at:
             feed = self._terminal_alone(kind, starting_after, now)
-            return ModelStream(feed, behaviour, faults, first=0, now=at)
+            return self._of(feed, faults, first=0, now=at)
         if injection.answer == "all" or behaviour.cursor == "ignored" or starting_after is None:
-            return ModelStream(feed, behaviour, faults, first=0, now=at)
+            return self._of(feed, faults, first=0, now=at)
         first = sum(
             event.number is not None and event.number <= starting_after for event in self.truth.transcript.events
         )
-        return ModelStream(feed, behaviour, faults, first=first, now=at)
+        return self._of(feed, faults, first=first, now=at)
 
     def _terminal_alone(self, kind: str, starting_after: int | None, now: float) -> Feed:
         """The buffer is gone: one terminal event, made up now."""
@@ -260,8 +316,7 @@ class ModelGateway:
         says_background = not (behaviour.cancel == "vllm" and is_terminal_status(status))
         if (problem := truth.rule.refusal(status, is_background=says_background)) is not None:
             return _refused(problem.status, problem.message)
-        if not is_terminal_status(status):
-            truth.cancel(at=now)
+        truth.cancel(at=now)
         return Answer(200, JSON, truth.response_at(now))
 
 
@@ -292,6 +347,16 @@ def _in_place_of_any(injection: Injection, faults: tuple[Fault, ...]) -> Answer 
             case _:
                 pass
     return INSTEAD.get(injection.answer)
+
+
+def _unreachable(outage: Outage, now: float) -> Served:
+    match outage.how:
+        case "refused":
+            return now, "the connection was refused"
+        case "503":
+            return now, Answer(503, JSON, b'{"error":"Down for maintenance."}')
+        case _:
+            return END_OF_TIME, BROKEN
 
 
 def _unstreamable(*, is_streamable: bool = True, age_seconds: float, window_seconds: float) -> Answer | None:

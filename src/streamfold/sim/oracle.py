@@ -10,14 +10,15 @@ completed. Then the answer depends on what the session was shown.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from math import inf
+from typing import Any, TypeAlias
 
+from msgspec import MsgspecError
 from msgspec.json import decode
 
 from streamfold.emulator import Ending
-from streamfold.fold import State, fold, snapshot_json
-from streamfold.schema import decode_event
+from streamfold.fold import State, snapshot_json
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, Proof
 from streamfold.sim.call_rules import (
     UNAUTHORIZED,
@@ -28,9 +29,12 @@ from streamfold.sim.call_rules import (
     knew_foreground,
 )
 from streamfold.sim.driver import Fact, Run
-from streamfold.sim.response import CANCELLED, with_number
+from streamfold.sim.response import CANCELLED
+from streamfold.sim.transcript import fold_across, with_number
 
 BROKEN = b"\xff"
+COMPLETED = "completed"
+Items: TypeAlias = list[dict[str, Any]]
 MAX_LEFT_OUT = 6  # events, by the faults of one answer
 
 
@@ -41,9 +45,15 @@ def audit(run: Run) -> list[Violation]:
         return [Violation(Kind.UNENDED, run.trouble)]
     if run.trouble:
         return [Violation(Kind.WRONG, run.trouble)]
-    wrong = [*_events(run), *_end(run, outcome), *_repairs(run, outcome), *broken_call_rules(run, outcome)]
+    wrong = [
+        *_events(run),
+        *_end(run, outcome),
+        *_id(run, outcome),
+        *_repairs(run, outcome),
+        *broken_call_rules(run, outcome),
+    ]
     # If the wrong events were applied, a wrong state follows and says nothing new.
-    return wrong or [*_state(run, outcome), *_compaction(run, outcome)]
+    return wrong or [*_state(run, outcome), *_text(run, outcome), *_compaction(run, outcome)]
 
 
 # Events
@@ -144,20 +154,34 @@ def _allowed_statuses(run: Run, outcome: Outcome) -> set[str]:
 def _told_an_end_after_leaving(run: Run) -> bool:
     """Whether the GET that was asked after the connection was closed showed an end."""
     ends = ("completed", "failed", "incomplete", CANCELLED)
+    if _still_grew(run):
+        return False
     return any(fact.shows(*ends) for fact in run.facts_of("retrieve")[-1:] if fact.asked_at > (run.cancelled_at or 0.0))
 
 
 def _true_statuses(run: Run, outcome: Outcome) -> set[str]:
     truth = run.truth
     natural, both = {truth.transcript.status}, {truth.transcript.status, CANCELLED}
-    if truth.cancelled_at == inf:
-        return natural
+    if not truth.is_cancelled:
+        return natural if truth.natural_end < inf else set()
     if truth.ending is Ending.GOES_ON:
-        return natural if run.saw_other_end else both
-    if truth.ending is Ending.HANG_UP and outcome.proof is Proof.TERMINAL_EVENT:
-        # The stream shows another end than a GET does. That end is right if no GET showed the other.
-        return {CANCELLED} if any(fact.shows(CANCELLED) for fact in run.facts_of("retrieve")) else both
-    return both if run.at < truth.cancelled_at else {CANCELLED}
+        return natural if run.saw_other_end or _still_grew(run) else both
+    if not truth.contradicts_itself:
+        return both if run.at < truth.cancelled_at else {CANCELLED}
+    both = {CANCELLED, truth.streamed_status}
+    # The stream shows another end than a GET does. That end is right if no GET showed the other, and there was no time.
+    return {CANCELLED} if outcome.proof is Proof.RETRIEVED and _was_shown_cancelled(run) else both
+
+
+def _was_shown_cancelled(run: Run) -> bool:
+    return any(fact.shows(CANCELLED) for fact in run.facts_of("retrieve")[-1:])
+
+
+def _still_grew(run: Run) -> bool:
+    """Whether the last GET showed more than the one before: then `cancelled` was not to be believed."""
+    bodies = [fact.body for fact in run.facts if fact.call != "connect" and fact.shows(CANCELLED)]
+    before, last = ([0, 0] + [run.truth.growth.get(body, 0) for body in bodies])[-2:]
+    return len(bodies) > 1 and last > before
 
 
 def _allowed_cancels(run: Run, outcome: Outcome) -> set[CancelResult | None]:
@@ -170,9 +194,17 @@ def _allowed_cancels(run: Run, outcome: Outcome) -> set[CancelResult | None]:
     if outcome.proof is None:
         return _allowed_unproven(run, outcome)
     if outcome.status is OutcomeStatus.CANCELLED:
-        return {CancelResult.CANCEL_WON}
-    had_ended = any(_says_it_had_ended(run, answer) for answer in answers)
-    return {CancelResult.ALREADY_TERMINAL if had_ended else CancelResult.COMPLETION_WON}
+        was_before = {CancelResult.ALREADY_TERMINAL} if run.truth.was_left else set[CancelResult]()
+        return {CancelResult.CANCEL_WON, *was_before}
+    # In the foreground, what "synchronous" means may be learned later, and a GET before the disconnect does not count.
+    known = (True,) if run.scenario.behaviour.background else (True, False)
+    return {_result_of_an_end(run, answers, is_strict=each) for each in known}
+
+
+def _result_of_an_end(run: Run, answers: list[Fact], *, is_strict: bool) -> CancelResult:
+    was_read = bool(run.applied) and run.applied[-1].state.is_terminal and not run.calls_of("cancel")
+    had_ended = was_read or any(_says_it_had_ended(run, answer, is_strict=is_strict) for answer in answers)
+    return CancelResult.ALREADY_TERMINAL if had_ended else CancelResult.COMPLETION_WON
 
 
 def _allowed_unproven(run: Run, outcome: Outcome) -> set[CancelResult | None]:
@@ -183,15 +215,16 @@ def _allowed_unproven(run: Run, outcome: Outcome) -> set[CancelResult | None]:
     return {None, CancelResult.UNCONFIRMED, *([CancelResult.LEFT] if is_foreground else [])}
 
 
-def _says_it_had_ended(run: Run, answer: Fact) -> bool:
+def _says_it_had_ended(run: Run, answer: Fact, *, is_strict: bool) -> bool:
     """Whether an answer says that the response had ended before, and no later GET says that it ran."""
     if answer.status == 200:
         return answer.shows("completed", "failed", "incomplete")
     if b"synchronous" in answer.body or b"background" in answer.body:
-        is_said = not knew_foreground(run, answer.at)
+        is_said = not knew_foreground(run, answer.at if is_strict else run.at)
     else:
         is_said = b"Cannot cancel a" in answer.body or answer.status == 409
-    return is_said and not any(fact.shows("in_progress") for fact in _asked_after(run, answer))
+    is_denied = any(fact.shows("in_progress") for fact in _asked_after(run, answer))
+    return is_said and not (is_denied and is_strict)
 
 
 def _asked_after(run: Run, answer: Fact) -> list[Fact]:
@@ -226,9 +259,16 @@ def _knew_its_id(run: Run, outcome: Outcome) -> str | None:
 def _is_refused_for_good(run: Run) -> bool:
     gets, attempts = run.facts_of("retrieve"), run.patience.max_attempts
     is_refused = any(is_refusal(fact.status) for fact in gets)
-    brought = any(fact.status == 200 and fact.body.endswith(b"}") for fact in gets[-attempts:])
+    brought = any(fact.status == 200 and _is_whole(fact.body) for fact in gets[-attempts:])
     is_tried = len(gets) >= attempts and not brought
     return is_refused or is_tried or any(fact.status in UNAUTHORIZED for fact in run.facts)
+
+
+def _is_whole(body: bytes) -> bool:
+    try:
+        return isinstance(decode(body), dict)
+    except MsgspecError:
+        return False
 
 
 # The state
@@ -236,7 +276,7 @@ def _is_refused_for_good(run: Run) -> bool:
 
 def _state(run: Run, outcome: Outcome) -> Iterator[Violation]:
     """The state at the end is what was applied, with the Response that ended it on top."""
-    folded = fold((decode_event(each.data) for each in run.applied), run.start)
+    folded = fold_across((each.data for each in run.applied), run.start)
     if run.applied and snapshot_json(run.applied[-1].state) != snapshot_json(folded):
         yield Violation(Kind.WRONG, "the last state is not what its events make of it")
     if outcome.proof is None and snapshot_json(outcome.state) != snapshot_json(folded):
@@ -247,22 +287,61 @@ def _state(run: Run, outcome: Outcome) -> Iterator[Violation]:
         yield from _response(run, outcome, folded)
 
 
+def _text(run: Run, outcome: Outcome) -> Iterator[Violation]:
+    """Also while it streams the text is that of the deltas, whatever indexes they have."""
+    before = [each for each in run.applied if not each.state.is_terminal]
+    if not before or not run.scenario.shows_text_by_place or run.scenario.has_fault("corrupt"):
+        return
+    deltas = [decode(each.data)["delta"] for each in before if b'"type":"response.output_text.delta"' in each.data]
+    streamed = before[-1].state.output_text.removeprefix(run.start.output_text)
+    if streamed != "".join(deltas):
+        yield Violation(Kind.LOST, f"the text while it streams is {streamed[:60]!r}, not {''.join(deltas)[:60]!r}")
+
+
+def _id(run: Run, outcome: Outcome) -> Iterator[Violation]:
+    """The response is called by its id, of whatever characters."""
+    known = run.scenario.behaviour.response_id
+    if known and outcome.response_id not in {None, known}:
+        yield Violation(Kind.WRONG, f"it was called by {outcome.response_id!r}")
+
+
 def _response(run: Run, outcome: Outcome, folded: State) -> Iterator[Violation]:
     shown = snapshot_json(outcome.state)
-    truth = run.truth.cancelled if outcome.status == CANCELLED else run.truth.transcript.ended
-    if shown == truth:
+    truth, _ = run.truth.shown_end(outcome.status)
+    if shown == truth or _has_no_one_truth(run, outcome):
         return
     fields, true_fields = decode(shown), decode(truth)
+    kept = decode(snapshot_json(folded))["output"]
     if not true_fields["output"]:
-        true_fields["output"] = decode(snapshot_json(folded))["output"]
+        true_fields["output"] = kept
+    elif outcome.status != COMPLETED and _is_one_of_both(fields["output"], true_fields["output"], kept):
+        true_fields["output"] = fields["output"]
     if fields != true_fields:
         wrong = [name for name in true_fields if fields.get(name) != true_fields[name]]
         yield Violation(Kind.WRONG, f"the state at the end is not the Response: {wrong}")
 
 
+def _has_no_one_truth(run: Run, outcome: Outcome) -> bool:
+    """Whether the response was cancelled by what is taken back later, so that each GET showed another Response."""
+    return outcome.status == CANCELLED and run.truth.ending is Ending.GOES_ON
+
+
+def _is_one_of_both(shown: Items, true: Items, kept: Items) -> bool:
+    """Whether each item has the text of the Response, or the folded one, which is kept if it holds more."""
+    items = (map(_texts, each) for each in zip_longest(shown, true, kept, fillvalue=dict[str, Any]()))
+    return all(item in may_be for item, *may_be in items)
+
+
+def _texts(item: dict[str, Any]) -> list[Any]:
+    parts = [*item.get("content", ()), *item.get("summary", ())]
+    return [item.get("id"), item.get("arguments"), *(part.get("text") for part in parts)]
+
+
 def _compaction(run: Run, outcome: Outcome) -> Iterator[Violation]:
     """It is reported exactly if the last Response has text that no event brought."""
     if run.scenario.has_fault("renumber") or any(BROKEN in each.data for each in run.applied):
+        return
+    if _has_no_one_truth(run, outcome):
         return
     place = run.begins_at + len(run.applied) + _left_out(run)
     place -= bool(run.applied) and _is_invented(run, place - 1)
@@ -283,11 +362,8 @@ def _compacted_after(run: Run, outcome: Outcome, place: int) -> Iterator[Violati
 def _has_unseen_text(run: Run, outcome: Outcome, place: int) -> bool:
     # A caller that leaves while a cancel is unanswered may know the end by then.
     knows_end = outcome.proof is not None or outcome.state.is_terminal
-    if outcome.state.status == CANCELLED:
-        return knows_end and any(event.adds for event in run.truth.events_in_cancelled[place:])
-    # A Response that failed by an error event has no output: its events are all there is.
-    has_output = not run.scenario.behaviour.ending.startswith("error")
-    return knows_end and has_output and any(event.adds for event in run.truth.transcript.events[place:])
+    _, events = run.truth.shown_end(outcome.state.status or "")
+    return knows_end and any(event.adds for event in events[place:])
 
 
 def _can_judge_text(run: Run, outcome: Outcome, place: int) -> bool:

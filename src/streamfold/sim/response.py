@@ -1,175 +1,19 @@
-"""One response as it really is: its whole transcript, and at each time which events exist and what its status is.
+"""The truth about one run: which events of a response exist at each time, and what its status is.
 
-A transcript depends on few fields of a scenario and is cached for 100,000 runs. The truth about one run adds time and
-cancels. Time only goes forward and what comes by itself is fixed from the start, so a cancel edits the list of events
-when it arrives, even if it takes effect later. Except for the output that a cancelled Response keeps, nothing here
-uses the fold that the simulation checks.
+Time only goes forward and what comes by itself is fixed from the start, so a cancel edits the list of events when it
+arrives, even if it takes effect later. Except for the output that a cancelled Response keeps, nothing here uses the
+fold that the simulation checks.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from math import inf
-from typing import Any, TypeAlias
 
-from attrs import frozen
-
-from streamfold.chaos import FaultInjector, Send
 from streamfold.emulator import CANCEL_RULES, CancelRule, Ending, Script, ScriptStep, Tempo, Timeline, TimelineEntry
-from streamfold.fold import SequencePolicy, State, fold, snapshot_json, with_response
-from streamfold.schema import OPENAI, ResponseStatus, decode_event, is_terminal_status
-from streamfold.sim.scenario import GatewayBehaviour, Scenario
-
-# How an event's name and data become a frame for chaos. It is passed in, so that this package needs no `sse`.
-MakeFrame: TypeAlias = Callable[[bytes, bytes], Any]
-
-# The fields of a behaviour that change the transcript.
-CHANGES_EVENTS = ("numbering", "first_number", "has_keepalive", "background", "ending")
-STEPS = {"plain": 1, "holes": 3, "zeros": 0}  # from one sequence number to the next
-NUMBER = re.compile(rb'"sequence_number":\d+,?')
-TYPE = re.compile(rb'"type":"([^"]+)"')
-ERROR = b'{"code":"server_error","message":"An error on purpose."}'
-KEEPALIVE = b'{"type":"keepalive","sequence_number":0}'
-NESTED = b'{"type":"error","sequence_number":0,"error":{"type":"server_error","code":"server_error","message":"On purpose."}}'
-FLAT = b'{"type":"error","sequence_number":0,"code":"server_error","message":"On purpose.","param":null}'
-
-
-@frozen
-class ModelEvent:
-    """One event of the gateway.
-
-    Attributes:
-        adds: Whether it adds text, or an item, to the output.
-        fields: Its type and number, for the timeline.
-        frame: What chaos disturbs.
-        wire: The undisturbed bytes.
-    """
-
-    data: bytes
-    number: int | None
-    adds: bool
-    fields: dict[str, Any]
-    frame: Any
-    wire: bytes
-
-
-@frozen
-class Transcript:
-    """A response that nobody cancels, from its first event to its last.
-
-    Attributes:
-        running, ended: The Response as JSON, while it runs and at its end.
-        status: The status at its end.
-    """
-
-    events: tuple[ModelEvent, ...]
-    running: bytes
-    ended: bytes
-    status: str
-    make_frame: MakeFrame
-
-    def event(self, data: bytes) -> ModelEvent:
-        """One more event of the same gateway."""
-        return _event(data, self.make_frame)
-
-    def number_at(self, place: int) -> int | None:
-        """The number that an event at this place has."""
-        first = self.events[0].number
-        if place == 0 or first is None:
-            return first
-        return first + ((self.events[1].number or 0) - first) * place
-
-
-class TranscriptCache:
-    """The transcripts of a set of streams.
-
-    Args:
-        streams: The data of the events of each stream, the shortest stream first, as `make_stream` makes them.
-        make_frame: How an event's name and data become a frame.
-    """
-
-    def __init__(self, streams: Sequence[Sequence[bytes]], make_frame: MakeFrame) -> None:
-        self._streams = streams
-        self._make_frame = make_frame
-        self._cached = lru_cache(maxsize=400)(self._transcript)
-
-    def lengths(self) -> list[int]:
-        """How many events each stream has."""
-        return [len(stream) for stream in self._streams]
-
-    def get(self, scenario: Scenario) -> Transcript:
-        """The transcript of the scenario's response."""
-        relevant = {name: getattr(scenario.behaviour, name) for name in CHANGES_EVENTS}
-        return self._cached(scenario.stream, GatewayBehaviour(**relevant))
-
-    def _transcript(self, stream: int, behaviour: GatewayBehaviour) -> Transcript:
-        has_keepalive, first, numbering = behaviour.has_keepalive, behaviour.first_number, behaviour.numbering
-        data = [KEEPALIVE] * has_keepalive + list(self._streams[stream])
-        if behaviour.background:
-            data = [each.replace(b'"background":false', b'"background":true') for each in data]
-        running = _response_of(data[int(has_keepalive)])
-        status, data = _with_end(data, behaviour.ending)
-        ended = _response_of(data[-1])
-        if behaviour.ending in {"error_flat", "silent", "never"}:
-            data.pop()
-        step = STEPS.get(numbering)
-        numbers = [None if step is None else first + step * place for place in range(len(data))]
-        events = [
-            _event(with_number(each, number), self._make_frame) for each, number in zip(data, numbers, strict=True)
-        ]
-        return Transcript(tuple(events), running, ended, status, self._make_frame)
-
-
-def with_number(data: bytes, number: int | None) -> bytes:
-    """The event with another sequence number, or without one."""
-    return NUMBER.sub(b"" if number is None else b'"sequence_number":%d,' % number, data, count=1).replace(b",}", b"}")
-
-
-def response_event(kind: str, number: int | None, response: bytes) -> bytes:
-    """An event that holds a Response."""
-    return with_number(b'{"type":"%s","sequence_number":0,"response":%s}' % (kind.encode(), response), number)
-
-
-def _with_end(data: list[bytes], ending: str) -> tuple[str, list[bytes]]:
-    """The status at the end, and the events with the end that shows it."""
-    match ending:
-        case "incomplete" | "failed":
-            return ending, [*data[:-1], _ended(data[-1], ending)]
-        case "error_nested" | "error_flat":
-            error = NESTED if ending == "error_nested" else FLAT
-            # The failed Response has no output: the events before it are all there is.
-            failed = _ended(data[0 if data[0] is not KEEPALIVE else 1], "failed", was="in_progress")
-            return "failed", [*data[: len(data) // 2], error, failed]
-        case _:
-            return ResponseStatus.COMPLETED, data
-
-
-def _ended(event: bytes, status: str, *, was: str = "completed") -> bytes:
-    response = event.partition(b'"response":')[2]
-    response = response.replace(b'"status":"%s"' % was.encode(), b'"status":"%s"' % status.encode(), 1)
-    if status == "failed":
-        response = response.replace(b'"error":null', b'"error":' + ERROR, 1)
-    return b'{"type":"response.%s","sequence_number":0,"response":%s' % (status.encode(), response)
-
-
-def _response_of(event: bytes) -> bytes:
-    return event.partition(b'"response":')[2][:-1]
-
-
-def _event(data: bytes, make_frame: MakeFrame) -> ModelEvent:
-    named = TYPE.search(data)
-    name = named[1] if named else b""
-    found = NUMBER.search(data)
-    number = int(found[0].partition(b":")[2].rstrip(b",")) if found else None
-    frame = make_frame(name, data)
-    acts = FaultInjector().frame(frame)
-    wire = b"".join(act.data for act in acts if isinstance(act, Send))
-    fields = {"type": name.decode(), "sequence_number": number}
-    return ModelEvent(data, number, name.endswith((b".delta", b"output_item.added")), fields, frame, wire)
-
-
-# The truth about one run
+from streamfold.fold import SequencePolicy, State, snapshot_json, with_response
+from streamfold.schema import OPENAI, ResponseStatus, is_terminal_status
+from streamfold.sim.scenario import GatewayBehaviour
+from streamfold.sim.transcript import ModelEvent, Transcript, fold_across, response_event
 
 POLICIES = {"holes": SequencePolicy.RENUMBER, "zeros": SequencePolicy.ARRIVAL}
 CANCELLED = str(ResponseStatus.CANCELLED)
@@ -177,6 +21,9 @@ CANCELLED = str(ResponseStatus.CANCELLED)
 RULES: Mapping[str, CancelRule] = {
     **CANCEL_RULES,
     "vllm": CancelRule(ending=Ending.CANCELLED_EVENT, again_status=400),
+    "taken-back": CancelRule(ending=Ending.GOES_ON),
+    "relabelled": CancelRule(ending=Ending.CANCELLED_EVENT, finished_status=200),
+    "failed-holding-failed": CancelRule(ending=Ending.FAILED_EVENT),
 }
 
 
@@ -244,6 +91,10 @@ class Truth:
         cancelled_at: When a cancel of ours took effect; inf if none did.
         cancelled: The Response after that.
         events_in_cancelled: The events whose text is in `cancelled`.
+        growth: How many events added text or an item to a Response that says cancelled and still grows.
+        is_zombie: Whether it says `in_progress` for ever, because its client had gone.
+        was_left: Whether it was cancelled because its client had gone.
+        was_relabelled: Whether it had ended by itself when a cancel turned it into cancelled.
     """
 
     def __init__(
@@ -262,6 +113,10 @@ class Truth:
         self.cancelled_at: float = inf
         self.cancelled: bytes = b""
         self.events_in_cancelled: tuple[ModelEvent, ...] = ()
+        self.was_relabelled: bool = False
+        self.growth: dict[bytes, int] = {}
+        self.was_left: bool = False
+        self.is_zombie: bool = False
         steps = [
             ScriptStep(wait, event.fields, event.data) for wait, event in zip(waits, transcript.events, strict=True)
         ]
@@ -279,7 +134,8 @@ class Truth:
     def _encode(self, place: int, entry: TimelineEntry) -> ModelEvent:
         if entry.recorded is not None:
             return self.transcript.events[place]
-        return self.transcript.event(response_event(entry.type, self.transcript.number_at(place), self.cancelled))
+        body = self._failed if self._behaviour.cancel == "failed-holding-failed" else self.cancelled
+        return self.transcript.event(response_event(entry.type, self.transcript.number_at(place), body))
 
     def feed_of(self, event: ModelEvent, at: float) -> Feed:
         """A stream of one event."""
@@ -293,7 +149,8 @@ class Truth:
     @property
     def ends_at(self) -> float:
         """When the response is over."""
-        return self.natural_end if self.ending is Ending.GOES_ON else min(self.natural_end, self.cancelled_at)
+        is_natural = self.ending is Ending.GOES_ON or self.was_relabelled
+        return self.natural_end if is_natural else min(self.natural_end, self.cancelled_at)
 
     def status_at(self, now: float) -> str:
         """The status that a GET reports."""
@@ -305,23 +162,64 @@ class Truth:
         """The Response that a GET returns."""
         status = self.status_at(now)
         if status == CANCELLED:
+            if self._behaviour.cancel == "taken-back":
+                self.feed.advance(now)
+                self.cancelled = self._cancelled_response(len(self.feed.events))
+                self.growth[self.cancelled] = sum(event.adds for event in self.events_in_cancelled)
             return self.cancelled
         return self.transcript.ended if is_terminal_status(status) else self.transcript.running
 
+    def shown_end(self, status: str) -> tuple[bytes, tuple[ModelEvent, ...]]:
+        """The Response that shows an end of this status, and the events whose text is in it."""
+        if status == CANCELLED:
+            return self.cancelled, self.events_in_cancelled
+        if self.is_cancelled and self._behaviour.cancel == "failed-holding-failed":
+            return self._failed, self.events_in_cancelled
+        # A Response that failed by an error event has no output: its events are all there is.
+        is_empty = self._behaviour.ending.startswith("error")
+        return self.transcript.ended, () if is_empty else self.transcript.events
+
+    @property
+    def contradicts_itself(self) -> bool:
+        """Whether the stream of the cancelled response shows another end than a GET does."""
+        is_failed = self._behaviour.cancel == "failed-holding-failed" and not self.was_left
+        return self.ending is Ending.HANG_UP or self.was_relabelled or is_failed
+
+    @property
+    def streamed_status(self) -> str:
+        """The status that the stream of the cancelled response shows."""
+        is_failed = self._behaviour.cancel == "failed-holding-failed" and not self.was_left
+        return "failed" if is_failed else self.transcript.status
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether a cancel took effect, or will."""
+        return self.cancelled_at < inf
+
+    @property
+    def _failed(self) -> bytes:
+        return self.cancelled.replace(b'"status":"cancelled"', b'"status":"failed"', 1)
+
     def cancel(self, *, at: float) -> None:
         """Carry out a cancel that arrives then. A second one, or one that comes too late, changes nothing."""
-        self._cancel(at + self._behaviour.cancel_seconds)
+        effect = at + self._behaviour.cancel_seconds
+        self._cancel(effect)
+        if self._behaviour.cancel == "relabelled" and self.natural_end <= effect and self.cancelled_at == inf:
+            self.cancelled_at, self.was_relabelled = effect, True
+            ended = f'"status":"{self.transcript.status}"'.encode()
+            self.cancelled = self.transcript.ended.replace(ended, b'"status":"cancelled"', 1)
+            _, self.events_in_cancelled = self.shown_end(self.transcript.status)
 
     def leave(self, *, at: float) -> None:
         """The client of a foreground response has gone."""
         if self.cancelled_at < inf or at >= self.natural_end:
             return
         if self._behaviour.when_left == "cancelled":
-            self.ending = Ending.SILENT
+            self.ending, self.was_left = Ending.SILENT, True
             self._cancel(at)
         elif self._behaviour.when_left == "zombie":
             self.feed.stop(at)
-            self.natural_end = inf
+            self.natural_end, self.is_zombie = inf, True
 
     def _cancel(self, effect: float) -> None:
         if self.cancelled_at < inf or effect >= self.natural_end:
@@ -333,11 +231,11 @@ class Truth:
 
     def _cancelled_response(self, count: int) -> bytes:
         body = self.transcript.running.replace(b'"status":"in_progress"', b'"status":"cancelled"', 1)
-        if not self._behaviour.keeps_output:
+        if not self._behaviour.keeps_output and self._behaviour.cancel != "taken-back":
             return body
         self.events_in_cancelled = self.transcript.events[:count]
-        events = [decode_event(each.data) for each in self.events_in_cancelled]
-        return snapshot_json(with_response(fold(events, State.under(self.policy)), body))
+        folded = fold_across((each.data for each in self.events_in_cancelled), State.under(self.policy))
+        return snapshot_json(with_response(folded, body))
 
 
 def _timeline(steps: Iterable[ScriptStep], began: float) -> Timeline:

@@ -12,6 +12,7 @@ from msgspec.json import Decoder, Encoder
 from streamfold.errors import InvalidArgument
 from streamfold.session import Patience
 
+RESPONSE_ID = "resp_1"
 MAX_FRAME_BYTES = Patience().max_frame_bytes
 
 
@@ -45,7 +46,10 @@ class GatewayBehaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What the response is like, and how its gateway answers whenever nothing is injected.
 
     Attributes:
-        numbering: `plain` (one by one from `first_number`), `none`, `holes` (every third number), `zeros` (each is 0).
+        response_id: The response's id; empty for the one that its stream has.
+        numbering: `plain` (one by one from `first_number`), `none`, `holes` (every third number), `zeros` (each is 0), or
+            `skips` (one number in the middle belongs to no event).
+        indexes: Which of the indexes of output, content and summary are in the events: all, `none`, or the `output`'s.
         first_number: The number of the first event.
         has_keepalive: Whether a keepalive event comes first; it has a number of its own.
         background: Whether the response runs in the background.
@@ -63,7 +67,9 @@ class GatewayBehaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         finished: What the stream of a finished response is: all of it, or only its terminal event, with the `next`
             number or its `own`.
         retrieve: Whether a GET finds the response: always, never, or only after it ended.
-        cancel: The cancel dialect: a name in `streamfold.emulator.CANCEL_RULES`, or `vllm`.
+        cancel: The cancel dialect: a name in `streamfold.emulator.CANCEL_RULES`, or `vllm`; `taken-back` (LiteLLM's
+            polling: cancelled, with a text that grows, until it is completed); `relabelled` (a late cancel turns what
+            completed into cancelled); or `failed-holding-failed` (LiteLLM over Azure: only the stream says failed).
         foreground_cancel: What a cancel of a foreground response is answered with, in the words of real servers; `200`
             means that it is carried out.
         when_left: What happens to a foreground response when the connection of its POST is closed or breaks: it `runs`,
@@ -72,7 +78,9 @@ class GatewayBehaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         keeps_output: Whether a cancelled Response holds the output so far.
     """
 
-    numbering: Literal["plain", "none", "holes", "zeros"] = "plain"
+    response_id: str = ""
+    numbering: Literal["plain", "none", "holes", "zeros", "skips"] = "plain"
+    indexes: Literal["all", "none", "output"] = "all"
     first_number: int = 0
     has_keepalive: bool = False
     background: bool = True
@@ -96,6 +104,9 @@ class GatewayBehaviour(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "completes-anyway",
         "finished200",
         "vllm",
+        "taken-back",
+        "relabelled",
+        "failed-holding-failed",
     ] = "mka1"
     foreground_cancel: Literal["400", "404", "405", "409", "501", "200"] = "400"
     when_left: Literal["runs", "cancelled", "zombie"] = "runs"
@@ -108,6 +119,25 @@ class CallerAction(Struct, frozen=True, forbid_unknown_fields=True):
 
     at: float
     what: Literal["cancel", "notice", "leave"] = "cancel"
+
+
+class Outage(Struct, frozen=True, forbid_unknown_fields=True):
+    """A time in which the gateway cannot be reached. What is open breaks, and the response runs on.
+
+    Attributes:
+        at: When it begins.
+        seconds: How long it lasts.
+        how: What a client sees: connections are `refused`, nothing is answered at all (`silent`), or 503.
+    """
+
+    at: float = 0.0
+    seconds: float = 0.0
+    how: Literal["refused", "silent", "503"] = "refused"
+
+    @property
+    def until(self) -> float:
+        """When the gateway can be reached again."""
+        return self.at + self.seconds
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,6 +154,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         streams, retrieves, cancels: What goes wrong with each call of that kind, in order; later calls go well. A
             POST that streams counts as the first stream.
         actions: What the caller does.
+        outages: When the gateway cannot be reached.
         total_seconds, window_events, max_attempts, max_frame_bytes: The session's `Patience`.
         is_restless: Whether the session gets the time after each fact, even if nothing is due.
     """
@@ -138,6 +169,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retrieves: tuple[Injection, ...] = ()
     cancels: tuple[Injection, ...] = ()
     actions: tuple[CallerAction, ...] = ()
+    outages: tuple[Outage, ...] = ()
     total_seconds: float | None = None
     window_events: int = 256
     max_attempts: int = 5
@@ -150,14 +182,29 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.behaviour.background if self.start == "create" else None
 
     @property
+    def followed_id(self) -> str | None:
+        """The id that the session begins with; None if it begins with a POST."""
+        return None if self.start == "create" else self.behaviour.response_id or RESPONSE_ID
+
+    @property
     def is_numbered(self) -> bool:
         """Whether each event has a number of its own."""
-        return self.behaviour.numbering in {"plain", "holes"}
+        return self.behaviour.numbering in {"plain", "holes", "skips"}
+
+    @property
+    def shows_text_by_place(self) -> bool:
+        """Whether events without indexes build the text from its beginning."""
+        return self.behaviour.indexes != "all" and self.is_numbered and self.start != "after"
 
     @property
     def takes_every_frame(self) -> bool:
         """Whether no event is too large for the session."""
         return self.max_frame_bytes == MAX_FRAME_BYTES
+
+    @property
+    def keeps_streams(self) -> bool:
+        """Whether no stream is given up before it ends, because of a large event or a missing number."""
+        return self.takes_every_frame and self.behaviour.numbering != "skips"
 
     @property
     def is_plain(self) -> bool:
@@ -166,8 +213,14 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         can_stream = gateway.is_streamable and gateway.window_seconds is None and gateway.cursor == "taken"
         shows_end = gateway.ending in {"completed", "incomplete", "failed", "error_nested"}
         shows_cancel = gateway.cancel not in {"ends-silently", "openai"} and gateway.finished != "own"
+        can_stream = can_stream and gateway.numbering != "skips"
         is_heard = gateway.pause_seconds < Patience().idle_seconds and self.takes_every_frame
         return self.start != "after" and can_stream and shows_end and shows_cancel and is_heard
+
+    @property
+    def is_undisturbed(self) -> bool:
+        """Whether nothing is injected, and the caller does nothing."""
+        return not (self.streams or self.retrieves or self.cancels or self.actions)
 
     def has_fault(self, text: str) -> bool:
         """Whether the text of a fault occurs among those of the streams."""
