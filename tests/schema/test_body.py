@@ -18,6 +18,7 @@ from streamfold.schema.body import (
     decode_item,
     decode_part,
     decode_response,
+    is_usable_id,
     read_head,
 )
 from streamfold.schema.item import (
@@ -396,3 +397,13 @@ def test_what_is_not_an_object_has_no_head(data: bytes) -> None:
 def test_a_response_says_whether_it_runs_in_the_background(data: bytes, is_background: bool | None) -> None:
     head = read_head(data)
     assert (head.background if head else None) is is_background
+
+
+@pytest.mark.parametrize("value", ["resp_1", "resp_YQ==", "a/b?c#d", "50%", "two words", "ö", "...", "x" * 4096])
+def test_an_id_of_any_printable_characters_can_be_sent(value: str) -> None:
+    assert is_usable_id(value)
+
+
+@pytest.mark.parametrize("value", ["", ".", "..", "a\nb", "\x00", "\u2028", "\ud800", "x" * 4097, None, 7, b"resp_1"])
+def test_what_a_url_resolves_away_or_cannot_hold_is_not_an_id(value: object) -> None:
+    assert not is_usable_id(value)

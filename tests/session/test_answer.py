@@ -514,3 +514,29 @@ def test_the_words_of_a_bad_end_are_the_streams_or_the_responses(events: list[Ev
 def test_a_call_without_an_answer_stays_a_failure() -> None:
     failure = CallFailure("reset")
     assert read_no_stream(failure, trying=RESUME) is read_retrieved(failure, State()) is failure
+
+
+def test_the_words_of_a_redirect_without_words_say_where_it_points_and_no_more() -> None:
+    place = {"location": "https://me:word@elsewhere/v1?key=1"}
+    assert Answer(307, place).error.message == "it redirects to https://elsewhere/v1, which is not followed"
+    assert Answer(307, place, b'{"error": "moved"}').error.message == "moved"
+    assert Answer(200, place).error == Answer(307).error == ErrorWords()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "verdict"),
+    [
+        ("application/json", b"", True),
+        ("Application/Problem+JSON; charset=utf-8", b"", True),
+        ("application/x-ndjson", b"{}", False),
+        ("text/html", b"{}", False),
+        ("", b" {}", True),
+        ("", b"[]", False),
+    ],
+)
+def test_json_is_named_so_or_looks_so_where_nothing_is_named(kind: str, body: bytes, verdict: bool) -> None:
+    assert Answer(200, {"content-type": kind}, body).is_json is verdict
+
+
+def test_an_answer_is_shown_without_its_headers_and_its_body() -> None:
+    assert repr(Answer(200, {"x": "secret"}, b"secret")) == "Answer(status=200)"
