@@ -15,7 +15,9 @@ from typing import Any
 from tests.attack.client import BACKENDS, MEMORY_MIB, TRANSPORTS
 
 # The attacks on everything else are tests like any other; `make attack` runs them whole.
-OTHERS: dict[str, list[str]] = {}
+OTHERS: dict[str, list[str]] = {
+    "the emulator": ["tests/emulator/test_hostile_requests.py", "tests/emulator/test_connection.py"],
+}
 
 
 def attack_upstreams(transport: str, backend: str, *options: str) -> dict[str, Any]:
