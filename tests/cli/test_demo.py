@@ -21,7 +21,7 @@ REPAIRS = (
     "the stream was refused with 503",
     "an event is missing after ",
     "ReadTimeout",
-    "expected an event stream, got text/html",
+    "expected an event stream, got an HTML page",
     "the stream ended before its terminal event",
 )
 

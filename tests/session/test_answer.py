@@ -30,7 +30,7 @@ from streamfold.session.outcome import RepairKind
 from tests.fold.made import added, delta, event
 from tests.session.made import answer, body, refused
 
-PAGE = "an HTML page, as from a proxy"
+PAGE = "an HTML page"
 
 
 def error(**words: str) -> Event:

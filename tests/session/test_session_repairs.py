@@ -273,7 +273,7 @@ def test_when_nothing_is_left_it_is_lost_with_all_that_is_held() -> None:
     assert outcome.reason.startswith("not a Response: ")
     assert [repair.reason for repair in outcome.repairs][:2] == [
         "the connection was reset",
-        "expected an event stream, got an HTML page, as from a proxy with status 200",
+        "expected an event stream, got an HTML page with status 200",
     ]
 
 

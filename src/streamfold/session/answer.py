@@ -295,4 +295,4 @@ def read_refusal(what: str, answer: Answer, trying: RepairKind) -> CallFailure:
 
 def _kind_of(answer: Answer) -> str:
     kind = in_short(answer.headers.get("content-type", "").partition(";")[0])
-    return "an HTML page, as from a proxy" if kind == "text/html" else kind or "no content type"
+    return "an HTML page" if kind == "text/html" else kind or "no content type"
