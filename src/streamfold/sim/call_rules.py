@@ -15,6 +15,7 @@ from streamfold.emulator import Ending
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, RepairKind
 from streamfold.sim.driver import Fact, Run
 from streamfold.sim.response import CANCELLED
+from streamfold.sim.scenario import Injection
 
 TICK = 1e-6  # seconds of rounding
 UNAUTHORIZED = {401, 403}
@@ -181,12 +182,16 @@ def _may_be_judged_by_time(run: Run) -> bool:
     scenario = run.scenario
     if run.cancelled_at is not None or scenario.outages:
         return False
-    faults = {fault.name for each in scenario.streams for fault in parse_faults(each.faults)}
-    is_passing = faults <= PASSING and not any(each.seconds or each.answer for each in scenario.streams)
-    is_judged = is_passing and scenario.is_plain
     # Without its id, which is in the event that is missing, nothing can be repaired before the stream ends.
     has_no_id = scenario.start == "create" and any("gap:after_events=0" in each.faults for each in scenario.streams[:1])
-    return is_judged and not scenario.behaviour.retry_milliseconds and not has_no_id
+    is_judged = scenario.is_plain and not scenario.behaviour.retry_milliseconds and not has_no_id
+    return is_judged and all(map(_passes_by, scenario.streams))
+
+
+def _passes_by(injection: Injection) -> bool:
+    """Whether what goes wrong with a stream holds it up for a moment only."""
+    faults = {fault.name for fault in parse_faults(injection.faults)}
+    return faults <= PASSING and not (injection.seconds or injection.answer)
 
 
 def _longest_delay_seconds(run: Run) -> float:

@@ -339,9 +339,8 @@ def _texts(item: dict[str, Any]) -> list[Any]:
 
 def _compaction(run: Run, outcome: Outcome) -> Iterator[Violation]:
     """It is reported exactly if the last Response has text that no event brought."""
-    if run.scenario.has_fault("renumber") or any(BROKEN in each.data for each in run.applied):
-        return
-    if _has_no_one_truth(run, outcome):
+    is_broken = run.scenario.has_fault("renumber") or any(BROKEN in each.data for each in run.applied)
+    if is_broken or _has_no_one_truth(run, outcome):
         return
     place = run.begins_at + len(run.applied) + _left_out(run)
     place -= bool(run.applied) and _is_invented(run, place - 1)
