@@ -14,7 +14,7 @@ What breaks one is answered with a JSON error if nothing was answered yet, and t
 import asyncio
 import logging
 import time
-from typing import Any
+from typing import Any, cast
 
 from msgspec.json import encode
 from uvicorn.config import Config
@@ -128,7 +128,7 @@ class EmulatorConnection(HttpToolsProtocol):
 
     def _refuse(self, status: int, message: str) -> None:
         """Close the connection, with this answer if it does not come in the middle of another."""
-        cycle: RequestResponseCycle | None = self.cycle
+        cycle = cast(RequestResponseCycle | None, self.cycle)  # None before the first request
         is_begun = cycle is not None and cycle.response_started and not cycle.response_complete
         is_answering = is_begun or len(self.pipeline) > 0
         if not is_answering and not self._discarded:
@@ -143,5 +143,4 @@ async def watch(state: ServerState, limits: Options) -> None:
         await asyncio.sleep(pause)
         now = time.monotonic()
         for connection in list(state.connections):
-            if isinstance(connection, EmulatorConnection):
-                connection.look(now)
+            cast(EmulatorConnection, connection).look(now)  # the protocol class that the server was given

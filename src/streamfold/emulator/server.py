@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from streamfold.emulator.app import Emulator
@@ -49,7 +50,7 @@ class emulate:
         self._app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
         self._port = port
         self._stack = ExitStack()
-        import streamfold.emulator.connection  # noqa: F401  # a missing uvicorn is reported here, before a socket is open
+        import_module("streamfold.emulator.connection")  # a missing uvicorn is reported here, before a socket is open
 
     def __enter__(self) -> str:
         listener = self._stack.enter_context(_listen(LOCAL, self._port))

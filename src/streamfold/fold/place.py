@@ -41,8 +41,9 @@ def _reader(kind: type, target: Target | None) -> Callable[[object], tuple[Any, 
     return attrgetter(*names)
 
 
+_INDEXED: tuple[type[Any], ...] = (*TARGETS, wire.OutputItemAdded, wire.OutputItemDone)
 INDEXES_OF: Mapping[type, Callable[[object], tuple[Any, ...]]] = {
-    kind: _reader(kind, TARGETS.get(kind)) for kind in (*TARGETS, wire.OutputItemAdded, wire.OutputItemDone)
+    kind: _reader(kind, TARGETS.get(kind)) for kind in _INDEXED
 }
 """Reads the indexes that an event of each type needs; None where the server sent none."""
 

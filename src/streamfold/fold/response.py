@@ -170,7 +170,7 @@ def _merged(sent: list[Raw], folded: Array) -> tuple[list[Node], bool, bool]:
     """The items as sent with what they lack; whether anything was kept, and whether a text had to be left out."""
     is_kept = is_lost = False
     groups: list[list[Node]] = [[]]  # the items that were not sent follow those before them
-    groups += [[each] for each in sent]
+    groups.extend([each] for each in sent)
     place = -1
     for item, found in _pairs(sent, folded):
         if found is None:

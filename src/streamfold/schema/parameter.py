@@ -267,7 +267,7 @@ MKA1_ONLY: Mapping[str, Rule] = {
     "use_cache": boolean,
 }
 
-MODERATION = dict.fromkeys(("input", "output"), record({"mode": one_of("score", "block")}, required=("mode",)))
+MODERATION_SIDE = record({"mode": one_of("score", "block")}, required=("mode",))
 PROMPT_CACHE = {"mode": one_of("implicit", "explicit"), "ttl": one_of("30m", "12h"), "prewarm": boolean}
 REASONING = {
     "summary": SUMMARIES,
@@ -282,7 +282,9 @@ OPENAI_ONLY: Mapping[str, Rule] = {
     "background_options": record({"completion_window": one_of("soonest", "2h", "8h"), "continuation_id": text()}),
     "access_programs": record({"cyber": one_of("standard", "daybreak_blue", "daybreak_red")}),
     "image": record({"context_compression": one_of("auto", "enabled", "disabled")}),
-    "moderation": record({"model": text(1), "policy": record(MODERATION)}, required=("model",)),
+    "moderation": record(
+        {"model": text(1), "policy": record({"input": MODERATION_SIDE, "output": MODERATION_SIDE})}, required=("model",)
+    ),
     "prompt_cache_options": record(PROMPT_CACHE),
     "prompt_cache_retention": one_of("in_memory", "24h"),
 }

@@ -124,10 +124,9 @@ def _read_part(fields: Fields, dialect: Dialect) -> CreateRequest | Problem:
 
 def _as_request(fields: Fields) -> CreateRequest:
     options: Fields = fields.get("stream_options") or {}
-    given = {name: fields[name] for name in READ_FROM_CREATE if fields.get(name) is not None}
-    return CreateRequest(
-        fields=fields, include_obfuscation=options.get("include_obfuscation"), **{"model": ANY_MODEL, **given}
-    )
+    given: Fields = {"model": ANY_MODEL}
+    given |= {name: fields[name] for name in READ_FROM_CREATE if fields.get(name) is not None}
+    return CreateRequest(fields=fields, include_obfuscation=options.get("include_obfuscation"), **given)
 
 
 def read_batch_create(body: bytes, dialect: Dialect) -> Fields | Problem:
@@ -189,7 +188,7 @@ def value_marks(body: bytes) -> int:
 def _is_deep(fields: Fields) -> bool:
     level: list[Any] = [fields]
     for _ in range(MAX_DEPTH):
-        inside = [list(each.values()) if is_object(each) else each for each in level if isinstance(each, dict | list)]
+        inside: list[list[Any]] = [list(each.values()) if is_object(each) else each for each in level]
         level = [value for values in inside for value in values if isinstance(value, dict | list)]
         if not level:
             return False
