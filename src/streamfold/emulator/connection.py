@@ -51,8 +51,8 @@ class EmulatorConnection(HttpToolsProtocol):
 
     def __init__(self, config: Config, server_state: ServerState, limits: Options) -> None:
         super().__init__(config, server_state, {})
-        self.logger = logging.getLogger("streamfold.emulator")
-        self.access_log = False
+        self.logger: logging.Logger = logging.getLogger("streamfold.emulator")
+        self.access_log: bool = False
         self._limits = limits
         self._refused = (400, "This is not an HTTP request that can be read.")
         self._asking_since: float | None = None  # while a request is incomplete

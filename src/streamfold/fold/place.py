@@ -41,16 +41,16 @@ def _reader(kind: type, target: Target | None) -> Callable[[object], tuple[Any, 
     return attrgetter(*names)
 
 
-_INDEXED: tuple[type[Any], ...] = (*TARGETS, wire.OutputItemAdded, wire.OutputItemDone)
 INDEXES_OF: Mapping[type, Callable[[object], tuple[Any, ...]]] = {
-    kind: _reader(kind, TARGETS.get(kind)) for kind in _INDEXED
+    **{kind: _reader(kind, target) for kind, target in TARGETS.items()},
+    **{kind: _reader(kind, None) for kind in (wire.OutputItemAdded, wire.OutputItemDone)},
 }
 """Reads the indexes that an event of each type needs; None where the server sent none."""
 
 
 def located(document: Document, event: Any) -> Any:
     """The event with the indexes that it lacks."""
-    target = TARGETS.get(type(event))
+    target = TARGETS.get(event.__class__)
     if event.output_index is None:
         index = _index_of_own(document, event) if target is None else _index_by_id(document, event, target)
         event = structs.replace(event, output_index=index)

@@ -85,9 +85,8 @@ class Inspector(App[None]):
     def __init__(self, log: EventLog, key: StreamKey, timeline: Timeline, *, at: int | None = None) -> None:
         super().__init__()
         self.title = f"streamfold inspect {key.response_id}"
-        self.error_console = Drawing(
-            stderr=True
-        )  # where textual reports a failure of its own, with what it was showing
+        # Where textual reports a failure of its own, with what it was showing.
+        self.error_console: Drawing = Drawing(stderr=True)
         self._event_log = log
         self._key = key
         self._pages = Pages(log, key, first=timeline.first)
