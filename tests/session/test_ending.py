@@ -1,8 +1,10 @@
 """Ending: the final Response, whether its events were all seen, and the words of a bad end."""
 
+import json
+
 import pytest
 
-from streamfold.session import CancelResult, Connect, Finish, OutcomeStatus, Proof, Retrieve, Wait
+from streamfold.session import Cancel, CancelResult, Connect, Finish, OutcomeStatus, Proof, Retrieve, Wait
 from tests.session.made import (
     HELD,
     OLD,
@@ -224,3 +226,66 @@ def test_a_loss_waits_for_the_answer_to_a_cancel() -> None:
 def test_dropped_events_are_in_the_outcome() -> None:
     duplicates = over(reading(*HELD, HELD[2], HELD[2], ended(3, text="held"))).duplicates
     assert (duplicates.count, duplicates.differed) == (2, False)
+
+
+# Ends from elsewhere, and with a cancel
+
+
+def final(status: str, text: str) -> bytes:
+    return json.dumps(body(status, text)).encode()
+
+
+def test_the_final_response_of_another_process_ends_it() -> None:
+    one = reading(*HELD)
+    one.receive_final(final("in_progress", "held"), now=1.0)
+    assert one.outcome is None
+    one.receive_final(final("completed", "held on"), now=1.0)
+    outcome = over(one)
+    assert (outcome.status, outcome.proof, outcome.state.output_text) == ("completed", Proof.RETRIEVED, "held on")
+    one.receive_final(final("failed", "x"), now=2.0)
+    assert one.outcome is outcome
+
+
+def test_a_terminal_event_is_a_witness_of_a_cancel() -> None:
+    one = cancelled(*HELD)
+    one.receive_chunk(ended(3, text="held"), now=1.1)
+    assert one.outcome is None
+    one.receive_answer(Cancel(), answer(200, body("completed", "held")), now=1.2)
+    assert (over(one).status, over(one).proof) == ("completed", Proof.TERMINAL_EVENT)
+
+
+def test_a_foreground_response_whose_cancel_is_refused_is_left() -> None:
+    one = cancelled(created(0, background=False), added(1), delta(2, "held"))
+    one.receive_answer(Cancel(), refused(400, "Cannot cancel a synchronous response."), now=1.1)
+    assert one.is_reading is False
+    call, now = next_call(one, now=1.1)
+    assert call == Retrieve()
+    one.receive_answer(Retrieve(), answer(200, body("in_progress", "held", background=False)), now=now)
+    one.receive_time(now=now + 60.0)
+    assert (over(one).status, over(one).cancel) == ("abandoned", CancelResult.LEFT)
+    assert "may continue" in over(one).reason
+
+
+def test_a_get_after_the_terminal_event_is_compared_with_nothing() -> None:
+    one = cancelled(*HELD)
+    one.receive_chunk(ended(3, text="held"), now=1.1)
+    one.receive_answer(Cancel(), answer(200, body("cancelled")), now=1.2)
+    while one.outcome is None:
+        call, now = next_call(one, now=1.2)
+        if call != Retrieve():
+            break
+        one.receive_answer(Retrieve(), answer(200, body("completed", "held and more")), now=now)
+    assert over(one).is_compacted is False
+
+
+def test_a_loss_whose_cancel_was_proven_is_none() -> None:
+    one = cancelled(*HELD)
+    one.receive_answer(Cancel(), answer(200, body("cancelled")), now=1.0)
+    drop(one, now=1.1)
+    while one.outcome is None:
+        call, now = next_call(one, now=1.1)
+        said = refused(401, "no")
+        if isinstance(call, Finish):
+            break
+        one.receive_answer(call, said, now=now)  # type: ignore[arg-type]
+    assert (over(one).status, over(one).proof) == ("cancelled", Proof.CANCEL_ANSWER)

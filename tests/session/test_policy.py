@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from streamfold.fold import State, fold, states
 from streamfold.reader import EventReader
-from streamfold.schema import Keepalive
-from streamfold.session.policy import Window, has_unseen_text
+from streamfold.schema import Keepalive, decode_event
+from streamfold.session.policy import Window, adopted, has_unseen_text, is_torn, usable_head
 from tests.conftest import Recording, on_every_recording
 from tests.fold.made import added, completed, delta, event
 from tests.fold.recorded import CUT_BY_HAND
@@ -194,3 +194,50 @@ def test_a_whole_recording_lacks_nothing(recording: Recording) -> None:
             assert has_unseen_text(before, state) is False
             break
         before = state
+
+
+# What an event says by itself
+
+
+def test_the_window_knows_its_lowest_number() -> None:
+    assert (window().first(), window(7, 5, 6).first()) == (None, 5)
+
+
+def test_an_event_is_torn_if_not_even_its_number_can_be_read() -> None:
+    known = [b"{torn", b'{"type":"keepalive","sequence_number":1}', b'{"type":"new"}']
+    assert [is_torn(decode_event(data)) for data in known] == [True, False, False]
+
+
+def ending(kind: str, **response: object) -> Any:
+    return event(f"response.{kind}", 9, response=response)
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        pytest.param(ending("completed", status="completed"), "completed", id="its own"),
+        pytest.param(ending("failed", status="cancelled"), "cancelled", id="its own, not the name"),
+        pytest.param(ending("incomplete"), "incomplete", id="none: the name"),
+        pytest.param(ending("failed", status=None), "failed", id="null: the name"),
+        pytest.param(ending("in_progress"), None, id="none, and no end"),
+        pytest.param(ending("completed", status="in_progress"), "in_progress", id="one that is no end"),
+    ],
+)
+def test_a_response_is_adopted_with_the_status_of_its_event_if_it_has_none(end: Any, status: str | None) -> None:
+    assert adopted(State(), end).status == status
+
+
+@pytest.mark.parametrize(
+    ("response", "identifier"),
+    [
+        (b'{"id":"resp_1","background":true}', "resp_1"),
+        (b'{"id":""}', None),
+        (b'{"id":".."}', None),
+        (b'{"id":"a\xef\xbf\xbd"}', None),
+        (b"{}", None),
+        (b"[]", None),
+    ],
+)
+def test_only_an_id_that_a_call_can_name_is_usable(response: bytes, identifier: str | None) -> None:
+    head = usable_head(response)
+    assert (head.id if head else None) == identifier

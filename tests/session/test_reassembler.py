@@ -525,3 +525,51 @@ def test_where_only_some_events_have_numbers_all_is_replayed_and_what_was_applie
 def test_any_printable_id_is_learned(identifier: str) -> None:
     one = fed(frame("response.created", 0, response=body(id=identifier)))
     assert one.response_id == identifier
+
+
+# Holes, and the end of a connection
+
+
+def test_what_a_connection_leaves_out_is_a_hole_until_it_is_crossed() -> None:
+    one = fed(*STREAM[:3])
+    assert one.hole is None
+    one.feed(delta(5, "d"))
+    assert (one.hole, one.has_gap) == ((2, 5), True)
+    one.cross()
+    assert (took(one, b": comment\n\n"), one.hole, one.state.output_text) == ([5], None, "ad")
+    assert took(one, delta(6, "e"), delta(8, "g")) == [6]
+
+
+def test_a_hole_that_is_crossed_on_the_next_connection_needs_no_wait() -> None:
+    one = fed(*STREAM[:3], delta(5, "d"))
+    one.cross()
+    one.begin(is_replay=False)
+    assert took(one, delta(5, "d") + delta(6, "e")) == [5, 6]
+
+
+def test_an_end_alone_and_a_damaged_event_leave_no_hole() -> None:
+    assert fed(*STREAM[:3], ended(9, text="abc")).hole is None
+    assert fed(*STREAM[:3], TORN, delta(5)).hole is None
+    assert fed(*STREAM[:3], TORN + delta(5)).hole is None
+    assert fed(delta(5)).hole is None
+
+
+def test_an_error_after_the_end_or_in_an_unfinished_block_is_kept() -> None:
+    told = frame("error", 6, error={"message": "one"})
+    one = fed(*STREAM, told)
+    assert one.state.error is not None
+    assert (one.state.error.message, one.state.cursor) == ("one", 6)
+    one.feed(keepalive(7) + frame("error", 99, error={"message": "two"}))
+    assert one.state.error.message == "two"
+    cut = fed(*STREAM[:3], b'{"error":{"message":"three"}}')
+    cut.close()
+    assert cut.state.error is not None
+    assert cut.state.error.message == "three"
+
+
+def test_events_of_another_response_are_no_duplicates() -> None:
+    other = frame("response.completed", 2, response=body("completed", "x", id="resp_2"))
+    one = fed(*STREAM[:3], created(0, id="resp_2"), delta(1), other)
+    assert (one.state.is_foreign, one.duplicates, one.any_end) == (True, 0, None)
+    one.begin(is_replay=False)
+    assert (one.state.is_foreign, took(one, delta(3, "b"))) == (False, [3])

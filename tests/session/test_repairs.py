@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from streamfold.fold import State
-from streamfold.session.answer import CallFailure
+from streamfold.session.answer import CallFailure, StillOpen
 from streamfold.session.drive import Agenda, Connect, Timer
 from streamfold.session.outcome import Repair, RepairKind
 from streamfold.session.patience import Backoff, Patience
 from streamfold.session.reassembler import Reassembler
-from streamfold.session.repairs import RepairPolicy, Repairs
+from streamfold.session.repairs import RepairPolicy, Repairs, StallTimer
 from tests.session.made import created, frame
 
 RESUME, REPLAY, RETRIEVE = RepairKind
@@ -322,3 +322,32 @@ def test_where_nothing_can_be_resumed_a_replay_is_enough() -> None:
     one.stream.feed(frame("response.created", None, response={}))
     one.repairs.begin_next(RESET)
     assert [show(one.repairs, REPLAY), show(one.repairs, REPLAY)] == [False, True]
+
+
+def test_a_hole_that_is_believed_is_crossed_and_gives_every_step_back() -> None:
+    one = One()
+    one.stream.feed(frame("keepalive", 3))
+    one.repairs.begin_next(RESET)
+    assert (one.repairs.believe_hole(), one.repairs.gap_attempts) == (False, 1)
+    one.stream.begin(is_replay=True)
+    one.stream.feed(frame("keepalive", 3))
+    one.repairs.trying = REPLAY
+    assert one.repairs.believe_hole() is True
+    assert one.repairs.policy.attempts(RESUME) == 0
+    one.stream.feed(b":\n\n")
+    assert one.stream.state.cursor == 3
+
+
+def test_a_stream_is_opened_at_once_where_only_its_id_was_missing() -> None:
+    one = One(is_empty=True)
+    one.repairs.open_at_once("it is json")
+    assert one.agenda.timers == {Timer.CONNECT: 10.0}
+    assert one.repairs.taken == (Repair(REPLAY, "it is json", None, 10.0),)
+
+
+def test_nothing_is_stalled_before_anything_was_repaired() -> None:
+    one = One()
+    timer = StallTimer(one.repairs)
+    for _ in range(2):
+        assert timer.is_stalled(StillOpen("in_progress", False, State()), is_reading=False) is False
+    assert Timer.STALLED not in one.agenda.timers

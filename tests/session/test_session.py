@@ -31,6 +31,7 @@ from tests.session.made import (
     drop,
     ended,
     frame,
+    keepalive,
     kinds,
     next_call,
     numbers,
@@ -358,3 +359,43 @@ def test_whoever_leaves_may_say_why() -> None:
     one = session()
     one.receive_leave(now=1.0, reason="shutting down")
     assert over(one).reason == "shutting down"
+
+
+# Ends that come late, or not at all
+
+
+def test_a_cancel_between_a_failure_and_its_error_comes_too_late() -> None:
+    one = reading(*HELD, ended(3, "failed", "held"))
+    one.receive_cancel(now=0.1)
+    assert (over(one).status, over(one).cancel) == ("failed", "already_terminal")
+
+
+def test_a_keepalive_is_given_but_is_no_progress() -> None:
+    one = reading(*HELD)
+    one.receive_failure(Connect(), "reset", now=0.0)
+    reopen(one, keepalive(3), now=0.0)
+    assert numbers(one.events()) == [3]
+    assert [type(each).__name__ for each in one.actions()] == ["Wait"]  # the time of the stall runs on
+
+
+def test_a_foreground_response_that_stays_in_progress_is_given_up() -> None:
+    one, now = reading(created(0, background=False), jitter=0.5), 0.0
+    one.receive_failure(Connect(), "reset", now=now)
+    while one.outcome is None:
+        call, now = next_call(one, now=now)
+        if isinstance(call, Connect):
+            one.receive_failure(call, "the connection was refused", now=now)
+        elif call == Retrieve():
+            one.receive_answer(Retrieve(), answer(200, body("in_progress", background=False)), now=now)
+    assert over(one).reason.startswith("nothing new came for 600 s: the Response stays in_progress")
+
+
+def test_gets_that_stay_the_same_are_given_up_without_another_one() -> None:
+    one, now = session(), 0.0
+    one.actions()
+    one.receive_answer(Connect(), answer(200, body("in_progress", background=False)), now=now)
+    while one.outcome is None:
+        call, now = next_call(one, now=now)
+        if call == Retrieve():
+            one.receive_answer(Retrieve(), answer(200, body("in_progress", background=False)), now=now)
+    assert over(one).reason.startswith("nothing new came for 600 s: ")
