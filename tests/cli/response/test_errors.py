@@ -19,7 +19,7 @@ MIDDLE, END = numbered(*opening(), delta("Half")), numbered(*opening(), delta("H
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize(("error", "words"), ERRORS[:-1])
+@pytest.mark.parametrize(("error", "words"), ERRORS)
 @pytest.mark.parametrize("before", [pytest.param(MIDDLE, id="in the middle"), pytest.param(END, id="behind the end")])
 def test_the_outcome_has_the_servers_words(
     before: list[bytes], error: bytes, words: str, command: list[str], run: Run
