@@ -17,7 +17,7 @@ from tests.attack.client import BACKENDS, MEMORY_MIB, TRANSPORTS
 # The attacks on everything else are tests like any other; `make attack` runs them whole.
 OTHERS: dict[str, list[str]] = {
     "the emulator": ["tests/emulator/test_hostile_requests.py", "tests/emulator/test_connection.py"],
-    "the terminal": ["tests/cli/test_hostile.py"],
+    "the terminal": ["tests/cli/test_hostile_terminal.py"],
     "the log": ["tests/log/sqlite/test_lost.py", "tests/log/valkey/test_lost.py", "tests/log/test_contract.py"],
 }
 
