@@ -268,7 +268,11 @@ MKA1_ONLY: Mapping[str, Rule] = {
 }
 
 MODERATION_SIDE = record({"mode": one_of("score", "block")}, required=("mode",))
-PROMPT_CACHE: dict[str, Rule] = {"mode": one_of("implicit", "explicit"), "ttl": one_of("30m", "12h"), "prewarm": boolean}
+PROMPT_CACHE: dict[str, Rule] = {
+    "mode": one_of("implicit", "explicit"),
+    "ttl": one_of("30m", "12h"),
+    "prewarm": boolean,
+}
 REASONING = {
     "summary": SUMMARIES,
     "generate_summary": SUMMARIES,
