@@ -355,6 +355,13 @@ def test_an_error_names_the_call_without_query_or_credentials(error: GatewayErro
     assert str(named) == f"POST https://host:8080/v1/responses: {message}"
 
 
+def test_the_repr_of_a_refusal_shows_no_excerpt_of_its_body() -> None:
+    assert (
+        repr(RequestRefused(500, "no", excerpt="the text of an answer"))
+        == "RequestRefused('the gateway answered 500: no')"
+    )
+
+
 def test_the_first_call_that_is_named_stays() -> None:
     error = Disconnected("reset").during("GET", "http://host/a")
     assert error.during("POST", "http://host/b") is error

@@ -197,6 +197,11 @@ CASES = [
         id="an annotation that only names its own index",
     ),
     pytest.param(
+        [(ADDED, {"item": message("a", text("x"))}), (ANNOTATION, {"content_index": 0, "annotation": {"n": 1}})],
+        [message("a", {**text("x"), "annotations": [{"n": 1}]})],
+        id="an annotation that only names its part",
+    ),
+    pytest.param(
         [
             (ADDED, {"item": shell()}),
             (COMMAND_ADDED, {"command": "l"}),

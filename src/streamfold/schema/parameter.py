@@ -268,16 +268,8 @@ MKA1_ONLY: Mapping[str, Rule] = {
 }
 
 MODERATION_SIDE = record({"mode": one_of("score", "block")}, required=("mode",))
-PROMPT_CACHE: dict[str, Rule] = {
-    "mode": one_of("implicit", "explicit"),
-    "ttl": one_of("30m", "12h"),
-    "prewarm": boolean,
-}
-REASONING = {
-    "summary": SUMMARIES,
-    "generate_summary": SUMMARIES,
-    "context": one_of("auto", "current_turn", "all_turns"),
-}
+REASONING = {"summary": SUMMARIES, "generate_summary": SUMMARIES}
+REASONING |= {"context": one_of("auto", "current_turn", "all_turns")}
 
 OPENAI_ONLY: Mapping[str, Rule] = {
     "include": each(one_of(*INCLUDES, "web_search_call.results")),
@@ -289,7 +281,9 @@ OPENAI_ONLY: Mapping[str, Rule] = {
     "moderation": record(
         {"model": text(1), "policy": record({"input": MODERATION_SIDE, "output": MODERATION_SIDE})}, required=("model",)
     ),
-    "prompt_cache_options": record(PROMPT_CACHE),
+    "prompt_cache_options": record(
+        {"mode": one_of("implicit", "explicit"), "ttl": one_of("30m", "12h"), "prewarm": boolean}
+    ),
     "prompt_cache_retention": one_of("in_memory", "24h"),
 }
 
