@@ -165,6 +165,17 @@ def test_a_get_of_a_response_that_another_client_cancelled_is_checked_too() -> N
     assert (over(one).status, over(one).cancel, len(over(one).conflicts)) == ("completed", None, 1)
 
 
+def test_a_stream_that_is_answered_late_does_not_deny_a_refusal() -> None:
+    one = session()
+    one.actions()
+    one.receive_cancel(now=0.0)
+    one.actions()
+    one.receive_answer(Cancel(), refused(400, "Cannot cancel a completed response."), now=0.4)
+    one.receive_answer(Connect(None), answer(200, body("in_progress")), now=45.0)
+    one.receive_answer(Retrieve(), answer(200, body("completed", "all")), now=45.1)
+    assert (over(one).status, over(one).cancel) == ("completed", CancelResult.ALREADY_TERMINAL)
+
+
 def test_a_final_response_that_another_process_found_needs_no_check() -> None:
     one = reading(*HELD)
     one.receive_final(answer(200, body("in_progress", "held on")).body, now=1.0)

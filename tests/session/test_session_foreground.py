@@ -154,6 +154,24 @@ def test_a_caller_who_reads_a_foreground_response_no_further_has_left_it() -> No
     assert (over(one).status, over(one).cancel) == ("cancelled", CancelResult.CANCEL_WON)
 
 
+def test_a_foreground_stream_that_ends_after_its_cancel_is_not_opened_again() -> None:
+    one = cancelled(*IN_FOREGROUND)
+    one.receive_answer(Cancel(), answer(200, body(background=False)), now=1.1)
+    one.receive_eof(now=1.2)
+    assert (one.repairs, calls(one)) == ((), [])
+    check(one, "cancelled", now=1.2)
+    assert over(one).cancel is CancelResult.CANCEL_WON
+
+
+def test_a_connection_that_is_answered_after_a_foreground_response_was_left_is_not_read() -> None:
+    one = session(is_background=False)
+    one.actions()
+    one.receive_cancel(now=0.0)
+    one.receive_answer(Cancel(), refused(404), now=0.1)
+    one.receive_connected(now=0.2)
+    assert (one.is_reading, one.wants_stream) == (False, False)
+
+
 def test_to_leave_while_a_foreground_cancel_is_on_its_way_is_to_leave_it() -> None:
     one = cancelled(*IN_FOREGROUND)
     one.receive_leave(now=2.0)

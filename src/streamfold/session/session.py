@@ -316,7 +316,7 @@ class Session:
 
     def _repair(self, failure: CallFailure) -> None:
         self._timers.drop(Timer.GAP)
-        if self._cancel.is_settling:
+        if self._cancel.is_settling or self._cancel.has_left:
             return  # the GET that checks its end says whether there is anything left to repair
         if self.response_id is None:
             self._ending.lose(f"{failure.reason}; the stream never said the response's id")
@@ -348,7 +348,8 @@ class Session:
         elif isinstance(read, StillOpen) and self.response_id is None:
             self._repair(CallFailure(ITSELF))
         elif isinstance(read, StillOpen):
-            self._cancel.receive_running(asked_at=self._agenda.asked_at)
+            if not is_stream:  # which may have been asked for long ago
+                self._cancel.receive_running(asked_at=self._agenda.asked_at)
             self._keep_asking(read)
             self._cancel.receive_background(read.is_background)
             self._ending.reconsider()

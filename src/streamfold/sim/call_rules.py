@@ -279,7 +279,7 @@ def _a_foreground_response_is_left(run: Run, outcome: Outcome) -> str | None:
     patience, left_at = run.patience, _must_leave_at(run, run.cancelled_at)
     if max((call.at for call in run.calls_of("connect")), default=0.0) > left_at + TICK:
         return "a foreground response was followed on after its cancel"
-    if run.saw_terminal and run.applied and run.applied_at[-1] <= left_at + TICK:
+    if run.applied and run.applied[-1].state.is_terminal and run.applied_at[-1] <= left_at + TICK:
         return None  # the stream brought its end in time
     latest = left_at + patience.cancel_check_seconds + patience.cancel_grace_seconds + TICK
     return f"a foreground response was still followed at {run.at:g}" if run.at > latest else None

@@ -124,7 +124,7 @@ def _renumbered_events(run: Run) -> Iterator[Violation]:
     if any(after != before + 1 for before, after in pairwise(numbers)):
         yield Violation(Kind.LOST, f"the numbers are not consecutive: {numbers}")
     real = _unnumbered(run, (event.data for event in (*run.events, *run.truth.transcript.events)))
-    real |= {with_number(data, None) for data in run.gateway.invented}
+    real |= _unnumbered(run, run.gateway.invented)
     if any(with_number(each.data, None) not in real for each in run.applied):
         yield Violation(Kind.WRONG, "an event was applied that the response does not have")
 
@@ -194,8 +194,8 @@ def _allowed_cancels(run: Run, outcome: Outcome) -> set[CancelResult | None]:
     if outcome.proof is None:
         return _allowed_unproven(run, outcome)
     if outcome.status is OutcomeStatus.CANCELLED:
-        was_before = {CancelResult.ALREADY_TERMINAL} if run.truth.was_left else set[CancelResult]()
-        return {CancelResult.CANCEL_WON, *was_before}
+        was_over = _was_over(run, answers)
+        return {CancelResult.CANCEL_WON, *([CancelResult.ALREADY_TERMINAL] if was_over else [])}
     # In the foreground, what "synchronous" means may be learned later, and a GET before the disconnect does not count.
     known = (True,) if run.scenario.behaviour.background else (True, False)
     return {_result_of_an_end(run, answers, is_strict=each) for each in known}
@@ -205,6 +205,12 @@ def _result_of_an_end(run: Run, answers: list[Fact], *, is_strict: bool) -> Canc
     was_read = bool(run.applied) and run.applied[-1].state.is_terminal and not run.calls_of("cancel")
     had_ended = was_read or any(_says_it_had_ended(run, answer, is_strict=is_strict) for answer in answers)
     return CancelResult.ALREADY_TERMINAL if had_ended else CancelResult.COMPLETION_WON
+
+
+def _was_over(run: Run, answers: list[Fact]) -> bool:
+    """Whether something else than this cancel may have ended a response that is cancelled now."""
+    says_so = any(_says_it_had_ended(run, answer, is_strict=True) for answer in answers)
+    return run.truth.was_left or (run.truth.was_relabelled and says_so)
 
 
 def _allowed_unproven(run: Run, outcome: Outcome) -> set[CancelResult | None]:
@@ -220,7 +226,7 @@ def _says_it_had_ended(run: Run, answer: Fact, *, is_strict: bool) -> bool:
     if answer.status == 200:
         return answer.shows("completed", "failed", "incomplete")
     if b"synchronous" in answer.body or b"background" in answer.body:
-        is_said = not knew_foreground(run, answer.at if is_strict else run.at)
+        is_said = is_strict and not knew_foreground(run, answer.at)
     else:
         is_said = b"Cannot cancel a" in answer.body or answer.status == 409
     is_denied = any(fact.shows("in_progress") for fact in _asked_after(run, answer))
