@@ -268,8 +268,8 @@ MKA1_ONLY: Mapping[str, Rule] = {
 }
 
 MODERATION_SIDE = record({"mode": one_of("score", "block")}, required=("mode",))
-REASONING = {"summary": SUMMARIES, "generate_summary": SUMMARIES}
-REASONING |= {"context": one_of("auto", "current_turn", "all_turns")}
+CONTEXTS = one_of("auto", "current_turn", "all_turns")
+REASONING = {"summary": SUMMARIES, "generate_summary": SUMMARIES, "context": CONTEXTS}
 
 OPENAI_ONLY: Mapping[str, Rule] = {
     "include": each(one_of(*INCLUDES, "web_search_call.results")),
