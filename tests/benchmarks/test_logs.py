@@ -24,7 +24,8 @@ TINY = LogScale(
 def test_its_rows() -> None:
     rows = list(measure_logs(TINY))
     assert {row.benchmark for row in rows} == {"log"}
-    assert all(row.ours.least > 0 for row in rows)
+    # The row of what a tail costs beside its append is a difference, which a busy machine can make negative.
+    assert all(row.ours.least > 0 for row in rows if "less the append" not in row.name)
     assert all(row.goal is not None for row in rows)
     assert [(row.subject, row.reference) for row in rows[:7]] == [
         (CONTRACT, RAW),
