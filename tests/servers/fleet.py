@@ -71,31 +71,22 @@ def _fastresponses(_: Fleet, folder: Path, port: int) -> Program:
 
 
 def _litellm(fleet: Fleet, folder: Path, port: int) -> Program:
-    models = {
-        MODEL: {
-            "model": f"openai/{MODEL}",
-            "api_base": fleet.program("upstream").url,
-            "use_chat_completions_api": True,
-        },
-        "passthrough": {"model": f"openai/{MODEL}", "api_base": fleet.program("azure").url},
-    }
-    return _litellm_with(models, {}, folder, port)
+    passthrough = {"model": f"openai/{MODEL}", "api_base": fleet.program("azure").url}
+    return _litellm_with({MODEL: _chat_model(fleet), "passthrough": passthrough}, {}, folder, port)
 
 
 def _litellm_polling(fleet: Fleet, folder: Path, port: int) -> Program:
-    models = {
-        MODEL: {
-            "model": f"openai/{MODEL}",
-            "api_base": fleet.program("upstream").url,
-            "use_chat_completions_api": True,
-        }
-    }
     settings = {
         "cache": True,
         "cache_params": {"type": "redis", "host": HOST, "port": fleet.program("cache").port},
         "responses": {"background_mode": {"polling_via_cache": "all", "ttl": 3600}},
     }
-    return _litellm_with(models, settings, folder, port)
+    return _litellm_with({MODEL: _chat_model(fleet)}, settings, folder, port)
+
+
+def _chat_model(fleet: Fleet) -> dict[str, Any]:
+    """The upstream, which speaks chat completions only."""
+    return {"model": f"openai/{MODEL}", "api_base": fleet.program("upstream").url, "use_chat_completions_api": True}
 
 
 def _litellm_with(models: Mapping[str, Any], settings: Mapping[str, Any], folder: Path, port: int) -> Program:

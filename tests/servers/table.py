@@ -51,6 +51,17 @@ class Server:
         return f"{self.program}-resilient" if case == "crash" else self.program
 
 
+# A server that keeps no response: what it has not sent when a connection ends is lost.
+KEEPS_NOTHING = Support(background=Background.NO, retrieves=False, resumes=False, cancels=False)
+FROM_WHAT_KEEPS_NOTHING = {
+    "create": "completed",
+    "stream": "completed",
+    **dict.fromkeys(FOREGROUND_CUTS, "lost"),
+    "cancel-after-end": "lost, unconfirmed",
+    "cancel-foreground": "abandoned, left",
+    "kill-foreground": "lost",
+}
+
 SERVERS = (
     Server(
         name="azure",
@@ -104,15 +115,8 @@ SERVERS = (
         install="aimock",
         program="aimock",
         model="gpt-5-mini",
-        support=Support(background=Background.NO, retrieves=False, resumes=False, cancels=False),
-        outcomes={
-            "create": "completed",
-            "stream": "completed",
-            **dict.fromkeys(FOREGROUND_CUTS, "lost"),
-            "cancel-after-end": "lost, unconfirmed",
-            "cancel-foreground": "abandoned, left",
-            "kill-foreground": "lost",
-        },
+        support=KEEPS_NOTHING,
+        outcomes=FROM_WHAT_KEEPS_NOTHING,
         note="It keeps no response, and its events have no numbers.",
     ),
     Server(
@@ -120,15 +124,8 @@ SERVERS = (
         install="litellm",
         program="litellm",
         model="tiny",
-        support=Support(background=Background.NO, retrieves=False, resumes=False, cancels=False),
-        outcomes={
-            "create": "completed",
-            "stream": "completed",
-            **dict.fromkeys(FOREGROUND_CUTS, "lost"),
-            "cancel-after-end": "lost, unconfirmed",
-            "cancel-foreground": "abandoned, left",
-            "kill-foreground": "lost",
-        },
+        support=KEEPS_NOTHING,
+        outcomes=FROM_WHAT_KEEPS_NOTHING,
         note="LiteLLM over chat completions. It keeps no response.",
     ),
     Server(

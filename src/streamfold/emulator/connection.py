@@ -60,8 +60,8 @@ class EmulatorConnection(HttpToolsProtocol):
         self._discarded = 0  # bytes of a body that was answered before it had come
         self._unread = 0, time.monotonic()  # bytes in the buffer at the last look, and since when
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))  # uvicorn names the narrower type
         self._asking_since = time.monotonic()
         if len(self.connections) > self._limits.max_connections:
             self._refuse(503, f"{self._limits.max_connections} connections are open, the most that may be.")

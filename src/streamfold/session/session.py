@@ -30,8 +30,7 @@ class Session:
         state: The state to continue from.
         patience: The limits.
         is_connected: Whether the stream is open already.
-        is_background: Whether the response was created to run in the background; None if that is not known. What its
-            Response says counts for more.
+        is_background: Whether it was created to run in the background; None if unknown. Its Response counts for more.
         hide: Takes what must not be shown, such as a key, out of the reasons.
 
     Attributes:
@@ -53,17 +52,16 @@ class Session:
         hide: Callable[[str], str] = str,
     ) -> None:
         self.patience: Patience = patience or Patience()
+        patience = self.patience
         self.is_reading: bool = is_connected
         self.is_steady: bool = False
-        start = state or State.under(self.patience.sequence_policy)
-        self._agenda = Agenda(now=now, total_seconds=self.patience.total_seconds)
+        start = state or State.under(patience.sequence_policy)
+        self._agenda = Agenda(now=now, total_seconds=patience.total_seconds)
         self._timers = self._agenda.timers
-        self._reassembler = Reassembler(start, patience=self.patience, starting_after=starting_after)
+        self._reassembler = Reassembler(start, patience=patience, starting_after=starting_after)
         self._reassembler.is_background = is_background
-        self._repairs = Repairs(self._agenda, self._reassembler, patience=self.patience, random=random, hide=hide)
-        self._cancel = CancelTracker(
-            self._agenda, patience=self.patience, random=random, seconds=self.patience.cancel_seconds
-        )
+        self._repairs = Repairs(self._agenda, self._reassembler, patience=patience, random=random, hide=hide)
+        self._cancel = CancelTracker(self._agenda, patience=patience, random=random, seconds=patience.cancel_seconds)
         self._cancel.receive_background(is_background)
         self._is_connecting = not is_connected
         self._ending = Conclusion(self._repairs, self._cancel, hide=hide, close=self._end_connection)

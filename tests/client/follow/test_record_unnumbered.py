@@ -86,9 +86,9 @@ async def killed_after(count: int, log: EventLog, events: Sequence[bytes]) -> St
         return response.state
 
 
-def resumed(log: EventLog, events: Sequence[bytes], **how: object) -> FollowedResponse:
+def resumed(log: EventLog, events: Sequence[bytes], **how: Any) -> FollowedResponse:
     here, _ = gateway(server(events, dies_after=0), PATIENCE)
-    return here.follow(RESPONSE_ID, log=log, **how)  # type: ignore[arg-type]
+    return here.follow(RESPONSE_ID, log=log, **how)
 
 
 @pytest.mark.parametrize("name", STREAMS)

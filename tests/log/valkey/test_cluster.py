@@ -1,6 +1,6 @@
 """ValkeyLog on six servers: the contract, failovers and slots that move. `make test-cluster` runs it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import anyio
 import pytest
@@ -95,7 +95,7 @@ async def test_a_slot_that_moves_takes_its_streams_with_it(cluster: Cluster) -> 
                 source.ask("CLUSTER", "SETSLOT", slot(KEY), "MIGRATING", target_id)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(log.append, lease, [record(KEY, 1)])  # waits: its keys are on their way
-                    await anyio.sleep(0.05)
+                    await to_thread.run_sync(lambda: until(lambda: b"TRYAGAIN" in source.ask("INFO", "errorstats")))
                     found = source.ask("CLUSTER", "GETKEYSINSLOT", slot(KEY), "10")
                     names = [each.decode() for each in found]
                     source.ask("MIGRATE", target.host, str(target.port), "", "0", "5000", "KEYS", *names)
@@ -105,6 +105,11 @@ async def test_a_slot_that_moves_takes_its_streams_with_it(cluster: Cluster) -> 
                 await log.append(lease, [record(KEY, 2)])  # by MOVED
                 await log.append(lease, [record(KEY, 3)], status="completed")
                 assert [each async for each in records] == [record(KEY, number) for number in (1, 2, 3)]
+
+
+def all_have_grown(tales: Mapping[StreamKey, Tale], before: Mapping[StreamKey, int] | None = None) -> bool:
+    """Whether each writer has had some records acknowledged, since the counts `before`."""
+    return all(tale.acknowledged >= (before or {}).get(key, 0) + 20 for key, tale in tales.items())
 
 
 @pytest.mark.parametrize("level", ["primary", "replica"])
@@ -135,13 +140,14 @@ async def test_writers_and_tails_go_on_by_themselves_after_a_failover(
                         await log.acquire(key, owner="writer", seconds=3600)
                         tasks.start_soon(append, key)
                         tasks.start_soon(follow, key)
-                    await anyio.sleep(1)
+                    await to_thread.run_sync(lambda: until(lambda: all_have_grown(tales)))
                     cluster.nodes[0].kill()
                     heir = cluster.nodes[PRIMARIES]
                     await to_thread.run_sync(lambda: until(lambda: b"role:master" in heir.ask("INFO", "replication")))
                     cluster.nodes[0].start()  # as the heir's replica, without which level=replica acknowledges nothing
                     await to_thread.run_sync(lambda: until(lambda: b"state=online" in heir.ask("INFO", "replication")))
-                    await anyio.sleep(1)
+                    before = {key: tale.acknowledged for key, tale in tales.items()}
+                    await to_thread.run_sync(lambda: until(lambda: all_have_grown(tales, before)))
                     is_over.set()
             for key in keys():
                 there = await log.read(key, limit=100_000)

@@ -181,11 +181,8 @@ class HttpxReply:
             try:
                 with suppress(OSError):  # the peer closed it first, so the pending read has ended
                     self._socket.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-            except (
-                AttributeError,
-                NotImplementedError,
-                TypeError,
-            ):  # uvloop has no shutdown, and a backend may have no socket
+            # A backend may have no socket, or none that can be shut down, as under uvloop.
+            except (AttributeError, NotImplementedError, TypeError):
                 with suppress(Exception):  # a socket that fails to close is closed all the same
                     await self._socket.aclose()
 

@@ -160,9 +160,8 @@ class Lock:
     def held(self) -> Generator[None]:
         if sys.platform != "win32":
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            while (
-                self._folder.may_have_changed() and not self._is_at_its_path()
-            ):  # somebody deleted it, and another process may lock a new one
+            # Somebody may have deleted it, and then another process locks a new one.
+            while self._folder.may_have_changed() and not self._is_at_its_path():
                 os.close(self._descriptor)
                 self._descriptor = self._open()
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX)
