@@ -506,3 +506,36 @@ class LogUnusable(LogError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"
+
+
+# The relay
+
+
+class RelayBusy(StreamfoldError):
+    """The relay holds as many streams, or has as many readers, as it may."""
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(what, limit)
+        self.what: str = what
+        self.limit: int = limit
+
+    def __str__(self) -> str:
+        return f"the relay has {self.limit:,} {self.what}, the most that it may; try again later, or raise the limit"
+
+
+class StreamBroken(StreamfoldError):
+    """A reader is let go before the end of its response, or a response was lost.
+
+    The body of an answer that carries the stream must be broken off, because many clients take a clean end for a finished
+    answer.
+
+    Attributes:
+        reason: Why, in words.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason: str = reason
+
+    def __str__(self) -> str:
+        return f"the stream is broken off: {self.reason}"

@@ -13,8 +13,8 @@ from tests.architecture.tree import PACKAGE, ROOT, Module, read_modules
 # Each limit only helps: raise one with a decision, never meet one by packing code into fewer characters. Where the goal
 # is not reached yet, it is named next to the limit.
 MOST = {
-    "lines": 36_000,  # goal 27,500: decisions 0021 and 0024 say where the rest went
-    "modules": 195,
+    "lines": 41_000,  # goal 27,500: decisions 0021, 0024 and 0025 say where the rest went
+    "modules": 220,
     "modules with one importer": 27,
     "modules with one importer under 60 lines": 0,
     "class names used twice": 8,

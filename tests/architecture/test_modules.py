@@ -19,7 +19,7 @@ MODULE_LINES = 400
 INIT_LINES = 60
 FUNCTION_LINES = 60
 # Plain declarations, one after the other, may run longer: path under the package -> its own bound.
-LONG_DECLARATIONS = {"errors.py": 520, "schema/event.py": 1500, "schema/item.py": 1000}
+LONG_DECLARATIONS = {"errors.py": 560, "schema/event.py": 1500, "schema/item.py": 1000}
 
 SHAPELESS_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
 LEFT_OVER = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")

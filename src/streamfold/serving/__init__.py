@@ -6,9 +6,9 @@ from streamfold.serving.dialect_json import *
 from streamfold.serving.reply import *
 from streamfold.serving.request import *
 from streamfold.serving.route import *
-from streamfold.serving.writer import HEARTBEAT, StreamWriter, Turn, encode_frames, head_of
+from streamfold.serving.writer import HEARTBEAT, STREAM_HEADERS, StreamWriter, Turn, encode_frames, head_of
 
-__all__ = ["HEARTBEAT", "StreamWriter", "Turn", "encode_frames", "head_of"]
+__all__ = ["HEARTBEAT", "STREAM_HEADERS", "StreamWriter", "Turn", "encode_frames", "head_of"]
 __all__ += asgi.__all__
 __all__ += dialect_json.__all__
 __all__ += reply.__all__

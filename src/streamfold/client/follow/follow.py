@@ -19,7 +19,7 @@ from streamfold.client.misuse import AsyncOnly
 from streamfold.client.transport.transport import Request, Transport
 from streamfold.errors import InvalidArgument, LogError, UsageError
 from streamfold.fold import State, TextGrowth
-from streamfold.log import EventLog
+from streamfold.log import EventLog, Record
 from streamfold.schema import Event
 from streamfold.session import (
     Applied,
@@ -229,6 +229,11 @@ class FollowedResponse(AsyncOnly):
             raise UsageError(OUTSIDE)
         return self._entered
 
+    @property
+    def next_record(self) -> int | None:
+        """The number of the record that `next_records` returns next; None if it is not known yet."""
+        return None if self._recorder.given is None else self._recorder.given.next_number
+
     # Reading
 
     def __aiter__(self) -> "FollowedResponse":
@@ -258,8 +263,20 @@ class FollowedResponse(AsyncOnly):
                 self.kept.clear()
             else:
                 applied = await self.read()
+                if self.kept:  # another task, which waits for a cancel, took in what comes before it
+                    self.kept.extend(applied)
+                    applied = ()
         self.given = applied[-1].state if applied else self.given
         return applied
+
+    async def next_records(self) -> Sequence[Record]:
+        """Return the records of everything applied since the last call, waiting for at least one; empty at the end.
+
+        They begin where the log ended when the response was entered. Raises UsageError if it is not recorded.
+        """
+        if self._recorder.given is None:
+            raise UsageError("the response is not recorded: use record(response, log), or log=")
+        return self._recorder.given.take(await self.next_applied())
 
     def states(self, *, coalesced: bool = False) -> States:
         """Iterate the state after each event, ending with the final one.

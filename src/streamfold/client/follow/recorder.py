@@ -5,6 +5,7 @@ import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from time import time
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from attrs import evolve, frozen
 
 from streamfold.client.follow.joining import join, report_wait
 from streamfold.client.follow.stream import Stream
-from streamfold.client.follow.writer import LogWriter
+from streamfold.client.follow.writer import GivenRecords, LogWriter
 from streamfold.client.transport.transport import Reply
 from streamfold.errors import (
     InvalidArgument,
@@ -95,6 +96,7 @@ class Unrecorded:
     """The recorder of a response that is not recorded: the reader reads from the stream itself."""
 
     is_done: bool = True
+    given: None = None
 
     async def begin(
         self, response_id: str | None, starting_after: int | None, state: State | None, policy: SequencePolicy
@@ -117,6 +119,7 @@ class Recorder:
     """Records one response. clock: Seconds since 1970.
 
     Attributes:
+        given: The records of what the reader is given.
         is_closed: Whether nothing more is written.
     """
 
@@ -136,6 +139,7 @@ class Recorder:
         self._held: deque[Applied] = deque()  # not given yet
         self._floor: int | None = None  # what the reader has already, though the log does not
         self._failure: LogError | None = None
+        self.given: GivenRecords = GivenRecords()
         self.is_closed: bool = False
 
     @property
@@ -169,6 +173,7 @@ class Recorder:
                 held = error
         known, last = await fold_up_to(self._log, await self._log.require(key), policy=policy)
         self._last = known
+        self.given.next_number = info.first_number if last is None else last + 1
         begun = await self._for_reader(key, known, last, starting_after, state)
         return begun if held is None else evolve(begun, joins=self._join(key, last, held))
 
@@ -210,14 +215,11 @@ class Recorder:
         self._is_joined = True
         report_wait(key, held)
 
-        async def take_over() -> bool:
-            return await self._writer.acquire(key)
-
         async def finish() -> None:
             # The last word came from outside the stream, and was saved beside the records.
             self._stream.receive_final(snapshot_json(await replay(self._log, key)))
 
-        return join(self._log, key, after=last, held=held, take_over=take_over, finish=finish)
+        return join(self._log, key, after=last, held=held, take_over=partial(self._writer.acquire, key), finish=finish)
 
     def _key(self, response_id: str) -> StreamKey:
         try:
@@ -288,9 +290,7 @@ class Recorder:
         if not self.is_closed:
             if response_id is None and outcome is None:
                 return self._wait_for_id()
-            is_new = (
-                not self._writer.has_lease and len(self._writer.unwritten) > 0
-            )  # the first events create the stream
+            is_new = len(self._writer.unwritten) > 0 and not self._writer.has_lease  # they create the stream
             if outcome is not None or is_new or len(self._writer.unwritten) > self._how.max_behind:
                 async with self._turn:
                     await self._write(response_id, outcome)

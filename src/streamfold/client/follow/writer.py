@@ -7,7 +7,7 @@ import anyio
 
 from streamfold.errors import LeaseHeld, LogGap, UnknownStream, UsageError, WriterFenced
 from streamfold.fold import State, checkpoint
-from streamfold.history import CheckpointPolicy, filler, left_out
+from streamfold.history import CheckpointPolicy, filler, first_number, left_out
 from streamfold.log import EventLog, Lease, Note, Record, SavedCheckpoint, StreamKey, limits
 from streamfold.session import Applied, Outcome, Proof
 
@@ -25,6 +25,39 @@ from streamfold.session import Applied, Outcome, Proof
 
 
 MAX_NOTE = 10_000  # characters
+
+
+def numbered(events: Sequence[Applied], number: int) -> list[Record]:
+    """Return the records of these events; a number that the gateway left out gets an empty record.
+
+    Args:
+        events: What was applied, in order.
+        number: The number of the record that the stream needs next.
+    """
+    records: list[Record] = []
+    for each in events:
+        for missing in left_out(number, each.state.cursor):
+            records.append(filler(missing))
+            number = missing + 1
+        records.append(Record(number, limits.record_name(each.event.wire_type), each.data))
+        number += 1
+    return records
+
+
+class GivenRecords:
+    """The records of the events that a reader is given: those that the log has, or will have. next_number: None before the first."""
+
+    def __init__(self) -> None:
+        self.next_number: int | None = None
+
+    def take(self, given: Sequence[Applied]) -> Sequence[Record]:
+        """Return the records of the events that come next."""
+        if not given:
+            return ()
+        number = first_number(given[0].state.cursor) if self.next_number is None else self.next_number
+        records = numbered(given, number)
+        self.next_number = records[-1].sequence_number + 1
+        return records
 
 
 class LogWriter:
@@ -116,7 +149,7 @@ class LogWriter:
     async def append(self, *, status: str | None = None) -> None:
         """Append what is not written; a log that forgot what it had acknowledged gets it again."""
         taken = tuple(self.unwritten)
-        records = self._numbered(taken)
+        records = numbered(taken, self._next)
         if records or status is not None:
             try:
                 next_number = await self._log.append(self.lease, records, status=status)
@@ -140,21 +173,6 @@ class LogWriter:
             self._renewed_at = asked_at
         except (UnknownStream, WriterFenced) as refused:
             await self._append_again(refused, [], status=None)
-
-    def _numbered(self, taken: Sequence[Applied]) -> list[Record]:
-        """Return records, each with its event's number; a number that the gateway left out gets an empty record.
-
-        Otherwise a record's number is one more than the last.
-        """
-        records: list[Record] = []
-        number = self._next
-        for each in taken:
-            for missing in left_out(number, each.state.cursor):
-                records.append(filler(missing))
-                number = missing + 1
-            records.append(Record(number, limits.record_name(each.event.wire_type), each.data))
-            number += 1
-        return records
 
     async def _append_again(
         self, refused: LogGap | UnknownStream | WriterFenced, records: list[Record], *, status: str | None

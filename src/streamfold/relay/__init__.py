@@ -1,0 +1,20 @@
+"""Holds streams: each response is followed to its end, logged, and served to any number of readers from any cursor."""
+
+from streamfold.relay.app import RelayApp, Upstream, UpstreamCall
+from streamfold.relay.held import Held
+from streamfold.relay.options import RelayOptions
+from streamfold.relay.reader import Frames, StreamBody
+from streamfold.relay.relay import Relay
+from streamfold.relay.streams import HeldStreams
+
+__all__ = [
+    "Frames",
+    "Held",
+    "HeldStreams",
+    "Relay",
+    "RelayApp",
+    "RelayOptions",
+    "StreamBody",
+    "Upstream",
+    "UpstreamCall",
+]

@@ -1,0 +1,349 @@
+"""The relay over HTTP, as an ASGI application: creates, streams and cancels of held responses; the rest goes elsewhere."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import unquote
+
+import anyio
+from attrs import define, field
+from msgspec.json import decode
+
+from streamfold.client import FollowedResponse
+from streamfold.errors import (
+    GatewayError,
+    InvalidArgument,
+    LogError,
+    RelayBusy,
+    RequestRefused,
+    StreamfoldError,
+    UnknownStream,
+)
+from streamfold.fold import snapshot_json
+from streamfold.history import replay
+from streamfold.log import StreamKey
+from streamfold.relay.reader import EVENT_STREAM, Reader, cursor_of
+from streamfold.relay.streams import HeldStreams
+from streamfold.schema import UNDECODABLE
+from streamfold.serving import (
+    AsgiWriter,
+    BodyReply,
+    Fields,
+    Message,
+    Problem,
+    Receive,
+    SendMessage,
+    StreamReply,
+    cors_headers,
+    deliver,
+    dialect_of,
+    headers_of,
+    invalid,
+    is_object,
+    preflight,
+    read_body,
+    refusal,
+    refuse_websocket,
+    run_lifespan,
+    until_disconnect,
+)
+from streamfold.session import CancelResult
+
+# Theory of operation. A request for a held stream is one of five, on `.../responses` under any prefix:
+#
+#     POST   /responses              with "stream": true in its body: created, and read from its first event
+#     GET    /responses/ID           with stream=true: read from a cursor; without: the Response as the log knows it
+#     POST   /responses/ID/cancel    cancelled wherever it is followed
+#     DELETE /responses/ID           the relay's copy is dropped, and the request is passed to the upstream
+#
+# Everything else, and every id that the log does not have, goes elsewhere with its body as it came: to the upstream of a
+# relay that is a proxy, or to a 404 of one that is embedded. Other tenants' ids are among those.
+
+Elsewhere: TypeAlias = Callable[[Message, Receive, SendMessage], Awaitable[None]]
+
+_HELD = re.compile(r"(?P<prefix>.*)/responses(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?/?", re.DOTALL)
+RETRY_AFTER_SECONDS = 1.0
+CANCEL_HEADER = "streamfold-cancel"
+NOT_HERE = Problem(404, "The relay has no such response.", code="not_found")
+NO_WEBSOCKET = Problem(426, "This relay speaks HTTP only here.", code="websocket_not_supported")
+
+
+@define(kw_only=True)
+class UpstreamCall:
+    """A request that the relay makes its own requests from.
+
+    Attributes:
+        prefix: What comes before `/responses` in its path.
+        headers: Its headers, names in lower case.
+        query: Its query, as it was sent.
+        body: Its body, as it was sent.
+        fields: The body's fields.
+        refused: What the upstream answered instead of a stream, as it came; an Upstream may set it.
+    """
+
+    prefix: str
+    headers: Mapping[str, str] = field(repr=False)
+    query: bytes = field(default=b"", repr=False)
+    body: bytes = field(default=b"", repr=False)
+    fields: Fields = field(factory=dict[str, Any], repr=False)
+    refused: BodyReply | None = None
+
+
+class Upstream(Protocol):
+    """Where a relay's requests go, and as whom."""
+
+    def tenant_of(self, headers: Mapping[str, str]) -> str | Problem:
+        """Whose streams a request may see, by its headers."""
+        ...
+
+    def stream(self, call: UpstreamCall) -> FollowedResponse:
+        """The response that this request creates, not entered yet."""
+        ...
+
+    def follow(self, call: UpstreamCall, response_id: str) -> FollowedResponse:
+        """An existing response, with the credentials of this request."""
+        ...
+
+
+class RelayApp:
+    """Serves held streams. `Relay.app()` makes one for an embedded relay.
+
+    Args:
+        streams: The streams.
+        upstream: Where requests go.
+        elsewhere: The application that answers everything else; None for 404.
+    """
+
+    def __init__(self, streams: HeldStreams, upstream: Upstream, elsewhere: Elsewhere | None = None) -> None:
+        self._streams = streams
+        self._upstream = upstream
+        self._elsewhere = elsewhere
+
+    async def __call__(self, scope: Message, receive: Receive, send: SendMessage) -> None:
+        """Serve one ASGI scope.
+
+        Raises:
+            StreamBroken: The body must be broken off: an ASGI server closes the connection then.
+        """
+        if scope["type"] == "lifespan":
+            await run_lifespan(receive, send, nullcontext)
+        elif scope["type"] == "websocket":
+            await refuse_websocket(scope, receive, send, refusal(NO_WEBSOCKET, dialect_of(scope["path"])))
+        elif scope["type"] == "http":
+            await _Exchange(self._streams, self._upstream, self._elsewhere, scope, receive, send).serve()
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(
+        self,
+        streams: HeldStreams,
+        upstream: Upstream,
+        elsewhere: Elsewhere | None,
+        scope: Message,
+        receive: Receive,
+        send: SendMessage,
+    ) -> None:
+        self._streams = streams
+        self._upstream = upstream
+        self._elsewhere = elsewhere
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._headers = headers_of(scope)
+        self._method: str = scope["method"]
+        self._has_begun = False  # to answer
+
+    async def serve(self) -> None:
+        """Answer it."""
+        if self._method == "OPTIONS" and "access-control-request-method" in self._headers:
+            await self._deliver(preflight(self._headers))
+            return
+        if (found := self._found()) is None:
+            await self._pass_on()
+            return
+        call = UpstreamCall(prefix=found["prefix"], headers=self._headers, query=self._scope.get("query_string", b""))
+        try:
+            await self._serve_held(call, found["id"] and unquote(found["id"]), is_cancel=bool(found["cancel"]))
+        except _NotHeld as error:
+            await self._pass_on(error.body)
+        except StreamfoldError as error:
+            if self._has_begun:
+                raise
+            await self._deliver(call.refused or self._refusal(problem_of(error)))
+
+    def _found(self) -> re.Match[str] | None:
+        path = (self._scope.get("raw_path") or self._scope["path"].encode()).decode("latin-1")
+        return _HELD.fullmatch(path) if self._method in ("GET", "HEAD", "POST", "DELETE") else None
+
+    async def _serve_held(self, call: UpstreamCall, id: str | None, *, is_cancel: bool) -> None:
+        tenant = self._upstream.tenant_of(self._headers)
+        if isinstance(tenant, Problem):
+            await self._refuse(tenant)
+        elif id is not None:
+            try:
+                await self._serve_one(call, tenant, id, is_cancel=is_cancel)
+            except UnknownStream as error:
+                raise _NotHeld from error
+        elif self._method == "POST":
+            await self._create(call, tenant)
+        else:
+            raise _NotHeld
+
+    async def _serve_one(self, call: UpstreamCall, tenant: str, id: str, *, is_cancel: bool) -> None:
+        follow = partial(self._upstream.follow, call, id)
+        if self._method == "POST" and is_cancel:
+            await self._cancel(tenant, id, follow)
+        elif self._method == "DELETE" and not is_cancel:
+            await self._streams.log.drop(StreamKey(tenant, id))
+            raise _NotHeld
+        elif self._method not in ("GET", "HEAD") or is_cancel:
+            raise _NotHeld
+        elif _asks_for_stream(call.query):
+            place = cursor_of(self._scope)
+            reader = await self._streams.open(id, tenant=tenant, follow=follow)
+            await self._serve_stream(reader, place=0 if place is None else place + 1)
+        else:
+            await self._deliver(BodyReply(200, await self._response(tenant, id)))
+
+    async def _create(self, call: UpstreamCall, tenant: str) -> None:
+        body = await read_body(self._receive, max_bytes=self._streams.options.max_body_bytes)
+        if body is None:
+            return  # the client disconnected before it had asked
+        if isinstance(body, Problem):
+            await self._refuse(body)
+            return
+        call.body, call.fields = body, fields_of(body)
+        if call.fields.get("stream") is not True:
+            raise _NotHeld(body)
+        held = await self._streams.create(
+            self._upstream.stream(call),
+            tenant=tenant,
+            is_foreground=call.fields.get("background") is not True,
+            is_stored=call.fields.get("store") is not False,
+        )
+        await self._serve_stream(self._streams.reader_of(held.key, held), place=0)
+
+    async def _cancel(self, tenant: str, id: str, follow: Callable[[], FollowedResponse]) -> None:
+        result = await self._streams.cancel(id, tenant=tenant, follow=follow)
+        if result is CancelResult.NOT_ALLOWED:
+            await self._refuse(Problem(403, "The upstream refused the key for this cancel.", code="not_allowed"))
+            return
+        await self._deliver(BodyReply(200, await self._response(tenant, id), ((CANCEL_HEADER, str(result)),)))
+
+    async def _response(self, tenant: str, id: str) -> bytes:
+        """The Response as it is known."""
+        key = StreamKey(tenant, id)
+        held = self._streams.followed(key)
+        if held is not None and held.has_begun:
+            return snapshot_json(held.response.state)
+        return snapshot_json(await replay(self._streams.log, key))
+
+    # Writing
+
+    async def _serve_stream(self, reader: Reader, *, place: int) -> None:
+        reply = StreamReply(events=reader, content_type=EVENT_STREAM, place=place)
+        try:
+            await self._deliver(reply)
+        finally:
+            reader.close()
+
+    async def _refuse(self, problem: Problem) -> None:
+        await self._deliver(self._refusal(problem))
+
+    def _refusal(self, problem: Problem) -> BodyReply:
+        seconds = RETRY_AFTER_SECONDS if problem.status in (429, 503) else None
+        return refusal(problem, dialect_of(self._scope["path"]), retry_after_seconds=seconds)
+
+    async def _deliver(self, reply: BodyReply | StreamReply) -> None:
+        self._has_begun = True
+        options = self._streams.options
+        clock = _LoopClock()
+        writer = AsgiWriter(self._send, clock)
+
+        async def work() -> None:
+            await deliver(
+                reply,
+                writer,
+                clock,
+                heartbeat_seconds=options.heartbeat_seconds / 2,
+                headers=cors_headers(self._headers, options.cors_origins),
+                is_head=self._method == "HEAD",
+            )
+
+        if isinstance(reply, BodyReply):
+            await work()
+        else:
+            await until_disconnect(self._receive, work, lambda: None)
+
+    async def _pass_on(self, body: bytes | None = None) -> None:
+        """Have it answered elsewhere. body: What was read of it already."""
+        if self._elsewhere is None:
+            await self._refuse(NOT_HERE)
+            return
+        receive = self._receive
+        if body is not None:
+            first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+            async def again() -> Message:
+                return first.pop() if first else await self._receive()
+
+            receive = again
+        await self._elsewhere(self._scope, receive, self._send)
+
+
+class _NotHeld(Exception):
+    """The request is not about a stream that the relay holds. body: Its body, if that was read."""
+
+    def __init__(self, body: bytes | None = None) -> None:
+        super().__init__()
+        self.body = body
+
+
+class _LoopClock:
+    """The event loop's clock, which no change of the date disturbs."""
+
+    def now(self) -> float:
+        return anyio.current_time()
+
+    async def wait(self, seconds: float, changed: anyio.Event | None = None) -> None:
+        with anyio.move_on_after(seconds):
+            await (changed or anyio.Event()).wait()
+
+
+def fields_of(body: bytes) -> Fields:
+    """The fields of a JSON object; none if it is something else, which the upstream will refuse in its own words."""
+    try:
+        fields = decode(body)
+    except UNDECODABLE:
+        return {}
+    return fields if is_object(fields) else {}
+
+
+def _asks_for_stream(query: bytes) -> bool:
+    return re.search(rb"(?:^|&)stream=(?:true|True|1)(?:&|$)", query) is not None
+
+
+def problem_of(error: StreamfoldError) -> Problem:
+    """How the relay says to a client what went wrong before its stream began."""
+    match error:
+        case InvalidArgument():
+            return invalid(error.name, error.reason)
+        case RelayBusy():
+            return Problem(503, f"{error}.", code="relay_busy", type="server_error")
+        case RequestRefused():
+            return Problem(error.status, error.reason, error.param, error.code, type=_type_of(error.status))
+        case GatewayError():
+            return Problem(502, f"{error}.", code="upstream_unreachable", type="server_error")
+        case LogError():
+            return Problem(503, f"{error}.", code="log_unusable", type="server_error")
+        case _:
+            return Problem(502, f"{error}.", code="upstream_lost", type="server_error")
+
+
+def _type_of(status: int) -> str:
+    return "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"

@@ -1,0 +1,220 @@
+"""One stream that this process follows: its newest events, for every reader in the process, and how it ends."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import anyio
+
+from streamfold.client import FollowedResponse
+from streamfold.errors import UsageError
+from streamfold.history import is_filler
+from streamfold.log import Record, StreamKey
+from streamfold.sse import Frame, encode_frame
+
+WRITE_BYTES = 64 * 1024  # at most, in one write of a replay
+
+
+class Sent(NamedTuple):
+    """One event, and its bytes on the wire: encoded once for all readers. A number without an event has no bytes."""
+
+    record: Record
+    encoded: bytes
+
+
+def sent(record: Record) -> Sent:
+    """The event as it goes to readers: its name and its data as they came, and its number as the id."""
+    if is_filler(record):
+        return Sent(record, b"")
+    data = record.data
+    if b"\n" in data or b"\r" in data or not record.name:
+        frame = Frame(event=record.name.encode(), data=data.replace(b"\r", b"\n"), id=b"%d" % record.sequence_number)
+        return Sent(record, encode_frame(frame))
+    return Sent(record, b"event: %b\nid: %d\ndata: %b\n\n" % (record.name.encode(), record.sequence_number, data))
+
+
+class StreamEnd(NamedTuple):
+    """How a stream ends for its readers.
+
+    Attributes:
+        made: The event that is sent after the last record, if the stream lacks its end.
+        newest: The last event of all, for a reader that is ahead of the log.
+        reason: Why the body is broken off; empty for a clean end.
+    """
+
+    made: Sent | None = None
+    newest: Sent | None = None
+    reason: str = ""
+
+    def after(self, place: int, next_number: int) -> Sequence[Sent]:
+        """What a reader still lacks at this place. next_number: The number after the last record."""
+        if self.made is not None:
+            return [self.made] if place == next_number else ()
+        # A reader may be ahead: a process served it that died before it wrote to the log. It lacks the end.
+        return [self.newest] if place > next_number and self.newest is not None else ()
+
+
+class RecentEvents:
+    """The newest events of a stream, up to a number of bytes. An older one must be read from the log.
+
+    Args:
+        next_number: The number of the event that comes first.
+        max_bytes: How many bytes of data to keep. The newest event is always kept.
+
+    Attributes:
+        first: The number of the oldest event that is kept.
+        next: The number of the event that comes next.
+    """
+
+    def __init__(self, next_number: int, *, max_bytes: int) -> None:
+        self.first: int = next_number
+        self.next: int = next_number
+        self._max_bytes = max_bytes
+        self._events: list[Sent] = []
+        self._bytes = 0
+
+    @property
+    def newest(self) -> Sent | None:
+        """The newest event; None before the first."""
+        return self._events[-1] if self._events else None
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Take in the events that come next."""
+        for record in records:
+            self._events.append(sent(record))
+            self._bytes += len(record.data)
+        self.next += len(records)
+        if self._bytes > self._max_bytes:
+            self._drop()
+
+    def _drop(self) -> None:
+        # A quarter more than necessary, so that a list of thousands is not moved for each event.
+        keep, dropped = self._max_bytes * 3 // 4, 0
+        while self._bytes > keep and dropped < len(self._events) - 1:
+            self._bytes -= len(self._events[dropped].record.data)
+            dropped += 1
+        del self._events[:dropped]
+        self.first += dropped
+
+    def after(self, number: int) -> Sequence[Sent]:
+        """The events from a number on that fit into one write. The number must be in the window."""
+        start = number - self.first
+        events = self._events
+        if start == len(events) - 1:  # live, nearly always
+            return events[-1:]
+        return fitting(events, start)
+
+
+def fitting(events: Sequence[Sent], start: int) -> Sequence[Sent]:
+    """The events from this place on that fit into one write; at least one."""
+    end, size = start, 0
+    while end < len(events) and (size < WRITE_BYTES or end == start):
+        size += len(events[end].encoded)
+        end += 1
+    return events[start:end]
+
+
+class Held:
+    """A response that the relay follows to its end, with or without readers.
+
+    Attributes:
+        tenant: Whose it is.
+        is_foreground: Whether it is cancelled when nobody reads it.
+        begun: Set once its id is known, or it is known that there will be none (`failure`).
+        failure: Why it could not be created or followed.
+        end: How it ends for its readers; None while it runs.
+        readers: How many there are in this process.
+        unread_since: When the last reader left, on the event loop's clock; None while there is one.
+    """
+
+    def __init__(self, response: FollowedResponse, *, tenant: str, is_foreground: bool, now: float) -> None:
+        self.tenant: str = tenant
+        self.is_foreground: bool = is_foreground
+        self.begun: anyio.Event = anyio.Event()
+        self.failure: Exception | None = None
+        self.end: StreamEnd | None = None
+        self.readers: int = 0
+        self.unread_since: float | None = now
+        self.response: FollowedResponse = response
+        self._key: StreamKey | None = None
+        self._window: RecentEvents | None = None
+        self._changed = anyio.Event()
+
+    @property
+    def key(self) -> StreamKey:
+        """Names its stream in the log.
+
+        Raises:
+            UsageError: Its id is not known yet.
+        """
+        if self._key is None:
+            raise UsageError("the id of the response is not known yet")
+        return self._key
+
+    @property
+    def id(self) -> str:
+        """The response's id."""
+        return self.key.response_id
+
+    @property
+    def window(self) -> RecentEvents:
+        """Its newest events."""
+        if self._window is None:
+            raise UsageError("the id of the response is not known yet")
+        return self._window
+
+    @property
+    def name(self) -> str:
+        """What the log records of the process call it."""
+        return "a response" if self._key is None else f"response {self._key.response_id}"
+
+    def is_unread(self, now: float, limit: float | None) -> bool:
+        """Whether it should be cancelled because nobody reads it."""
+        since = self.unread_since
+        is_watched = self.is_foreground and self.has_begun and limit is not None and since is not None
+        return is_watched and self.end is None and now - (since or 0.0) >= (limit or 0.0)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its id is known."""
+        return self._key is not None
+
+    def begin(self, key: StreamKey, *, next_number: int, max_bytes: int) -> None:
+        """Its id is known. next_number: the number of the event that comes next."""
+        self._key = key
+        self._window = RecentEvents(next_number, max_bytes=max_bytes)
+        self.begun.set()
+
+    def fail(self, error: Exception) -> None:
+        """It could not be created or followed."""
+        self.failure = error
+        self.begun.set()
+
+    def publish(self, records: Sequence[Record]) -> None:
+        """Hand events to every reader."""
+        self.window.add(records)
+        self.wake()
+
+    def finish(self, end: StreamEnd) -> None:
+        """Nothing more will come."""
+        self.end = end
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake every reader that waits."""
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def wait(self) -> None:
+        """Wait until something changed."""
+        await self._changed.wait()
+
+    def enter(self) -> None:
+        """A reader comes."""
+        self.readers += 1
+        self.unread_since = None
+
+    def leave(self, now: float) -> None:
+        """A reader leaves."""
+        self.readers -= 1
+        if self.readers == 0:
+            self.unread_since = now
