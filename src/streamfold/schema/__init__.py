@@ -3,7 +3,7 @@
 Whatever fits no type becomes its `Unknown…` class, which keeps the bytes.
 """
 
-from streamfold.schema import body, codec, event
+from streamfold.schema import body, codec, event, promotion
 from streamfold.schema.body import *
 from streamfold.schema.codec import *
 from streamfold.schema.create_params import CreateParams
@@ -52,6 +52,7 @@ __all__ = [
     "event",
     "is_terminal_batch_status",
     "is_terminal_status",
+    "promotion",
 ]
 __all__ += body.__all__
 __all__ += codec.__all__
