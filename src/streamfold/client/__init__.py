@@ -9,6 +9,8 @@ from streamfold.client.api.gateway import Gateway
 from streamfold.client.api.request import CallOptions
 from streamfold.client.follow.batch import FollowedBatch
 from streamfold.client.follow.follow import FollowedResponse, record
+from streamfold.client.follow.forward import forward
+from streamfold.client.transport.resolve import resolve_transport
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.client.webhook import Webhook, verify_webhook
 
@@ -24,6 +26,8 @@ __all__ = [
     "Request",
     "Transport",
     "Webhook",
+    "forward",
     "record",
+    "resolve_transport",
     "verify_webhook",
 ]

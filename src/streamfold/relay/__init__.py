@@ -6,11 +6,13 @@ from streamfold.relay.options import RelayOptions
 from streamfold.relay.reader import Frames, StreamBody
 from streamfold.relay.relay import Relay
 from streamfold.relay.streams import HeldStreams
+from streamfold.relay.upstream import ProxyUpstream
 
 __all__ = [
     "Frames",
     "Held",
     "HeldStreams",
+    "ProxyUpstream",
     "Relay",
     "RelayApp",
     "RelayOptions",

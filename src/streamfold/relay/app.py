@@ -32,6 +32,7 @@ from streamfold.serving import (
     AsgiWriter,
     BodyReply,
     Fields,
+    Headers,
     Message,
     Problem,
     Receive,
@@ -82,6 +83,7 @@ class UpstreamCall:
         body: Its body, as it was sent.
         fields: The body's fields.
         refused: What the upstream answered instead of a stream, as it came; an Upstream may set it.
+        answered: Headers of the upstream's answer that the reader gets too; an Upstream may set them.
     """
 
     prefix: str
@@ -90,6 +92,7 @@ class UpstreamCall:
     body: bytes = field(default=b"", repr=False)
     fields: Fields = field(factory=dict[str, Any], repr=False)
     refused: BodyReply | None = None
+    answered: Headers = ()
 
 
 class Upstream(Protocol):
@@ -226,7 +229,7 @@ class _Exchange:
             is_foreground=call.fields.get("background") is not True,
             is_stored=call.fields.get("store") is not False,
         )
-        await self._serve_stream(self._streams.reader_of(held.key, held), place=0)
+        await self._serve_stream(self._streams.reader_of(held.key, held), place=0, headers=call.answered)
 
     async def _cancel(self, tenant: str, id: str, follow: Callable[[], FollowedResponse]) -> None:
         result = await self._streams.cancel(id, tenant=tenant, follow=follow)
@@ -245,8 +248,8 @@ class _Exchange:
 
     # Writing
 
-    async def _serve_stream(self, reader: Reader, *, place: int) -> None:
-        reply = StreamReply(events=reader, content_type=EVENT_STREAM, place=place)
+    async def _serve_stream(self, reader: Reader, *, place: int, headers: Headers = ()) -> None:
+        reply = StreamReply(events=reader, content_type=EVENT_STREAM, place=place, headers=headers)
         try:
             await self._deliver(reply)
         finally:

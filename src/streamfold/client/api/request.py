@@ -135,6 +135,10 @@ class Calls:
             raise InvalidArgument(*complaint)
         return self._creation("/responses", body, idempotency_key, accept=EVENT_STREAM if stream else JSON)
 
+    def creation_of(self, body: bytes, *, headers: tuple[tuple[str, str], ...]) -> Request:
+        """POST a response with this body and these headers, as they are."""
+        return evolve(self._request("POST", "/responses", accept=EVENT_STREAM), headers=headers, body=body)
+
     def follow(
         self,
         response_id: str,
