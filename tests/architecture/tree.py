@@ -39,7 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 PURE = CORE | {"session", "serving", "webhook", "chaos", "__init__"}
-IMPURE_MODULES = {Path("serving/asgi.py")}  # the one that does I/O in a package that is pure but for it
+# What does I/O in a package that is pure but for it.
+IMPURE_MODULES = {Path("serving") / f"{name}.py" for name in ("asgi", "connection", "server", "upgrade")}
 
 
 @dataclass(frozen=True)

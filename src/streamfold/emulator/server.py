@@ -2,33 +2,23 @@
 
 The thread has an event loop of its own, so the caller may use trio, asyncio or neither. The socket listens before the
 thread starts, so a client that has the URL can connect. At the end, connections are cut without waiting for clients.
-A client that is slow, floods or does not read is refused or cut by the limits of the options (`connection.py`).
-uvicorn is imported when a server starts: the rest of the emulator works in process without it.
+A client that is slow, floods or does not read is refused or cut by the limits of the options.
 """
 
-import asyncio
 import logging
-import signal
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from importlib import import_module
-from typing import TYPE_CHECKING
 
 from streamfold.emulator.app import Emulator
 from streamfold.emulator.options import Options
+from streamfold.serving import LOCAL, AsgiServer, ConnectionLimits, listen, require_uvicorn, url_of
 
-if TYPE_CHECKING:
-    from uvicorn.server import ServerState
-
-LOCAL = "127.0.0.1"
-BACKLOG = 2048
-LAST_SECONDS = 1.0
-IDLE_SECONDS = 75  # longer than clients keep a connection for their next request
+LOG = "streamfold.emulator"
 
 # uvicorn's log goes to a logger of our own, which is silent unless the application configures it.
-logging.getLogger("streamfold.emulator").addHandler(logging.NullHandler())
+logging.getLogger(LOG).addHandler(logging.NullHandler())
 
 
 class emulate:
@@ -50,16 +40,16 @@ class emulate:
         self._app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
         self._port = port
         self._stack = ExitStack()
-        import_module("streamfold.emulator.connection")  # a missing uvicorn is reported here, before a socket is open
+        require_uvicorn()
 
     def __enter__(self) -> str:
-        listener = self._stack.enter_context(_listen(LOCAL, self._port))
-        server = _EmulatorServer(self._app, listener)
+        listener = self._stack.enter_context(listen(LOCAL, self._port))
+        server = _server(self._app, listener)
         thread = threading.Thread(target=server.run, name="streamfold-emulator", daemon=True)
         thread.start()
         self._stack.callback(thread.join)
         self._stack.callback(server.stop)
-        return _url(listener)
+        return url_of(listener)
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -90,85 +80,20 @@ def serve(
         OSError: The address is taken or not one of this machine.
     """
     app = emulator if isinstance(emulator, Emulator) else Emulator(emulator)
-    with _listen(host, port) as listener:
-        server = _EmulatorServer(app, listener)
+    with listen(host, port) as listener:
+        server = _server(app, listener)
         if announce is not None:
-            announce(_url(listener))
+            announce(url_of(listener))
         with suppress(KeyboardInterrupt):
             server.run()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.create_server((host, port), backlog=BACKLOG)
-    listener.setblocking(False)
-    return listener
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}"
-
-
-class _EmulatorServer:
-    """Runs uvicorn's connections without uvicorn's server, which waits for clients, logs, and handles signals."""
-
-    def __init__(self, app: Emulator, listener: socket.socket) -> None:
-        self._app = app
-        self._listener = listener
-        self._loop = asyncio.new_event_loop()
-        self._stopped = asyncio.Event()
-
-    def run(self) -> None:
-        """Serve until `stop` or Ctrl-C."""
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._main())
-
-    def stop(self) -> None:
-        """Stop serving; from any thread, and as often as you like."""
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stopped.set)
-
-    async def _main(self) -> None:
-        from uvicorn.config import Config
-        from uvicorn.server import ServerState
-
-        from streamfold.emulator.connection import EmulatorConnection, watch
-
-        if threading.current_thread() is threading.main_thread():
-            self._loop.add_signal_handler(signal.SIGTERM, self._stopped.set)
-        config = Config(
-            self._app,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=IDLE_SECONDS,
-        )
-        config.load()
-        state = ServerState()
-        async with self._app.running():
-            limits = self._app.options
-            server = await self._loop.create_server(
-                lambda: EmulatorConnection(config, state, limits), sock=self._listener
-            )
-            watching = self._loop.create_task(watch(state, limits))
-            try:
-                await self._stopped.wait()
-            finally:
-                watching.cancel()
-                server.close()
-                await _cut_all(state)
-
-
-async def _cut_all(state: "ServerState") -> None:
-    """End every connection, and wait for their answers, which end when they notice the disconnect."""
-    for connection in list(state.connections):
-        connection.transport.abort()
-    await asyncio.sleep(0)  # the transports are closed in the next turn of the loop
-    if state.tasks:
-        _, late = await asyncio.wait(state.tasks, timeout=LAST_SECONDS)
-        for task in late:
-            task.cancel()
+def _server(app: Emulator, listener: socket.socket) -> AsgiServer:
+    options = app.options
+    limits = ConnectionLimits(
+        max_connections=options.max_connections,
+        request_seconds=options.request_seconds,
+        unread_seconds=options.unread_seconds,
+        max_discarded_bytes=options.max_body_bytes,
+    )
+    return AsgiServer(app, listener, running=app.running, limits=limits, log=LOG)

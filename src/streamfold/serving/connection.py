@@ -1,0 +1,238 @@
+"""One connection of a server of ours: uvicorn's, with limits on what a client may send, hold and leave unread.
+
+uvicorn trusts the proxy in front of it. Nothing is in front of an emulator or a relay, so the limits of `guard.py` are
+enforced here. What breaks one is answered with a JSON error if nothing was answered yet, and then the connection is
+closed. Importing this module imports uvicorn, so only `server.py` does, when a server starts.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Any, cast
+
+import httptools
+from msgspec.json import encode
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from streamfold.serving.guard import ConnectionLimits, smuggling
+from streamfold.serving.upgrade import OpenConnection, Upgrade, UpgradeRequest
+
+LOOKS_PER_LIMIT = 10  # how often the clocks are looked at, within the shortest limit
+OF_BODIES = (b"content-length", b"transfer-encoding")
+REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
+
+class LimitBroken(Exception):
+    """A client broke a limit; raised through uvicorn's parser, which stops there."""
+
+
+def _refusal(status: int, message: str) -> bytes:
+    code = "server_error" if status >= 500 else "invalid_request_error"
+    body = encode({"error": {"message": message, "type": code, "param": None, "code": None}})
+    head = f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+class LimitedConnection(HttpToolsProtocol):
+    """Its scopes have two extensions: `streamfold.transport`, so that an application can end the connection anywhere,
+    and `streamfold.target`, the target of the request as it was sent.
+    """
+
+    def __init__(
+        self, config: Config, server_state: ServerState, limits: ConnectionLimits, log: str, upgrade: Upgrade | None
+    ) -> None:
+        super().__init__(config, server_state, {})
+        self.logger: logging.Logger = logging.getLogger(log)
+        self.access_log: bool = False
+        self._extensions: dict[str, Any] = {}  # of the request's scope
+        self._limits = limits
+        self._upgrade = upgrade
+        self._refused = (400, "This is not an HTTP request that can be read.")
+        self._asking_since: float | None = None  # while a request is incomplete
+        self._beside_body = 0  # bytes since the request began, or since its last piece of body
+        self._body = 0  # bytes of the request's body that have come
+        self._discarded = 0  # bytes of a body that was answered before it had come
+        self._unread = 0, time.monotonic()  # bytes in the buffer at the last look, and since when
+        self._has_body_to_come = False  # after a request for an upgrade, which the parser believes to have none
+        self._looked_at = time.monotonic()
+        self._full_since: float | None = None  # while the buffer has more than its client reads
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))  # uvicorn names the narrower type
+        self._asking_since = time.monotonic()
+        if len(self.connections) > self._limits.max_connections:
+            self._refuse(503, f"{self._limits.max_connections} connections are open, the most that may be.")
+
+    # As uvicorn's, but what comes after a request for an upgrade is neither lost nor, for one that is declined, skipped.
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self._asking_since is None:
+            self._asking_since = time.monotonic()
+        self._unset_keepalive_if_required()
+        self._beside_body += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._refuse(*self._refused)
+        if self._beside_body > self._limits.max_head_bytes and not self.transport.is_closing():
+            self._refuse(431, f"The head of the request is longer than {self._limits.max_head_bytes} bytes.")
+
+    def _feed(self, data: bytes) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as at:
+                data = data[at.args[0] :]
+            if self._should_upgrade():
+                self._hand_over(data)
+                return
+            if self._has_body_to_come:
+                self._parse_again()
+
+    def _parse_again(self) -> None:
+        """Parse the head of a declined upgrade without its upgrade: only then has it a body.
+
+        Java's HttpClient asks for HTTP/2 in this way, with each request that it sends first on a connection.
+        """
+        lines = [b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)]
+        lines += [b"%b: %b" % each for each in self.headers if each[0] != b"upgrade"]
+        self._has_body_to_come = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._asking_since = time.monotonic()  # of one that came with the end of another, too
+        self._discarded = self._body = 0
+        self._extensions = {"streamfold.transport": self.transport}
+        self.scope["extensions"] = cast(Any, self._extensions)  # ASGI allows any, uvicorn names some
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= self._limits.max_headers:
+            self._refused = (431, f"The request has more than {self._limits.max_headers} headers.")
+            raise LimitBroken
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._beside_body = 0
+        if len(self.pipeline) >= self._limits.max_pipelined:
+            most = self._limits.max_pipelined
+            self._refused = (400, f"More than {most} requests came before the first was answered.")
+            raise LimitBroken
+        if self._limits.refuses_smuggling:
+            why = smuggling(self.url, self.parser.get_http_version(), self.headers)
+            if why or self.parser.get_method() == b"CONNECT":
+                self._refused = (400, why or "This server is not a tunnel: CONNECT is refused.")
+                raise LimitBroken
+        self._extensions["streamfold.target"] = self.url
+        if self.parser.should_upgrade() and any(name in OF_BODIES for name, _ in self.headers):
+            if self._should_upgrade():
+                self._refused = (400, "A request for a WebSocket has no body.")
+                raise LimitBroken
+            self._has_body_to_come = True
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._beside_body = 0
+        self._body += len(body)
+        if self.cycle.response_complete:
+            self._discarded += len(body)
+            if self._discarded > self._limits.max_discarded_bytes:
+                raise LimitBroken
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._has_body_to_come:
+            return
+        self._asking_since = None
+        self._beside_body = 0
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        self._full_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._full_since = None
+        super().resume_writing()
+
+    def look(self, now: float) -> None:
+        """End the connection if its client has used up its time."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting == 0 or waiting != self._unread[0]:
+            self._unread = waiting, now
+        if self._has_left_unread(now):
+            self.transport.abort()
+            return
+        elapsed, self._looked_at = now - self._looked_at, now
+        if self._asking_since is None or self.transport.is_closing():
+            return
+        seconds, rate = self._limits.request_seconds, self._limits.min_bytes_per_second
+        if rate is not None:
+            seconds += self._body / rate
+            if self.flow.read_paused:  # it may not send: what takes the body is slow, not the client
+                self._asking_since += elapsed
+        if now - self._asking_since >= seconds:
+            slowly = (
+                "" if rate is None or not self._body else f", and its body comes at less than {rate:g} bytes a second"
+            )
+            self._refuse(408, f"The request did not arrive within {self._limits.request_seconds:g} seconds{slowly}.")
+
+    def _has_left_unread(self, now: float) -> bool:
+        since = self._unread[1]
+        if self._limits.min_bytes_per_second is not None and self._full_since is not None:
+            since = min(since, self._full_since)
+        return now - since >= self._limits.unread_seconds
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Close the connection, with this answer if it does not come in the middle of another."""
+        cycle = cast(RequestResponseCycle | None, self.cycle)  # None before the first request
+        is_begun = cycle is not None and cycle.response_started and not cycle.response_complete
+        is_answering = is_begun or len(self.pipeline) > 0
+        if not is_answering and not self._discarded:
+            self.transport.write(_refusal(status, message))
+        self.transport.close()
+
+    # Upgrades. uvicorn asks `_should_upgrade` wherever it would otherwise begin to serve the request.
+
+    def _should_upgrade(self) -> bool:
+        return self._upgrade is not None and self.parser.should_upgrade() and self._get_upgrade() == b"websocket"
+
+    def _hand_over(self, rest: bytes) -> None:
+        cycle = cast(RequestResponseCycle | None, self.cycle)
+        if cycle is not None and not cycle.response_complete:
+            self._refuse(400, "A WebSocket is opened after all earlier answers.")
+            return
+        self.connections.discard(self)
+        assert self._upgrade is not None
+        self._upgrade(
+            UpgradeRequest(
+                method=self.scope["method"].encode(),
+                target=self.url,
+                headers=tuple(self.headers),
+                rest=rest,
+                transport=self.transport,
+                connections=cast(set[OpenConnection], self.connections),
+            )
+        )
+
+
+async def watch(connections: set[OpenConnection], limits: ConnectionLimits) -> None:
+    """Look at every connection again and again, and end those that have used up their time."""
+    pause = min(1.0, limits.request_seconds / LOOKS_PER_LIMIT, limits.unread_seconds / LOOKS_PER_LIMIT)
+    while True:
+        await asyncio.sleep(pause)
+        now = time.monotonic()
+        for connection in list(connections):
+            connection.look(now)

@@ -1,0 +1,233 @@
+"""What a client may send, hold and leave unread, by raw sockets against a small application."""
+
+import socket
+import threading
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from streamfold.errors import StreamBroken
+from streamfold.serving import AsgiServer, ConnectionLimits, Message, Receive, SendMessage, listen, url_of
+from streamfold.serving.upgrade import OpenConnection, UpgradeRequest
+from tests.emulator.rawclient import Raw, read
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Of the client: what is tested has an event loop of its own."""
+    return request.param
+
+
+@asynccontextmanager
+async def nothing() -> AsyncGenerator[None]:
+    yield
+
+
+async def echo(scope: Message, receive: Receive, send: SendMessage) -> None:
+    """Answer with the target and the body; break off, wait, or send without end where the path says so."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    target: bytes = scope["extensions"]["streamfold.target"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": target + b" " + body, "more_body": True})
+    if target == b"/broken":
+        raise StreamBroken("on purpose")
+    while target == b"/endless" and (await _sent(send, scope)):
+        pass
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _sent(send: SendMessage, scope: Message) -> bool:
+    await send({"type": "http.response.body", "body": bytes(60_000), "more_body": True})
+    return not scope["extensions"]["streamfold.transport"].is_closing()
+
+
+@contextmanager
+def serving(app: Any = echo, **how: Any) -> Generator[str]:
+    limits = ConnectionLimits(**how.pop("limits", {}))
+    with listen("127.0.0.1", 0) as listener:
+        server = AsgiServer(app, listener, running=nothing, limits=limits, log="streamfold.tests", **how)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            yield url_of(listener)
+        finally:
+            server.stop()
+            thread.join()
+
+
+async def talk(url: str, *sent: bytes) -> Raw:
+    """Send, and read until the server closes."""
+    raw = Raw()
+    with anyio.fail_after(10):
+        async with await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream:
+            for each in sent:
+                await stream.send(each)
+            while raw.end == "open":
+                await read(stream, raw)
+    return raw
+
+
+def ask(target: str = "/", *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", "host: a", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+LAST = "connection: close"
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("target", ["/a//b/../c/./%2e%2F?", "/?a=1&&b=%zz", "/x?y?z#", "http://elsewhere/a"])
+async def test_an_application_has_the_target_as_it_was_sent(target: str) -> None:
+    with serving() as url:
+        raw = await talk(url, ask(target, LAST))
+    assert raw.body == target.encode() + b" "
+
+
+SMUGGLING = {
+    "both": ["content-length: 5", "transfer-encoding: chunked"],
+    "both, the other way round": ["transfer-encoding: chunked", "content-length: 5"],
+    "two lengths": ["content-length: 5", "content-length: 6"],
+    "two equal lengths": ["content-length: 5", "content-length: 5"],
+    "a length with a sign": ["content-length: +5"],
+    "a length in a list": ["content-length: 5, 5"],
+    "a blank before the colon": ["transfer-encoding : chunked"],
+    "a tab before the colon": ["transfer-encoding\t: chunked"],
+    "a coding that is none": ["transfer-encoding: xchunked"],
+    "a coding with a vertical tab": ["transfer-encoding: \x0bchunked"],
+    "a coding twice": ["transfer-encoding: chunked", "transfer-encoding: chunked"],
+    "a coding and another": ["transfer-encoding: chunked, identity"],
+    "another coding and chunked": ["transfer-encoding: gzip, chunked"],
+    "a quoted coding": ['transfer-encoding: "chunked"'],
+    "a folded coding": ["transfer-encoding:", " chunked"],
+    "a folded header": ["x: a", " b"],
+    "a CR in a header": ["x: a\rtransfer-encoding: chunked"],
+    "a bare LF in a header": ["x: a\nbad header"],
+    "a NUL": ["x: a\0b"],
+    "a second host": ["host: b"],
+    "a name with a blank": ["x y: a"],
+    "a name that is empty": [": a"],
+    "the key as a header of the hop": ["authorization: Bearer k", "connection: authorization"],
+}
+
+
+@pytest.mark.parametrize("headers", SMUGGLING.values(), ids=SMUGGLING)
+async def test_what_two_servers_could_read_differently_is_refused_and_closed(headers: list[str]) -> None:
+    with serving() as url:
+        raw = await talk(url, ask("/", *headers, method="POST", body=b"0\r\n\r\n" + SMUGGLED))
+    assert (raw.status, raw.data.count(b"HTTP/1.1 ")) == (400, 1)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [b"5;a=b\nhello\r\n0\r\n\r\n", b"+5\r\nhello\r\n0\r\n\r\n", b"0x5\r\nhello\r\n0\r\n\r\n", b"5\r\nhelloX\r\n0\r\n\r\n", b"-1\r\n"],
+)  # fmt: skip
+async def test_a_chunk_that_two_servers_could_read_differently_closes_the_connection(chunks: bytes) -> None:
+    with serving() as url:
+        raw = await talk(url, ask("/", "transfer-encoding: chunked", method="POST", body=chunks + SMUGGLED))
+    assert (raw.status, b"/smuggled" in raw.data) == (400, False)
+
+
+async def test_a_request_to_be_a_tunnel_is_refused() -> None:
+    with serving() as url:
+        raw = await talk(url, b"CONNECT other:443 HTTP/1.1\r\nhost: other:443\r\n\r\n")
+    assert raw.status == 400
+
+
+@pytest.mark.parametrize("upgrade", ["h2c", "websocket"])
+@pytest.mark.parametrize(
+    ("length", "body"), [("content-length: 5", b"hello"), ("transfer-encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n")]
+)
+async def test_an_upgrade_that_is_not_served_is_a_request_like_any_other(
+    upgrade: str, length: str, body: bytes
+) -> None:
+    sent = ask("/one", f"upgrade: {upgrade}", "connection: Upgrade", length, method="POST", body=body)
+    with serving() as url:
+        at_once = await talk(url, sent + ask("/two", "upgrade: h2c", "connection: Upgrade") + ask("/three", LAST))
+        in_pieces = await talk(url, sent[:30], sent[30:-7], sent[-7:], ask("/two"), ask("/three", LAST))
+    for raw in (at_once, in_pieces):
+        assert [part in raw.data for part in (b"/one hello", b"/two ", b"/three ")] == [True, True, True]
+
+
+async def test_a_broken_stream_ends_without_its_last_chunk(caplog: pytest.LogCaptureFixture) -> None:
+    with serving() as url:
+        raw = await talk(url, ask("/broken"))
+    assert (raw.status, raw.is_complete, raw.body) == (200, False, b"/broken ")
+    assert caplog.records == []
+
+
+async def test_a_body_may_take_long_if_it_keeps_coming() -> None:
+    limits = {"request_seconds": 0.2, "min_bytes_per_second": 10_000}
+    with serving(limits=limits) as url:
+        whole = await talk(url, ask("/", LAST, "content-length: 6000", method="POST", body=bytes(5_999)), b"x")
+        slow = await talk(url, ask("/", LAST, "content-length: 6000", method="POST", body=b"x"))
+    assert (whole.status, slow.status) == (200, 408)
+    assert b"less than 10000 bytes a second" in slow.data
+
+
+def test_a_client_that_reads_too_slowly_is_cut() -> None:
+    is_over = threading.Event()
+
+    async def app(scope: Message, receive: Receive, send: SendMessage) -> None:
+        await echo(scope, receive, send)
+        is_over.set()
+
+    limits = {"unread_seconds": 0.3, "min_bytes_per_second": 1000}
+    with serving(app, limits=limits) as url, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(20)
+        client.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+        client.sendall(ask("/endless"))
+        while not is_over.wait(0.001):  # a byte now and then
+            assert client.recv(1)
+
+
+def upgraded(taken: list[UpgradeRequest]) -> Any:
+    def upgrade(request: UpgradeRequest) -> None:
+        taken.append(request)
+        request.transport.write(b"taken")
+        request.transport.close()
+
+    return upgrade
+
+
+HEAD = ["Upgrade: WebSocket", "Connection: keep-alive, Upgrade"]
+
+
+async def test_an_upgrade_hands_over_the_connection_and_what_came_after_the_head() -> None:
+    taken: list[UpgradeRequest] = []
+    with serving(upgrade=upgraded(taken)) as url:
+        raw = await talk(url, ask("/a//b?c", *HEAD, body=b"early"))
+    assert raw.data == b"taken"
+    [request] = taken
+    assert (request.method, request.target, request.rest) == (b"GET", b"/a//b?c", b"early")
+    assert request.headers[:2] == ((b"host", b"a"), (b"upgrade", b"WebSocket"))
+    assert "host" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(ask("/", *HEAD, "content-length: 5", body=b"hello"), id="with a body"),
+        pytest.param(ask("/endless") + ask("/", *HEAD), id="before the answer"),
+    ],
+)
+async def test_an_upgrade_that_is_not_in_order_is_refused(sent: bytes) -> None:
+    taken: list[UpgradeRequest] = []
+    with serving(upgrade=upgraded(taken)) as url:
+        raw = await talk(url, sent)
+    assert (taken, raw.end) == ([], "fin")
+    assert b"HTTP/1.1 400" in raw.data or not raw.is_complete
+
+
+def test_a_connection_of_another_kind_is_one_too() -> None:
+    assert {"look", "shutdown", "transport"} <= set(dir(OpenConnection))
