@@ -2,17 +2,14 @@
 
 import socket
 import threading
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import anyio
 import pytest
 
 from streamfold.errors import StreamBroken
-from streamfold.serving import AsgiServer, ConnectionLimits, Message, Receive, SendMessage, listen, url_of
+from streamfold.serving import Message, Receive, SendMessage
 from streamfold.serving.upgrade import OpenConnection, UpgradeRequest
-from tests.emulator.rawclient import Raw, read
+from tests.serving.running import serving, talk
 
 pytestmark = pytest.mark.anyio
 
@@ -21,11 +18,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Of the client: what is tested has an event loop of its own."""
     return request.param
-
-
-@asynccontextmanager
-async def nothing() -> AsyncGenerator[None]:
-    yield
 
 
 async def echo(scope: Message, receive: Receive, send: SendMessage) -> None:
@@ -51,32 +43,6 @@ async def _sent(send: SendMessage, scope: Message) -> bool:
     return not scope["extensions"]["streamfold.transport"].is_closing()
 
 
-@contextmanager
-def serving(app: Any = echo, **how: Any) -> Generator[str]:
-    limits = ConnectionLimits(**how.pop("limits", {}))
-    with listen("127.0.0.1", 0) as listener:
-        server = AsgiServer(app, listener, running=nothing, limits=limits, log="streamfold.tests", **how)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            yield url_of(listener)
-        finally:
-            server.stop()
-            thread.join()
-
-
-async def talk(url: str, *sent: bytes) -> Raw:
-    """Send, and read until the server closes."""
-    raw = Raw()
-    with anyio.fail_after(10):
-        async with await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as stream:
-            for each in sent:
-                await stream.send(each)
-            while raw.end == "open":
-                await read(stream, raw)
-    return raw
-
-
 def ask(target: str = "/", *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
     lines = [f"{method} {target} HTTP/1.1", "host: a", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
@@ -88,7 +54,7 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
 
 @pytest.mark.parametrize("target", ["/a//b/../c/./%2e%2F?", "/?a=1&&b=%zz", "/x?y?z#", "http://elsewhere/a"])
 async def test_an_application_has_the_target_as_it_was_sent(target: str) -> None:
-    with serving() as url:
+    with serving(echo) as url:
         raw = await talk(url, ask(target, LAST))
     assert raw.body == target.encode() + b" "
 
@@ -122,7 +88,7 @@ SMUGGLING = {
 
 @pytest.mark.parametrize("headers", SMUGGLING.values(), ids=SMUGGLING)
 async def test_what_two_servers_could_read_differently_is_refused_and_closed(headers: list[str]) -> None:
-    with serving() as url:
+    with serving(echo) as url:
         raw = await talk(url, ask("/", *headers, method="POST", body=b"0\r\n\r\n" + SMUGGLED))
     assert (raw.status, raw.data.count(b"HTTP/1.1 ")) == (400, 1)
 
@@ -132,13 +98,13 @@ async def test_what_two_servers_could_read_differently_is_refused_and_closed(hea
     [b"5;a=b\nhello\r\n0\r\n\r\n", b"+5\r\nhello\r\n0\r\n\r\n", b"0x5\r\nhello\r\n0\r\n\r\n", b"5\r\nhelloX\r\n0\r\n\r\n", b"-1\r\n"],
 )  # fmt: skip
 async def test_a_chunk_that_two_servers_could_read_differently_closes_the_connection(chunks: bytes) -> None:
-    with serving() as url:
+    with serving(echo) as url:
         raw = await talk(url, ask("/", "transfer-encoding: chunked", method="POST", body=chunks + SMUGGLED))
     assert (raw.status, b"/smuggled" in raw.data) == (400, False)
 
 
 async def test_a_request_to_be_a_tunnel_is_refused() -> None:
-    with serving() as url:
+    with serving(echo) as url:
         raw = await talk(url, b"CONNECT other:443 HTTP/1.1\r\nhost: other:443\r\n\r\n")
     assert raw.status == 400
 
@@ -151,7 +117,7 @@ async def test_an_upgrade_that_is_not_served_is_a_request_like_any_other(
     upgrade: str, length: str, body: bytes
 ) -> None:
     sent = ask("/one", f"upgrade: {upgrade}", "connection: Upgrade", length, method="POST", body=body)
-    with serving() as url:
+    with serving(echo) as url:
         at_once = await talk(url, sent + ask("/two", "upgrade: h2c", "connection: Upgrade") + ask("/three", LAST))
         in_pieces = await talk(url, sent[:30], sent[30:-7], sent[-7:], ask("/two"), ask("/three", LAST))
     for raw in (at_once, in_pieces):
@@ -159,7 +125,7 @@ async def test_an_upgrade_that_is_not_served_is_a_request_like_any_other(
 
 
 async def test_a_broken_stream_ends_without_its_last_chunk(caplog: pytest.LogCaptureFixture) -> None:
-    with serving() as url:
+    with serving(echo) as url:
         raw = await talk(url, ask("/broken"))
     assert (raw.status, raw.is_complete, raw.body) == (200, False, b"/broken ")
     assert caplog.records == []
@@ -167,7 +133,7 @@ async def test_a_broken_stream_ends_without_its_last_chunk(caplog: pytest.LogCap
 
 async def test_a_body_may_take_long_if_it_keeps_coming() -> None:
     limits = {"request_seconds": 0.2, "min_bytes_per_second": 10_000}
-    with serving(limits=limits) as url:
+    with serving(echo, limits=limits) as url:
         whole = await talk(url, ask("/", LAST, "content-length: 6000", method="POST", body=bytes(5_999)), b"x")
         slow = await talk(url, ask("/", LAST, "content-length: 6000", method="POST", body=b"x"))
     assert (whole.status, slow.status) == (200, 408)
@@ -205,7 +171,7 @@ HEAD = ["Upgrade: WebSocket", "Connection: keep-alive, Upgrade"]
 
 async def test_an_upgrade_hands_over_the_connection_and_what_came_after_the_head() -> None:
     taken: list[UpgradeRequest] = []
-    with serving(upgrade=upgraded(taken)) as url:
+    with serving(echo, upgrade=upgraded(taken)) as url:
         raw = await talk(url, ask("/a//b?c", *HEAD, body=b"early"))
     assert raw.data == b"taken"
     [request] = taken
@@ -223,7 +189,7 @@ async def test_an_upgrade_hands_over_the_connection_and_what_came_after_the_head
 )
 async def test_an_upgrade_that_is_not_in_order_is_refused(sent: bytes) -> None:
     taken: list[UpgradeRequest] = []
-    with serving(upgrade=upgraded(taken)) as url:
+    with serving(echo, upgrade=upgraded(taken)) as url:
         raw = await talk(url, sent)
     assert (taken, raw.end) == ([], "fin")
     assert b"HTTP/1.1 400" in raw.data or not raw.is_complete

@@ -6,11 +6,10 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
-import anyio
 import pytest
 
-from streamfold.serving import AsgiServer, ConnectionLimits, listen, url_of
-from tests.serving.test_connection import echo, nothing
+from streamfold.serving import AsgiServer, ConnectionLimits, Message, Receive, SendMessage, listen, url_of
+from tests.serving.running import nothing
 
 SERVE = """
 import signal
@@ -20,22 +19,18 @@ serve_until_signal()
 """
 
 
-async def hold(scope: object, receive: object, send: object) -> None:
+async def hold(scope: Message, receive: Receive, send: SendMessage) -> None:
     """Answer once the client has sent its body; until then, the head alone."""
-    await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
-    await echo_end(receive, send)
-
-
-async def echo_end(receive: object, send: object) -> None:
-    while (await receive()).get("more_body"):  # type: ignore[operator]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while (await receive()).get("more_body"):
         pass
-    await send({"type": "http.response.body", "body": b"done"})  # type: ignore[operator]
+    await send({"type": "http.response.body", "body": b"done"})
 
 
 def serve_until_signal() -> None:
     with listen("127.0.0.1", 0) as listener:
         server = AsgiServer(
-            hold,  # type: ignore[arg-type]
+            hold,
             listener,
             running=nothing,
             limits=ConnectionLimits(),
@@ -87,19 +82,3 @@ def test_an_address_of_the_next_version_is_in_brackets() -> None:
         pytest.skip("this machine has no IPv6")
     with listener:
         assert url_of(listener).startswith("http://[::1]:")
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_the_echo_that_others_use_answers() -> None:
-    sent: list[object] = []
-
-    async def receive() -> dict[str, object]:
-        await anyio.lowlevel.checkpoint()
-        return {"type": "http.request", "body": b"x"}
-
-    async def send(message: object) -> None:
-        sent.append(message)
-
-    await echo({"extensions": {"streamfold.target": b"/"}}, receive, send)
-    assert len(sent) == 3

@@ -11,6 +11,7 @@ from streamfold.client.follow.batch import FollowedBatch
 from streamfold.client.follow.follow import FollowedResponse, record
 from streamfold.client.follow.forward import forward
 from streamfold.client.transport.resolve import resolve_transport
+from streamfold.client.transport.tls import shared_context
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.client.webhook import Webhook, verify_webhook
 
@@ -29,5 +30,6 @@ __all__ = [
     "forward",
     "record",
     "resolve_transport",
+    "shared_context",
     "verify_webhook",
 ]

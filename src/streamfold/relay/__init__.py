@@ -3,6 +3,8 @@
 from streamfold.relay.app import RelayApp, Upstream, UpstreamCall
 from streamfold.relay.held import Held
 from streamfold.relay.options import RelayOptions
+from streamfold.relay.origin import Origin
+from streamfold.relay.passthrough import Passthrough
 from streamfold.relay.reader import Frames, StreamBody
 from streamfold.relay.relay import Relay
 from streamfold.relay.streams import HeldStreams
@@ -12,6 +14,8 @@ __all__ = [
     "Frames",
     "Held",
     "HeldStreams",
+    "Origin",
+    "Passthrough",
     "ProxyUpstream",
     "Relay",
     "RelayApp",
