@@ -53,6 +53,7 @@ HOP_BY_HOP = frozenset(
 )
 NOT_SENT = HOP_BY_HOP | {b"host", b"expect"}  # the server has answered an Expect itself
 KEPT_SECONDS = 4.0  # shorter than servers keep a connection: a request on one that is being closed would be lost
+LOOK_SECONDS = 0.5
 SHOWN_BYTES = 200  # of a path, in a log line
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -152,6 +153,7 @@ class _Exchange:
         self._send = send
         self._has_begun = False
         self._is_too_long = False
+        self._is_taken = False  # the whole body, from the client
         self._failure: Exception | None = None
         names = {name for name, _ in scope["headers"]}
         self._has_body = not names.isdisjoint((b"content-length", b"transfer-encoding"))
@@ -163,6 +165,8 @@ class _Exchange:
         with self._put, self._pieces:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, tasks.cancel_scope)
+                if self._has_body:
+                    tasks.start_soon(self._watch, tasks.cancel_scope)
                 try:
                     await self._exchange()
                 except Exception as error:  # raised below, where it is in no group
@@ -187,7 +191,18 @@ class _Exchange:
                 if piece and not self._is_too_long:
                     await self._put.send(piece)
             if self._is_too_long or not message.get("more_body", False):
+                self._is_taken = True
                 self._put.close()
+
+    async def _watch(self, scope: anyio.CancelScope) -> None:
+        """While `_listen` waits for the upstream, it cannot see that the client disconnects."""
+        extensions: dict[str, Any] = self._scope.get("extensions") or {}
+        transport = extensions.get("streamfold.transport")
+        while transport is not None and not self._is_taken:
+            await anyio.sleep(LOOK_SECONDS)
+            if transport.is_closing():
+                scope.cancel()
+                return
 
     async def _body(self) -> AsyncGenerator[bytes, None]:
         with self._pieces:
