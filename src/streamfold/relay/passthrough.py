@@ -40,7 +40,7 @@ from streamfold.serving import (
 #     _listen     client -> pieces of the body -> a place for one piece -> _body, which httpx reads from
 #     _exchange   httpx -> head and pieces of the answer -> client
 #
-# `_listen` goes on after the body, for it is what notices that the client disconnects; then the other is cancelled, and
+# `_listen` continues after the body, because it is what notices that the client disconnects; then the other is cancelled, and
 # httpx closes the connection to the upstream. An upstream may answer before it has read the body: then the rest is dropped.
 
 log = logging.getLogger("streamfold.relay")
@@ -106,7 +106,7 @@ class Passthrough:
         Raises:
             StreamBroken: The upstream broke off in the middle of its answer.
         """
-        await _Exchange(self, scope, receive, send).run()
+        await _ForwardedRequest(self, scope, receive, send).run()
 
     async def aclose(self) -> None:
         """Close every connection to the upstream."""
@@ -143,7 +143,7 @@ class Passthrough:
         return None
 
 
-class _Exchange:
+class _ForwardedRequest:
     """One request and its answer."""
 
     def __init__(self, app: Passthrough, scope: Message, receive: Receive, send: SendMessage) -> None:

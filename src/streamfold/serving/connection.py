@@ -169,31 +169,31 @@ class LimitedConnection(HttpToolsProtocol):
 
     def look(self, now: float) -> None:
         """End the connection if its client has used up its time."""
+        elapsed, self._looked_at = now - self._looked_at, now
+        if self._has_left_unread(now):
+            self.transport.abort()
+        elif self._asking_since is not None and not self.transport.is_closing():
+            if self.flow.read_paused and self._limits.min_bytes_per_second is not None:
+                self._asking_since += elapsed  # it may not send: what takes the body is slow, not the client
+            self._refuse_if_late(now - self._asking_since)
+
+    def _has_left_unread(self, now: float) -> bool:
         waiting = self.transport.get_write_buffer_size()
         if waiting == 0 or waiting != self._unread[0]:
             self._unread = waiting, now
-        if self._has_left_unread(now):
-            self.transport.abort()
-            return
-        elapsed, self._looked_at = now - self._looked_at, now
-        if self._asking_since is None or self.transport.is_closing():
-            return
-        seconds, rate = self._limits.request_seconds, self._limits.min_bytes_per_second
-        if rate is not None:
-            seconds += self._body / rate
-            if self.flow.read_paused:  # it may not send: what takes the body is slow, not the client
-                self._asking_since += elapsed
-        if now - self._asking_since >= seconds:
-            slowly = (
-                "" if rate is None or not self._body else f", and its body comes at less than {rate:g} bytes a second"
-            )
-            self._refuse(408, f"The request did not arrive within {self._limits.request_seconds:g} seconds{slowly}.")
-
-    def _has_left_unread(self, now: float) -> bool:
         since = self._unread[1]
         if self._limits.min_bytes_per_second is not None and self._full_since is not None:
             since = min(since, self._full_since)
         return now - since >= self._limits.unread_seconds
+
+    def _refuse_if_late(self, seconds: float) -> None:
+        most, rate, slowly = self._limits.request_seconds, self._limits.min_bytes_per_second, ""
+        if rate is not None and self._body:
+            slowly = f", and its body comes at less than {rate:g} bytes a second"
+            if seconds < most + self._body / rate:
+                return
+        if seconds >= most:
+            self._refuse(408, f"The request did not arrive within {most:g} seconds{slowly}.")
 
     def _refuse(self, status: int, message: str) -> None:
         """Close the connection, with this answer if it does not come in the middle of another."""
