@@ -11,7 +11,7 @@ UV := $(shell command -v uv 2>/dev/null)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-cluster test-partition test-powercut test-servers check bench fuzz sim
+.PHONY: help demo test test-all test-cluster test-partition test-powercut test-servers test-clients check bench fuzz sim
 .PHONY: crash crash-valkey flips attack
 .PHONY: docs changelog changelog-draft clean distclean
 
@@ -31,6 +31,7 @@ help:
 	@echo "make test-cluster    the log on a cluster of six Valkey servers, with failovers"
 	@echo "make test-partition  the same with the network partitioned, in network namespaces (as root, on Linux)"
 	@echo "make test-servers    real servers that others wrote, installed into .servers and started"
+	@echo "make test-clients    real clients that others wrote, installed into .clients, under faults"
 	@echo "make docs            the documentation, into site/"
 	@echo "make changelog       collect changelog.d/ into CHANGELOG.md (changelog-draft: only print it)"
 	@echo "make clean           remove caches, reports and builds (distclean: the environments too)"
@@ -45,7 +46,7 @@ test: $(VENV)/.has-test
 
 test-all: export STREAMFOLD_HYPOTHESIS ?= $(if $(CI),ci,dev)
 test-all: $(VENV)/.has-test
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 600 -m "not cluster and not servers" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 600 -m "not clients and not cluster and not servers" $(ARGS)
 
 check: $(VENV)/.has-check
 	$(BIN)/ruff check .
@@ -94,6 +95,9 @@ test-partition: $(VENV)/.has-test
 test-servers: $(VENV)/.has-test
 	@$(BIN)/python -m pytest -m servers tests/servers $(ARGS)
 
+test-clients: $(VENV)/.has-test
+	@$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
+
 docs: $(VENV)/.has-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir site
 
@@ -108,7 +112,7 @@ clean:
 	find benchmarks src tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf .venv .venv-* .servers
+	rm -rf .venv .venv-* .servers .clients
 
 # The stamp is written last, so that an interrupted install is repeated.
 $(VENV)/.has-%: $(VENV)/.made pyproject.toml

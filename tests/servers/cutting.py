@@ -61,12 +61,12 @@ class CuttingProxy:
         async with client:
             if self._refused:
                 self._refused -= 1
-                _close(client, How.RST)
+                close(client, How.RST)
                 return
             with suppress(*BROKEN):
                 async with await anyio.connect_tcp(HOST, self._target) as server:
                     async with anyio.create_task_group() as group:
-                        group.start_soon(_pass_on, client, server)
+                        group.start_soon(pass_on, client, server)
                         await self._answer(server, client)
                         group.cancel_scope.cancel()
 
@@ -78,19 +78,20 @@ class CuttingProxy:
                 self._cuts.popleft()
                 self._sent, self._refused = 0, cut.refused
                 self.made += 1
-                _close(client, cut.how)
+                close(client, cut.how)
                 return
             await client.send(chunk)
             self._sent += len(chunk)
 
 
-async def _pass_on(source: ByteReceiveStream, sink: ByteSendStream) -> None:
+async def pass_on(source: ByteReceiveStream, sink: ByteSendStream) -> None:
+    """Send on what arrives, until one of the two ends."""
     with suppress(*BROKEN):
         async for chunk in source:
             await sink.send(chunk)
 
 
-def _close(client: SocketStream, how: How) -> None:
+def close(client: SocketStream, how: How) -> None:
     """Prepare the connection so that closing it ends it like this."""
     if how is How.RST:
         client.extra(SocketAttribute.raw_socket).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

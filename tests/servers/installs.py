@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from attrs import frozen
@@ -22,16 +22,22 @@ class CannotInstall(Exception):
 
 @frozen
 class Install:
-    """One environment. packages: What is installed, with its release. python: The oldest Python it runs on."""
+    """One environment.
+
+    packages: What is installed, with its release. python: The oldest Python it runs on. flags: Of the package manager.
+    cache: The folder that it is in.
+    """
 
     name: str
     packages: tuple[str, ...]
     python: tuple[int, int] = (3, 11)
     is_npm: bool = False
+    flags: tuple[str, ...] = ()
+    cache: Path = CACHE
 
     @property
     def folder(self) -> Path:
-        return CACHE / self.name
+        return self.cache / self.name
 
     @property
     def bin(self) -> Path:
@@ -56,10 +62,10 @@ class Install:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         if self.is_npm:
-            self._run(_program("npm", for_=self.name), "install", "--no-audit", "--no-fund", *self.packages)
+            self._run(program("npm", for_=self.name), "install", "--no-audit", "--no-fund", *self.flags, *self.packages)
         else:
             self._run(python_from(self.python), "-m", "venv", str(self.folder))
-            self._run(str(self.bin / "python"), "-m", "pip", "install", "--quiet", *self.packages)
+            self._run(str(self.bin / "python"), "-m", "pip", "install", "--quiet", *self.flags, *self.packages)
         self._stamp.write_text("\n".join(self.packages), "utf-8")  # last, so that an interrupted install is repeated
 
     def _run(self, *command: str) -> None:
@@ -101,15 +107,16 @@ def _pythons(oldest: tuple[int, int]) -> Iterator[str]:
     yield sys.executable
 
 
-def _program(name: str, *, for_: str) -> str:
+def program(name: str, *, for_: str) -> str:
     if found := shutil.which(name):
         return found
     raise CannotInstall(f"{for_} needs {name}, which is not installed")
 
 
-def main(names: list[str]) -> int:
+def install(installs: Mapping[str, Install], names: list[str]) -> int:
+    """Install those environments, or all. Returns: how many could not be installed; their reasons go to stderr."""
     failures = 0
-    for each in [INSTALLS[name] for name in names] or INSTALLS.values():
+    for each in [installs[name] for name in names] or installs.values():
         print(f"{each.name}: {', '.join(each.packages)}", flush=True)
         try:
             each.ensure()
@@ -120,4 +127,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(install(INSTALLS, sys.argv[1:]))

@@ -52,11 +52,11 @@ def render(found: Mapping[str, Any]) -> str:
         raise Incomplete(f"the last run did not pass {', '.join(missing)}: run `make test-servers` again")
     lines = [
         f"\nRun on {found['date']}.\n",
-        *_table(["server", "release", "background", "GET", "resume", "cancel"], map(_support, SERVERS)),
+        *table(["server", "release", "background", "GET", "resume", "cancel"], map(_support, SERVERS)),
         "",
         *(f"- **{server.name}**: {server.note}" for server in SERVERS),
         "",
-        *_table(["", *(server.name for server in SERVERS)], _rows(outcomes)),
+        *table(["", *(server.name for server in SERVERS)], _rows(outcomes)),
     ]
     return "\n".join(lines) + "\n\n"
 
@@ -82,7 +82,8 @@ def _cell(words: list[str]) -> str:
     return " or ".join(f"{times}{each}" for each in sorted(set(words)))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table in Markdown."""
     yield f"| {' | '.join(head)} |"
     yield "|" + "---|" * len(head)
     for row in rows:
