@@ -76,28 +76,27 @@ def test_an_end_gives_a_reader_what_it_lacks(end: StreamEnd, place: int, numbers
 
 
 def held(*, is_foreground: bool = True) -> Held:
-    return Held(cast(FollowedResponse, None), tenant="", is_foreground=is_foreground, now=10.0)
+    return Held(cast(FollowedResponse, None), tenant="", is_foreground=is_foreground)
 
 
 def test_only_a_foreground_response_without_a_reader_is_unread_and_only_after_its_time() -> None:
     one = held()
-    assert not one.is_unread(99.0, 1.0), "its id is not known yet"
+    assert not one.is_unread(0.0, 0.0), "its id is not known yet"
     one.begin(StreamKey("", "resp_1"), next_number=0, max_bytes=1)
+    assert not one.is_unread(10.0, 1.0)
     assert not one.is_unread(10.5, 1.0)
     assert one.is_unread(11.0, 1.0)
     assert not one.is_unread(99.0, None)
-    one.enter()
-    one.enter()
-    one.leave(20.0)
-    assert not one.is_unread(99.0, 1.0), "one of two readers has left"
-    one.leave(30.0)
-    assert not one.is_unread(30.5, 1.0)
-    assert one.is_unread(31.0, 1.0)
+    one.readers = 1
+    assert not one.is_unread(99.0, 1.0), "it has a reader"
+    one.readers = 0
+    assert not one.is_unread(100.0, 1.0), "its time begins again"
+    assert one.is_unread(101.0, 1.0)
     one.finish(StreamEnd())
-    assert not one.is_unread(99.0, 1.0), "it has ended"
+    assert not one.is_unread(199.0, 1.0), "it has ended"
     other = held(is_foreground=False)
     other.begin(StreamKey("", "resp_2"), next_number=0, max_bytes=1)
-    assert not other.is_unread(99.0, 1.0)
+    assert not any(other.is_unread(now, 0.0) for now in (10.0, 99.0))
 
 
 def test_what_is_not_known_yet_says_so() -> None:

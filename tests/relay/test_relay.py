@@ -1,6 +1,7 @@
 """An embedded relay: whoever reads, a response is followed to its end, and every reader sees it whole."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import anyio
 import pytest
@@ -9,6 +10,7 @@ from streamfold.client import Gateway
 from streamfold.emulator import Options
 from streamfold.errors import (
     InvalidArgument,
+    LogUnusable,
     RelayBusy,
     RequestRefused,
     StreamBroken,
@@ -16,7 +18,7 @@ from streamfold.errors import (
     UnknownStream,
     UsageError,
 )
-from streamfold.log import MemoryLog, StreamKey
+from streamfold.log import MemoryLog, SqliteLog, StreamKey
 from streamfold.relay import Relay, RelayOptions
 from streamfold.session import CancelResult
 from streamfold.sse import Frame
@@ -198,6 +200,16 @@ async def test_limits_refuse_one_more_and_say_which() -> None:
             await anext(at.relay.read(held.id))
         frames.close()
         await anext(at.relay.read(held.id))
+
+
+async def test_an_id_that_an_upstream_gives_twice_is_refused_and_mixes_nothing(tmp_path: Path) -> None:
+    async with open_setting(log=SqliteLog(tmp_path / "log.db")) as at:
+        held = await at.relay.create(model="toy", input="count to 9", background=True)
+        whole = await read_all(at.relay.read(held.id))
+    async with open_setting(log=SqliteLog(tmp_path / "log.db")) as at:  # an emulator that begins again gives it again
+        with pytest.raises(LogUnusable, match="another response before"):
+            await at.relay.create(model="toy", input="count to 20", background=True)
+        assert await read_all(at.relay.read(held.id)) == whole
 
 
 async def test_streams_are_dropped_when_their_time_is_over() -> None:

@@ -53,12 +53,12 @@ from streamfold.serving import (
 )
 from streamfold.session import CancelResult
 
-# Theory of operation. A request for a held stream is one of five, on `.../responses` under any prefix:
+# Theory of operation. A request for a held stream is one of these, on `.../responses` under any prefix:
 #
 #     POST   /responses              with "stream": true in its body: created, and read from its first event
 #     GET    /responses/ID           with stream=true: read from a cursor; without: the Response as the log knows it
 #     POST   /responses/ID/cancel    cancelled wherever it is followed
-#     DELETE /responses/ID           the relay's copy is dropped, and the request is passed to the upstream
+#     DELETE /responses/ID           passed to the upstream; then the relay's copy is dropped
 #
 # Everything else, and every id that the log does not have, goes elsewhere with its body as it came: to the upstream of a
 # relay that is a proxy, or to a 404 of one that is embedded. Other tenants' ids are among those.
@@ -202,8 +202,7 @@ class _Exchange:
         if self._method == "POST" and is_cancel:
             await self._cancel(tenant, id, follow)
         elif self._method == "DELETE" and not is_cancel:
-            await self._streams.log.drop(StreamKey(tenant, id))
-            raise _NotHeld
+            await self._delete(tenant, id)
         elif self._method not in ("GET", "HEAD") or is_cancel:
             raise _NotHeld
         elif _asks_for_stream(call.query):
@@ -214,7 +213,8 @@ class _Exchange:
             await self._deliver(BodyReply(200, await self._response(tenant, id)))
 
     async def _create(self, call: UpstreamCall, tenant: str) -> None:
-        body = await read_body(self._receive, max_bytes=self._streams.options.max_body_bytes)
+        options = self._streams.options
+        body = await read_body(self._receive, max_bytes=options.max_body_bytes, budget=self._streams.budget)
         if body is None:
             return  # the client disconnected before it had asked
         if isinstance(body, Problem):
@@ -228,6 +228,7 @@ class _Exchange:
             tenant=tenant,
             is_foreground=call.fields.get("background") is not True,
             is_stored=call.fields.get("store") is not False,
+            body_bytes=len(body),
         )
         await self._serve_stream(self._streams.reader_of(held.key, held), place=0, headers=call.answered)
 
@@ -237,6 +238,25 @@ class _Exchange:
             await self._refuse(Problem(403, "The upstream refused the key for this cancel.", code="not_allowed"))
             return
         await self._deliver(BodyReply(200, await self._response(tenant, id), ((CANCEL_HEADER, str(result)),)))
+
+    async def _delete(self, tenant: str, id: str) -> None:
+        """Drop the copy, once the upstream has deleted the response, or knows it no more."""
+        key = StreamKey(tenant, id)
+        await self._streams.log.require(key)
+        if self._elsewhere is None:
+            await self._streams.log.drop(key)
+            await self._deliver(BodyReply.of({"id": id, "object": "response", "deleted": True}))
+            return
+        statuses: list[int] = []
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+            await self._send(message)
+
+        await self._elsewhere(self._scope, self._receive, send)
+        if statuses and (statuses[0] < 300 or statuses[0] == 404):
+            await self._streams.log.drop(key)
 
     async def _response(self, tenant: str, id: str) -> bytes:
         """The Response as it is known."""

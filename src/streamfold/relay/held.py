@@ -123,20 +123,21 @@ class Held:
         failure: Why it could not be created or followed.
         end: How it ends for its readers; None while it runs.
         readers: How many there are in this process.
-        unread_since: When the last reader left, on the event loop's clock; None while there is one.
+        body_bytes: The length of the request that created it.
     """
 
-    def __init__(self, response: FollowedResponse, *, tenant: str, is_foreground: bool, now: float) -> None:
+    def __init__(self, response: FollowedResponse, *, tenant: str, is_foreground: bool, body_bytes: int = 0) -> None:
         self.tenant: str = tenant
         self.is_foreground: bool = is_foreground
         self.begun: anyio.Event = anyio.Event()
         self.failure: Exception | None = None
         self.end: StreamEnd | None = None
         self.readers: int = 0
-        self.unread_since: float | None = now
+        self.body_bytes: int = body_bytes
         self.response: FollowedResponse = response
         self._key: StreamKey | None = None
         self._window: RecentEvents | None = None
+        self._unread_since: float | None = None  # when it was first found without a reader
         self._changed = anyio.Event()
 
     @property
@@ -168,10 +169,12 @@ class Held:
         return "a response" if self._key is None else f"response {self._key.response_id}"
 
     def is_unread(self, now: float, limit: float | None) -> bool:
-        """Whether it should be cancelled because nobody reads it."""
-        since = self.unread_since
-        is_watched = self.is_foreground and self.has_begun and limit is not None and since is not None
-        return is_watched and self.end is None and now - (since or 0.0) >= (limit or 0.0)
+        """Whether it should be cancelled because nobody reads it. Ask again and again: the time begins with the first call."""
+        if self.readers or not self.is_foreground or not self.has_begun or self.end is not None:
+            self._unread_since = None
+        elif self._unread_since is None:
+            self._unread_since = now
+        return limit is not None and self._unread_since is not None and now - self._unread_since >= limit
 
     @property
     def has_begun(self) -> bool:
@@ -207,14 +210,3 @@ class Held:
     async def wait(self) -> None:
         """Wait until something changed."""
         await self._changed.wait()
-
-    def enter(self) -> None:
-        """A reader comes."""
-        self.readers += 1
-        self.unread_since = None
-
-    def leave(self, now: float) -> None:
-        """A reader leaves."""
-        self.readers -= 1
-        if self.readers == 0:
-            self.unread_since = now

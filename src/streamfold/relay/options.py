@@ -25,6 +25,7 @@ class RelayOptions:
         max_streams: How many responses may be followed at the same time.
         max_readers: How many readers there may be.
         max_body_bytes: The longest body of a request.
+        max_open_body_bytes: What the bodies of all requests may take together while their responses run.
         cors_origins: Web pages that may read the answers: `*` for all, or origins separated by commas; empty for none.
     """
 
@@ -38,7 +39,8 @@ class RelayOptions:
     lease_seconds: float = 10.0
     max_streams: int = 10_000
     max_readers: int = 20_000
-    max_body_bytes: int = 16 * 1024 * 1024
+    max_body_bytes: int = 64 * 1024 * 1024
+    max_open_body_bytes: int = 512 * 1024 * 1024
     cors_origins: str = "*"
 
     def __attrs_post_init__(self) -> None:
@@ -53,6 +55,7 @@ class RelayOptions:
             "max_streams",
             "max_readers",
             "max_body_bytes",
+            "max_open_body_bytes",
         )
         for name in positive:
             if not getattr(self, name) > 0:

@@ -12,11 +12,12 @@ from anyio.abc import TaskGroup
 
 from streamfold.client import FollowedResponse, record
 from streamfold.errors import LeaseHeld, LogError, LogUnusable, RelayBusy, StreamfoldError, UsageError
-from streamfold.log import EventLog, Note, StreamKey
+from streamfold.log import EventLog, Note, Record, StreamKey
 from streamfold.relay.ends import ENDS, LOST, last_event, lost_event
 from streamfold.relay.held import Held, StreamEnd, sent
 from streamfold.relay.options import RelayOptions
 from streamfold.relay.reader import Reader
+from streamfold.serving import ByteBudget
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, Proof
 
 # Theory of operation. Every stream that has not ended and that somebody here reads, or created, has one task here that
@@ -46,14 +47,19 @@ class HeldStreams:
     Args:
         log: Where they are recorded. It stays open.
         options: How the relay behaves.
+
+    Attributes:
+        budget: What the bodies that are being read may take together.
     """
 
     def __init__(self, log: EventLog, options: RelayOptions | None = None) -> None:
         self.log: EventLog = log
         self.options: RelayOptions = options or RelayOptions()
+        self.budget: ByteBudget = ByteBudget(self.options.max_open_body_bytes)
         self._held: dict[StreamKey, Held] = {}
         self._following: set[Held] = set()
         self._readers = 0
+        self._body_bytes = 0  # of the requests whose responses are followed
         self._stack = AsyncExitStack()
         self._tasks: TaskGroup | None = None
         self._is_leaving = False
@@ -94,7 +100,13 @@ class HeldStreams:
     # Following
 
     async def create(
-        self, response: FollowedResponse, *, tenant: str = "", is_foreground: bool = False, is_stored: bool = True
+        self,
+        response: FollowedResponse,
+        *,
+        tenant: str = "",
+        is_foreground: bool = False,
+        is_stored: bool = True,
+        body_bytes: int = 0,
     ) -> Held:
         """Follow a response that is being created, and return once its id is known.
 
@@ -103,13 +115,16 @@ class HeldStreams:
             tenant: Whose it is.
             is_foreground: Whether to cancel it when nobody reads it.
             is_stored: Whether it was created with `store`; it decides how long its stream is kept.
+            body_bytes: The length of the request's body, which is in memory for as long as the response runs.
 
         Raises:
             GatewayError: It was not created.
             LogError: It cannot be recorded; it was created, and may be billed.
             RelayBusy: As many as allowed are followed already.
         """
-        held = self._start(response, tenant=tenant, is_foreground=is_foreground, is_stored=is_stored)
+        held = self._start(
+            response, tenant=tenant, is_foreground=is_foreground, is_stored=is_stored, body_bytes=body_bytes
+        )
         await held.begun.wait()
         if held.failure is not None and not held.has_begun:
             raise held.failure
@@ -122,6 +137,7 @@ class HeldStreams:
         tenant: str,
         is_foreground: bool,
         is_stored: bool,
+        body_bytes: int = 0,
         key: StreamKey | None = None,
     ) -> Held:
         options = self.options
@@ -129,6 +145,8 @@ class HeldStreams:
             raise UsageError("the relay is not open: use it inside `async with`")
         if len(self._following) >= options.max_streams:
             raise RelayBusy("open streams", options.max_streams)
+        if self._body_bytes + body_bytes > options.max_open_body_bytes:
+            raise RelayBusy("bytes of open requests", options.max_open_body_bytes)
         recorded = record(
             response,
             self.log,
@@ -137,8 +155,9 @@ class HeldStreams:
             lease_seconds=options.lease_seconds,
             retain_seconds=options.retain_seconds if is_stored else options.retain_unstored_seconds,
         )
-        held = Held(recorded, tenant=tenant, is_foreground=is_foreground, now=anyio.current_time())
+        held = Held(recorded, tenant=tenant, is_foreground=is_foreground, body_bytes=body_bytes)
         self._following.add(held)
+        self._body_bytes += body_bytes
         if key is not None:
             self._held[key] = held
         self._tasks.start_soon(self._follow, held, key)
@@ -168,6 +187,7 @@ class HeldStreams:
 
     def _forget(self, held: Held, key: StreamKey | None) -> None:
         self._following.discard(held)
+        self._body_bytes -= held.body_bytes
         for known in (key, held.key if held.has_begun else None):
             if known is not None and self._held.get(known) is held:
                 del self._held[known]
@@ -180,12 +200,20 @@ class HeldStreams:
         response = held.response
         while records := await response.next_records():
             if not held.has_begun:
-                self._begin(held, StreamKey(held.tenant, response.id or ""), records[0].sequence_number)
+                key = StreamKey(held.tenant, response.id or "")
+                await self._require_new(key, records[-1])
+                self._begin(held, key, records[0].sequence_number)
             held.publish(records)
         outcome = await response.outcome()
         if not held.has_begun and response.id is not None:  # the gateway answered with the Response itself
             self._begin(held, StreamKey(held.tenant, response.id), 0)
         return outcome
+
+    async def _require_new(self, key: StreamKey, newest: Record) -> None:
+        """Check that a new response has not the id of one that the log has: its events would be mixed with that one's."""
+        stored = await self.log.read(key, after=newest.sequence_number - 1, limit=2)
+        if len(stored) != 1 or stored[0].data != newest.data:
+            raise LogUnusable(key.response_id, "the upstream gave this id to another response before")
 
     async def _end_of(self, held: Held, outcome: Outcome) -> StreamEnd:
         if not held.has_begun:
@@ -232,30 +260,38 @@ class HeldStreams:
             RelayBusy: There are as many readers as allowed.
         """
         key = StreamKey(tenant, response_id)
-        if self._readers >= self.options.max_readers:
-            raise RelayBusy("readers", self.options.max_readers)
+        return self.reader_of(key, await self._find(key, follow))
+
+    async def _find(self, key: StreamKey, follow: Callable[[], FollowedResponse] | None) -> Held | None:
+        """The stream, followed here from now on unless it is finished."""
         held = self._held.get(key)
         if held is None:
             info = await self.log.require(key)
             held = self._held.get(key)  # somebody else may have been faster
             if held is None and not info.is_finished and follow is not None:
-                held = self._start(follow(), tenant=tenant, is_foreground=False, is_stored=True, key=key)
+                held = self._start(follow(), tenant=key.tenant, is_foreground=False, is_stored=True, key=key)
         if held is not None:
             await held.begun.wait()
             if held.failure is not None and not held.has_begun:
                 raise held.failure
-        return self.reader_of(key, held)
+        return held
 
     def reader_of(self, key: StreamKey, held: Held | None) -> Reader:
-        """A reader of a stream that is followed here, or that is finished."""
+        """A reader of a stream that is followed here, or that is finished.
+
+        Raises:
+            RelayBusy: There are as many readers as allowed.
+        """
+        if self._readers >= self.options.max_readers:
+            raise RelayBusy("readers", self.options.max_readers)
         self._readers += 1
         if held is not None:
-            held.enter()
+            held.readers += 1
 
         def leave() -> None:
             self._readers -= 1
             if held is not None:
-                held.leave(anyio.current_time())
+                held.readers -= 1
 
         return Reader(self.log, key, held, leave=leave)
 
@@ -278,12 +314,8 @@ class HeldStreams:
         Raises:
             UnknownStream: The log has no such stream of this tenant.
         """
-        reader = await self.open(response_id, tenant=tenant, follow=follow)
-        try:
-            held = self.followed(StreamKey(tenant, response_id))
-            return CancelResult.ALREADY_TERMINAL if held is None else await held.response.cancel()
-        finally:
-            reader.close()
+        held = await self._find(StreamKey(tenant, response_id), follow)
+        return CancelResult.ALREADY_TERMINAL if held is None else await held.response.cancel()
 
     # In the background
 
