@@ -14,9 +14,11 @@ from tests.clients.judge import Verdict
 INPUT = "count to 9"
 ANSWER = "1, 2, 3, 4, 5, 6, 7, 8, 9"
 
-# The faults by name, in the emulator's words. Events 0 to 3 begin the answer; each later one has a number or a comma.
+# The faults by name, in the words of the emulator. Of the answer, events 0 to 3 are the beginning; a number is in each that
+# follows.
 FAULTS: Mapping[str, str] = {
     "none": "",
+    "silence": "stall:after_events=7,seconds=2.5",
     "drop inside a frame": "drop:after_events=7,where=frame",
     "drop between frames": "drop:after_events=7",
     "reset": "drop:after_events=7,how=rst",
