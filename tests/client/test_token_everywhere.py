@@ -163,19 +163,25 @@ async def test_a_key_in_place_of_an_id_is_hidden_too(kind: str, caplog: pytest.L
         assert error is not None
         assert KEY not in shown(error)
         async with site.gateway().stream(**MODEL) as response:
-            await response.outcome()
+            outcome = await response.outcome()
+        with pytest.raises(StreamfoldError) as caught:
+            outcome.raise_for_status()
+        assert KEY not in shown(caught.value)
         async with site.gateway().batches.follow(KEY) as batch:
             await batch.outcome()
     assert caplog.messages
     assert KEY not in caplog.text
 
 
-FAILED = body("failed", error={"code": "c", "message": f"no such key: {KEY}"})
+FAILED = body("failed", error={"code": f"bad_{KEY}", "message": f"no such key: {KEY}"})
+LONG = "x" * 290 + KEY * 2
 IN_STREAM: dict[str, tuple[bytes, ...]] = {
     "an error": (frame("error", 1, message=f"no such key: {KEY}"),),
     "a nested error": (frame("error", 1, error={"message": f"no such key: {KEY}"}),),
     "a failed Response": (frame("response.failed", 1, response=FAILED),),
     "an untyped error": (b'data: {"error": "%b"}\n\n' % KEY.encode(),),
+    "a code": (frame("error", 1, code=KEY, message="no"),),
+    "words that are cut": (frame("error", 1, message=LONG),),
     "an error, then the end": (frame("error", 1, message=KEY), frame("response.failed", 2, response=FAILED)),
 }
 
@@ -192,7 +198,7 @@ async def test_no_reason_from_inside_a_stream_shows_the_key(
 
     async with served(kind, answer) as site, site.gateway().stream(**MODEL) as response:
         outcome = await response.outcome()
-    assert KEY[:14] not in repr((outcome.reason, outcome.repairs, outcome.conflicts))
+    assert KEY[:6] not in repr((outcome.reason, outcome.code, outcome.repairs, outcome.conflicts))
     with pytest.raises(StreamfoldError) as caught:
         outcome.raise_for_status()
     assert KEY[:14] not in shown(caught.value)

@@ -508,7 +508,7 @@ def test_no_words_raise_or_break_the_line(said: str) -> None:
     ],
 )
 def test_the_words_of_a_bad_end_are_the_streams_or_the_responses(events: list[Event], words: str) -> None:
-    assert error_words(fold(events)) == words
+    assert error_words(fold(events)).message == words
 
 
 def test_a_call_without_an_answer_stays_a_failure() -> None:

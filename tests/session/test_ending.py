@@ -193,9 +193,35 @@ def test_the_words_of_the_response_are_the_reason_too() -> None:
     assert over(limited).reason == "max_output_tokens"
 
 
+@pytest.mark.parametrize(
+    ("status", "fields", "reason", "code"),
+    [
+        ("failed", {"error": {"code": "server_error", "message": "It broke."}}, "It broke.", "server_error"),
+        ("failed", {"error": {"code": 7}}, "", "7"),
+        ("failed", {"error": {"message": "It broke."}}, "It broke.", None),
+        ("failed", {}, "", None),
+        ("incomplete", {"incomplete_details": {"reason": "max_output_tokens"}}, "max_output_tokens", None),
+        ("cancelled", {}, "", None),
+    ],
+)
+def test_an_outcome_has_what_the_response_said(
+    status: str, fields: dict[str, object], reason: str, code: str | None
+) -> None:
+    one = reading(*HELD, frame(f"response.{status}", 3, response=body(status, **fields)))
+    one.receive_eof(now=0.0)
+    assert (over(one).status, over(one).reason, over(one).code) == (status, reason, code)
+
+
+def test_the_code_of_an_error_event_comes_first() -> None:
+    failed = frame("response.failed", 4, response=body("failed", error={"code": "late", "message": "It broke."}))
+    one = reading(*HELD, frame("error", 3, code="early", message="Stop."), failed)
+    one.receive_eof(now=0.0)
+    assert (over(one).reason, over(one).code) == ("Stop.", "early")
+
+
 def test_a_completed_response_has_no_reason_whatever_the_stream_said() -> None:
     outcome = over(reading(*HELD, error("hm", 3), ended(4, text="held")))
-    assert (outcome.status, outcome.reason) == ("completed", "")
+    assert (outcome.status, outcome.reason, outcome.code) == ("completed", "", None)
     assert outcome.state.error is not None
 
 
@@ -208,6 +234,18 @@ def test_what_must_not_be_shown_is_taken_out_of_every_reason() -> None:
     reasons = [over(one).reason, *(each.reason for each in one.repairs)]
     assert "secret" not in "".join(reasons)
     assert over(one).reason == "the [hidden] failed; the Response was refused with 404: no [hidden]"
+
+
+def test_neither_a_code_nor_an_id_shows_it_nor_words_that_are_cut_inside_it() -> None:
+    one = session(None, hide=lambda text: text.replace("secret", "[hidden]"))
+    one.receive_connected(now=0.0)
+    one.receive_chunk(created(0, id="resp_secret"), now=0.0)
+    one.receive_chunk(frame("error", 1, code="no secret", message="x" * 294 + "secret" * 2), now=0.0)
+    one.receive_chunk(frame("response.failed", 2, response=body("failed", id="resp_secret")), now=0.0)
+    one.receive_eof(now=0.0)
+    outcome = over(one)
+    assert (outcome.code, outcome.response_id, one.response_id) == ("no [hidden]", "resp_[hidden]", "resp_secret")
+    assert "sec" not in outcome.reason
 
 
 # Verdicts on a cancel

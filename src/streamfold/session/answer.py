@@ -2,7 +2,7 @@
 
 import re
 from calendar import timegm
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_tz
 from enum import StrEnum, auto
 from math import inf
@@ -107,13 +107,17 @@ class ErrorWords(Struct, frozen=True):
 NUMBER = re.compile(rb"-?[0-9.]{1,20}")
 
 
-def error_words(state: State) -> str:
-    """Return what the server said went wrong: in an `error` event, or else in the Response; empty if it said nothing."""
+def error_words(state: State, *, hide: Callable[[str], str] = str) -> ErrorWords:
+    """Return what the server said went wrong, and the code: in an `error` event, or else in the Response.
+
+    A key is hidden before the words are cut, because `hide` does not know a part of it.
+    """
     error, response = state.error, snapshot_json(state)
     said = (error.message or error.code) if error is not None else None
     words = ErrorWords.of(response)
     limit = read_text(fields_of(fields_of(response).get("incomplete_details", Raw(b""))).get("reason"))
-    return in_short(said or words.message or limit or "")
+    code = words.code if error is None or error.code is None else str(error.code)
+    return ErrorWords(in_short(hide(said or words.message or limit or "")), code and in_short(hide(code)))
 
 
 class Refusal(StrEnum):

@@ -5,7 +5,7 @@ from math import inf
 
 from streamfold.fold import AnomalyKind, State, with_response
 from streamfold.schema import ResponseEvent
-from streamfold.session.answer import Ended, Retrieved, error_words
+from streamfold.session.answer import Ended, ErrorWords, Retrieved, error_words
 from streamfold.session.cancel import CancelTracker
 from streamfold.session.drive import Timer
 from streamfold.session.outcome import Conflict, Duplicates, Outcome, OutcomeStatus, Proof, RepairKind
@@ -22,7 +22,7 @@ class Conclusion:
     Args:
         repairs: The repairs of its stream.
         cancel: Its cancel.
-        hide: Takes what must not be shown out of the reason.
+        hide: Takes what must not be shown out of the reason, the code and the id.
         close: Closes its stream.
 
     Attributes:
@@ -155,7 +155,7 @@ class Conclusion:
         self._cancel.give_up()
         self._agenda.finish()
         state = self.final if proof and self.final.is_terminal else self._reassembler.state
-        said = "" if status is OutcomeStatus.COMPLETED else error_words(state)
+        said = ErrorWords() if status is OutcomeStatus.COMPLETED else error_words(state, hide=self._hide)
         self.outcome = Outcome(
             status=status,
             state=state,
@@ -169,7 +169,8 @@ class Conclusion:
                 self._reassembler.duplicates,
                 any(each.kind is AnomalyKind.DUPLICATE_DIFFERS for each in self._reassembler.state.anomalies),
             ),
-            reason=self._hide("; ".join(each for each in (said, reason) if each)),
-            response_id=self.response_id,
+            reason=self._hide("; ".join(each for each in (said.message, reason) if each)),
+            code=said.code,
+            response_id=self.response_id and self._hide(self.response_id),
         )
         self._close()

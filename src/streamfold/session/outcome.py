@@ -5,7 +5,7 @@ from enum import StrEnum, auto
 from attrs import frozen
 
 from streamfold.errors import OutcomeError
-from streamfold.fold import Anomaly, State, snapshot
+from streamfold.fold import Anomaly, State
 
 
 class OutcomeStatus(StrEnum):
@@ -113,6 +113,7 @@ class Outcome:
         duplicates: The events that were dropped because they were known already.
         reason: Why it did not complete: the server's own words first, if it said any, then why it was lost or
             abandoned. Empty if it completed.
+        code: The code of the server's error; None if it gave none.
         response_id: The response's id; None if it never arrived.
     """
 
@@ -126,6 +127,7 @@ class Outcome:
     compacted_after: int | None = None
     duplicates: Duplicates = Duplicates()
     reason: str = ""
+    code: str | None = None
     response_id: str | None = None
 
     def raise_for_status(self) -> "Outcome":
@@ -140,11 +142,7 @@ class Outcome:
         """
         if self.status is OutcomeStatus.COMPLETED:
             return self
-        response = snapshot(self.state)
-        error, limit = self.state.error or response.error, response.incomplete_details
-        said = (error and error.message) or (limit and limit.reason) or ""
-        code = None if error is None or error.code is None else str(error.code)
-        raise OutcomeError.of(self.response_id, str(self.status), self.reason or said, code)
+        raise OutcomeError.of(self.response_id, str(self.status), self.reason, self.code)
 
     @property
     def anomalies(self) -> tuple[Anomaly, ...]:

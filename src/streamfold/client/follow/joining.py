@@ -29,10 +29,10 @@ STOPPED = "the process that recorded it has stopped"
 # The stdlib's log: what a process waits for, and when it stops waiting.
 
 
-def report_wait(key: StreamKey, held: LeaseHeld) -> None:
+def report_wait(label: str, held: LeaseHeld) -> None:
     """Say whose lease is waited for, and how long that can take if the other process has stopped."""
-    words = "response %s: %s records it; its lease ends in %.1f s unless it is renewed"
-    logger.info(words, key.response_id, held.owner, held.seconds)
+    words = "%s: %s records it; its lease ends in %.1f s unless it is renewed"
+    logger.info(words, label, held.owner, held.seconds)
 
 
 @asynccontextmanager

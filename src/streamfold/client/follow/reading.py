@@ -25,11 +25,6 @@ class Source(Protocol):
     kept: deque[Applied]
 
     @property
-    def id(self) -> str | None:
-        """The response's id."""
-        ...
-
-    @property
     def state(self) -> State:
         """The state after the last event that was delivered; at the end the final one."""
         ...
@@ -137,4 +132,4 @@ class Text(AsyncOnly):
         outcome.raise_for_status()
         if self.has_changed:
             reason = REPLACED if self._growth.given else UNPLACED
-            raise TextChanged(self._response.id, str(outcome.status), reason)
+            raise TextChanged(outcome.response_id, str(outcome.status), reason)

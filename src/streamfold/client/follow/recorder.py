@@ -213,7 +213,7 @@ class Recorder:
 
     def _join(self, key: StreamKey, last: int | None, held: LeaseHeld) -> AbstractAsyncContextManager[Reply]:
         self._is_joined = True
-        report_wait(key, held)
+        report_wait(f"response {key.response_id}", held)
 
         async def finish() -> None:
             # The last word came from outside the stream, and was saved beside the records.
@@ -371,7 +371,7 @@ class Recorder:
             except LeaseHeld as held:
                 if not is_reported:
                     is_reported = True
-                    report_wait(key, held)
+                    report_wait(self._stream.runner.label, held)
                 await self._forget_written(key)
                 if unwritten:
                     await anyio.sleep(min(held.seconds, LOOK_SECONDS))

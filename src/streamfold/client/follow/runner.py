@@ -315,7 +315,7 @@ class Runner(Generic[S]):
 
     def _report_repair(self, repair: Repair) -> None:
         after = "before the first event" if repair.after is None else f"after event {repair.after}"
-        logger.warning("%s: %s %s", self._label, repair.kind, after)
+        logger.warning("%s: %s %s", self.label, repair.kind, after)
         if self._on_repair is not None:
             try:
                 self._on_repair(repair)
@@ -332,8 +332,9 @@ class Runner(Generic[S]):
         level = logging.INFO if is_wanted else logging.WARNING
         proof = outcome.proof or "no proof"
         repairs = len(self.session.repairs)
-        logger.log(level, "%s: %s (%s, repairs: %d)", self._label, outcome.status, proof, repairs)
+        logger.log(level, "%s: %s (%s, repairs: %d)", self.label, outcome.status, proof, repairs)
 
     @property
-    def _label(self) -> str:
+    def label(self) -> str:
+        """What it is, for a log record: "response resp_1"."""
         return self._hide(f"{self._name} {getattr(self.session, 'response_id', None) or ''}".rstrip())
