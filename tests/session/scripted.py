@@ -5,12 +5,13 @@ asked *and* ready, whichever comes last: so every order of facts is one that a n
 """
 
 from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any
 
 from attrs import Factory, define, frozen
 
 from streamfold.session import Action, Answer, Cancel, Connect, Outcome, Retrieve, Session, Wait
-from tests.session.made import added, answer, body, created, delta, ended, refused, session
+from tests.session.made import RESPONSE_ID, Heard, added, answer, body, created, delta, ended, refused
 
 HELD = "held"
 STEP_SECONDS = 0.01
@@ -65,6 +66,12 @@ class Script:
         return event[1] if event else None
 
 
+def at_once_at_first() -> Callable[[], float]:
+    """Random numbers for waits: the first ones are zero, so that the order of the facts is that of the script."""
+    drawn = chain(repeat(0.0, 8), repeat(0.5))
+    return lambda: next(drawn)
+
+
 @define
 class World:
     """A session, the gateway it talks to, and what it was told. The stream is open, and brought a text."""
@@ -75,7 +82,7 @@ class World:
     asked: list[Action] = Factory(list)
     ready: set[str] = Factory(set)
     is_over: bool = False
-    session: Session = Factory(lambda: session(is_connected=True))
+    session: Session = Factory(lambda: Heard(RESPONSE_ID, random=at_once_at_first(), now=0.0, is_connected=True))
 
     def __attrs_post_init__(self) -> None:
         for chunk in (created(0, background=self.script.is_background), added(1), delta(2, HELD)):

@@ -1,6 +1,7 @@
 """Ending: the final Response, whether its events were all seen, and the words of a bad end."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -205,7 +206,7 @@ def test_the_words_of_the_response_are_the_reason_too() -> None:
     ],
 )
 def test_an_outcome_has_what_the_response_said(
-    status: str, fields: dict[str, object], reason: str, code: str | None
+    status: str, fields: dict[str, Any], reason: str, code: str | None
 ) -> None:
     one = reading(*HELD, frame(f"response.{status}", 3, response=body(status, **fields)))
     one.receive_eof(now=0.0)

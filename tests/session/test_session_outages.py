@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from math import inf
 from random import Random
 from typing import Any
 
 import pytest
 
-from streamfold.session import Answer, Backoff, Connect, Retrieve, Wait, drive
+from streamfold.session import Answer, Backoff, Cancel, Connect, Retrieve, Wait, drive
 from tests.session.made import (
     HTML,
     Heard,
@@ -55,15 +56,24 @@ class Gateway:
 
     gone: What comes instead of an answer while it is gone: an answer, a reason, or None for silence.
     seconds: For how long.
+    cancel_at: When the caller asks for a cancel.
     """
 
     def __init__(
-        self, gone: Any, seconds: float, *, is_numbered: bool = True, jitter: Any = None, **limits: Any
+        self,
+        gone: Any,
+        seconds: float,
+        *,
+        is_numbered: bool = True,
+        jitter: Any = None,
+        cancel_at: float = inf,
+        **limits: Any,
     ) -> None:
         self.now = 0.0
         self.calls: list[tuple[float, object]] = []
         self.events = events(is_numbered=is_numbered)
         self.gone, self.back = gone, BEGINS + seconds
+        self.cancel_at, self.is_cancelled = cancel_at, False
         self.session = Heard(
             "resp_1", random=jitter or Random(7).random, now=0.0, patience=patience(**limits), is_connected=True
         )
@@ -87,12 +97,26 @@ class Gateway:
                     self.calls.append((self.now, step))
                     if not self.fails(step):
                         status = "completed" if self.now >= self.events[-1][0] else "in_progress"
+                        status = "cancelled" if self.is_cancelled else status
                         self.session.receive_answer(step, answer(200, body(status, TEXT)), now=self.now)
+                case Cancel():
+                    self.calls.append((self.now, step))
+                    if not self.fails(step):
+                        self.cancel(step)
                 case Wait(seconds):
                     self.wait(seconds, stream)
                 case _:
                     pass
         return self
+
+    def cancel(self, call: Cancel) -> None:
+        if self.now >= self.events[-1][0]:
+            self.session.receive_answer(call, refused(400, "Cannot cancel a completed response."), now=self.now)
+            return
+        self.is_cancelled = True
+        self.events = [each for each in self.events if each[0] <= self.now]
+        self.events.append((self.now, ended(len(self.events), "cancelled", TEXT)))
+        self.session.receive_answer(call, answer(200, body("cancelled", TEXT)), now=self.now)
 
     def fails(self, call: Any) -> bool:
         if not self.is_gone:
@@ -107,15 +131,21 @@ class Gateway:
         return True
 
     def stream(self, first: int) -> Iterator[tuple[float, bytes]]:
-        return iter(self.events[first:])
+        while first < len(self.events):
+            yield self.events[first]
+            first += 1
 
     def wait(self, seconds: float, stream: Iterator[tuple[float, bytes]]) -> None:
-        """Let the next thing happen: an event, the end of the connection, or that the time is up."""
-        if not self.session.is_reading:
+        """Let the next thing happen: an event, the end of the connection, the caller's wish, or that the time is up."""
+        if self.cancel_at <= self.now:
+            self.cancel_at = inf
+            self.session.receive_cancel(now=self.now)
+            return
+        at, data = (next(stream, None) if self.session.is_reading else None) or (None, b"")
+        if at is None:
             self.now += seconds
             self.session.receive_time(now=self.now)
             return
-        at, data = next(stream)
         self.now = max(self.now, at)
         if self.is_gone:
             self.now = BEGINS
@@ -159,6 +189,33 @@ def test_an_outage_ends_with_the_total_time() -> None:
     one = Gateway("the connection was refused", 1e9, total_seconds=100.0).follow()
     assert (over(one.session).status, over(one.session).reason) == ("lost", "it did not end within 100 s")
     assert one.now == 100.0
+
+
+@pytest.mark.parametrize("gone", GONE.values(), ids=GONE)
+def test_a_cancel_goes_on_until_the_outage_ends(gone: Any) -> None:
+    one = Gateway(gone, 30.0, cancel_at=BEGINS, cancel_seconds=300.0).follow()
+    outcome = over(one.session)
+    assert [at for at, call in one.calls if isinstance(call, Cancel)][-1] >= one.back
+    assert outcome.proof is not None
+    assert outcome.status == ("cancelled" if one.is_cancelled else "completed")
+    assert outcome.cancel in ({"cancel_won"} if one.is_cancelled else {"completion_won", "already_terminal"})
+
+
+@pytest.mark.parametrize("gone", GONE.values(), ids=GONE)
+def test_it_goes_on_no_longer_than_its_own_deadline(gone: Any) -> None:
+    one = Gateway(gone, 300.0, cancel_at=BEGINS).follow()
+    outcome = over(one.session)
+    assert (outcome.status, outcome.cancel, outcome.state.output_text) == ("completed", "completion_won", TEXT)
+    assert all(at <= BEGINS + 60.0 + IDLE for at, call in one.calls if isinstance(call, Cancel))
+
+
+@pytest.mark.parametrize("gone", GONE.values(), ids=GONE)
+@pytest.mark.parametrize(("limits", "seconds"), [({}, 600.0), ({"total_seconds": 100.0}, 100.0 - BEGINS)])
+def test_it_goes_on_no_longer_than_a_stall_or_the_total_time(gone: Any, limits: Any, seconds: float) -> None:
+    one = Gateway(gone, 1e9, cancel_at=BEGINS, cancel_seconds=5000.0, **limits).follow()
+    outcome = over(one.session)
+    assert (outcome.status, outcome.cancel, outcome.proof) == ("lost", "unconfirmed", None)
+    assert one.now <= BEGINS + seconds + 2 * IDLE
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -145,12 +145,12 @@ BROKEN = [
     (
         "cancels_are_limited",
         with_patience(max_attempts=9),
-        '{"behaviour":{"pause_seconds":20.0},"cancels":[{"faults":"refuse:status=503"}],"actions":[{"at":0.5}],"max_attempts":1}',
+        '{"behaviour":{"pause_seconds":20.0},"cancels":[{"faults":"refuse:status=404"}],"actions":[{"at":0.5}],"max_attempts":1}',
     ),
     (
         "a_cancel_is_sent_again",
         with_patience(max_attempts=1),
-        '{"behaviour":{"pause_seconds":20.0},"cancels":[{"faults":"refuse:status=503"}],"actions":[{"at":0.5}]}',
+        '{"behaviour":{"pause_seconds":20.0},"cancels":[{"faults":"refuse:status=404"}],"actions":[{"at":0.5}]}',
     ),
     (
         "waits_for_the_cancel",

@@ -170,6 +170,7 @@ class BatchSession:
                 self._cancel.receive_time_up(timer)
                 self._reconsider()
             case Timer.STALLED:
+                self._cancel.receive_stalled()
                 self._lose(f"nothing new came for {self.patience.stalled_seconds:g} s: {self._failed}")
             case _:
                 self._timers.drop(Timer.CANCEL_DEADLINE)

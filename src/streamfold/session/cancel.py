@@ -35,7 +35,8 @@ from streamfold.session.reconcile import (
 #     _check_at         from when a GET counts as a check: a while after the last report that said something new, because
 #                       a server may say `cancelled` and complete a few seconds later
 #     CANCEL_DEADLINE   how long a proof is looked for, from the first POST. Past it the result is `unconfirmed`, but only
-#                       so far: a late answer still counts
+#                       so far: a late answer still counts. Until then an outage does not end the attempts, as with every
+#                       step of the repair ladder
 #
 # A check that shows more output than the report before it proves that the response still runs, whatever its status says,
 # so it only counts as the next report.
@@ -88,7 +89,9 @@ class CancelTracker:
         self._is_terminal = is_terminal
         self._is_background: bool | None = None
         self._is_hurried = False
+        self._is_last = False
         self._evidence = Evidence()
+        self._unread = 0  # answers that said nothing, but for those of an outage
         self._answer: Answer | None = None
         self._answered_at = inf
         self._check_at = inf
@@ -128,7 +131,11 @@ class CancelTracker:
         """The POST was answered, or it failed. Returns whether that changed the evidence; if not, it is sent again."""
         if not self.is_requested or self._reads(result):
             return self.is_requested
-        if self.is_foreground or self.attempts >= self._patience.max_attempts:
+        if self._is_last:
+            self.receive_deadline()
+            return True
+        self._unread += not _is_outage(result)
+        if self.is_foreground or self._unread >= self._patience.max_attempts:
             self._learn_answer(CancelAnswer.NONE)
             return True
         asked = retry_after_seconds(result.headers) if isinstance(result, Answer) else 0.0
@@ -237,6 +244,12 @@ class CancelTracker:
         """Time is up: stop looking for proof."""
         self._learn(is_past_deadline=True)
 
+    def receive_stalled(self) -> None:
+        """Nothing new came for too long: the POST is not sent again, but the last one may still be answered."""
+        self._is_last = True
+        if Timer.CANCEL in self._agenda.timers:  # the last one failed
+            self._agenda.timers.drop(Timer.CANCEL, Timer.CANCEL_DEADLINE)
+
     def _note_report(self, body: bytes) -> None:
         """An end was reported: what is asked a while later is a check of it. body: The newest Response that reports one."""
         self.body = body
@@ -321,6 +334,11 @@ class CancelTracker:
 
 
 # The words of the answer
+
+
+def _is_outage(result: Answer | CallFailure) -> bool:
+    """Whether it says nothing about the cancel, and so does not count as an attempt."""
+    return result.is_outage if isinstance(result, CallFailure) else refusal_of(result) is Refusal.BUSY
 
 
 def read_cancel_answer(

@@ -134,6 +134,11 @@ class Conclusion:
             case _:
                 pass
 
+    def stall(self, reason: str) -> None:
+        """Nothing new came for so long that it is given up. A cancel is not sent again either."""
+        self._cancel.receive_stalled()
+        self.lose(reason)
+
     def lose(self, reason: str) -> None:
         """Nothing more can be learned, unless it is known already, or the answer to a cancel may still report it."""
         self.lost = reason

@@ -303,7 +303,7 @@ class Session:
         self._cancel.receive_nothing(asked_at=self._agenda.asked_at)
         is_alone = not self._has_stream and not self._cancel.is_settling
         if self._stall.is_decided_now and not self._cancel.has_left:
-            self._ending.lose(self._stall.reason(failure.reason))
+            self._ending.stall(self._stall.reason(failure.reason))
         elif self._cancel.has_left or not (self._ending.can_ask or is_alone):
             self._ending.reconsider()
         elif is_alone:
@@ -367,7 +367,7 @@ class Session:
         if self._cancel.has_left:
             return
         if self._stall.is_stalled(found, is_reading=self.is_reading):
-            self._ending.lose(self._stall.reason(f"the Response stays {found.status}, and its connection is gone"))
+            self._ending.stall(self._stall.reason(f"the Response stays {found.status}, and its connection is gone"))
             return
         if not self._has_stream:
             self._repairs.reopen(found.status)
@@ -391,7 +391,7 @@ class Session:
             case Timer.STALLED if self._stall.can_be_decided():
                 self._agenda.retrieve()
             case Timer.STALLED:
-                self._ending.lose(self._stall.reason())
+                self._ending.stall(self._stall.reason())
             case Timer.TOTAL:
                 self._timers.drop(Timer.CANCEL_DEADLINE)
                 self._ending.lose(f"it did not end within {self.patience.total_seconds:g} s")

@@ -223,19 +223,25 @@ def _a_wanted_cancel_is_sent(run: Run, _: Outcome) -> str | None:
 
 
 def _cancels_are_limited(run: Run, _: Outcome) -> str | None:
-    sent = run.calls_of("cancel")
-    limit = 1 if run.scenario.asked_background is False else run.scenario.max_attempts
+    sent, outages = run.calls_of("cancel"), [*map(_is_outage, run.facts_of("cancel"))]
+    limit = 1 if run.scenario.asked_background is False else run.scenario.max_attempts + sum(outages)
     return f"a cancel was sent {len(sent)} times" if len(sent) > limit else None
+
+
+def _is_outage(fact: Fact) -> bool:
+    """Whether it says nothing about the cancel. With 501 it does."""
+    return fact.status == 0 or (fact.status >= 500 and fact.status != 501) or fact.status in BUSY
 
 
 def _a_cancel_is_sent_again(run: Run, _: Outcome) -> str | None:
     sent, answers = run.calls_of("cancel"), run.facts_of("cancel")
-    if not answers or len(sent) > len(answers) or len(sent) >= run.scenario.max_attempts:
+    said = [each for each in answers if not _is_outage(each)]
+    if not answers or len(sent) > len(answers) or len(said) >= run.scenario.max_attempts:
         return None
     last, patience = answers[-1], run.patience
     if knew_foreground(run, run.at):
         return None
-    says_nothing = last.status == 0 or (last.status >= 500 and last.status != 501) or last.status in BUSY | UNKNOWN
+    says_nothing = _is_outage(last) or last.status in UNKNOWN
     wait = patience.backoff.max_seconds + min(patience.backoff.max_retry_after_seconds, last.retry_after_seconds)
     is_late = min(run.at, sent[0].at + patience.cancel_seconds) > last.at + wait + TICK
     return f"the cancel was not sent again after {last.got}" if says_nothing and is_late else None
