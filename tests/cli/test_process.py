@@ -46,15 +46,16 @@ def test_a_slow_producer_is_shown_as_it_writes() -> None:
     assert (process.returncode, out, err) == (0, b"lo world", b"")
 
 
-def test_ctrl_c_ends_cleanly_and_tells_where() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_cleanly_and_tells_where(number: signal.Signals) -> None:
     with watching() as process:
         assert process.stdout is not None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.wait(timeout=20)
         assert process.stdout.read() == b""
         assert process.stderr is not None
         assert process.stderr.read() == b"streamfold: stdin: stopped after event 3\n"
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
 
 
 @pytest.mark.parametrize(

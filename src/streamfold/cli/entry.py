@@ -8,7 +8,7 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
-from streamfold.cli.terminal import BROKEN_PIPE, ERROR, INTERRUPTED, cannot_write, flush_stdout, guard, say
+from streamfold.cli.terminal import BROKEN_PIPE, ERROR, INTERRUPTED, TERMINATED, cannot_write, flush_stdout, guard, say
 
 # What a missing library is for, and the extra that installs it.
 EXTRAS = {
@@ -23,20 +23,21 @@ EXTRAS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. `arguments` defaults to those of the process."""
     guard()
+    came: list[int] = []
     try:
-        with _terminated_like_ctrl_c():
+        with _terminated_like_ctrl_c(came):
             exit_code = _run(sys.argv[1:] if arguments is None else arguments)
             flush_stdout()
     except KeyboardInterrupt:
         say("stopped")
-        return INTERRUPTED
+        exit_code = INTERRUPTED
     except BrokenPipeError as error:
         cannot_write(error)
         return BROKEN_PIPE
     except OSError as error:  # commands report files they cannot read themselves: this is a write
         say(cannot_write(error))
         return ERROR
-    return exit_code
+    return TERMINATED if came and exit_code == INTERRUPTED else exit_code
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -53,18 +54,19 @@ def _run(arguments: Sequence[str]) -> int:
         return ERROR
 
 
-def _interrupt(*_: object) -> None:
-    """Do what Ctrl-C does, in the background too, where a shell lets processes ignore Ctrl-C."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        raise KeyboardInterrupt
-    signal.raise_signal(signal.SIGINT)
-
-
 @contextmanager
-def _terminated_like_ctrl_c() -> Generator[None]:
-    """Make SIGTERM do what Ctrl-C does. Outside of the main thread signals cannot be handled, and are not."""
+def _terminated_like_ctrl_c(came: list[int]) -> Generator[None]:
+    """Make SIGTERM do what Ctrl-C does, and note that it came. Outside of the main thread signals are not handled."""
+
+    def interrupt(number: int, _: object) -> None:
+        """In the background too, where a shell lets processes ignore Ctrl-C."""
+        came.append(number)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
     try:
-        before = signal.signal(signal.SIGTERM, _interrupt)
+        before = signal.signal(signal.SIGTERM, interrupt)
     except ValueError:
         yield
         return

@@ -26,7 +26,8 @@ from streamfold.errors import StreamfoldError
 ERROR = 1
 USAGE = 2
 INTERRUPTED = 128 + 2  # what a shell reports for SIGINT
-BROKEN_PIPE = 128 + 13  # and for SIGPIPE
+BROKEN_PIPE = 128 + 13  # for SIGPIPE
+TERMINATED = 128 + 15  # and for SIGTERM
 
 # What moves, reorders or ends what a terminal shows. ECMA-48's C0 controls and DEL become their picture ("␛"), as do
 # the line and paragraph separators; C1 controls, bidirectional embeddings, overrides and isolates, and half surrogates

@@ -74,7 +74,10 @@ def test_a_reader_that_went_away_is_met_quietly(command: list[str], log: Command
     assert process.returncode == 141
 
 
-def test_ctrl_c_in_an_import_leaves_whole_groups_and_importing_again_adds_the_rest(log: Commands) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_an_import_leaves_whole_groups_and_importing_again_adds_the_rest(
+    number: signal.Signals, log: Commands
+) -> None:
     with subprocess.Popen([*COMMAND, "import", "-"], stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdin is not None
         assert process.stderr is not None
@@ -82,9 +85,9 @@ def test_ctrl_c_in_an_import_leaves_whole_groups_and_importing_again_adds_the_re
         process.stdin.flush()
         while not log("ls").out:  # until the first group is there
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         err = process.stderr.read()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert err == b"streamfold: stdin: stopped; the log has part of it. Import it again to add the rest\n"
     stream = json.loads(log("ls", "--json").out)["streams"][0]
     assert stream["status"] is None

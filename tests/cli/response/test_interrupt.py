@@ -103,7 +103,7 @@ def test_flags_are_printed_again_but_never_the_key(gateways: Gateways, run: Run)
 def test_sigterm_prints_the_command_too(gateways: Gateways, use: Use, run: Run) -> None:
     use(gateways(tokens_per_second=50))
     ran = run(*CREATE, "--input", "a long story", "--json", ctrl_c_when=lines(5), number=signal.SIGTERM)
-    assert ran.code == 130
+    assert ran.code == 143
     assert ran.err.splitlines()[-1].startswith("  streamfold follow resp_")
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -154,14 +154,15 @@ def test_a_cancel_that_is_stopped_says_that_nothing_is_known(gateways: Gateways,
     ]
 
 
-def test_a_batch_that_is_left_keeps_running(gateways: Gateways, use: Use, run: Run) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_batch_that_is_left_keeps_running(number: int, gateways: Gateways, use: Use, run: Run) -> None:
     url = gateways(batch_stage_seconds=60)
     use(url)
     body = b'{"input_file_id":"f","endpoint":"/v1/responses","completion_window":"24h","max_concurrency":1}'
     with urlopen(Request(f"{url}/api/v1/llm/batches", body, {"authorization": f"Bearer {KEY}"})) as answer:
         batch_id = json.load(answer)["id"]
-    ran = run("batch", "follow", batch_id, ctrl_c_when=lambda out, _: b"validating" in out)
-    assert ran.code == 130
+    ran = run("batch", "follow", batch_id, ctrl_c_when=lambda out, _: b"validating" in out, number=number)
+    assert ran.code == 128 + number
     assert ran.err.splitlines() == [
         f"streamfold: stopped; follow {batch_id} with:",
         f"  streamfold batch follow {batch_id}",

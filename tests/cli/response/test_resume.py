@@ -42,7 +42,7 @@ def stop(process: Process, number: signal.Signals, *, after_lines: int) -> tuple
     first = [process.stdout.readline() for _ in range(after_lines)]
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
-    assert process.returncode == 130, err
+    assert process.returncode == 128 + number, err
     return [*first, *out.splitlines(keepends=True)], err.decode().splitlines()
 
 
