@@ -56,7 +56,7 @@ def measure_travel(scale: TravelScale) -> Iterator[Row]:
 async def travelled(scale: TravelScale, frames: Sequence[bytes], folder: Path) -> list[Row]:
     """States at random numbers, from the nearest checkpoint and from the first record."""
     async with SqliteLog(folder / "with.db") as log, SqliteLog(folder / "without.db") as bare:
-        key = StreamKey("bench", await import_stream(log, "bench", frames))
+        key = StreamKey("bench", (await import_stream(log, "bench", frames)).response_id)
         info = await log.info(key)
         assert info is not None
         lease = await bare.acquire(key, owner="bench", seconds=3600)

@@ -66,7 +66,7 @@ async def all_records(log: EventLog, key: StreamKey = KEY) -> list[Record]:
 
 
 async def imported(log: EventLog, data: Iterable[bytes], **options: Any) -> StreamKey:
-    return StreamKey(TENANT, await import_stream(log, TENANT, [body(data)], **options))
+    return StreamKey(TENANT, (await import_stream(log, TENANT, [body(data)], **options)).response_id)
 
 
 def facts(state: State) -> tuple[object, ...]:

@@ -20,7 +20,7 @@ from streamfold.errors import (
     SequenceGap,
 )
 from streamfold.fold import with_response
-from streamfold.history import export, import_stream, is_filler, replay
+from streamfold.history import Imported, export, import_stream, is_filler, replay
 from streamfold.log import EventLog, MemoryLog, Record, SavedCheckpoint, SqliteLog, StreamKey
 from tests.fold.streams import Story, stories
 from tests.history.made import KEY, TENANT, all_records, begin, body, events_of, facts, imported, records_of, said, save
@@ -49,8 +49,8 @@ async def numbers_of(log: EventLog) -> list[int]:
 async def test_what_is_imported_is_exported_the_same(story: Story, size: int) -> None:
     log = MemoryLog()
     chunks = [story.body[start : start + size] for start in range(0, len(story.body), size)]
-    response_id = await import_stream(log, TENANT, chunks, "resp_1")
-    sent = b"".join([chunk async for chunk in export(log, StreamKey(TENANT, response_id))])
+    assert await import_stream(log, TENANT, chunks, "resp_1") == Imported("resp_1")
+    sent = b"".join([chunk async for chunk in export(log, KEY)])
     assert sent == story.body
     assert facts(await replay(log, KEY)) == facts(fold(story.events))
 
@@ -72,7 +72,7 @@ async def test_the_id_that_is_given_comes_first() -> None:
 async def test_what_one_log_exports_another_imports() -> None:
     log, other = MemoryLog(), MemoryLog()
     await imported(log, DATA)
-    assert await import_stream(other, TENANT, export(log, KEY)) == "resp_1"
+    assert await import_stream(other, TENANT, export(log, KEY)) == Imported("resp_1")
     assert await all_records(other) == RECORDS
 
 
@@ -221,8 +221,33 @@ async def test_a_name_that_stands_on_no_line_is_left_out() -> None:
     assert (await all_records(log))[2].name == ""
 
 
-async def imported_frames(log: EventLog, data: Sequence[bytes]) -> str:
+async def imported_frames(log: EventLog, data: Sequence[bytes]) -> Imported:
     return await import_stream(log, TENANT, [b"data: %b\n\n" % each for each in data])
+
+
+def with_delta(data: bytes, delta: str) -> bytes:
+    return json.dumps(json.loads(data) | {"delta": delta}).encode()
+
+
+async def test_a_repetition_that_differs_is_left_out_and_reported() -> None:
+    log = MemoryLog()
+    data = [*DATA[:4], DATA[2], with_delta(DATA[3], "x"), *DATA[4:5], with_delta(DATA[4], "y"), *DATA[5:]]
+    for _ in range(2):
+        assert await imported_frames(log, data) == Imported("resp_1", 2, (3, 4))
+        assert [each.data for each in await all_records(log)] == DATA
+
+
+async def test_so_many_are_left_out_that_only_the_first_are_listed() -> None:
+    log = MemoryLog()
+    found = await imported_frames(log, [*DATA[:4], *[with_delta(DATA[3], "x")] * 1001, *DATA[4:]])
+    assert (found.dropped, found.dropped_numbers) == (1001, (3,) * 1000)
+
+
+async def test_events_of_another_response_are_left_out_too_and_without_numbers_have_that_of_the_last() -> None:
+    log = MemoryLog()
+    other = {"type": "response.created", "response": {"id": "resp_2", "status": "in_progress"}}
+    found = await imported_frames(log, [*DATA, json.dumps(other).encode(), *numbered(None, None, None)[1:]])
+    assert found == Imported("resp_1", 3, (5, 5, 5))
 
 
 @pytest.mark.parametrize("marker", [b"data: [DONE]\n\n", b": ping\n\n", b"data:\n\n", b"event: ping\n\n"])

@@ -15,7 +15,7 @@ from streamfold.history.replay import (
     replay,
 )
 from streamfold.history.step import Step, Steps, live, states
-from streamfold.history.transfer import Exported, export, import_stream
+from streamfold.history.transfer import Exported, Imported, export, import_stream
 from streamfold.history.verify import StreamReport, StreamReports, verify
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Change",
     "CheckpointPolicy",
     "Exported",
+    "Imported",
     "Step",
     "Steps",
     "StreamReport",

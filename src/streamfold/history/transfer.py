@@ -7,6 +7,7 @@ that are stored already must be the same, and are skipped.
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 
 from anyio import CancelScope
+from attrs import frozen
 
 from streamfold.errors import FrameTooLarge, InvalidArgument, MalformedBody, SequenceGap, UsageError
 from streamfold.fold import SequencePolicy, State, checkpoint, reduce, reduce_recorded, was_dropped
@@ -28,6 +29,23 @@ from streamfold.sse import MAX_FRAME_BYTES, Frame, encode_frame
 GROUP_RECORDS = 500
 GROUP_BYTES = 1024 * 1024
 MAX_BYTES_WITHOUT_ID = 64 * 1024 * 1024  # of events that wait for the first Response with an id
+MAX_NUMBERS = 1000  # of dropped events that are listed
+
+
+@frozen
+class Imported:
+    """What an import stored, and what it dropped.
+
+    Attributes:
+        response_id: The id under which the stream is stored.
+        dropped: How many events were left out although they were no mere repetition: as far as the fold can tell, they
+            said something else than the event with the same number, or belonged to another response.
+        dropped_numbers: The numbers of the first 1,000 of them.
+    """
+
+    response_id: str
+    dropped: int = 0
+    dropped_numbers: tuple[int, ...] = ()
 
 
 async def import_stream(
@@ -39,10 +57,11 @@ async def import_stream(
     policy: SequencePolicy = SequencePolicy.STRICT,
     max_frame_bytes: int = MAX_FRAME_BYTES,
     owner: str = "import",
-) -> str:
+) -> Imported:
     """Import a recorded stream into the log. Importing it again changes nothing.
 
-    The log then has what it would have if the response had been recorded: events that repeat a number are left out.
+    The log then has what it would have if the response had been recorded: events that repeat a number are left out, and
+    those of them that differ are reported.
     The stream is finished if its last Response is terminal, and left open otherwise.
 
     Args:
@@ -56,7 +75,7 @@ async def import_stream(
         owner: The name of the writer, for the lease.
 
     Returns:
-        The id under which the stream is stored.
+        The id under which the stream is stored, and the events that were dropped although they differ.
 
     Raises:
         MalformedBody: There is no event, or the stream ends inside one.
@@ -106,6 +125,8 @@ class _Importer:
         self._state = State.under(policy)
         self._next: int | None = None  # the number of the next record; None before the first event
         self._bytes = 0  # that came
+        self._dropped: list[int] = []  # the first of them
+        self._dropped_count = 0
         self._unreadable = 0  # events that could not be read since the last one with a number
         self._lease: Lease | None = None
         self._waiting: list[Record] = []
@@ -133,7 +154,9 @@ class _Importer:
             await self.write()
         before, self._state = self._state, self._reduced(event)
         if was_dropped(before, self._state):
-            return  # a duplicate
+            if self._state is not before:  # else it is a duplicate
+                self._note_dropped(event.sequence_number)
+            return
         own = self._state.cursor
         if self._next is None:
             self._next = first_number(own)
@@ -154,6 +177,11 @@ class _Importer:
         if event.sequence_number is not None:
             self._unreadable = 0
         return after
+
+    def _note_dropped(self, number: int | None) -> None:
+        self._dropped_count += 1
+        if len(self._dropped) < MAX_NUMBERS:
+            self._dropped.append(self._state.cursor or 0 if number is None else number)
 
     def _add(self, record: Record) -> None:
         self._waiting.append(record)
@@ -198,8 +226,8 @@ class _Importer:
             self._state = fold_records(stored, waiting)
         return lease
 
-    async def finish(self) -> str:
-        """Write the rest and return the id. Raises MalformedBody without an event, InvalidArgument without an id."""
+    async def finish(self) -> Imported:
+        """Write the rest. Raises MalformedBody without an event, InvalidArgument without an id."""
         if self._next is None:
             found = f"it has no event, only {self._bytes:,} bytes of something else" if self._bytes else "it is empty"
             raise MalformedBody("Responses stream", found)
@@ -208,7 +236,7 @@ class _Importer:
         await self.write()
         if self._lease is not None and self._state.is_terminal:
             await self._log.append(self._lease, [], status=self._state.status)
-        return self._response_id
+        return Imported(self._response_id, self._dropped_count, tuple(self._dropped))
 
     async def release(self) -> None:
         if self._lease is not None:

@@ -67,6 +67,16 @@ def test_an_import_prints_the_id_and_twice_is_nothing_new(log: Log, save: Save) 
     assert log("ls", "--json").document["streams"][0]["next_number"] == 7
 
 
+def test_an_import_reports_what_differs_and_was_left_out(log: Log, save: Save) -> None:
+    other = [FRAMES[3].replace(b"Hel", b"Hal")]
+    words = "events that say something else than the event with the same number, or belong to another response"
+    path = save([*FRAMES[:4], *other, *FRAMES[4:]])
+    ran = log("import", path, "--json")
+    assert (ran.code, ran.err) == (0, f"streamfold: {path}: left out 1 {words}: 3\n")
+    assert (ran.document["dropped"], ran.document["dropped_numbers"]) == (1, [3])
+    assert log("import", save([*FRAMES[:4], *other * 12, *FRAMES[4:]])).err.endswith(f"{words}: {'3, ' * 10}...\n")
+
+
 def test_an_import_from_stdin(log: Log) -> None:
     ran = log("import", "-", "--id", "mine", "--json", stdin=BODY)
     assert (ran.code, ran.err) == (0, "")

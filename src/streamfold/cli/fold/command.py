@@ -319,13 +319,14 @@ class Copy:
         from streamfold.history import import_stream
 
         async def store(log: "EventLog") -> str:
-            return await import_stream(
+            imported = await import_stream(
                 log,
                 self._flags.tenant,
                 iter(self._chunks.get, None),
                 policy=self._policy,
                 max_frame_bytes=self._max_frame_bytes,
             )
+            return imported.response_id
 
         try:
             self._result = visit_log(self._flags, store, may_write=True)

@@ -33,9 +33,10 @@ from streamfold.fold import SequencePolicy
 from streamfold.sse import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
-    from streamfold.history import StreamReport
+    from streamfold.history import Imported, StreamReport
     from streamfold.log import EventLog, StreamInfo
 
+SHOWN_NUMBERS = 10
 # What an acknowledged event survives, by durability.
 SURVIVES = {
     "memory": "nothing: it is lost when the process ends",
@@ -130,7 +131,7 @@ def import_(
     """Store a recorded stream. Importing it again changes nothing."""
     name = "stdin" if file == STDIN else file
 
-    async def store(log: "EventLog") -> "StreamInfo | None":
+    async def store(log: "EventLog") -> "tuple[StreamInfo | None, Imported]":
         from streamfold.history import import_stream
 
         with _explained(name), open_source(file) as source:
@@ -143,16 +144,25 @@ def import_(
                 if error.kind != "Responses stream":
                     raise
                 raise Failure(describe(source.head)) from error
-        return await log.info(flags.key(stored))
+        return await log.info(flags.key(stored.response_id)), stored
 
     try:
-        info = visit_log(flags, store, may_write=True)
+        info, stored = visit_log(flags, store, may_write=True)
     except KeyboardInterrupt:
         say(f"{name}: stopped; the log has part of it. Import it again to add the rest")
         return INTERRUPTED
     if info is None:
         raise Failure(f"{name}: the stream was dropped while it was being imported")
-    print_result(stream_document(info), info.key.response_id, json=json)
+    dropped = {"dropped": stored.dropped, "dropped_numbers": stored.dropped_numbers}
+    print_result(stream_document(info) | dropped, info.key.response_id, json=json)
+    if stored.dropped:
+        numbers = ", ".join(map(str, stored.dropped_numbers[:SHOWN_NUMBERS])) + ", ..." * (
+            stored.dropped > SHOWN_NUMBERS
+        )
+        say(
+            f"{name}: left out {stored.dropped:,} events that say something else than the event with the same number, or "
+            f"belong to another response: {numbers}"
+        )
     if not info.is_finished:
         say(
             f"{info.key.response_id} is still open: it has no terminal event, and ends after event {info.next_number - 1}"
