@@ -284,7 +284,9 @@ class RequestRefused(GatewayError):
         facts = {"code": self.code, "param": self.param, "request id": self.request_id}
         known = "".join(f", {name} {value}" for name, value in facts.items() if value)
         is_no_such_path = self.status == 404 and self.method == "POST" and not (self.code or self.param)
-        advice = "; check base_url" if is_no_such_path and (self.url or "").endswith(("/responses", "/batches")) else ""
+        advice = (
+            "; check the base URL" if is_no_such_path and (self.url or "").endswith(("/responses", "/batches")) else ""
+        )
         return f"the gateway answered {self.status}{known}: {self.reason}{advice}"
 
 
@@ -312,7 +314,7 @@ class UnexpectedAnswer(GatewayError):
     def _message(self) -> str:
         kind = self.content_type or "no content type"
         # JSON that comes with a success may be a Response, with text of the answer in it.
-        body = "JSON, see `excerpt`" if self.excerpt.startswith(("{", "[")) else _in_words(self.excerpt)
+        body = "JSON of another kind" if self.excerpt.startswith(("{", "[")) else _in_words(self.excerpt)
         return f"expected {self.expected}, got {kind} with status {self.status}: {body or 'an empty body'}"
 
 
@@ -321,7 +323,7 @@ def _in_words(excerpt: str) -> str:
     start = excerpt.lstrip("\ufeff ").lower()
     if start.startswith(("<!doctype html", "<html", "<head", "<body")):
         return "an HTML page, as from a proxy or a wrong base URL"
-    return "an event stream, see `excerpt`" if start.startswith(("event:", "data:", "id:", "retry:", ":")) else excerpt
+    return "an event stream" if start.startswith(("event:", "data:", "id:", "retry:", ":")) else excerpt
 
 
 # How a response ended
