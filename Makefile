@@ -12,7 +12,7 @@ UV := $(shell command -v uv 2>/dev/null)
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-all test-cluster test-partition test-powercut test-servers test-clients check bench fuzz sim
-.PHONY: crash crash-valkey flips attack
+.PHONY: attach crash crash-valkey flips attack
 .PHONY: docs changelog changelog-draft clean distclean
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make sim             200,000 sessions under seeded faults, in virtual time (RUNS=200000)"
 	@echo "make crash           kill the writer of a log 1,000 times, at random moments (KILLS=1000)"
 	@echo "make flips           flip bits of a log's file and truncate it, at 500 places (FLIPS=500)"
+	@echo "make attach          100,000 interleavings of POSTs, retries and drops against the relay's claims (RUNS=100000)"
 	@echo "make attack          hostile upstreams, requests, streams and log faults against the whole package"
 	@echo "make test-powercut   cut the power of a log's disk, and fill it up; needs root and a loop device"
 	@echo "make crash-valkey    kill the Valkey server of a log 200 times, while writers append (KILLS=200)"
@@ -66,6 +67,10 @@ fuzz: $(VENV)/.has-test
 RUNS ?= 200000
 sim: $(VENV)/.has-test
 	@$(BIN)/python -m tests.sim.run --runs $(RUNS) $(ARGS)
+
+attach: RUNS = 100000
+attach: $(VENV)/.has-test
+	@$(BIN)/python -m tests.relay.claims --runs $(RUNS) $(ARGS)
 
 crash: KILLS ?= 1000
 crash: $(VENV)/.has-test
