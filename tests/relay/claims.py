@@ -60,6 +60,7 @@ class Answer:
     left_at: float = 0.0
     is_whole: bool = False
     ended_at: float | None = None
+    is_completed: bool = False
     is_gone: bool = False
 
     def is_known(self, now: float) -> bool:
@@ -75,7 +76,7 @@ class Answer:
 
     def is_orphan(self, now: float) -> bool:
         is_there = self.is_creating or self.stream != ""
-        is_lost = not self.is_whole or self.asked.turn is not None
+        is_lost = not self.is_whole or (self.asked.turn is not None and self.is_completed)
         return is_there and not self.is_gone and not self.live and is_lost and now - self.left_at <= ATTACH_SECONDS
 
 
@@ -150,10 +151,10 @@ class World:
         orphans = [each for each in self.answers if self.may_claim(asked, each)]
         decision = self.claims.offer(post_of(asked), now=self.now)
         self.note(f"{asked} -> {type(decision).__name__}")
-        if isinstance(decision, self.module.Refuse):
+        if isinstance(decision, self.module.RefusePost):
             self.refused(decision, asked, by_key)
             return
-        if isinstance(decision, self.module.Create) and id(decision.claimant.claim) not in self.of_claim:
+        if isinstance(decision, self.module.CreateAnswer) and id(decision.claimant.claim) not in self.of_claim:
             has_dropped = self.claims.counts.dropped > 0
             self.check(has_dropped or not by_key, "a key joins its answer")
             self.check(has_dropped or not orphans, "a retry joins its orphan")
@@ -166,7 +167,7 @@ class World:
         answer = self.of_claim.get(id(claimant.claim))
         if answer is None:
             answer = self.of_claim[id(claimant.claim)] = Answer(asked, is_creating=False)
-            self.check(isinstance(decision, self.module.Create), "what nobody creates is not joined")
+            self.check(isinstance(decision, self.module.CreateAnswer), "what nobody creates is not joined")
             self.answers.append(answer)
         else:
             self.joins(asked, answer)
@@ -197,11 +198,11 @@ class World:
 
     def decided(self, decision: Any, answer: Answer, asked: Asked) -> None:
         claimant = decision.claimant
-        if isinstance(decision, self.module.Join):
+        if isinstance(decision, self.module.JoinAnswer):
             self.check(
                 decision.stream_id == answer.stream != "", "the answer that is joined is the one that was decided"
             )
-        elif isinstance(decision, self.module.Wait):
+        elif isinstance(decision, self.module.AwaitAnswer):
             self.check(answer.is_creating, "only what is being created is waited for")
             self.waiting.append((claimant, answer, asked))
         else:
@@ -255,7 +256,7 @@ class World:
             # Its stream was dropped in between, and it was offered again.
             self.reading = [each for each in self.reading if each[0] is not claimant]
             answer.live.discard(id(claimant))
-            if not isinstance(decision, self.module.Refuse):
+            if not isinstance(decision, self.module.RefusePost):
                 self.accept(decision, answer.asked)
 
     def leave(self) -> None:
@@ -298,8 +299,10 @@ class World:
         if running := [each for each in self.answers if each.stream and not each.is_gone]:
             answer = self.random.choice(running)
             self.note(f"ended {answer.stream}")
-            answer.ended_at = self.now if answer.ended_at is None else answer.ended_at
-            self.claims.ended(answer.asked.tenant, answer.stream, now=self.now)
+            is_completed = self.random.random() < 0.7
+            if answer.ended_at is None:
+                answer.ended_at, answer.is_completed = self.now, is_completed
+            self.claims.ended(answer.asked.tenant, answer.stream, is_completed=is_completed, now=self.now)
 
     def wait(self) -> None:
         self.now += self.random.choice((0.1, 5.0, 30.0, 60.0, 61.0, 301.0))
@@ -323,7 +326,7 @@ class World:
         self.check(not self.waiting, "nobody waits for nothing")
         for answer in self.answers:
             if answer.stream:
-                self.claims.ended(answer.asked.tenant, answer.stream, now=self.now)
+                self.claims.ended(answer.asked.tenant, answer.stream, is_completed=False, now=self.now)
         for claimant, answer in list(self.reading):
             self.depart(claimant, answer, is_whole=True)
         self.now += KEY_SECONDS + ATTACH_SECONDS + 1

@@ -10,7 +10,16 @@ import pytest
 
 from streamfold.errors import UsageError
 from streamfold.relay import attach
-from streamfold.relay.attach import CLAIM_BYTES, Claimant, Claims, Create, Decision, Join, Refuse, Wait
+from streamfold.relay.attach import (
+    CLAIM_BYTES,
+    AwaitAnswer,
+    Claimant,
+    Claims,
+    CreateAnswer,
+    Decision,
+    JoinAnswer,
+    RefusePost,
+)
 from streamfold.relay.post import Post, read_post
 from tests.relay.claims import first_broken
 
@@ -27,14 +36,14 @@ def post(body: str = "x", *, tenant: str = "a", key: str = "", turn: str = "", r
 
 def create(claims: Claims, asked: Post, *, now: float = 0.0, stream: str = "") -> tuple[Claimant, str]:
     decision = claims.offer(asked, now=now)
-    assert isinstance(decision, Create)
+    assert isinstance(decision, CreateAnswer)
     stream = stream or f"resp_{next(NAMES)}"
     assert claims.created(decision.claimant, stream) == ()
     return decision.claimant, stream
 
 
 def joined(decision: Decision) -> str:
-    assert isinstance(decision, Join)
+    assert isinstance(decision, JoinAnswer)
     return decision.stream_id
 
 
@@ -46,34 +55,34 @@ def test_a_key_joins_its_answer_while_it_runs_and_after_its_end() -> None:
     first, stream = create(claims, post(key="k"))
     assert joined(claims.offer(post(key="k"), now=1.0)) == stream
     claims.left(first, is_whole=True, now=2.0)
-    claims.ended("a", stream, now=2.0)
+    claims.ended("a", stream, is_completed=True, now=2.0)
     assert claims.counts.joined_by_key == 1
 
 
 def test_a_key_is_forgotten_some_time_after_the_end() -> None:
     claims = Claims(key_seconds=100.0)
     first, stream = create(claims, post(key="k"))
-    claims.ended("a", stream, now=1.0)
+    claims.ended("a", stream, is_completed=True, now=1.0)
     claims.left(first, is_whole=True, now=2.0)
     second = claims.offer(post(key="k"), now=102.0)
     assert joined(second) == stream
     claims.left(second.claimant, is_whole=True, now=103.0)  # type: ignore[union-attr]
-    assert isinstance(claims.offer(post(key="k"), now=203.1), Create)
+    assert isinstance(claims.offer(post(key="k"), now=203.1), CreateAnswer)
 
 
 def test_another_request_under_the_same_key_is_refused() -> None:
     claims = Claims()
     create(claims, post(key="k"))
     decision = claims.offer(post("y", key="k"), now=1.0)
-    assert isinstance(decision, Refuse)
+    assert isinstance(decision, RefusePost)
     assert (decision.status, claims.counts.refusals) == (422, 1)
 
 
 def test_a_key_waits_for_the_answer_that_is_being_created() -> None:
     claims = Claims()
     first, second = (claims.offer(post(key="k"), now=0.0) for _ in range(2))
-    assert isinstance(first, Create)
-    assert isinstance(second, Wait)
+    assert isinstance(first, CreateAnswer)
+    assert isinstance(second, AwaitAnswer)
     assert claims.created(first.claimant, "resp_1") == (second.claimant,)
     assert joined(claims.resume(second.claimant, now=1.0)) == "resp_1"
 
@@ -81,12 +90,12 @@ def test_a_key_waits_for_the_answer_that_is_being_created() -> None:
 def test_the_first_that_resumes_creates_what_another_could_not() -> None:
     claims = Claims()
     first, second, third = (claims.offer(post(key="k"), now=0.0) for _ in range(3))
-    assert isinstance(first, Create)
-    assert isinstance(second, Wait)
-    assert isinstance(third, Wait)
+    assert isinstance(first, CreateAnswer)
+    assert isinstance(second, AwaitAnswer)
+    assert isinstance(third, AwaitAnswer)
     assert claims.failed(first.claimant) == (second.claimant, third.claimant)
-    assert isinstance(claims.resume(third.claimant, now=1.0), Create)
-    assert isinstance(claims.resume(second.claimant, now=1.0), Wait)
+    assert isinstance(claims.resume(third.claimant, now=1.0), CreateAnswer)
+    assert isinstance(claims.resume(second.claimant, now=1.0), AwaitAnswer)
     assert claims.created(third.claimant, "resp_1") == (second.claimant,)
     assert (claims.counts.creates, claims.counts.failed) == (2, 1)
 
@@ -94,8 +103,8 @@ def test_the_first_that_resumes_creates_what_another_could_not() -> None:
 def test_an_answer_that_nobody_waits_for_is_forgotten_when_it_fails() -> None:
     claims = Claims()
     first, second = (claims.offer(post(key="k"), now=0.0) for _ in range(2))
-    assert isinstance(first, Create)
-    assert isinstance(second, Wait)
+    assert isinstance(first, CreateAnswer)
+    assert isinstance(second, AwaitAnswer)
     claims.left(first.claimant, is_whole=False, now=1.0)
     claims.failed(first.claimant)
     assert len(claims) == 1
@@ -119,8 +128,8 @@ def test_an_orphan_is_claimed_once_until_it_is_left_again() -> None:
     first, stream = create(claims, post())
     claims.left(first, is_whole=False, now=0.0)
     second = claims.offer(post(retry=True), now=1.0)
-    assert isinstance(second, Join)
-    assert isinstance(claims.offer(post(retry=True), now=1.0), Create)
+    assert isinstance(second, JoinAnswer)
+    assert isinstance(claims.offer(post(retry=True), now=1.0), CreateAnswer)
     claims.left(second.claimant, is_whole=False, now=2.0)
     assert joined(claims.offer(post(retry=True), now=3.0)) == stream
 
@@ -129,8 +138,8 @@ def test_an_orphan_that_ended_meanwhile_is_joined() -> None:
     claims = Claims()
     first, stream = create(claims, post())
     claims.left(first, is_whole=False, now=0.0)
-    claims.ended("a", stream, now=1.0)
-    claims.ended("a", stream, now=1.0)
+    claims.ended("a", stream, is_completed=True, now=1.0)
+    claims.ended("a", stream, is_completed=True, now=1.0)
     assert joined(claims.offer(post(retry=True), now=SECONDS)) == stream
 
 
@@ -149,7 +158,7 @@ def test_an_orphan_is_not_joined_by(asked: Post, now: float) -> None:
     claims = Claims()
     first, _ = create(claims, post())
     claims.left(first, is_whole=False, now=0.0)
-    assert isinstance(claims.offer(asked, now=now), Create)
+    assert isinstance(claims.offer(asked, now=now), CreateAnswer)
 
 
 def test_an_answer_with_a_reader_is_no_orphan() -> None:
@@ -157,7 +166,7 @@ def test_an_answer_with_a_reader_is_no_orphan() -> None:
     first, stream = create(claims, post())
     reader = claims.entered("a", stream)
     claims.left(first, is_whole=False, now=0.0)
-    assert isinstance(claims.offer(post(retry=True), now=1.0), Create)
+    assert isinstance(claims.offer(post(retry=True), now=1.0), CreateAnswer)
     claims.left(reader, is_whole=False, now=2.0)
     assert joined(claims.offer(post(retry=True), now=3.0)) == stream
 
@@ -165,9 +174,9 @@ def test_an_answer_with_a_reader_is_no_orphan() -> None:
 def test_an_answer_that_was_sent_whole_is_no_orphan() -> None:
     claims = Claims()
     first, stream = create(claims, post())
-    claims.ended("a", stream, now=0.0)
+    claims.ended("a", stream, is_completed=True, now=0.0)
     claims.left(first, is_whole=True, now=0.0)
-    assert isinstance(claims.offer(post(retry=True), now=1.0), Create)
+    assert isinstance(claims.offer(post(retry=True), now=1.0), CreateAnswer)
     assert len(claims) == 1
 
 
@@ -175,19 +184,30 @@ def test_an_answer_of_a_key_is_no_orphan() -> None:
     claims = Claims()
     first, _ = create(claims, post(key="k"))
     claims.left(first, is_whole=False, now=0.0)
-    assert isinstance(claims.offer(post(retry=True), now=1.0), Create)
+    assert isinstance(claims.offer(post(retry=True), now=1.0), CreateAnswer)
 
 
 def test_a_retry_waits_for_the_orphan_that_is_being_created() -> None:
     claims = Claims()
     first = claims.offer(post(), now=0.0)
-    assert isinstance(first, Create)
+    assert isinstance(first, CreateAnswer)
     claims.left(first.claimant, is_whole=False, now=1.0)
     second = claims.offer(post(retry=True), now=2.0)
-    assert isinstance(second, Wait)
-    assert isinstance(claims.offer(post(retry=True), now=2.0), Create)
+    assert isinstance(second, AwaitAnswer)
+    assert isinstance(claims.offer(post(retry=True), now=2.0), CreateAnswer)
     assert claims.created(first.claimant, "resp_1") == (second.claimant,)
     assert joined(claims.resume(second.claimant, now=3.0)) == "resp_1"
+
+
+def test_a_retry_is_near_an_answer_that_only_its_reader_keeps_from_it() -> None:
+    claims = Claims()
+    first, _ = create(claims, post())
+    assert claims.is_near(post(retry=True), now=0.0)
+    asked = [post(), post("y", retry=True), post(tenant="b", retry=True), post(key="k", retry=True)]
+    assert not any(claims.is_near(each, now=0.0) for each in asked)
+    claims.left(first, is_whole=False, now=0.0)
+    assert not claims.is_near(post(retry=True), now=1.0)  # it is an orphan: it can be joined
+    assert not claims.is_near(post(retry=True), now=2 * SECONDS)  # it is too late
 
 
 def test_the_newest_of_several_orphans_is_joined_first() -> None:
@@ -202,10 +222,18 @@ def test_the_newest_of_several_orphans_is_joined_first() -> None:
 def test_a_turn_joins_its_answer_even_if_that_was_sent_whole() -> None:
     claims = Claims()
     first, stream = create(claims, post(turn="t"))
-    claims.ended("a", stream, now=0.0)
+    claims.ended("a", stream, is_completed=True, now=0.0)
     claims.left(first, is_whole=True, now=0.0)
     assert joined(claims.offer(post(turn="t"), now=1.0)) == stream
-    assert isinstance(claims.offer(post(turn="u"), now=1.0), Create)
+    assert isinstance(claims.offer(post(turn="u"), now=1.0), CreateAnswer)
+
+
+def test_a_turn_that_failed_is_asked_again() -> None:
+    claims = Claims()
+    first, stream = create(claims, post(turn="t"))
+    claims.ended("a", stream, is_completed=False, now=0.0)
+    claims.left(first, is_whole=True, now=0.0)
+    assert isinstance(claims.offer(post(turn="t"), now=1.0), CreateAnswer)
 
 
 def test_a_retry_with_another_body_is_counted_by_its_turn() -> None:
@@ -226,7 +254,7 @@ def test_a_retry_with_another_body_is_counted_by_its_turn() -> None:
 def test_same_body_needs_no_sign() -> None:
     claims = Claims(mode="same-body")
     first, stream = create(claims, post())
-    assert isinstance(claims.offer(post(), now=0.0), Create)
+    assert isinstance(claims.offer(post(), now=0.0), CreateAnswer)
     claims.left(first, is_whole=False, now=0.0)
     assert joined(claims.offer(post(), now=1.0)) == stream
 
@@ -234,8 +262,8 @@ def test_same_body_needs_no_sign() -> None:
 def test_never_joins_nothing_and_keeps_nothing() -> None:
     claims = Claims(mode="never")
     first, second = (claims.offer(post(key="k"), now=0.0) for _ in range(2))
-    assert isinstance(first, Create)
-    assert isinstance(second, Create)
+    assert isinstance(first, CreateAnswer)
+    assert isinstance(second, CreateAnswer)
     assert claims.created(first.claimant, "resp_1") == ()
     assert claims.failed(second.claimant) == ()
     claims.left(first.claimant, is_whole=False, now=0.0)
@@ -250,20 +278,20 @@ def test_a_stream_that_is_dropped_is_joined_no_more() -> None:
     first, stream = create(claims, post(key="k"))
     claims.forget("a", stream)
     claims.forget("a", stream)
-    claims.ended("a", stream, now=0.0)
+    claims.ended("a", stream, is_completed=True, now=0.0)
     claims.left(first, is_whole=False, now=0.0)
-    assert isinstance(claims.offer(post(key="k"), now=1.0), Create)
+    assert isinstance(claims.offer(post(key="k"), now=1.0), CreateAnswer)
 
 
 def test_one_that_waited_for_a_stream_that_is_dropped_is_offered_again() -> None:
     claims = Claims()
     first, second = (claims.offer(post(key="k"), now=0.0) for _ in range(2))
-    assert isinstance(first, Create)
-    assert isinstance(second, Wait)
+    assert isinstance(first, CreateAnswer)
+    assert isinstance(second, AwaitAnswer)
     claims.created(first.claimant, "resp_1")
     claims.forget("a", "resp_1")
     again = claims.resume(second.claimant, now=1.0)
-    assert isinstance(again, Create)
+    assert isinstance(again, CreateAnswer)
     assert again.claimant is not second.claimant
 
 
@@ -278,8 +306,8 @@ def test_an_id_that_an_upstream_gives_again_names_the_newer_answer() -> None:
 def test_a_claimant_that_does_what_is_not_its_turn_is_refused() -> None:
     claims = Claims()
     first, second = (claims.offer(post(key="k"), now=0.0) for _ in range(2))
-    assert isinstance(first, Create)
-    assert isinstance(second, Wait)
+    assert isinstance(first, CreateAnswer)
+    assert isinstance(second, AwaitAnswer)
     with pytest.raises(UsageError):
         claims.created(second.claimant, "resp_1")
     with pytest.raises(UsageError):
@@ -302,7 +330,7 @@ def test_a_tenant_that_has_too_many_answers_is_refused_and_the_others_are_not() 
     create(claims, post("1"))
     create(claims, post("2"))
     decision = claims.offer(post("3"), now=0.0)
-    assert isinstance(decision, Refuse)
+    assert isinstance(decision, RefusePost)
     assert (decision.status, claims.counts.refused_full) == (429, 1)
     create(claims, post("3", tenant="b"))
 
@@ -311,19 +339,19 @@ def test_the_oldest_answer_that_ended_makes_room() -> None:
     claims = Claims(max_claims_per_tenant=2)
     for key in "12":
         claimant, stream = create(claims, post(key=key))
-        claims.ended("a", stream, now=float(key))
+        claims.ended("a", stream, is_completed=True, now=float(key))
         claims.left(claimant, is_whole=True, now=float(key))
     create(claims, post(key="3"))
-    assert isinstance(claims.offer(post(key="2"), now=3.0), Join)
+    assert isinstance(claims.offer(post(key="2"), now=3.0), JoinAnswer)
     assert claims.counts.dropped == 1
 
 
 def test_the_limit_in_all_drops_what_any_tenant_has() -> None:
     claims = Claims(max_claims=1)
     claimant, stream = create(claims, post())
-    assert isinstance(claims.offer(post(tenant="b"), now=0.0), Refuse)
+    assert isinstance(claims.offer(post(tenant="b"), now=0.0), RefusePost)
     claims.left(claimant, is_whole=False, now=0.0)
-    claims.ended("a", stream, now=0.0)
+    claims.ended("a", stream, is_completed=True, now=0.0)
     create(claims, post(tenant="b"))
     assert len(claims) == 1
 
@@ -331,7 +359,7 @@ def test_the_limit_in_all_drops_what_any_tenant_has() -> None:
 def test_long_ids_count_by_their_bytes() -> None:
     claims = Claims(max_bytes_per_tenant=3 * CLAIM_BYTES)
     create(claims, post(), stream="r" * (CLAIM_BYTES + 1))
-    assert isinstance(claims.offer(post(), now=0.0), Refuse)
+    assert isinstance(claims.offer(post(), now=0.0), RefusePost)
 
 
 def test_a_claim_takes_as_much_memory_as_is_counted() -> None:
@@ -340,7 +368,7 @@ def test_a_claim_takes_as_much_memory_as_is_counted() -> None:
     try:
         for number in range(1_000):
             claimant, stream = create(claims, post(str(number), key=str(number), turn=str(number)))
-            claims.ended("a", stream, now=0.0)
+            claims.ended("a", stream, is_completed=True, now=0.0)
             claims.left(claimant, is_whole=True, now=0.0)
         taken, _ = tracemalloc.get_traced_memory()
     finally:
@@ -359,15 +387,16 @@ def test_no_interleaving_breaks_a_law(runs: int) -> None:
 # Each is what the module says, and what a mistake would say instead: a law must notice.
 MISTAKES = [
     pytest.param("claim.left_at, claim.is_whole = None, False", "pass", id="an orphan stays one while it is read"),
-    pytest.param('if not (post.is_retry or post.turn or self._mode == "same-body")', "if False", id="no sign"),
+    pytest.param("        if not self._has_sign(post):\n", "        if False:\n", id="no sign"),
     pytest.param("if claim.post.fingerprint != post.fingerprint", "if False", id="a key for two requests"),
     pytest.param(" and now - (claim.left_at or 0.0) <= self._attach_seconds", "", id="no window"),
-    pytest.param("(not claim.is_whole or claim.post.turn is not None)", "True", id="whole answers are joined"),
+    pytest.param("(not claim.is_whole or is_named)", "True", id="whole answers are joined"),
     pytest.param(
         "        if not claim.present:\n            self._forget(claim)\n        return",
         "        self._forget(claim)\n        return",
         id="who waits is forgotten",
     ),
+    pytest.param(" and claim.is_completed", "", id="a failure is repeated"),
     pytest.param("            claim.creator = claimant\n", "", id="two create"),
     pytest.param(
         "        return tuple(claim.waiting)\n\n    def failed",

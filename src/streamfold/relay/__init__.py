@@ -1,6 +1,8 @@
 """Holds streams: each response is followed to its end, logged, and served to any number of readers from any cursor."""
 
 from streamfold.relay.app import RelayApp, Upstream, UpstreamCall
+from streamfold.relay.attach import AttachMode
+from streamfold.relay.counts import AttachCounts
 from streamfold.relay.held import Held
 from streamfold.relay.options import RelayOptions
 from streamfold.relay.origin import Origin
@@ -11,6 +13,8 @@ from streamfold.relay.streams import HeldStreams
 from streamfold.relay.upstream import ProxyUpstream
 
 __all__ = [
+    "AttachCounts",
+    "AttachMode",
     "Frames",
     "Held",
     "HeldStreams",

@@ -25,6 +25,9 @@ from streamfold.errors import (
 from streamfold.fold import snapshot_json
 from streamfold.history import replay
 from streamfold.log import StreamKey
+from streamfold.relay.attach import Claimant, RefusePost
+from streamfold.relay.held import Held
+from streamfold.relay.post import read_post
 from streamfold.relay.reader import EVENT_STREAM, Reader, cursor_of
 from streamfold.relay.streams import HeldStreams
 from streamfold.schema import UNDECODABLE
@@ -68,6 +71,7 @@ Elsewhere: TypeAlias = Callable[[Message, Receive, SendMessage], Awaitable[None]
 _HELD = re.compile(r"(?P<prefix>.*)/responses(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?/?", re.DOTALL)
 RETRY_AFTER_SECONDS = 1.0
 CANCEL_HEADER = "streamfold-cancel"
+ATTACHED: Headers = (("streamfold-attached", "true"),)  # the answer was already being produced, or is over
 NOT_HERE = Problem(404, "The relay has no such response.", code="not_found")
 NO_WEBSOCKET = Problem(426, "This relay speaks HTTP only here.", code="websocket_not_supported")
 
@@ -223,14 +227,35 @@ class _Exchange:
         call.body, call.fields = body, fields_of(body)
         if call.fields.get("stream") is not True:
             raise _NotHeld(body)
-        held = await self._streams.create(
-            self._upstream.stream(call),
-            tenant=tenant,
-            is_foreground=call.fields.get("background") is not True,
-            is_stored=call.fields.get("store") is not False,
-            body_bytes=len(body),
-        )
-        await self._serve_stream(self._streams.reader_of(held.key, held), place=0, headers=call.answered)
+        reader = await self._answer(call, tenant)
+        if isinstance(reader, RefusePost):
+            await self._refuse(Problem(reader.status, reader.message, code=reader.code))
+        elif reader is not None:
+            await self._serve_stream(reader, place=0, headers=ATTACHED if reader.is_attached else call.answered)
+
+    async def _answer(self, call: UpstreamCall, tenant: str) -> Reader | RefusePost | None:
+        """A reader of the answer to a POST; None if the client disconnected before there was one."""
+        query = b"?" + call.query if call.query else b""
+        path = f"{self._scope['path']}{query.decode('latin-1')}"
+        post = read_post(tenant=tenant, method=self._method, path=path, headers=self._headers, body=call.body)
+        answers: list[Reader | RefusePost] = []
+
+        def start(claimant: Claimant) -> Held:
+            return self._streams.start(
+                self._upstream.stream(call),
+                tenant=tenant,
+                is_foreground=call.fields.get("background") is not True,
+                is_stored=call.fields.get("store") is not False,
+                body_bytes=len(call.body),
+                claimant=claimant,
+            )
+
+        async def work() -> None:
+            follow = partial(self._upstream.follow, call)
+            answers.append(await self._streams.attachments.answer(post, self._streams, start, follow))
+
+        await until_disconnect(self._receive, work, lambda: None)
+        return answers[0] if answers else None
 
     async def _cancel(self, tenant: str, id: str, follow: Callable[[], FollowedResponse]) -> None:
         result = await self._streams.cancel(id, tenant=tenant, follow=follow)

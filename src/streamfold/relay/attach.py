@@ -1,15 +1,15 @@
 """Attach: which POST joins an answer that is already being produced, instead of making another.
 
-`Claims` is told about POSTs, readers and ends, and decides. It does no I/O and reads no clock: the caller passes the
-time, and wakes the claimants that a call returns. Rules, in this order:
+`Claims` takes in POSTs, readers and ends, and decides. It does no I/O and reads no clock: the caller passes the time,
+and wakes the claimants that a call returns. Rules, in this order:
 
 - A POST with an Idempotency-Key joins the answer of that key: while it is created, while it runs, and for
   `key_seconds` after its end. Another request under the same key is refused.
 - A POST without a key joins an *orphan* of the same tenant, method, path and body: an answer without a key whose last
   reader left before the end, at most `attach_seconds` ago. It needs a sign that it is a retry (post.py), or the mode
   `same-body`. From then on the orphan has a reader, so nobody else joins it. A POST that names its turn also joins an
-  answer that was sent to its end: its last bytes may have been lost on the way.
-- Any other POST creates an answer. Equal bodies are no sign: a user who asks again wants another answer.
+  answer that completed and was sent to its end: its last bytes may have been lost on the way.
+- Any other POST creates an answer. Equal bodies are not a sign: a user who asks again wants another answer.
 
 What it cannot do. A client that repeats its request with another body, as Codex does after it was given a finished
 item, gets another answer; `AttachCounts.changed` counts these where the turn shows it. A reader whose connection is
@@ -23,6 +23,7 @@ from typing import Literal, TypeAlias
 from attrs import define, field, frozen
 
 from streamfold.errors import UsageError
+from streamfold.relay.counts import AttachCounts
 from streamfold.relay.post import Post
 
 AttachMode: TypeAlias = Literal["sign", "same-body", "never"]
@@ -36,19 +37,19 @@ CLAIM_BYTES = 1_200  # of memory for a claim, beside its stream's id; a test mea
 class Claimant:
     """One POST, or one reader of a stream, from when it comes until it leaves. Only `Claims` looks inside."""
 
-    claim: "_Claim | None" = field(repr=False)
+    claim: "_ClaimedAnswer | None" = field(repr=False)
     has_left: bool = False
 
 
 @frozen
-class Create:
+class CreateAnswer:
     """Create an answer; then call `created` or `failed`, and later `left`."""
 
     claimant: Claimant
 
 
 @frozen
-class Join:
+class JoinAnswer:
     """Serve this stream from its first event; call `left` later."""
 
     claimant: Claimant
@@ -56,14 +57,14 @@ class Join:
 
 
 @frozen
-class Wait:
+class AwaitAnswer:
     """The answer to join is being created. Call `resume` once `created` or `failed` returns this claimant."""
 
     claimant: Claimant
 
 
 @frozen
-class Refuse:
+class RefusePost:
     """Refuse the POST with this status."""
 
     status: int
@@ -71,51 +72,16 @@ class Refuse:
     message: str
 
 
-Decision: TypeAlias = Create | Join | Wait | Refuse
+Decision: TypeAlias = CreateAnswer | JoinAnswer | AwaitAnswer | RefusePost
 
-KEY_REUSED = Refuse(
+KEY_REUSED = RefusePost(
     422, "idempotency_key_reused", "This Idempotency-Key was used for another request. Use a new key for a new request."
 )
-TOO_MANY = Refuse(429, "too_many_answers", "Too many answers are being produced. Wait until some have ended.")
-
-
-@define(kw_only=True)
-class AttachCounts:
-    """How often each decision was made.
-
-    Attributes:
-        creates: Answers that were created, or tried.
-        failed: Those of them that could not be created.
-        joined_by_key: POSTs that joined the answer of their Idempotency-Key.
-        joined_by_sign: POSTs that joined an orphan.
-        refused_keys: POSTs that were refused: another request under the same key.
-        refused_full: POSTs that were refused: there are as many claims as allowed.
-        changed: Retries that created another answer, because their body differs from that of the orphan of their turn.
-        dropped: Claims that were forgotten early, to stay within the limits.
-    """
-
-    creates: int = 0
-    failed: int = 0
-    joined_by_key: int = 0
-    joined_by_sign: int = 0
-    refused_keys: int = 0
-    refused_full: int = 0
-    changed: int = 0
-    dropped: int = 0
-
-    @property
-    def attaches(self) -> int:
-        """POSTs that joined an answer."""
-        return self.joined_by_key + self.joined_by_sign
-
-    @property
-    def refusals(self) -> int:
-        """POSTs that were refused."""
-        return self.refused_keys + self.refused_full
+TOO_MANY = RefusePost(429, "too_many_answers", "Too many answers are being produced. Wait until some have ended.")
 
 
 @define(eq=False)
-class _Claim:
+class _ClaimedAnswer:
     """One answer, and who is there for it."""
 
     post: Post
@@ -125,6 +91,7 @@ class _Claim:
     left_at: float | None = None  # when the last one did; None while one is there
     is_whole: bool = False  # whether that one was sent everything
     has_ended: bool = False
+    is_completed: bool = False
     is_forgotten: bool = False
     waiting: dict[Claimant, None] = field(factory=dict[Claimant, None])
     bytes: int = CLAIM_BYTES
@@ -134,7 +101,9 @@ class _Claim:
 class _Tenant:
     claims: int = 0
     bytes: int = 0
-    idle: dict[_Claim, None] = field(factory=dict[_Claim, None])  # ended, without a reader; the oldest first
+    idle: dict[_ClaimedAnswer, None] = field(
+        factory=dict[_ClaimedAnswer, None]
+    )  # ended, without a reader; the oldest first
 
 
 class Claims:
@@ -172,13 +141,13 @@ class Claims:
         self._max_bytes_per_tenant = max_bytes_per_tenant
         self._total = 0
         self._tenants: dict[str, _Tenant] = {}
-        self._by_key: dict[bytes, _Claim] = {}
-        self._by_fingerprint: dict[bytes, dict[_Claim, None]] = {}  # those without a key; the newest last
-        self._by_turn: dict[bytes, _Claim] = {}  # the newest of each
-        self._by_stream: dict[tuple[str, str], _Claim] = {}
+        self._by_key: dict[bytes, _ClaimedAnswer] = {}
+        self._by_fingerprint: dict[bytes, dict[_ClaimedAnswer, None]] = {}  # those without a key; the newest last
+        self._by_turn: dict[bytes, _ClaimedAnswer] = {}  # the newest of each
+        self._by_stream: dict[tuple[str, str], _ClaimedAnswer] = {}
         # Ended, without a reader, each with the time from which it is forgotten; the earliest first.
-        self._orphans: dict[_Claim, float] = {}
-        self._keyed: dict[_Claim, float] = {}
+        self._orphans: dict[_ClaimedAnswer, float] = {}
+        self._keyed: dict[_ClaimedAnswer, float] = {}
 
     def __len__(self) -> int:
         """How many answers are remembered."""
@@ -187,11 +156,11 @@ class Claims:
     # A POST comes
 
     def offer(self, post: Post, *, now: float) -> Decision:
-        """Decide about a POST. Call `left` for the claimant of every decision but Refuse."""
+        """Decide about a POST. Call `left` for the claimant of every decision but RefusePost."""
         self._expire(now)
         if self._mode == "never":
             self.counts.creates += 1
-            return Create(Claimant(None))
+            return CreateAnswer(Claimant(None))
         claim = self._orphan_of(post, now) if post.key is None else self._by_key.get(post.key)
         if claim is not None:
             if claim.post.fingerprint != post.fingerprint:
@@ -204,6 +173,15 @@ class Claims:
             return TOO_MANY
         return self._create(post, now)
 
+    def is_near(self, post: Post, *, now: float) -> bool:
+        """Whether a POST without a key could join an answer if only that answer's reader were gone.
+
+        The news that a client has gone may come after its retry: wait a moment for it before the `offer`.
+        """
+        if post.key is not None or not self._has_sign(post) or self._orphan_of(post, now):
+            return False
+        return any(claim.present for claim in self._by_fingerprint.get(post.fingerprint, {}))
+
     def resume(self, claimant: Claimant, *, now: float) -> Decision:
         """Decide again about a claimant that waited. The decision may name another claimant to continue with."""
         claim = claimant.claim
@@ -212,35 +190,39 @@ class Claims:
         del claim.waiting[claimant]
         return self.offer(claim.post, now=now) if claim.is_forgotten else self._decide(claim, claimant)
 
-    def _decide(self, claim: _Claim, claimant: Claimant) -> Decision:
+    def _decide(self, claim: _ClaimedAnswer, claimant: Claimant) -> Decision:
         """What a claimant of this answer does next."""
         if claim.stream_id is not None:
             if claim.post.key is None:
                 self.counts.joined_by_sign += 1
             else:
                 self.counts.joined_by_key += 1
-            return Join(claimant, claim.stream_id)
+            return JoinAnswer(claimant, claim.stream_id)
         if claim.creator is None:
             claim.creator = claimant
             self.counts.creates += 1
-            return Create(claimant)
+            return CreateAnswer(claimant)
         claim.waiting[claimant] = None
-        return Wait(claimant)
+        return AwaitAnswer(claimant)
 
-    def _orphan_of(self, post: Post, now: float) -> _Claim | None:
+    def _orphan_of(self, post: Post, now: float) -> _ClaimedAnswer | None:
         """The newest orphan that this POST may join."""
-        if not (post.is_retry or post.turn or self._mode == "same-body"):
+        if not self._has_sign(post):
             return None
         claims = reversed(self._by_fingerprint.get(post.fingerprint, {}))
         return next((claim for claim in claims if self._is_orphan(claim, now)), None)
 
-    def _is_orphan(self, claim: _Claim, now: float) -> bool:
-        is_lost = claim.left_at is not None and (not claim.is_whole or claim.post.turn is not None)
+    def _has_sign(self, post: Post) -> bool:
+        return post.is_retry or post.turn is not None or self._mode == "same-body"
+
+    def _is_orphan(self, claim: _ClaimedAnswer, now: float) -> bool:
+        is_named = claim.post.turn is not None and claim.is_completed
+        is_lost = claim.left_at is not None and (not claim.is_whole or is_named)
         return is_lost and now - (claim.left_at or 0.0) <= self._attach_seconds
 
-    def _create(self, post: Post, now: float) -> Create:
+    def _create(self, post: Post, now: float) -> CreateAnswer:
         claimant = Claimant(None)
-        claim = claimant.claim = _Claim(post, claimant)
+        claim = claimant.claim = _ClaimedAnswer(post, claimant)
         tenant = self._tenants.setdefault(post.tenant, _Tenant())
         tenant.claims += 1
         tenant.bytes += claim.bytes
@@ -254,7 +236,7 @@ class Claims:
             self.counts.changed += before is not None and not before.is_whole and self._is_orphan(before, now)
             self._by_turn[post.turn] = claim
         self.counts.creates += 1
-        return Create(claimant)
+        return CreateAnswer(claimant)
 
     # What became known
 
@@ -284,7 +266,7 @@ class Claims:
             self._forget(claim)
         return tuple(claim.waiting)
 
-    def _created_by(self, claimant: Claimant) -> _Claim | None:
+    def _created_by(self, claimant: Claimant) -> _ClaimedAnswer | None:
         claim = claimant.claim
         if claim is not None and (claim.creator is not claimant or claim.stream_id is not None):
             raise UsageError("only the claimant that was asked to create an answer can report it, and once")
@@ -313,11 +295,11 @@ class Claims:
         elif claim.has_ended:
             self._rest(claim, now)
 
-    def ended(self, tenant: str, stream_id: str, *, now: float) -> None:
-        """A stream has all its events. May be called again."""
+    def ended(self, tenant: str, stream_id: str, *, is_completed: bool, now: float) -> None:
+        """A stream has all its events, the last of which says whether it completed. May be called again."""
         claim = self._by_stream.get((tenant, stream_id))
         if claim is not None and not claim.has_ended:
-            claim.has_ended = True
+            claim.has_ended, claim.is_completed = True, is_completed
             if not claim.present:
                 self._rest(claim, now)
 
@@ -326,12 +308,12 @@ class Claims:
         if claim := self._by_stream.get((tenant, stream_id)):
             self._forget(claim)
 
-    def _arrive(self, claim: _Claim) -> None:
+    def _arrive(self, claim: _ClaimedAnswer) -> None:
         claim.present += 1
         claim.left_at, claim.is_whole = None, False
         self._wake(claim)
 
-    def _rest(self, claim: _Claim, now: float) -> None:
+    def _rest(self, claim: _ClaimedAnswer, now: float) -> None:
         """Keep an answer that ended, and that nobody reads, as long as it may be joined."""
         if claim.post.key is not None:
             self._keyed[claim] = now + self._key_seconds
@@ -342,7 +324,7 @@ class Claims:
             return
         self._tenants[claim.post.tenant].idle[claim] = None
 
-    def _wake(self, claim: _Claim) -> None:
+    def _wake(self, claim: _ClaimedAnswer) -> None:
         self._orphans.pop(claim, None)
         self._keyed.pop(claim, None)
         self._tenants[claim.post.tenant].idle.pop(claim, None)
@@ -367,11 +349,11 @@ class Claims:
         is_crowded = tenant.claims >= self._max_claims_per_tenant
         return is_crowded or tenant.bytes + CLAIM_BYTES > self._max_bytes_per_tenant
 
-    def _drop(self, claim: _Claim) -> None:
+    def _drop(self, claim: _ClaimedAnswer) -> None:
         self._forget(claim)
         self.counts.dropped += 1
 
-    def _forget(self, claim: _Claim) -> None:
+    def _forget(self, claim: _ClaimedAnswer) -> None:
         post, claim.is_forgotten = claim.post, True
         self._wake(claim)
         if post.key is not None:

@@ -1,7 +1,7 @@
 """One stream that this process follows: its newest events, for every reader in the process, and how it ends."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import anyio
 
@@ -9,6 +9,7 @@ from streamfold.client import FollowedResponse
 from streamfold.errors import UsageError
 from streamfold.history import is_filler
 from streamfold.log import Record, StreamKey
+from streamfold.relay.attach import Claimant
 from streamfold.sse import Frame, encode_frame
 
 WRITE_BYTES = 64 * 1024  # at most, in one write of a replay
@@ -124,9 +125,18 @@ class Held:
         end: How it ends for its readers; None while it runs.
         readers: How many there are in this process.
         body_bytes: The length of the request that created it.
+        claimant: The POST that created it; None if it was not created by one.
     """
 
-    def __init__(self, response: FollowedResponse, *, tenant: str, is_foreground: bool, body_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        response: FollowedResponse,
+        *,
+        tenant: str,
+        is_foreground: bool,
+        body_bytes: int = 0,
+        claimant: Claimant | None = None,
+    ) -> None:
         self.tenant: str = tenant
         self.is_foreground: bool = is_foreground
         self.begun: anyio.Event = anyio.Event()
@@ -134,6 +144,7 @@ class Held:
         self.end: StreamEnd | None = None
         self.readers: int = 0
         self.body_bytes: int = body_bytes
+        self.claimant: Claimant | None = claimant
         self.response: FollowedResponse = response
         self._key: StreamKey | None = None
         self._window: RecentEvents | None = None
@@ -186,6 +197,13 @@ class Held:
         self._key = key
         self._window = RecentEvents(next_number, max_bytes=max_bytes)
         self.begun.set()
+
+    async def until_begun(self) -> Self:
+        """The same, once its id is known. Raises what went wrong if it cannot be created or followed."""
+        await self.begun.wait()
+        if self.failure is not None and not self.has_begun:
+            raise self.failure
+        return self
 
     def fail(self, error: Exception) -> None:
         """It could not be created or followed."""

@@ -1,8 +1,11 @@
 """How a relay behaves, and its limits."""
 
+from typing import get_args
+
 from attrs import frozen
 
 from streamfold.errors import InvalidArgument
+from streamfold.relay.attach import AttachMode
 
 HOUR = 3600.0
 
@@ -18,6 +21,11 @@ class RelayOptions:
         heartbeat_seconds: The longest silence of a stream that is served; then a comment is sent.
         cancel_when_unread_seconds: When a foreground response that nobody reads is cancelled; None for never. One
             that was created with `background=True` is never cancelled for that.
+        attach: Which POSTs join an answer that is already being produced, instead of making another. Those with its
+            Idempotency-Key do. Of the others, `sign` lets those join the answer that their client left which say that
+            they are retries, and `same-body` also those that only have the same body. `never` ignores keys too.
+        attach_seconds: How long after its reader left an answer may be joined without a key.
+        key_seconds: How long after its end an answer may be joined with its Idempotency-Key, if it is kept as long.
         retain_seconds: How long a stream is kept after its end.
         retain_unstored_seconds: The same for a response that was created with `store=False`.
         expire_every_seconds: How often streams whose time is over are dropped from the log.
@@ -33,6 +41,9 @@ class RelayOptions:
     window_bytes: int = 1024 * 1024
     heartbeat_seconds: float = 2.0
     cancel_when_unread_seconds: float | None = 60.0
+    attach: AttachMode = "sign"
+    attach_seconds: float = 60.0
+    key_seconds: float = 24 * HOUR
     retain_seconds: float = 24 * HOUR
     retain_unstored_seconds: float = HOUR
     expire_every_seconds: float = 60.0
@@ -44,7 +55,9 @@ class RelayOptions:
     cors_origins: str = "*"
 
     def __attrs_post_init__(self) -> None:
-        for name in ("max_behind", "retain_seconds", "retain_unstored_seconds"):
+        if self.attach not in get_args(AttachMode):
+            raise InvalidArgument("attach", f"must be one of {', '.join(get_args(AttachMode))}, got {self.attach!r}")
+        for name in ("max_behind", "attach_seconds", "key_seconds", "retain_seconds", "retain_unstored_seconds"):
             if not getattr(self, name) >= 0:
                 raise InvalidArgument(name, f"must be 0 or more, got {getattr(self, name)}")
         positive = (

@@ -48,6 +48,10 @@ class Reader:
         key: The stream.
         held: The stream in this process, if it is followed here.
         leave: Called once, when the reader is done.
+
+    Attributes:
+        is_whole: Whether it was sent everything, to a clean end.
+        is_attached: Whether it reads for a POST that joined an answer, instead of creating one.
     """
 
     def __init__(self, log: EventLog, key: StreamKey, held: Held | None, *, leave: Callable[[], None]) -> None:
@@ -60,6 +64,8 @@ class Reader:
         self._wanted = 0
         self._end: StreamEnd | None = None  # of a stream that nobody follows; None until it is known
         self._next_number = 0  # the number after its last record
+        self.is_whole: bool = False
+        self.is_attached: bool = False
         self._is_told = False
         self._has_left = False
 
@@ -92,6 +98,7 @@ class Reader:
                 return events
         if end.reason:
             raise StreamBroken(end.reason)
+        self.is_whole = True
         return None
 
     def next_after(self, place: int, now: float) -> ReadyEvents | float | None:

@@ -7,6 +7,7 @@ from typing import Any, Self, Unpack
 from streamfold.client import FollowedResponse, Gateway
 from streamfold.log import EventLog
 from streamfold.relay.app import RelayApp, UpstreamCall
+from streamfold.relay.counts import AttachCounts
 from streamfold.relay.held import Held
 from streamfold.relay.options import RelayOptions
 from streamfold.relay.reader import Frames, StreamBody, cursor_of
@@ -47,6 +48,11 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.streams.__aexit__(kind, error, trace)
+
+    @property
+    def attach_counts(self) -> AttachCounts:
+        """How many POSTs to the application of `app` created an answer, joined one, or were refused."""
+        return self.streams.attachments.counts
 
     async def create(
         self,

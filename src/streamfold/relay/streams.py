@@ -13,6 +13,8 @@ from anyio.abc import TaskGroup
 from streamfold.client import FollowedResponse, record
 from streamfold.errors import LeaseHeld, LogError, LogUnusable, RelayBusy, StreamfoldError, UsageError
 from streamfold.log import EventLog, Note, Record, StreamKey
+from streamfold.relay.attach import Claimant
+from streamfold.relay.attachments import Attachments
 from streamfold.relay.ends import ENDS, LOST, last_event, lost_event
 from streamfold.relay.held import Held, StreamEnd, sent
 from streamfold.relay.options import RelayOptions
@@ -50,12 +52,14 @@ class HeldStreams:
 
     Attributes:
         budget: What the bodies that are being read may take together.
+        attachments: Which POST reads which answer.
     """
 
     def __init__(self, log: EventLog, options: RelayOptions | None = None) -> None:
         self.log: EventLog = log
         self.options: RelayOptions = options or RelayOptions()
         self.budget: ByteBudget = ByteBudget(self.options.max_open_body_bytes)
+        self.attachments: Attachments = Attachments(self.options)
         self._held: dict[StreamKey, Held] = {}
         self._following: set[Held] = set()
         self._readers = 0
@@ -122,15 +126,12 @@ class HeldStreams:
             LogError: It cannot be recorded; it was created, and may be billed.
             RelayBusy: As many as allowed are followed already.
         """
-        held = self._start(
+        held = self.start(
             response, tenant=tenant, is_foreground=is_foreground, is_stored=is_stored, body_bytes=body_bytes
         )
-        await held.begun.wait()
-        if held.failure is not None and not held.has_begun:
-            raise held.failure
-        return held
+        return await held.until_begun()
 
-    def _start(
+    def start(
         self,
         response: FollowedResponse,
         *,
@@ -139,7 +140,19 @@ class HeldStreams:
         is_stored: bool,
         body_bytes: int = 0,
         key: StreamKey | None = None,
+        claimant: Claimant | None = None,
     ) -> Held:
+        """Follow a response from now on, as `create` does, without waiting for its id.
+
+        Args:
+            response: It, not entered yet.
+            tenant: Whose it is.
+            is_foreground: Whether to cancel it when nobody reads it.
+            is_stored: Whether it was created with `store`.
+            body_bytes: The length of the request's body.
+            key: Its stream, if that exists already.
+            claimant: The POST that creates it.
+        """
         options = self.options
         if self._tasks is None:
             raise UsageError("the relay is not open: use it inside `async with`")
@@ -155,7 +168,7 @@ class HeldStreams:
             lease_seconds=options.lease_seconds,
             retain_seconds=options.retain_seconds if is_stored else options.retain_unstored_seconds,
         )
-        held = Held(recorded, tenant=tenant, is_foreground=is_foreground, body_bytes=body_bytes)
+        held = Held(recorded, tenant=tenant, is_foreground=is_foreground, body_bytes=body_bytes, claimant=claimant)
         self._following.add(held)
         self._body_bytes += body_bytes
         if key is not None:
@@ -184,6 +197,7 @@ class HeldStreams:
             self._forget(held, key)
             if held.end is None:
                 held.finish(end)
+            self.attachments.finished(held)
 
     def _forget(self, held: Held, key: StreamKey | None) -> None:
         self._following.discard(held)
@@ -195,6 +209,7 @@ class HeldStreams:
     def _begin(self, held: Held, key: StreamKey, next_number: int) -> None:
         held.begin(key, next_number=next_number, max_bytes=self.options.window_bytes)
         self._held.setdefault(key, held)
+        self.attachments.begun(held)
 
     async def _publish_all(self, held: Held) -> Outcome:
         response = held.response
@@ -245,7 +260,12 @@ class HeldStreams:
     # Reading
 
     async def open(
-        self, response_id: str, *, tenant: str = "", follow: Callable[[], FollowedResponse] | None = None
+        self,
+        response_id: str,
+        *,
+        tenant: str = "",
+        follow: Callable[[], FollowedResponse] | None = None,
+        claimant: Claimant | None = None,
     ) -> Reader:
         """A reader of a stream that the log has. Close it when it leaves.
 
@@ -253,6 +273,7 @@ class HeldStreams:
             response_id: The response.
             tenant: Whose it is.
             follow: Follows it by its id, if it has not ended and nobody here follows it.
+            claimant: The POST that it reads for.
 
         Raises:
             UnknownStream: The log has no such stream of this tenant.
@@ -260,7 +281,7 @@ class HeldStreams:
             RelayBusy: There are as many readers as allowed.
         """
         key = StreamKey(tenant, response_id)
-        return self.reader_of(key, await self._find(key, follow))
+        return self.reader_of(key, await self._find(key, follow), claimant)
 
     async def _find(self, key: StreamKey, follow: Callable[[], FollowedResponse] | None) -> Held | None:
         """The stream, followed here from now on unless it is finished."""
@@ -269,15 +290,11 @@ class HeldStreams:
             info = await self.log.require(key)
             held = self._held.get(key)  # somebody else may have been faster
             if held is None and not info.is_finished and follow is not None:
-                held = self._start(follow(), tenant=key.tenant, is_foreground=False, is_stored=True, key=key)
-        if held is not None:
-            await held.begun.wait()
-            if held.failure is not None and not held.has_begun:
-                raise held.failure
-        return held
+                held = self.start(follow(), tenant=key.tenant, is_foreground=False, is_stored=True, key=key)
+        return held and await held.until_begun()
 
-    def reader_of(self, key: StreamKey, held: Held | None) -> Reader:
-        """A reader of a stream that is followed here, or that is finished.
+    def reader_of(self, key: StreamKey, held: Held | None, claimant: Claimant | None = None) -> Reader:
+        """A reader of a stream that is followed here, or that is finished. claimant: The POST that it reads for.
 
         Raises:
             RelayBusy: There are as many readers as allowed.
@@ -287,13 +304,16 @@ class HeldStreams:
         self._readers += 1
         if held is not None:
             held.readers += 1
+        present = claimant or self.attachments.entered(key.tenant, key.response_id)
 
         def leave() -> None:
             self._readers -= 1
             if held is not None:
                 held.readers -= 1
+            self.attachments.left(present, is_whole=reader.is_whole)
 
-        return Reader(self.log, key, held, leave=leave)
+        reader = Reader(self.log, key, held, leave=leave)
+        return reader
 
     def followed(self, key: StreamKey) -> Held | None:
         """The stream, if it is followed here."""
