@@ -136,10 +136,17 @@ ERROR = {"error": {"code": EVIL, "message": EVIL, "type": EVIL, "param": EVIL}}
 
 @dataclass(frozen=True)
 class Asked:
-    """A request: is it for a stream, and what for?"""
+    """A request: is it for a stream, for a list, and what for?"""
 
     is_stream: bool
     path: str
+    is_list: bool = False
+
+
+def listed(response_id: str) -> dict[str, Any]:
+    """A page of responses, and there are more."""
+    found = [response(response_id, each, output=ITEMS) for each in ("failed", EVIL)]
+    return {"object": "list", "data": found, "has_more": True, "last_id": EVIL}
 
 
 Mode = Callable[[Asked], bytes]
@@ -149,6 +156,8 @@ def says_evil(asked: Asked) -> bytes:
     """Answers everything, with words of its own everywhere but in the ids."""
     if "/batches" in asked.path:
         return http(200, BATCH)
+    if asked.is_list:
+        return http(200, listed("resp_1"))
     if asked.is_stream:
         return http(200, b"".join(stream()), SSE)
     return http(200, response("resp_1", "failed", output=ITEMS))
@@ -157,6 +166,8 @@ def says_evil(asked: Asked) -> bytes:
 def says_evil_ids(asked: Asked) -> bytes:
     if "/batches" in asked.path:
         return http(200, BATCH | {"id": EVIL, "status": EVIL})
+    if asked.is_list:
+        return http(200, listed(EVIL))
     if asked.is_stream:
         return http(200, b"".join(stream(EVIL, "completed")), SSE)
     return http(200, response(EVIL, "completed", output=ITEMS))
@@ -218,7 +229,8 @@ class Answering(socketserver.StreamRequestHandler):
         path = head.split(b" ", 2)[1].decode().partition("?")[0]
         is_stream = b"event-stream" in head.lower() or b'"stream":true' in body.replace(b" ", b"")
         assert isinstance(self.server, Server)
-        self.wfile.write(self.server.mode(Asked(is_stream, path)))
+        is_list = head.startswith(b"GET ") and path.endswith("/responses")
+        self.wfile.write(self.server.mode(Asked(is_stream, path, is_list)))
         self.server.note()
 
 

@@ -27,6 +27,8 @@ CREATE = ["create", "--model", EVIL_WORD, "--input", "x"]
 STREAM = [*CREATE, "--stream", "--background"]
 ASKING: dict[str, list[list[str]]] = {
     "create": [CREATE, STREAM, [*CREATE, "--json"], [*STREAM, "--json"]],
+    "get": [["get", "resp_1"], ["get", "resp_1", "--json"]],
+    "list": [["list"], ["list", "--json"]],
     "follow": [["follow", "resp_1"], ["follow", "resp_1", "--json"], ["follow", "resp_1", "--starting-after", "3"]],
     "cancel": [["cancel", "resp_1"], ["cancel", "resp_1", "--json"]],
     "batch get": [["batch", "get", "batch_1"], ["batch", "get", "batch_1", "--json"]],

@@ -13,6 +13,7 @@ from streamfold.cli.log.show import diff, inspect, ls, replay, show
 from streamfold.cli.log.upkeep import doctor, drop, expire, export, fork, import_, verify
 from streamfold.cli.response.batch import batch_commands
 from streamfold.cli.response.follow import cancel, create, follow
+from streamfold.cli.response.show import get, list_
 from streamfold.cli.terminal import USAGE, Failure, Output, say
 
 PAGES = {"--help", "-h", "--version"}  # what cyclopts prints itself, as it does for a group without a command
@@ -44,8 +45,21 @@ app: App = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,  # entry.py reports it
 )
-for _command in (demo, create, follow, cancel, batch_commands(), fold, _log_commands(), inspect, emulator, completion):
+for _command in (
+    demo,
+    create,
+    get,
+    follow,
+    cancel,
+    batch_commands(),
+    fold,
+    _log_commands(),
+    inspect,
+    emulator,
+    completion,
+):
     app.command(_command)
+app.command(list_, name="list")
 
 
 def _with_stdin_last(arguments: Sequence[str]) -> list[str]:

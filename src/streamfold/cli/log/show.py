@@ -9,8 +9,9 @@ from msgspec.json import encode
 from streamfold.cli.log.place import OWN_LOG, LogFlags, log_address, recorded_in, visit_log
 from streamfold.cli.options import Document, ResponseId, sequence_number
 from streamfold.cli.output.step import Step, describe_change
+from streamfold.cli.output.table import write_rows
 from streamfold.cli.output.view import DocumentView, End, EventsView, ResponseView
-from streamfold.cli.terminal import USAGE, Failure, Output, can_ask, in_a_row, say, timestamp
+from streamfold.cli.terminal import USAGE, Failure, Output, can_ask, say, timestamp
 from streamfold.errors import NumberNotReached, UnknownStream
 from streamfold.fold import AnomalyKind, State
 
@@ -59,10 +60,8 @@ def ls(*, json: Document = False, flags: LogFlags = OWN_LOG) -> int:
         others = ", ".join(f"--tenant {each}" if each else "no tenant" for each in tenants)
         own = "" if recorded_in(flags) else f": {log_address(flags)}; pass --log for another one"
         say(f"no streams of this tenant; the log has streams of: {others}" if others else f"the log is empty{own}")
-    elif output.is_terminal:
-        _draw([*map(_cells, found)])
     else:
-        output.write("".join("\t".join(map(in_a_row, _cells(info))) + "\n" for info in found))
+        write_rows(output, COLUMNS, [*map(_cells, found)])
     return 0
 
 
@@ -76,18 +75,6 @@ def _cells(info: "StreamInfo") -> tuple[str, ...]:
         timestamp(info.created_at),
         "-" if info.expires_at is None else timestamp(info.expires_at),
     )
-
-
-def _draw(rows: list[tuple[str, ...]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from streamfold.cli.output.console import Drawing
-
-    table = Table(*COLUMNS, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(in_a_row(cell), no_wrap=True) for cell in row))
-    Drawing().print(table)
 
 
 # show

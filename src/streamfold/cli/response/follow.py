@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from attrs import evolve
 from cyclopts import Group, Parameter
-from msgspec import DecodeError, to_builtins
+from msgspec import DecodeError
 from msgspec.json import decode
 
 from streamfold.cli.log.place import NO_LOG, RecordFlags, log_flags, opened_for, who_records
 from streamfold.cli.options import STDIN, EventDocuments, ResponseId, flag_words, sequence_number, valid_text
-from streamfold.cli.output.outcome import STILL_RUNNING, answer_words, outcome_document, outcome_words, print_outcome
+from streamfold.cli.output.outcome import STILL_RUNNING, outcome_document, outcome_words, print_outcome
 from streamfold.cli.output.step import Step
 from streamfold.cli.output.view import End, JsonLines, TextView, View
 from streamfold.cli.response.gateway import ask_once, visit
+from streamfold.cli.response.show import print_response
 from streamfold.cli.settings import Flags, Settings, read_settings
 from streamfold.cli.terminal import (
     ERROR,
@@ -24,12 +25,11 @@ from streamfold.cli.terminal import (
     Failure,
     Output,
     cannot_write,
-    print_result,
     say,
     say_command,
 )
 from streamfold.fold import State
-from streamfold.schema import Response, is_terminal_status
+from streamfold.schema import is_terminal_status
 from streamfold.session import Applied, CancelResult, Outcome, OutcomeStatus
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def create(
     if into.log:
         raise Failure("--log needs --stream: without it there are no events to record", USAGE)
     response = visit(settings, lambda gateway: gateway.create(**parameters))
-    return _print(response, settings, json=json)
+    return print_response(response, settings, json=json)
 
 
 def _from_stdin() -> str:
@@ -121,28 +121,6 @@ def _create_and_follow(settings: Settings, parameters: dict[str, Any], *, json: 
 
     following = Following(view, is_background=parameters.get("background") is True)
     return follow_to_the_end(settings, following, begin, into=into, json=json)
-
-
-def _print(response: Response, settings: Settings, *, json: bool) -> int:
-    is_over = is_terminal_status(response.status)
-    words = response.output_text.removesuffix("\n") if is_over else response.id or ""
-    if json or words:
-        print_result(to_builtins(response) | {"output_text": response.output_text}, words, json=json)
-    if not json:
-        for line in answer_words(response):
-            say(settings.hide(line))
-    if not is_over and not json:
-        say(f"{response.status}; follow it {settings.again}:")
-        say_command("follow", id=response.id or "", options=settings.flags)
-    if not is_over or response.status == "completed":
-        return 0
-    say(settings.hide(f"{response.id}: {response.status}: {_reason(response)}"))
-    return ERROR
-
-
-def _reason(response: Response) -> str:
-    error, details = response.error, response.incomplete_details
-    return (error and error.message) or (details and details.reason) or "no reason given"
 
 
 # follow
