@@ -12,7 +12,7 @@ UV := $(shell command -v uv 2>/dev/null)
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-all test-cluster test-partition test-powercut test-servers test-clients check bench fuzz sim
-.PHONY: attach crash crash-valkey flips attack
+.PHONY: attach crash crash-relay crash-valkey flips attack
 .PHONY: docs changelog changelog-draft clean distclean
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make fuzz            ten minutes of fuzzing (MINUTES=10)"
 	@echo "make sim             200,000 sessions under seeded faults, in virtual time (RUNS=200000)"
 	@echo "make crash           kill the writer of a log 1,000 times, at random moments (KILLS=1000)"
+	@echo "make crash-relay     kill a relay 300 times under load, and start it again (KILLS=300)"
 	@echo "make flips           flip bits of a log's file and truncate it, at 500 places (FLIPS=500)"
 	@echo "make attach          100,000 interleavings of POSTs, retries and drops against the relay's claims (RUNS=100000)"
 	@echo "make attack          hostile upstreams, requests, streams and log faults against the whole package"
@@ -82,6 +83,10 @@ flips: $(VENV)/.has-test
 
 attack: $(VENV)/.has-test
 	@$(BIN)/python -m tests.attack.run $(ARGS)
+
+crash-relay: KILLS ?= 300
+crash-relay: $(VENV)/.has-test
+	@$(BIN)/python -m tests.relay.crash --kills $(KILLS) $(ARGS)
 
 CUTS ?= 10
 test-powercut: $(VENV)/.has-test

@@ -66,8 +66,9 @@ def event(number: int) -> Any:
     [
         (StreamEnd(newest=event(4)), 5, []),  # the reader has everything
         (StreamEnd(newest=event(4)), 9, [4]),  # it is ahead of the log, and lacks the end
-        (StreamEnd(made=event(5)), 5, [5]),
-        (StreamEnd(made=event(5)), 6, []),  # it has the event that was made
+        (StreamEnd(made=[event(5), event(6)]), 5, [5, 6]),
+        (StreamEnd(made=[event(5), event(6)]), 6, [6]),  # it has one of the events that were made
+        (StreamEnd(made=[event(5), event(6)]), 7, []),
         (StreamEnd(), 9, []),
     ],
 )

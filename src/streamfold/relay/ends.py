@@ -1,5 +1,6 @@
 """The events that a relay makes itself: the end of a response whose stream has none."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Raw
@@ -7,9 +8,11 @@ from msgspec.json import Decoder, encode
 
 from streamfold.fold import State, snapshot_json
 from streamfold.log import Record
+from streamfold.relay.bridge import bridge
 
 UPSTREAM_LOST = "upstream_lost"
 LOST = "the upstream of the response is lost"
+TOOK_BACK = "its end does not continue what was sent; GET the whole Response"
 # The statuses that have an event of their own name. A response of any other status has failed, as far as a client that
 # reads the stream can know; its Response says the rest.
 STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
@@ -20,6 +23,21 @@ ENDS = frozenset({*(f"response.{status}" for status in STATUSES), "error"})
 LOST_MARK = b'"error":{"code":"%b",' % UPSTREAM_LOST.encode()
 
 _decode_fields = Decoder(dict[str, Raw]).decode
+
+
+def made_end(before: State, final: State, number: int) -> Sequence[Record]:
+    """The events that end a stream whose response ended outside it: what was missed, and the terminal event.
+
+    Args:
+        before: After the last event that the stream brought.
+        final: How the response ended.
+        number: The number of the first of them.
+
+    Raises:
+        NoBridge: The final output does not continue what was sent.
+    """
+    missed = bridge(before, final, number)
+    return [*missed, last_event(final, number + len(missed))]
 
 
 def last_event(state: State, number: int) -> Record:

@@ -37,19 +37,19 @@ class StreamEnd(NamedTuple):
     """How a stream ends for its readers.
 
     Attributes:
-        made: The event that is sent after the last record, if the stream lacks its end.
+        made: The events that are sent after the last record, if the stream lacks its end.
         newest: The last event of all, for a reader that is ahead of the log.
         reason: Why the body is broken off; empty for a clean end.
     """
 
-    made: Sent | None = None
+    made: Sequence[Sent] = ()
     newest: Sent | None = None
     reason: str = ""
 
     def after(self, place: int, next_number: int) -> Sequence[Sent]:
         """What a reader still lacks at this place. next_number: The number after the last record."""
-        if self.made is not None:
-            return [self.made] if place == next_number else ()
+        if self.made:
+            return [each for each in self.made if each.record.sequence_number >= place]
         # A reader may be ahead: a process served it that died before it wrote to the log. It lacks the end.
         return [self.newest] if place > next_number and self.newest is not None else ()
 

@@ -9,9 +9,11 @@ from urllib.parse import parse_qs
 import anyio
 
 from streamfold.errors import InvalidArgument, StreamBroken
-from streamfold.history import replay
-from streamfold.log import EventLog, StreamKey
-from streamfold.relay.ends import ENDS, LOST, is_lost, last_event
+from streamfold.fold import State
+from streamfold.history import fold_records, replay
+from streamfold.log import EventLog, StreamKey, pages
+from streamfold.relay.bridge import NoBridge
+from streamfold.relay.ends import ENDS, LOST, TOOK_BACK, is_lost, made_end
 from streamfold.relay.held import Held, Sent, StreamEnd, fitting, sent
 from streamfold.serving import (
     HEARTBEAT,
@@ -138,13 +140,30 @@ class Reader:
         newest = await self._log.read(self._key, after=info.next_number - 2, limit=1)
         if newest and newest[-1].name in ENDS:
             return StreamEnd(newest=sent(newest[-1]), reason=LOST if is_lost(newest[-1]) else "")
-        return StreamEnd(made=sent(last_event(await replay(self._log, self._key), info.next_number)))
+        before = State()
+        async for page in pages(self._log, info):
+            before = fold_records(before, page)
+        return end_outside(before, await replay(self._log, self._key), info.next_number)
 
     def close(self) -> None:
         """The reader leaves. May be called again."""
         if not self._has_left:
             self._has_left = True
             self._leave()
+
+
+def end_outside(before: State, final: State, next_number: int) -> StreamEnd:
+    """The end of a stream whose response ended outside it.
+
+    Args:
+        before: After its last event.
+        final: How the response ended.
+        next_number: The number after its last record.
+    """
+    try:
+        return StreamEnd(made=[sent(each) for each in made_end(before, final, next_number)])
+    except NoBridge:
+        return StreamEnd(reason=TOOK_BACK)
 
 
 class Frames(AsyncIterator[Frame]):

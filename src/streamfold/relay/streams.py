@@ -15,10 +15,10 @@ from streamfold.errors import LeaseHeld, LogError, LogUnusable, RelayBusy, Strea
 from streamfold.log import EventLog, Note, Record, StreamKey
 from streamfold.relay.attach import Claimant
 from streamfold.relay.attachments import Attachments
-from streamfold.relay.ends import ENDS, LOST, last_event, lost_event
+from streamfold.relay.ends import ENDS, LOST, lost_event
 from streamfold.relay.held import Held, StreamEnd, sent
 from streamfold.relay.options import RelayOptions
-from streamfold.relay.reader import Reader
+from streamfold.relay.reader import Reader, end_outside
 from streamfold.serving import ByteBudget
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, Proof
 
@@ -239,9 +239,9 @@ class HeldStreams:
         newest = held.window.newest
         if newest is not None and newest.record.name in ENDS and outcome.proof is Proof.TERMINAL_EVENT:
             return StreamEnd(newest=newest)
-        if outcome.proof is not None:
-            return StreamEnd(made=sent(last_event(outcome.state, held.window.next)))
-        return await self._lose(held, outcome)
+        if outcome.proof is None:
+            return await self._lose(held, outcome)
+        return end_outside(held.response.given, outcome.state, held.window.next)
 
     async def _lose(self, held: Held, outcome: Outcome) -> StreamEnd:
         """The upstream has nothing more to say: the stream gets an end that says so, for every reader to come."""
@@ -255,7 +255,7 @@ class HeldStreams:
             await self.log.release(lease)
         except LeaseHeld:  # another process has taken it over, and may know more
             return StreamEnd(reason=LEAVING)
-        return StreamEnd(made=sent(made), reason=LOST)
+        return StreamEnd(made=[sent(made)], reason=LOST)
 
     # Reading
 
