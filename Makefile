@@ -103,7 +103,7 @@ test-partition: $(VENV)/.has-test
 	@$(BIN)/python -m tests.log.partition $(ARGS)
 
 test-servers: $(VENV)/.has-test
-	@$(BIN)/python -m pytest -m servers tests/servers $(ARGS)
+	@$(BIN)/python -m pytest -m servers --timeout 600 tests/servers $(ARGS)
 
 test-clients: $(VENV)/.has-test
 	@$(BIN)/python -m pytest -m clients tests/clients $(ARGS)

@@ -321,7 +321,7 @@ async def test_a_stall_is_silence_without_even_a_comment() -> None:
         clock.advance(1)
         await exchange.done.wait()
     assert exchange.answer.types[-1] == "completed"
-    assert b":\n\n" not in exchange.answer.writes
+    assert b":\n" not in exchange.answer.writes
 
 
 async def test_a_slow_drip_waits_between_its_writes() -> None:

@@ -133,7 +133,7 @@ async def test_comments_fill_the_silence_before_an_event() -> None:
     sent, clock = Sent(), HandClock(jumps=True)
     reply = StreamReply(events=Slow(clock, 5.0), content_type="text/event-stream")
     await deliver(reply, AsgiWriter(sent, clock), clock, heartbeat_seconds=2.0, headers=[])
-    assert sent.bodies == [b":\n\n", b":\n\n", b"late", b""]
+    assert sent.bodies == [b":\n", b":\n", b"late", b""]
 
 
 async def test_a_body_that_is_not_ready_is_asked_for_again() -> None:

@@ -64,7 +64,7 @@ def test_silence_is_never_longer_than_the_heartbeat(ready: float, silence: float
 
 def test_frames_are_encoded_once_into_one_write() -> None:
     assert encode_frames([ONE, b"as it is", TWO]) == b"event: e\ndata: 1\n\nas it isevent: e\ndata: 2\n\n"
-    assert HEARTBEAT == b":\n\n"
+    assert HEARTBEAT == b":\n"
 
 
 def test_a_single_frame_is_written_as_it_is() -> None:

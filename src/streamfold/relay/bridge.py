@@ -63,7 +63,7 @@ def bridge(before: State, final: State, number: int) -> Sequence[Record]:
             place = {"type": name, "sequence_number": number, "output_index": index, **fields}
             records.append(Record(number, name, encode(place)))
             number += 1
-    # Indexes with holes, or items in another order, cannot be told from the outputs alone.
+    # Indexes with holes, or items in another order, do not show in the outputs alone.
     after = fold([decode_event(each.data, each.name) for each in records], before)
     if _output(after) != wanted:
         raise NoBridge
@@ -111,17 +111,19 @@ def _of_parts(name: str, known: Any, wanted: Any, named: Fields) -> Iterator[Eve
     if len(old) > len(new):
         raise NoBridge
     for index, part in enumerate(new):
-        at = {**named, place: index}
         had = old[index] if index < len(old) else None
-        if had == part:
-            continue
-        growing = PARTS.get(str(part.get("type"))) if is_object(part) else None
-        if had is None:
-            had = {**part, growing[0]: ""} if growing is not None else part
-            yield f"{event}.added", {**at, "part": had}
-        if growing is not None:
-            yield from _of_text(growing[1], growing[0], had.get(growing[0]), part.get(growing[0]), at)
-        yield f"{event}.done", {**at, "part": part}
+        if had != part:
+            yield from _of_part(event, had, part, {**named, place: index})
+
+
+def _of_part(event: str, known: Any, part: Any, at: Fields) -> Iterator[Event]:
+    growing = PARTS.get(str(part.get("type"))) if is_object(part) else None
+    if known is None:
+        known = {**part, growing[0]: ""} if growing is not None else part
+        yield f"{event}.added", {**at, "part": known}
+    if growing is not None:
+        yield from _of_text(growing[1], growing[0], known.get(growing[0]), part.get(growing[0]), at)
+    yield f"{event}.done", {**at, "part": part}
 
 
 def _of_text(event: str, field: str, known: Any, wanted: Any, at: Fields) -> Iterator[Event]:

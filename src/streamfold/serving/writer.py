@@ -8,9 +8,10 @@ from enum import Enum
 from typing import TypeAlias
 
 from streamfold.serving.reply import BodyReply, Headers, ReadyEvents, StreamReply
-from streamfold.sse import Frame, encode_comment, encode_frame
+from streamfold.sse import Frame, encode_frame
 
-HEARTBEAT = encode_comment()
+# A comment line without the blank line that ends a block: openai's SDK takes each blank line after an `id:` for an event.
+HEARTBEAT = b":\n"
 # Without these, some proxies hold events back.
 STREAM_HEADERS: Headers = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
 
