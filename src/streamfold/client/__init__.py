@@ -11,6 +11,7 @@ from streamfold.client.follow.batch import FollowedBatch
 from streamfold.client.follow.follow import FollowedResponse, record
 from streamfold.client.follow.forward import forward
 from streamfold.client.transport.resolve import resolve_transport
+from streamfold.client.transport.resuming import ResumingTransport
 from streamfold.client.transport.tls import shared_context
 from streamfold.client.transport.transport import Reply, Request, Transport
 from streamfold.client.webhook import Webhook, verify_webhook
@@ -25,6 +26,7 @@ __all__ = [
     "Page",
     "Reply",
     "Request",
+    "ResumingTransport",
     "Transport",
     "Webhook",
     "forward",

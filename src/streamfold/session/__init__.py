@@ -14,6 +14,7 @@ from streamfold.session.outcome import (
     RepairKind,
 )
 from streamfold.session.patience import Backoff, Patience
+from streamfold.session.policy import has_unseen_text
 from streamfold.session.reassembler import Applied
 from streamfold.session.session import Session
 
@@ -44,6 +45,7 @@ __all__ = [
     "Step",
     "Wait",
     "drive",
+    "has_unseen_text",
     "is_event_stream",
     "retry_after_seconds",
 ]

@@ -54,6 +54,7 @@ class Reassembler:
         is_background: Whether that Response runs in the background; None if it does not say.
         floor: The number that it follows from, if there is no state before it.
         duplicates: How many events were dropped because they were known.
+        reader: Reads this connection. Its `payloads` are the data of the last chunk's events, applied or not.
     """
 
     def __init__(self, state: State, *, patience: Patience, starting_after: int | None) -> None:
@@ -68,7 +69,7 @@ class Reassembler:
         self.duplicates: int = 0
         self._patience = patience
         self._window = Window(max_events=patience.window_events, max_bytes=patience.window_bytes)
-        self._reader = EventReader(max_frame_bytes=patience.max_frame_bytes)
+        self.reader: EventReader = EventReader(max_frame_bytes=patience.max_frame_bytes)
         self._to_skip = 0
         self._torn_first = 0  # events that were damaged before the first one that was applied
         self._was_torn = False  # whether this connection brought a damaged event
@@ -121,7 +122,7 @@ class Reassembler:
     @property
     def reconnection_seconds(self) -> float:
         """What the last `retry:` line of any connection asks for, or 0."""
-        asked = self._reader.reconnection_milliseconds
+        asked = self.reader.reconnection_milliseconds
         return self._reconnection_seconds if asked is None else asked / 1000
 
     @property
@@ -146,7 +147,7 @@ class Reassembler:
         self._was_torn = False
         self.state = rejoin(self.state)
         self._reconnection_seconds = self.reconnection_seconds
-        self._reader = EventReader(max_frame_bytes=self._patience.max_frame_bytes)
+        self.reader = EventReader(max_frame_bytes=self._patience.max_frame_bytes)
         is_counted_past = is_replay and self.state.cursor is not None and not self.can_resume
         self._to_skip = self.state.counted + self._torn_first if is_counted_past else 0
         self.is_plain = self._is_sure
@@ -172,7 +173,7 @@ class Reassembler:
         Raises:
             FrameTooLarge: One SSE block is larger than the limit.
         """
-        reader = self._reader
+        reader = self.reader
         events = reader.feed(chunk)
         if (not events and self._crossed is None) or self.is_over:
             self._look_after_end(events if self.is_over else ())
@@ -263,7 +264,7 @@ class Reassembler:
     def close(self) -> None:
         """The connection has ended. Its last block may be an error that is not finished."""
         with suppress(FrameTooLarge):  # which was reported when it came
-            self._look_after_end(self._reader.close())
+            self._look_after_end(self.reader.close())
 
     def _take_each(self, rest: Iterable[tuple[Event, bytes]], applied: list[Applied]) -> None:
         """The path of every other stream: event by event, with the window."""

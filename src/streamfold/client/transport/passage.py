@@ -1,0 +1,240 @@
+"""What passes from the connections of one response to the reader of one body: bytes in, bytes out.
+
+Pure, but for what it is told of the time.
+"""
+
+from collections.abc import Generator, Sequence
+from math import inf
+
+from msgspec import Raw
+from msgspec.json import Decoder, decode, encode
+
+from streamfold.fold import State, snapshot_json
+from streamfold.session import Applied, Call, Session, Step, Wait, drive, has_unseen_text
+from streamfold.sse import Frame, encode_frame
+
+# Theory of operation. The session sees every byte, and says which events are new. Two kinds of bytes pass:
+#
+#     as they came    the events of the chunk are the events that were applied, one by one: the chunk passes as it is, up to
+#                     its last blank line. What follows that line is the beginning of a frame. It is kept until its end
+#                     comes, and forgotten if the connection breaks: the next connection brings the whole frame
+#     framed again    anything else: an event was dropped, came late, or was damaged. Each event that was applied becomes a
+#                     frame of its own
+#
+# So the reader gets each event once, in order, and never half of one. After the terminal event everything passes as it
+# came, until the connection ends.
+#
+# Blank lines are searched for in the text as it came, so both sides must agree where one ends. Lines that end in LF or CR
+# LF are safe. A CR at the end of a chunk may be half of a CR LF: it waits for the next chunk. A connection that uses a
+# lone CR for a line end, as the standard allows and no server does, has all its events framed again.
+#
+# What a reader could not notice must not pass: an end that hides events. A server that forgot the events of a response
+# sends its terminal event alone, with any number. After a repair, an end that is all that a connection brings passes only
+# if it holds no text that was never delivered. An end that was learned from a GET passes, as an event made here, only if
+# the output that was delivered is already the final one. Otherwise the reader gets the error of the drop.
+
+LF, CR = b"\n", b"\r"
+BLANK_LINE = b"\n\n"
+LINE_ENDS = b"\r\n"
+STREAMED_ENDS = frozenset({"completed", "incomplete", "failed", "cancelled"})  # an event is named after each
+_decode_fields = Decoder(dict[str, Raw]).decode
+NO_ARRAY = Raw(b"[]")
+
+
+class Unfinished(Exception):
+    """The stream cannot be continued, and the reader lacks its end. The message says why."""
+
+
+class WatchedSession(Session):
+    """A session that also says what its last chunk held."""
+
+    @property
+    def payloads(self) -> list[bytes]:
+        """The data of each event of the last chunk, applied or not."""
+        return self._reassembler.reader.payloads
+
+
+class Passage:
+    """One body. Report what happens to it, and pass on what each report returns.
+
+    Args:
+        session: The session, new, whose stream is open.
+        now: The time of the session's beginning.
+
+    Attributes:
+        session: The session. Facts that bring no bytes are reported to it.
+        applied: The events of the last report.
+        is_over: Whether the terminal event has passed: what the connection still brings passes as it is.
+        wake_at: When the session wants to be told the time.
+    """
+
+    def __init__(self, session: WatchedSession, *, now: float) -> None:
+        self.session: WatchedSession = session
+        self.applied: Sequence[Applied] = ()
+        self.is_over: bool = False
+        self.wake_at: float = inf
+        self._steps: Generator[Step, None, None] = drive(session)
+        self._is_waiting = False  # what was due is done
+        self._delivered = session.state
+        self._pieces: list[bytes] = []  # the beginning of a frame
+        self._seam = b""  # the last bytes of it
+        self._half = b""  # a CR that may be half of a CR LF
+        self._is_framed_again = False
+        self._has_applied = False  # on this connection
+        self.next_step(now=now)  # to wait: the driver must see the stream open before it breaks
+
+    # What to do
+
+    @property
+    def wants_chunk(self) -> bool:
+        """Whether the next thing to do is to read from the connection, until `wake_at`."""
+        session = self.session
+        if session.is_steady or self.is_over:
+            return True
+        return self._is_waiting and session.is_reading and session.outcome is None and not session.needs_driver
+
+    @property
+    def waits_until(self) -> float:
+        """Until when to read; infinite for as long as it takes."""
+        return inf if self.session.is_steady or self.is_over else self.wake_at
+
+    @property
+    def first_trouble(self) -> str:
+        """Why the stream was repaired first."""
+        return next((repair.reason for repair in self.session.repairs), "the stream cannot be read")
+
+    def next_step(self, *, now: float) -> Step | None:
+        """The next step of the session; None once its outcome is known."""
+        step = next(self._steps, None)
+        self._is_waiting = isinstance(step, Wait)
+        if isinstance(step, Wait):
+            self.wake_at = now + step.seconds
+        return step
+
+    # Facts
+
+    def begin_connection(self, *, now: float) -> None:
+        """Another connection is open."""
+        self._pieces, self._seam, self._half = [], b"", b""
+        self._is_framed_again = self._has_applied = False
+        self.session.receive_connected(now=now)
+
+    def receive_chunk(self, chunk: bytes, *, now: float) -> bytes:
+        """The connection brought bytes. Returns what passes; often nothing."""
+        if self.is_over:
+            return chunk
+        if self._half or CR in chunk:
+            chunk = self._whole_line_ends(chunk)
+        applied = self.applied = self.session.receive_chunk(chunk, now=now)
+        text = self._whole_frames(chunk)
+        if not applied:
+            is_exact = self.session.is_reading and not self.session.payloads
+            return text if is_exact and not self._is_framed_again else b""
+        before, self._delivered = self._delivered, applied[-1].state
+        if self._delivered.is_terminal:
+            return self._end(before, text)
+        self._has_applied = True
+        if self._is_exact(applied) and not self._is_framed_again:
+            return text
+        return framed(applied)
+
+    def receive_eof(self, *, now: float) -> bytes:
+        """The connection ended cleanly, as far as HTTP can say. Returns what passes."""
+        half, self._half = self._half, b""
+        passed = b""
+        if half and not self.is_over:
+            self._is_framed_again = True  # a CR ended the last line after all
+            self.applied = self.session.receive_chunk(half, now=now)
+            self.is_over = bool(self.applied) and self.applied[-1].state.is_terminal
+            passed = framed(self.applied)
+        self.session.receive_eof(now=now)
+        return passed
+
+    def receive_failure(self, call: Call, reason: str, *, now: float) -> None:
+        """The connection broke, or none came."""
+        self.session.receive_failure(call, reason, now=now)
+
+    def finish(self) -> bytes:
+        """The outcome is known, and the terminal event has not passed. Returns one that is made of it.
+
+        Raises:
+            Unfinished: The outcome is unknown, or events of the response were never seen.
+        """
+        outcome = self.session.outcome
+        assert outcome is not None
+        final, status = outcome.state, str(outcome.status)
+        if outcome.proof is None or status not in STREAMED_ENDS:
+            raise Unfinished(outcome.reason or status)
+        if output_of(final) != output_of(self._delivered):
+            raise Unfinished(f"the response is {status}, and the server no longer has all of its events")
+        self.is_over = True
+        return end_event(final, status, self._delivered.cursor)
+
+    # Bytes
+
+    def _whole_line_ends(self, chunk: bytes) -> bytes:
+        chunk = self._half + chunk
+        self._half = CR if chunk.endswith(CR) else b""
+        chunk = chunk.removesuffix(CR)
+        if CR in chunk.replace(LINE_ENDS, b""):
+            self._is_framed_again = True
+        return chunk
+
+    def _whole_frames(self, chunk: bytes) -> bytes:
+        """The text up to its last blank line, with what was kept before it. Keeps the rest."""
+        if not self._pieces and chunk.endswith(BLANK_LINE):
+            return chunk
+        seam = self._seam + chunk
+        end = max(seam.rfind(b"\n\n") + 2, seam.rfind(b"\n\r\n") + 3)  # a failed search gives 1 or 2
+        if end <= 2:
+            self._pieces.append(chunk)
+            self._seam = seam[-2:]
+            return b""
+        rest = seam[end:]
+        text = b"".join((*self._pieces, chunk))
+        self._pieces, self._seam = [rest] if rest else [], rest[-2:]
+        return text[: len(text) - len(rest)]
+
+    def _is_exact(self, applied: Sequence[Applied]) -> bool:
+        """Whether these are the events of the chunk, or those up to the terminal event."""
+        payloads = self.session.payloads
+        if len(applied) != len(payloads) and not (applied[-1].state.is_terminal and len(applied) < len(payloads)):
+            return False
+        return all(each.data is data for each, data in zip(applied, payloads, strict=False))
+
+    def _end(self, before: State, text: bytes) -> bytes:
+        """The terminal event was applied. Returns what passes."""
+        applied = self.applied
+        is_alone = len(applied) == 1 and not self._has_applied
+        if is_alone and self.session.repairs and has_unseen_text(before, self._delivered):
+            self._delivered, self.applied = before, ()
+            return b""
+        self.is_over = True
+        if self._is_exact(applied) and not self._is_framed_again:
+            rest, self._pieces = b"".join(self._pieces), []
+            return text + rest
+        return framed(applied)
+
+
+def framed(applied: Sequence[Applied]) -> bytes:
+    """These events, each as one frame."""
+    return b"".join([encode_frame(Frame(_name_of(each), each.data)) for each in applied])
+
+
+def _name_of(applied: Applied) -> bytes:
+    """The event's name, if a line can hold it: it comes from the server's JSON."""
+    name = applied.event.wire_type
+    return name.encode() if name.isascii() and name.isprintable() else b""
+
+
+def end_event(state: State, status: str, cursor: int | None) -> bytes:
+    """A terminal event with the Response of this state, as one frame. cursor: The number of the event before it."""
+    name = f"response.{status}"
+    number = {} if cursor is None else {"sequence_number": cursor + 1}
+    fields = {"type": name, **number, "response": Raw(snapshot_json(state))}
+    return encode_frame(Frame(name.encode(), encode(fields)))
+
+
+def output_of(state: State) -> object:
+    """The output of the Response, as JSON values."""
+    return decode(_decode_fields(snapshot_json(state)).get("output", NO_ARRAY))

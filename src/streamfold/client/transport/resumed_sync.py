@@ -1,0 +1,194 @@
+"""A body that is continued across drops, read by one thread.
+
+Nothing can end a read of a thread but the timeout of its socket. So the session is told the time before each read, and a
+missing event is asked for once the next bytes have come, or the connection was silent for `idle_seconds`.
+"""
+
+from collections.abc import Callable, Iterator
+from math import inf, isfinite
+from time import monotonic, sleep
+from typing import Any, Protocol
+
+from streamfold.client.transport.body import ContentDecoder, is_plain
+from streamfold.client.transport.failure import transport_error
+from streamfold.client.transport.origin import Origin
+from streamfold.client.transport.resumed import Collected, ResumedBody
+from streamfold.session import Answer, Call, Close, Connect, Repair, Retrieve, Wait, is_event_stream
+
+
+class SyncInner(Protocol):
+    """What is used of a sync transport of either library."""
+
+    @property
+    def handle_request(self) -> Callable[[Any], Any]: ...
+    @property
+    def close(self) -> Callable[[], None]: ...
+
+
+class SyncConnection:
+    """One answer of the inner transport."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+        self.status: int = response.status_code
+        self.headers: dict[str, str] = dict(response.headers.items())
+        self.close: Callable[[], None] = response.close
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body, content-decoded, cut anywhere."""
+        stream: Iterator[bytes] = iter(self._response.stream)
+        encoding = self.headers.get("content-encoding", "")
+        return stream if is_plain(encoding) else self._decoded(stream, ContentDecoder(encoding))
+
+    def _decoded(self, chunks: Iterator[bytes], decoder: ContentDecoder) -> Iterator[bytes]:
+        for chunk in chunks:
+            yield from decoder.decode(chunk)
+
+
+class SyncBody(ResumedBody):
+    """The body of one stream. inner: Carries the requests that continue it. response: The first answer."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        inner: SyncInner,
+        response: Any,
+        *,
+        random: Callable[[], float],
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], None] = sleep,
+    ) -> None:
+        super().__init__(origin, clock=clock, random=random)
+        self._inner = inner
+        self._sleep = sleep
+        self._begin(SyncConnection(response))
+
+    def __iter__(self) -> "SyncBody":
+        return self
+
+    def __next__(self) -> bytes:
+        passage = self._passage
+        while not self.has_ended:
+            passed = self._read() if passage.wants_chunk else self._carry_out()
+            if passed:
+                return passed
+        raise StopIteration
+
+    def close(self) -> None:
+        """Close the connection that is open. The response itself continues at the server, if it can."""
+        self.is_closed = self.has_ended = True
+        self._passage.session.receive_leave(now=self._clock())
+        self._disconnect()
+
+    # The open connection
+
+    def _read(self) -> bytes:
+        passage = self._passage
+        until = passage.waits_until
+        if until != inf and until <= self._clock():
+            self._receive_time()
+            return b""
+        try:
+            chunk = self._next_chunk()
+        except StopIteration:
+            return self._receive_eof()
+        except Exception as error:
+            self._receive_drop(error)
+            if self.has_ended:
+                self._disconnect()
+            return b""
+        return passage.receive_chunk(chunk, now=self._clock())
+
+    def _begin(self, connection: SyncConnection) -> None:
+        self._connection: SyncConnection | None = connection
+        self._next_chunk = connection.chunks().__next__
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    # The steps of the session
+
+    def _carry_out(self) -> bytes:
+        """Carry out one step. Returns what passes, which is nothing but at the end."""
+        match self._passage.next_step(now=self._clock()):
+            case Connect() as call:
+                self._connect(call)
+            case Retrieve() as call:
+                self._retrieve(call)
+            case Close():
+                self._disconnect()
+            case Repair() as repair:
+                self._report(repair)
+            case Wait(seconds):
+                self._wait(seconds)
+            case None:
+                self._disconnect()
+                return self._finish()
+            case _:  # a cancel, which nobody here asks for
+                pass
+        return b""
+
+    def _wait(self, seconds: float) -> None:
+        if self._connection is None and isfinite(seconds):
+            self._sleep(seconds)
+            self._raise_if_closed()
+            self._receive_time()
+
+    def _connect(self, call: Connect) -> None:
+        connection = self._open(call)
+        if connection is None:
+            return
+        if is_event_stream(connection.status, connection.headers):
+            self._call = call
+            self._begin(connection)
+            self._passage.begin_connection(now=self._clock())
+        else:
+            self._take_answer(call, connection)
+
+    def _retrieve(self, call: Retrieve) -> None:
+        connection = self._open(call)
+        if connection is not None:
+            self._take_answer(call, connection)
+
+    def _open(self, call: Call) -> SyncConnection | None:
+        """Send the request for a call. None if no answer came, which is reported."""
+        request = self._origin.next_request(call, self._passage.session.response_id or "")
+        try:
+            response = self._inner.handle_request(request)
+        except Exception as error:
+            self._receive_no_answer(call, error)
+            return None
+        connection = SyncConnection(response)
+        if self.is_closed:
+            connection.close()
+        self._raise_if_closed()
+        return connection
+
+    def _take_answer(self, call: Call, connection: SyncConnection) -> None:
+        try:
+            answer = self._read_answer(connection)
+        except Exception as error:
+            self._receive_no_answer(call, error)
+        else:
+            self._passage.session.receive_answer(call, answer, now=self._clock())
+        finally:
+            connection.close()
+
+    def _read_answer(self, connection: SyncConnection) -> Answer:
+        """The whole answer. A refusal counts even if its body breaks off."""
+        patience = self._origin.patience
+        collected = Collected(
+            connection.status, connection.headers, max_bytes=patience.max_body_bytes, seconds=patience.idle_seconds
+        )
+        until = self._clock() + collected.seconds
+        try:
+            for chunk in connection.chunks():
+                collected.add(chunk)
+                if self._clock() > until:
+                    raise collected.late()
+        except Exception as error:
+            if not collected.is_refusal or transport_error(error) is None:
+                raise
+        return collected.answer
