@@ -190,6 +190,20 @@ def test_an_unknown_end_is_unfinished_with_its_reason() -> None:
         one.finish()
 
 
+ERROR = b'event: error\ndata: {"type":"error","sequence_number":1,"error":{"message":"too many"}}'
+
+
+@pytest.mark.parametrize("cut", ["eof", "failure"])
+@pytest.mark.parametrize(("tail", "passed"), [(ERROR, ERROR + b"\n\n"), (ERROR[:-1], b""), (b"event: error\ndata: to", b"")])
+def test_an_error_that_lacks_its_blank_line_alone_passes_at_the_end(cut: str, tail: bytes, passed: bytes) -> None:
+    one = passage()
+    assert one.receive_chunk(HELLO[0] + tail, now=0.0) == HELLO[0]
+    if cut == "eof":
+        assert one.receive_eof(now=1.0) == passed
+    else:
+        assert one.receive_failure(Connect(), "reset", now=1.0) == passed
+
+
 def test_after_the_end_everything_passes() -> None:
     one = passage()
     one.receive_chunk(WHOLE, now=0.0)

@@ -1,6 +1,6 @@
 """What passes from the connections of one response to the reader of one body: bytes in, bytes out.
 
-Pure, but for what it is told of the time.
+Pure: bytes and times are arguments.
 """
 
 from collections.abc import Generator, Sequence
@@ -10,8 +10,9 @@ from msgspec import Raw
 from msgspec.json import Decoder, decode, encode
 
 from streamfold.fold import State, snapshot_json
+from streamfold.schema import UNDECODABLE
 from streamfold.session import Applied, Call, Session, Step, Wait, drive, has_unseen_text
-from streamfold.sse import Frame, encode_frame
+from streamfold.sse import Frame, FrameDecoder, encode_frame
 
 # Theory of operation. The session sees every byte, and says which events are new. Two kinds of bytes pass:
 #
@@ -65,7 +66,7 @@ class Passage:
         session: The session. Facts that bring no bytes are reported to it.
         applied: The events of the last report.
         is_over: Whether the terminal event has passed: what the connection still brings passes as it is.
-        wake_at: When the session wants to be told the time.
+        wake_at: When the session's first timer is due.
     """
 
     def __init__(self, session: WatchedSession, *, now: float) -> None:
@@ -128,15 +129,12 @@ class Passage:
         applied = self.applied = self.session.receive_chunk(chunk, now=now)
         text = self._whole_frames(chunk)
         if not applied:
-            is_exact = self.session.is_reading and not self.session.payloads
-            return text if is_exact and not self._is_framed_again else b""
+            return text if self._is_exact(applied) else b""
         before, self._delivered = self._delivered, applied[-1].state
         if self._delivered.is_terminal:
             return self._end(before, text)
         self._has_applied = True
-        if self._is_exact(applied) and not self._is_framed_again:
-            return text
-        return framed(applied)
+        return text if self._is_exact(applied) else framed(applied)
 
     def receive_eof(self, *, now: float) -> bytes:
         """The connection ended cleanly, as far as HTTP can say. Returns what passes."""
@@ -148,11 +146,22 @@ class Passage:
             self.is_over = bool(self.applied) and self.applied[-1].state.is_terminal
             passed = framed(self.applied)
         self.session.receive_eof(now=now)
-        return passed
+        return passed + self._last_error()
 
-    def receive_failure(self, call: Call, reason: str, *, now: float) -> None:
-        """The connection broke, or none came."""
+    def receive_failure(self, call: Call, reason: str, *, now: float) -> bytes:
+        """The connection broke, or none came. Returns what passes."""
         self.session.receive_failure(call, reason, now=now)
+        return self._last_error()
+
+    def _last_error(self) -> bytes:
+        """The `error` in which the connection ended, if it was whole but for its blank line: the session has applied it."""
+        after = self.session.state
+        if self.is_over or after.error is None or after.error is self._delivered.error:
+            return b""
+        self._delivered = after
+        block = b"".join(self._pieces) + BLANK_LINE
+        self._pieces = []
+        return block if all(is_json(each.data) for each in FrameDecoder().feed(block)) else b""
 
     def finish(self) -> bytes:
         """The outcome is known, and the terminal event has not passed. Returns one that is made of it.
@@ -196,11 +205,16 @@ class Passage:
         return text[: len(text) - len(rest)]
 
     def _is_exact(self, applied: Sequence[Applied]) -> bool:
-        """Whether these are the events of the chunk, or those up to the terminal event."""
+        """Whether the chunk may pass as it came: its events are these, and what follows a terminal event."""
         payloads = self.session.payloads
-        if len(applied) != len(payloads) and not (applied[-1].state.is_terminal and len(applied) < len(payloads)):
+        if self._is_framed_again:
             return False
-        return all(each.data is data for each, data in zip(applied, payloads, strict=False))
+        if not applied:
+            return not payloads and self.session.is_reading
+        is_end = applied[-1].state.is_terminal and len(applied) < len(payloads)
+        return (is_end or len(applied) == len(payloads)) and all(
+            each.data is data for each, data in zip(applied, payloads, strict=False)
+        )
 
     def _end(self, before: State, text: bytes) -> bytes:
         """The terminal event was applied. Returns what passes."""
@@ -210,7 +224,7 @@ class Passage:
             self._delivered, self.applied = before, ()
             return b""
         self.is_over = True
-        if self._is_exact(applied) and not self._is_framed_again:
+        if self._is_exact(applied):
             rest, self._pieces = b"".join(self._pieces), []
             return text + rest
         return framed(applied)
@@ -233,6 +247,15 @@ def end_event(state: State, status: str, cursor: int | None) -> bytes:
     number = {} if cursor is None else {"sequence_number": cursor + 1}
     fields = {"type": name, **number, "response": Raw(snapshot_json(state))}
     return encode_frame(Frame(name.encode(), encode(fields)))
+
+
+def is_json(data: bytes) -> bool:
+    """Whether these bytes are a JSON object."""
+    try:
+        _decode_fields(data)
+    except UNDECODABLE:
+        return False
+    return True
 
 
 def output_of(state: State) -> object:

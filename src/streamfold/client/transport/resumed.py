@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from streamfold.client.transport.failure import transport_error
-from streamfold.client.transport.origin import Origin
 from streamfold.client.transport.passage import Passage, Unfinished
+from streamfold.client.transport.resumable import StreamRequest
 from streamfold.errors import IdleTimeout, ProtocolViolation
 from streamfold.session import Answer, Call, Connect, Repair
 
@@ -24,7 +24,7 @@ class ResumedBody:
         is_closed: Whether its reader closed it.
     """
 
-    def __init__(self, origin: Origin, *, clock: Callable[[], float], random: Callable[[], float]) -> None:
+    def __init__(self, origin: StreamRequest, *, clock: Callable[[], float], random: Callable[[], float]) -> None:
         self.has_ended: bool = False
         self.is_closed: bool = False
         self._clock = clock
@@ -41,8 +41,8 @@ class ResumedBody:
         self._drop = self._origin.cut_short(CUT_SHORT)
         return self._passage.receive_eof(now=self._clock())
 
-    def _receive_drop(self, error: Exception) -> None:
-        """The connection broke. Raises the error if it is no failure of a connection, or if the body was closed."""
+    def _receive_drop(self, error: Exception) -> bytes:
+        """The connection broke. Returns what passes. Raises the error if it does not come from a connection, or if the body was closed."""
         failure = transport_error(error)
         if failure is None:
             raise error
@@ -50,9 +50,9 @@ class ResumedBody:
             raise self._origin.error(error) from None
         if self._passage.is_over:  # nothing is missing
             self.has_ended = True
-        else:
-            self._drop = self._origin.error(error)
-            self._passage.receive_failure(self._call, failure.reason, now=self._clock())
+            return b""
+        self._drop = self._origin.error(error)
+        return self._passage.receive_failure(self._call, failure.reason, now=self._clock())
 
     def _receive_no_answer(self, call: Call, error: Exception) -> None:
         """A request brought no answer."""
@@ -84,7 +84,7 @@ class ResumedBody:
 
 
 class Collected:
-    """An answer that is no stream, as its body arrives.
+    """An answer that is not a stream, as its body arrives.
 
     Args:
         status: The status of its head.

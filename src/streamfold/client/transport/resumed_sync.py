@@ -1,7 +1,7 @@
 """A body that is continued across drops, read by one thread.
 
-Nothing can end a read of a thread but the timeout of its socket. So the session is told the time before each read, and a
-missing event is asked for once the next bytes have come, or the connection was silent for `idle_seconds`.
+Nothing can end a read of a thread but the timeout of its socket. So the session gets the time before each read, and asks for
+a missing event once the next bytes have come, or the connection was silent for `idle_seconds`.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from streamfold.client.transport.body import ContentDecoder, is_plain
 from streamfold.client.transport.failure import transport_error
-from streamfold.client.transport.origin import Origin
+from streamfold.client.transport.resumable import StreamRequest
 from streamfold.client.transport.resumed import Collected, ResumedBody
 from streamfold.session import Answer, Call, Close, Connect, Repair, Retrieve, Wait, is_event_stream
 
@@ -50,7 +50,7 @@ class SyncBody(ResumedBody):
 
     def __init__(
         self,
-        origin: Origin,
+        origin: StreamRequest,
         inner: SyncInner,
         response: Any,
         *,
@@ -93,10 +93,10 @@ class SyncBody(ResumedBody):
         except StopIteration:
             return self._receive_eof()
         except Exception as error:
-            self._receive_drop(error)
+            passed = self._receive_drop(error)
             if self.has_ended:
                 self._disconnect()
-            return b""
+            return passed
         return passage.receive_chunk(chunk, now=self._clock())
 
     def _begin(self, connection: SyncConnection) -> None:

@@ -1,17 +1,27 @@
-"""The transport that lets an existing SDK survive drops: given to its httpx client, it continues the SDK's streams."""
+"""The transport that lets an existing SDK survive drops: given to its httpx client, it continues the SDK's streams.
+
+The async body is here, too. It is an iterator and not a generator, so closing the response closes all of it, in any task and
+at any point.
+"""
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import cache
+from math import inf, isfinite
 from threading import Lock
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from streamfold.client.transport.origin import Origin, library_of
-from streamfold.client.transport.resumed_async import AsyncBody, AsyncInner
+import anyio
+
+from streamfold.client.transport.httpx import HttpxReply
+from streamfold.client.transport.resumable import StreamRequest, library_of
+from streamfold.client.transport.resumed import Collected, ResumedBody
 from streamfold.client.transport.resumed_sync import SyncBody, SyncInner
-from streamfold.errors import InvalidArgument
-from streamfold.session import Patience
+from streamfold.client.transport.timing import current_clock
+from streamfold.errors import IdleTimeout, InvalidArgument, TransportError
+from streamfold.session import Answer, Call, Close, Connect, Patience, Repair, Retrieve, Wait, is_event_stream
 
 # One class for four kinds of client. A client only calls the methods below, so neither library is imported for its base
 # classes; a type checker still sees them.
@@ -61,7 +71,7 @@ class ResumingTransport(Carrier):
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request of an `AsyncClient`; the body of a stream is continued."""
         inner = self._async_inner(request)
-        origin = Origin.of(request, self._patience)
+        origin = StreamRequest.of(request, self._patience)
         if origin is None:
             return await inner.handle_async_request(request)
         response = await inner.handle_async_request(origin.first_request())
@@ -88,7 +98,7 @@ class ResumingTransport(Carrier):
     ) -> None:
         await self.aclose()
 
-    def _async_inner(self, request: Any) -> AsyncInner:
+    def _async_inner(self, request: Any) -> "AsyncInner":
         with self._making:
             if self._async is None:
                 self._async = library_of(request).AsyncHTTPTransport(limits=limits(library_of(request)))
@@ -100,7 +110,7 @@ class ResumingTransport(Carrier):
     def handle_request(self, request: Any) -> Any:
         """Send a request of a `Client`; the body of a stream is continued."""
         inner = self._sync_inner(request)
-        origin = Origin.of(request, self._patience)
+        origin = StreamRequest.of(request, self._patience)
         if origin is None:
             return inner.handle_request(request)
         response = inner.handle_request(origin.first_request())
@@ -144,3 +154,187 @@ def limits(library: ModuleType) -> Any:
 def of_library(body: Any, base: Any) -> Any:
     """The class of a body that the library takes for a stream of its own."""
     return type(body.__name__, (body, base), {})
+
+
+# The async body
+#
+# The SDK's own task does everything: it reads the open connection, and when that breaks it carries out
+# the steps of `drive`, each to its end, before it reads on. So nothing happens while the SDK does not read.
+#
+# Most chunks take one path: read, report to the session, pass on. A deadline is only set for a read that the session wants
+# ended, such as while an event is missing. A read that was ended so has lost its connection, because httpx closes it.
+
+UNTIMELY = "the connection was closed, because the session stopped waiting for it"
+
+
+class AsyncInner(Protocol):
+    """What is used of an async transport of either library."""
+
+    @property
+    def handle_async_request(self) -> Callable[[Any], Awaitable[Any]]: ...
+    @property
+    def aclose(self) -> Callable[[], Awaitable[None]]: ...
+
+
+class AsyncConnection:
+    """One answer of the inner transport, read as a Reply."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+        self.reply: HttpxReply = HttpxReply(response)
+
+    async def aclose(self) -> None:
+        """Close it, also in the middle."""
+        try:
+            await self.reply.aclose()
+        finally:
+            with suppress(Exception):  # a socket that fails to close is closed all the same
+                await self._response.aclose()
+
+
+class AsyncBody(ResumedBody):
+    """The body of one stream. inner: Carries the requests that continue it. response: The first answer."""
+
+    def __init__(self, origin: StreamRequest, inner: AsyncInner, response: Any, *, random: Callable[[], float]) -> None:
+        super().__init__(origin, clock=current_clock(), random=random)
+        self._inner = inner
+        self._begin(AsyncConnection(response))
+
+    def __aiter__(self) -> "AsyncBody":
+        return self
+
+    async def __anext__(self) -> bytes:
+        passage = self._passage
+        while not self.has_ended:
+            passed = await self._read() if passage.wants_chunk else await self._carry_out()
+            if passed:
+                return passed
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Close the connection that is open. The response itself continues at the server, if it can."""
+        self.is_closed = self.has_ended = True
+        self._passage.session.receive_leave(now=self._clock())
+        await self._disconnect()
+
+    # The open connection
+
+    async def _read(self) -> bytes:
+        passage = self._passage
+        until = passage.waits_until
+        try:
+            chunk = await (self._next_chunk() if until == inf else self._next_chunk_until(until))
+            if chunk is None:
+                return b""
+        except StopAsyncIteration:
+            return self._receive_eof()
+        except TransportError as failure:
+            passed = self._receive_drop(failure)
+            if self.has_ended:
+                await self._disconnect()
+            return passed
+        return passage.receive_chunk(chunk, now=self._clock())
+
+    async def _next_chunk_until(self, until: float) -> bytes | None:
+        """The next chunk. None if none came in time, and the session closed the connection for it."""
+        with anyio.move_on_after(max(0.0, until - self._clock())):
+            return await self._next_chunk()
+        self._receive_time()
+        if self._passage.session.is_reading:
+            raise IdleTimeout(UNTIMELY)  # the session would read on, but httpx has closed the connection
+        return None
+
+    def _begin(self, connection: AsyncConnection) -> None:
+        self._connection: AsyncConnection | None = connection
+        # The reply's own method, bound once: nothing of ours is between the reader and the socket.
+        self._next_chunk = connection.reply.chunks().__anext__
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+
+    # The steps of the session
+
+    async def _carry_out(self) -> bytes:
+        """Carry out one step. Returns what passes, which is nothing but at the end."""
+        match self._passage.next_step(now=self._clock()):
+            case Connect() as call:
+                await self._connect(call)
+            case Retrieve() as call:
+                await self._retrieve(call)
+            case Close():
+                await self._disconnect()
+            case Repair() as repair:
+                self._report(repair)
+            case Wait(seconds):
+                await self._wait(seconds)
+            case None:
+                await self._disconnect()
+                return self._finish()
+            case _:  # a cancel, which nobody here asks for
+                pass
+        return b""
+
+    async def _wait(self, seconds: float) -> None:
+        if self._connection is None and isfinite(seconds):  # else it is read from until then
+            await anyio.sleep(seconds)
+            self._raise_if_closed()
+            self._receive_time()
+
+    async def _connect(self, call: Connect) -> None:
+        connection = await self._open(call)
+        if connection is None:
+            return
+        if is_event_stream(connection.reply.status, connection.reply.headers):
+            self._call = call
+            self._begin(connection)
+            self._passage.begin_connection(now=self._clock())
+        else:
+            await self._take_answer(call, connection)
+
+    async def _retrieve(self, call: Retrieve) -> None:
+        connection = await self._open(call)
+        if connection is not None:
+            await self._take_answer(call, connection)
+
+    async def _open(self, call: Call) -> AsyncConnection | None:
+        """Send the request for a call. None if no answer came, which is reported."""
+        request = self._origin.next_request(call, self._passage.session.response_id or "")
+        try:
+            response = await self._inner.handle_async_request(request)
+        except Exception as error:
+            self._receive_no_answer(call, error)
+            return None
+        connection = AsyncConnection(response)
+        if self.is_closed:
+            await connection.aclose()
+        self._raise_if_closed()
+        return connection
+
+    async def _take_answer(self, call: Call, connection: AsyncConnection) -> None:
+        try:
+            answer = await self._read_answer(connection.reply)
+        except TransportError as error:
+            self._receive_no_answer(call, error)
+        else:
+            self._passage.session.receive_answer(call, answer, now=self._clock())
+        finally:
+            await connection.aclose()
+
+    async def _read_answer(self, reply: HttpxReply) -> Answer:
+        """The whole answer. A refusal counts even if its body breaks off."""
+        patience = self._origin.patience
+        collected = Collected(
+            reply.status, reply.headers, max_bytes=patience.max_body_bytes, seconds=patience.idle_seconds
+        )
+        try:
+            with anyio.move_on_after(collected.seconds) as waiting:
+                async for chunk in reply.chunks():
+                    collected.add(chunk)
+            if waiting.cancelled_caught:
+                raise collected.late()
+        except TransportError:
+            if not collected.is_refusal:
+                raise
+        return collected.answer
