@@ -194,7 +194,9 @@ ERROR = b'event: error\ndata: {"type":"error","sequence_number":1,"error":{"mess
 
 
 @pytest.mark.parametrize("cut", ["eof", "failure"])
-@pytest.mark.parametrize(("tail", "passed"), [(ERROR, ERROR + b"\n\n"), (ERROR[:-1], b""), (b"event: error\ndata: to", b"")])
+@pytest.mark.parametrize(
+    ("tail", "passed"), [(ERROR, ERROR + b"\n\n"), (ERROR[:-1], b""), (b"event: error\ndata: to", b"")]
+)
 def test_an_error_that_lacks_its_blank_line_alone_passes_at_the_end(cut: str, tail: bytes, passed: bytes) -> None:
     one = passage()
     assert one.receive_chunk(HELLO[0] + tail, now=0.0) == HELLO[0]
