@@ -30,7 +30,7 @@ from streamfold.sse import Frame, FrameDecoder
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = 8
 TOKENS_PER_SECOND = 400.0
-LONGEST_SECONDS = 60.0  # for one answer, kills included
+LONGEST_SECONDS = 120.0  # for one answer, kills included
 SERVER = """
 import sys
 from contextlib import asynccontextmanager
@@ -200,7 +200,7 @@ async def run(kills: int, seed: int, behind: int) -> Tally:
             try:
                 async with load(f"http://127.0.0.1:{port}", tally, seed):
                     for _ in range(kills):
-                        await anyio.sleep(random.uniform(0.6, 2.2))
+                        await anyio.sleep(random.uniform(1.2, 3.0))
                         served.kill()
                         tally.kills += 1
                         served.start()

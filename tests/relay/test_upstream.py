@@ -110,6 +110,18 @@ async def test_what_the_upstream_answers_instead_of_a_stream_arrives_as_it_came(
             assert answer.headers.get(name) == straight.headers.get(name)
 
 
+@pytest.mark.parametrize("fault", ["drop:after_events=0", "html:status=200"])
+async def test_a_success_without_a_stream_does_not_pass_for_an_answer(fault: str) -> None:
+    async with proxy(Options(tokens_per_second=None, faults=fault)) as relay:
+        answer = await relay.ask("POST", "/v1/responses", create())
+        assert answer.status == 502
+        assert decode(answer.body)["error"]["message"]
+
+
+def test_a_page_gets_one_answer_to_who_may_read_it() -> None:
+    assert given_headers({"access-control-allow-origin": "*", "x-two": "2"}) == (("x-two", "2"),)
+
+
 def test_headers_of_one_connection_stay_there() -> None:
     sent = dict(
         sent_headers(

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from streamfold.client import FollowedResponse, Transport, forward
 from streamfold.relay.app import UpstreamCall
 from streamfold.serving import BodyReply, Headers, Problem, is_list, is_object
-from streamfold.session import Answer, Patience
+from streamfold.session import Answer, Patience, is_event_stream
 
 # Headers that belong to one connection (RFC 9110, 7.6.1), or that describe a body which is written anew.
 OF_THE_CONNECTION = frozenset(
@@ -25,6 +25,7 @@ NOT_GIVEN = OF_THE_CONNECTION | {
     "date",
     "server",
 }
+OF_A_PAGE = "access-control-"  # the relay says itself which pages may read its answers
 WHO = ("authorization", "api-key", "x-api-key", "x-on-behalf-of", "openai-organization", "openai-project")
 OF_A_CURSOR = frozenset({"stream", "starting_after", "include", "include[]", "include_obfuscation"})
 
@@ -53,10 +54,11 @@ class ProxyUpstream:
         options = call.fields.get("stream_options")
 
         def report(answer: Answer) -> None:
-            headers = given_headers(answer.headers)
-            kind = answer.headers.get("content-type", "")
-            call.answered = headers
-            call.refused = BodyReply(answer.status, answer.body, headers, kind)
+            call.answered = given_headers(answer.headers)
+            # A success that is neither a stream nor JSON must not pass for an answer: a client would take it for a finished one.
+            if not answer.is_success or (answer.is_json and not is_event_stream(answer.status, answer.headers)):
+                kind = answer.headers.get("content-type", "")
+                call.refused = BodyReply(answer.status, answer.body, call.answered, kind)
 
         return self._forward(
             call,
@@ -95,7 +97,8 @@ def sent_headers(headers: Mapping[str, str]) -> Sequence[tuple[str, str]]:
 def given_headers(headers: Mapping[str, str]) -> Headers:
     """The headers of the upstream's answer that go to the caller."""
     dropped = NOT_GIVEN | _named_in(headers.get("connection", ""))
-    return tuple((name, value) for name, value in headers.items() if name not in dropped)
+    kept = ((name, value) for name, value in headers.items() if name not in dropped)
+    return tuple((name, value) for name, value in kept if not name.startswith(OF_A_PAGE))
 
 
 def _named_in(connection: str) -> set[str]:
