@@ -9,7 +9,7 @@ import pytest
 
 from streamfold.client.conformance.site import Wire, chunk, serve
 from streamfold.relay import Origin, Passthrough
-from tests.relay.passing import LAST, answer, ask, passing, says
+from tests.relay.passing import LAST, answer, ask, deaf, flood, passing, says
 from tests.serving.running import serving, talk
 
 pytestmark = pytest.mark.anyio
@@ -100,17 +100,10 @@ async def test_a_chunked_body_is_passed_on_while_it_comes() -> None:
 
 async def test_a_long_body_is_not_held() -> None:
     """The upstream reads nothing, so the client cannot send more than the buffers between them take."""
-
-    async def story(wire: Wire) -> None:
-        await anyio.sleep_forever()
-
-    async with passing(story) as (url, _), await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as client:
-        await client.send(ask("/", "content-length: 1000000000", method="POST"))
-        sent = 0
-        with anyio.move_on_after(1):
-            while sent < 1_000_000_000:
-                await client.send(bytes(100_000))
-                sent += 100_000
+    with deaf(b"") as upstream, serving(Passthrough(Origin.of(upstream))) as url:
+        async with await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as client:
+            await client.send(ask("/", "content-length: 1000000000", method="POST"))
+            sent = await flood(client)
     assert sent < 100_000_000
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamfold.serving import smuggling
+from streamfold.serving import smuggling, written_refusal
 
 HOST = (b"host", b"a")
 LENGTH = (b"content-length", b"5")
@@ -59,3 +59,11 @@ def test_a_target_is_of_visible_characters(target: bytes) -> None:
 def test_the_first_version_of_http_has_neither_chunks_nor_needs_a_host() -> None:
     assert smuggling(b"/", "1.0", []) == ""
     assert "The only Transfer-Encoding" in smuggling(b"/", "1.0", [CHUNKED])
+
+
+@pytest.mark.parametrize(("status", "kind"), [(400, b"invalid_request_error"), (503, b"server_error")])
+def test_a_refusal_is_a_whole_answer_that_ends_the_connection(status: int, kind: bytes) -> None:
+    head, _, body = written_refusal(status, "No.").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert [part in head for part in (b"connection: close", b"content-length: %d" % len(body))] == [True, True]
+    assert [part in body for part in (b'"No."', kind)] == [True, True]

@@ -10,6 +10,7 @@ from streamfold.relay.passthrough import Passthrough
 from streamfold.relay.reader import Frames, StreamBody
 from streamfold.relay.relay import Relay
 from streamfold.relay.streams import HeldStreams
+from streamfold.relay.tunnel import Tunnels
 from streamfold.relay.upstream import ProxyUpstream
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RelayApp",
     "RelayOptions",
     "StreamBody",
+    "Tunnels",
     "Upstream",
     "UpstreamCall",
 ]

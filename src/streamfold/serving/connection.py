@@ -11,33 +11,19 @@ import time
 from typing import Any, cast
 
 import httptools
-from msgspec.json import encode
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from streamfold.serving.guard import ConnectionLimits, smuggling
+from streamfold.serving.guard import ConnectionLimits, smuggling, written_refusal
 from streamfold.serving.upgrade import OpenConnection, Upgrade, UpgradeRequest
 
 LOOKS_PER_LIMIT = 10  # how often the clocks are looked at, within the shortest limit
 OF_BODIES = (b"content-length", b"transfer-encoding")
-REASONS = {
-    400: "Bad Request",
-    408: "Request Timeout",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
 
 
 class LimitBroken(Exception):
     """A client broke a limit; raised through uvicorn's parser, which stops there."""
-
-
-def _refusal(status: int, message: str) -> bytes:
-    code = "server_error" if status >= 500 else "invalid_request_error"
-    body = encode({"error": {"message": message, "type": code, "param": None, "code": None}})
-    head = f"HTTP/1.1 {status} {REASONS[status]}\r\ncontent-type: application/json\r\nconnection: close\r\n"
-    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
 class LimitedConnection(HttpToolsProtocol):
@@ -201,7 +187,7 @@ class LimitedConnection(HttpToolsProtocol):
         is_begun = cycle is not None and cycle.response_started and not cycle.response_complete
         is_answering = is_begun or len(self.pipeline) > 0
         if not is_answering and not self._discarded:
-            self.transport.write(_refusal(status, message))
+            self.transport.write(written_refusal(status, message))
         self.transport.close()
 
     # Upgrades. uvicorn asks `_should_upgrade` wherever it would otherwise begin to serve the request.

@@ -8,8 +8,17 @@ import re
 from collections.abc import Iterable, Sequence
 
 from attrs import frozen
+from msgspec.json import encode
 
-__all__ = ["ConnectionLimits", "smuggling"]
+__all__ = ["ConnectionLimits", "smuggling", "written_refusal"]
+
+_REASONS = {
+    400: "Bad Request",
+    408: "Request Timeout",
+    431: "Request Header Fields Too Large",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _TARGET = re.compile(rb"[!-~]+")
@@ -86,3 +95,16 @@ def _hop(values: dict[bytes, list[bytes]], version: str) -> str:
     if taken := sorted(named & _END_TO_END):
         return f"The Connection header must not name {taken[0].decode()}."
     return ""
+
+
+def written_refusal(status: int, message: str) -> bytes:
+    """A whole answer that refuses a request below ASGI; the connection is closed after it.
+
+    Args:
+        status: One of 400, 408, 431, 502 and 503.
+        message: One sentence.
+    """
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    body = encode({"error": {"message": message, "type": kind, "param": None, "code": None}})
+    head = f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
