@@ -40,7 +40,7 @@ def test_bash_completes_commands_their_options_and_values() -> None:
 def test_each_shell_has_a_script_that_knows_every_command(shell: str, run: Run) -> None:
     ran = run("completion", shell)
     assert (ran.code, ran.err) == (0, "")
-    for command in ("create", "follow", "cancel", "batch", "fold", "log", "inspect", "emulator", "demo"):
+    for command in ("create", "follow", "cancel", "batch", "fold", "log", "inspect", "emulator", "relay", "demo"):
         assert command in ran.out.decode()
 
 

@@ -99,14 +99,18 @@ def test_without_the_extra_one_line_says_how_to_install_it(library: str) -> None
 
 @pytest.mark.parametrize(
     "command",
-    [pytest.param(["emulator"], id="emulator"), pytest.param(["demo"], id="demo", marks=pytest.mark.thorough)],
+    [
+        pytest.param(["emulator"], id="emulator"),
+        pytest.param(["demo"], id="demo", marks=pytest.mark.thorough),
+        pytest.param(["relay", "--upstream", "http://a", "--log", "memory:"], id="relay", marks=pytest.mark.thorough),
+    ],
 )
-def test_without_the_emulators_server_one_line_says_how_to_install_it(command: list[str]) -> None:
+def test_without_the_library_of_servers_one_line_says_how_to_install_it(command: list[str]) -> None:
     line = f"import sys; sys.modules['uvicorn'] = None; from streamfold.cli import main; sys.exit(main({command}))"
     done = subprocess.run([sys.executable, "-c", line], capture_output=True, check=False, timeout=20)
     assert done.returncode == 1
     assert done.stderr == (
-        b"streamfold: the emulator needs an extra; install it with: python -m pip install 'streamfold[emulator]'\n"
+        b"streamfold: a server needs an extra; install it with: python -m pip install 'streamfold[relay]'\n"
     )
 
 

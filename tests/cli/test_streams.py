@@ -41,6 +41,7 @@ CASES: dict[str, list[list[str]]] = {
     "log expire": [["log", "expire", *LOG]],
     "log drop": [["log", "drop", "drop_{new}", *LOG]],
     "emulator": [["emulator", "--port", "0"]],
+    "relay": [["relay", "--upstream", "http://127.0.0.1:9", "--log", "memory:", "--port", "0"]],
     "completion": [["completion", "bash"]],
     "demo": [["demo", "--speed", "4000"]],
     "": [["--help"], ["--version"], ["follow", "--help"], ["batch"]],
@@ -154,7 +155,7 @@ def test_a_reader_that_went_away_is_met_quietly(words: list[str], made: dict[str
 
 
 @pytest.mark.usefixtures("environ")
-@pytest.mark.parametrize("words", [each for each in EVERY if each.values[0][0] not in {"emulator", "demo"}])
+@pytest.mark.parametrize("words", [each for each in EVERY if each.values[0][0] not in {"emulator", "relay", "demo"}])
 @pytest.mark.parametrize(
     "redirected",
     [
@@ -196,7 +197,7 @@ LITTLE = [
     [
         pytest.param(*each.values, id=each.id, marks=() if at % 12 == 1 else pytest.mark.thorough)
         for at, each in enumerate(EVERY)
-        if each.values[0][0] not in {"emulator", "demo"} and each.values[0][:2] != ["log", "drop"]
+        if each.values[0][0] not in {"emulator", "relay", "demo"} and each.values[0][:2] != ["log", "drop"]
     ],
 )
 def test_a_terminal_that_can_show_little_gets_what_it_can_show(

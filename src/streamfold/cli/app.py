@@ -11,6 +11,7 @@ from streamfold.cli.emulator import emulator
 from streamfold.cli.fold.command import fold
 from streamfold.cli.log.show import diff, inspect, ls, replay, show
 from streamfold.cli.log.upkeep import doctor, drop, expire, export, fork, import_, verify
+from streamfold.cli.relay import relay
 from streamfold.cli.response.batch import batch_commands
 from streamfold.cli.response.follow import cancel, create, follow
 from streamfold.cli.response.show import get, list_
@@ -56,6 +57,7 @@ for _command in (
     _log_commands(),
     inspect,
     emulator,
+    relay,
     completion,
 ):
     app.command(_command)

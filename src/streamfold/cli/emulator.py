@@ -146,10 +146,15 @@ def _serve(app: "Emulator", *, host: str, port: int, announce: Callable[[str], N
     except BrokenPipeError:
         raise
     except (OSError, UnicodeError) as error:
-        number = getattr(error, "errno", None)  # asyncio adds words to those of the system
-        reason = os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)
-        raise Failure(f"cannot listen on {host}:{port}: {reason}") from error
+        raise listening_failure(error, host, port) from error
     return 0
+
+
+def listening_failure(error: Exception, host: str, port: int) -> Failure:
+    """Return the Failure of a server that cannot listen."""
+    number = getattr(error, "errno", None)  # asyncio adds words to those of the system
+    reason = os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)
+    return Failure(f"cannot listen on {host}:{port}: {reason}")
 
 
 def _announcer(output: Output, *, has_key: bool) -> Callable[[str], None]:

@@ -14,8 +14,8 @@ from streamfold.cli.terminal import BROKEN_PIPE, ERROR, INTERRUPTED, TERMINATED,
 EXTRAS = {
     "cyclopts": ("the command line", "cli"),
     "rich": ("the command line", "cli"),
-    "uvicorn": ("the emulator", "emulator"),
-    "httptools": ("the emulator", "emulator"),
+    "uvicorn": ("a server", "relay"),
+    "httptools": ("a server", "relay"),
     "textual": ("inspect", "tui"),
 }
 

@@ -7,7 +7,6 @@ A client that is slow, floods or does not read is refused or cut by the limits o
 
 import logging
 import socket
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
@@ -44,11 +43,7 @@ class emulate:
 
     def __enter__(self) -> str:
         listener = self._stack.enter_context(listen(LOCAL, self._port))
-        server = _server(self._app, listener)
-        thread = threading.Thread(target=server.run, name="streamfold-emulator", daemon=True)
-        thread.start()
-        self._stack.callback(thread.join)
-        self._stack.callback(server.stop)
+        self._stack.enter_context(_server(self._app, listener).in_thread("streamfold-emulator"))
         return url_of(listener)
 
     def __exit__(self, *_: object) -> None:

@@ -9,6 +9,7 @@ from streamfold.relay.origin import Origin
 from streamfold.relay.passthrough import Passthrough
 from streamfold.relay.reader import Frames, StreamBody
 from streamfold.relay.relay import Relay
+from streamfold.relay.server import RelayServer, ServerOptions, relay_in_thread, serve_relay
 from streamfold.relay.streams import HeldStreams
 from streamfold.relay.tunnel import Tunnels
 from streamfold.relay.upstream import ProxyUpstream
@@ -25,8 +26,12 @@ __all__ = [
     "Relay",
     "RelayApp",
     "RelayOptions",
+    "RelayServer",
+    "ServerOptions",
     "StreamBody",
     "Tunnels",
     "Upstream",
     "UpstreamCall",
+    "relay_in_thread",
+    "serve_relay",
 ]

@@ -68,7 +68,7 @@ class Tunnels:
             request.transport.write(written_refusal(503, said))
             request.transport.close()
             return
-        client = _Client(self, request)
+        client = _ClientSide(self, request)
         task = asyncio.get_running_loop().create_task(self._connect(client, request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -82,12 +82,12 @@ class Tunnels:
             transport.abort()
         await asyncio.sleep(0)  # the transports are closed in the next turn of the loop
 
-    async def _connect(self, client: "_Client", request: UpgradeRequest) -> None:
+    async def _connect(self, client: "_ClientSide", request: UpgradeRequest) -> None:
         origin = self.origin
         try:
             async with asyncio.timeout(self.connect_seconds):
                 await asyncio.get_running_loop().create_connection(
-                    lambda: _Upstream(client, request, origin, self._upstreams),
+                    lambda: _UpstreamSide(client, request, origin, self._upstreams),
                     origin.host,
                     origin.port,
                     ssl=self._context,
@@ -137,7 +137,7 @@ class _Side(asyncio.Protocol):
             asyncio.get_running_loop().call_later(LAST_SECONDS, self.transport.abort)
 
 
-class _Client(_Side):
+class _ClientSide(_Side):
     """The client's side, from the upgrade on."""
 
     def __init__(self, tunnels: Tunnels, request: UpgradeRequest) -> None:
@@ -183,11 +183,11 @@ class _Client(_Side):
             self.transport.resume_reading()
 
 
-class _Upstream(_Side):
+class _UpstreamSide(_Side):
     """The upstream's side, from its connection on."""
 
     def __init__(
-        self, client: _Client, request: UpgradeRequest, origin: Origin, upstreams: set[asyncio.Transport]
+        self, client: _ClientSide, request: UpgradeRequest, origin: Origin, upstreams: set[asyncio.Transport]
     ) -> None:
         super().__init__()
         self._upstreams = upstreams

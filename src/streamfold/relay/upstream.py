@@ -24,6 +24,8 @@ NOT_GIVEN = OF_THE_CONNECTION | {
     "x-accel-buffering",
     "date",
     "server",
+    "access-control-allow-origin",  # twice is as good as none to a browser: the relay adds its own
+    "access-control-expose-headers",
 }
 OF_A_PAGE = "access-control-"  # the relay says itself which pages may read its answers
 WHO = ("authorization", "api-key", "x-api-key", "x-on-behalf-of", "openai-organization", "openai-project")

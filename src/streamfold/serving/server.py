@@ -8,8 +8,8 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -115,6 +115,18 @@ class AsgiServer:
         """Stop serving; from any thread, and as often as you like. The second time cuts what drains."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._end)
+
+    @contextmanager
+    def in_thread(self, name: str) -> Generator[None]:
+        """Serve in a thread of this name while the context is open. Its end cuts every connection."""
+        thread = threading.Thread(target=self.run, name=name, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.stop()
+            self.stop()  # without a drain
+            thread.join()
 
     def _end(self) -> None:
         if self._stopped.is_set():
