@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from attrs import asdict, frozen
 from cyclopts import Group, Parameter
@@ -43,6 +43,21 @@ class Holding:
     cancel_when_unread_seconds: Annotated[
         float | None,
         _option("Cancel a foreground response that nobody reads for so long; inf for never [default: 60]", STREAMS),
+    ] = None
+    attach: Annotated[
+        Literal["sign", "same-body", "never"] | None,
+        _option(
+            "Which creates join an answer that is produced already: those with its key or a sign of a retry, those"
+            " with the same body too, or none [default: sign]",
+            STREAMS,
+        ),
+    ] = None
+    attach_seconds: Annotated[
+        float | None,
+        _option("How long an answer that its client left may be joined without a key [default: 60]", STREAMS),
+    ] = None
+    key_seconds: Annotated[
+        float | None, _option("How long after its end an answer may be joined with its key [default: 86400]", STREAMS)
     ] = None
     heartbeat_seconds: Annotated[
         float | None, _option("Send a comment after this much silence [default: 2]", STREAMS)
