@@ -1,7 +1,8 @@
 """Holds streams: each response is followed to its end, logged, and served to any number of readers from any cursor."""
 
-from streamfold.relay.app import RelayApp, Upstream, UpstreamCall
+from streamfold.relay.app import RelayApp
 from streamfold.relay.attach import AttachMode
+from streamfold.relay.call import Upstream, UpstreamCall
 from streamfold.relay.counts import AttachCounts
 from streamfold.relay.held import Held
 from streamfold.relay.options import RelayOptions

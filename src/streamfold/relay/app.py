@@ -1,15 +1,14 @@
 """The relay over HTTP, as an ASGI application: creates, streams and cancels of held responses; the rest goes elsewhere."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Protocol, TypeAlias
+from typing import TypeAlias
 from urllib.parse import unquote
 
 import anyio
-from attrs import define, field
 from msgspec.json import decode
 
 from streamfold.client import FollowedResponse
@@ -26,11 +25,12 @@ from streamfold.fold import snapshot_json
 from streamfold.history import replay
 from streamfold.log import StreamKey
 from streamfold.relay.attach import Claimant, RefusePost
+from streamfold.relay.call import Upstream, UpstreamCall
 from streamfold.relay.held import Held
 from streamfold.relay.post import read_post
 from streamfold.relay.reader import EVENT_STREAM, Reader, cursor_of
 from streamfold.relay.streams import HeldStreams
-from streamfold.schema import UNDECODABLE
+from streamfold.schema import UNDECODABLE, promotion
 from streamfold.serving import (
     AsgiWriter,
     BodyReply,
@@ -74,45 +74,6 @@ CANCEL_HEADER = "streamfold-cancel"
 ATTACHED: Headers = (("streamfold-attached", "true"),)  # the answer was already being produced, or is over
 NOT_HERE = Problem(404, "The relay has no such response.", code="not_found")
 NO_WEBSOCKET = Problem(426, "This relay speaks HTTP only here.", code="websocket_not_supported")
-
-
-@define(kw_only=True)
-class UpstreamCall:
-    """A request that the relay makes its own requests from.
-
-    Attributes:
-        prefix: What comes before `/responses` in its path.
-        headers: Its headers, names in lower case.
-        query: Its query, as it was sent.
-        body: Its body, as it was sent.
-        fields: The body's fields.
-        refused: What the upstream answered instead of a stream, as it came; an Upstream may set it.
-        answered: Headers of the upstream's answer that the reader gets too; an Upstream may set them.
-    """
-
-    prefix: str
-    headers: Mapping[str, str] = field(repr=False)
-    query: bytes = field(default=b"", repr=False)
-    body: bytes = field(default=b"", repr=False)
-    fields: Fields = field(factory=dict[str, Any], repr=False)
-    refused: BodyReply | None = None
-    answered: Headers = ()
-
-
-class Upstream(Protocol):
-    """Where a relay's requests go, and as whom."""
-
-    def tenant_of(self, headers: Mapping[str, str]) -> str | Problem:
-        """Whose streams a request may see, by its headers."""
-        ...
-
-    def stream(self, call: UpstreamCall) -> FollowedResponse:
-        """The response that this request creates, not entered yet."""
-        ...
-
-    def follow(self, call: UpstreamCall, response_id: str) -> FollowedResponse:
-        """An existing response, with the credentials of this request."""
-        ...
 
 
 class RelayApp:
@@ -224,7 +185,7 @@ class _Exchange:
         if isinstance(body, Problem):
             await self._refuse(body)
             return
-        call.body, call.fields = body, fields_of(body)
+        call.take(body, fields_of(body))
         if call.fields.get("stream") is not True:
             raise _NotHeld(body)
         reader = await self._answer(call, tenant)
@@ -240,19 +201,34 @@ class _Exchange:
         post = read_post(tenant=tenant, method=self._method, path=path, headers=self._headers, body=call.body)
         answers: list[Reader | RefusePost] = []
 
-        def start(claimant: Claimant) -> Held:
+        def start(sent: UpstreamCall, claimant: Claimant) -> Held:
             return self._streams.start(
-                self._upstream.stream(call),
+                self._upstream.stream(sent),
                 tenant=tenant,
-                is_foreground=call.fields.get("background") is not True,
-                is_stored=call.fields.get("store") is not False,
-                body_bytes=len(call.body),
+                is_foreground=call.is_foreground,
+                is_stored=call.is_stored,
+                body_bytes=len(sent.body),
                 claimant=claimant,
+                promoted=sent.promoted,
             )
 
-        async def work() -> None:
+        async def attempt(sent: UpstreamCall) -> None:
             follow = partial(self._upstream.follow, call)
-            answers.append(await self._streams.attachments.answer(post, self._streams, start, follow))
+            try:
+                reader = await self._streams.attachments.answer(post, self._streams, partial(start, sent), follow)
+            finally:
+                call.refused, call.answered = sent.refused, sent.answered
+            answers.append(reader)
+
+        async def work() -> None:
+            if promoted := call.promote(self._streams.options.promote, dialect_of(self._scope["path"])):
+                try:
+                    await attempt(promoted)
+                    return
+                except RequestRefused as error:
+                    if error.status != HTTPStatus.BAD_REQUEST:
+                        raise
+            await attempt(call)  # also where the upstream refuses the background: it decides about the body as it came
 
         await until_disconnect(self._receive, work, lambda: None)
         return answers[0] if answers else None
@@ -288,8 +264,12 @@ class _Exchange:
         key = StreamKey(tenant, id)
         held = self._streams.followed(key)
         if held is not None and held.has_begun:
-            return snapshot_json(held.response.state)
-        return snapshot_json(await replay(self._streams.log, key))
+            state = held.response.state
+        else:
+            state = await replay(self._streams.log, key)
+        promoted = await self._streams.promoted(key)
+        raw = snapshot_json(state)
+        return raw if promoted is None else promotion.demote_response(raw, promoted)
 
     # Writing
 

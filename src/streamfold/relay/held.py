@@ -10,6 +10,7 @@ from streamfold.errors import UsageError
 from streamfold.history import is_filler
 from streamfold.log import Record, StreamKey
 from streamfold.relay.attach import Claimant
+from streamfold.schema import promotion
 from streamfold.sse import Frame, encode_frame
 
 WRITE_BYTES = 64 * 1024  # at most, in one write of a replay
@@ -22,10 +23,15 @@ class Sent(NamedTuple):
     encoded: bytes
 
 
-def sent(record: Record) -> Sent:
-    """The event as it goes to readers: its name and its data as they came, and its number as the id."""
+def sent(record: Record, promoted: promotion.Promoted | None = None) -> Sent:
+    """The event as it goes to readers: its name and its data as they came, and its number as the id.
+
+    The Response of a promoted create is shown as it was asked for.
+    """
     if is_filler(record):
         return Sent(record, b"")
+    if promoted is not None and (shown := promotion.demote_event(record.data, promoted)) is not record.data:
+        record = Record(record.sequence_number, record.name, shown)
     data = record.data
     if b"\n" in data or b"\r" in data or not record.name:
         frame = Frame(event=record.name.encode(), data=data.replace(b"\r", b"\n"), id=b"%d" % record.sequence_number)
@@ -46,6 +52,13 @@ class StreamEnd(NamedTuple):
     newest: Sent | None = None
     reason: str = ""
 
+    def shown(self, promoted: promotion.Promoted | None) -> "StreamEnd":
+        """The same for the readers of a promoted create."""
+        if promoted is None:
+            return self
+        newest = None if self.newest is None else sent(self.newest.record, promoted)
+        return StreamEnd([sent(each.record, promoted) for each in self.made], newest, self.reason)
+
     def after(self, place: int, next_number: int) -> Sequence[Sent]:
         """What a reader still lacks at this place. next_number: The number after the last record."""
         if self.made:
@@ -60,16 +73,18 @@ class RecentEvents:
     Args:
         next_number: The number of the event that comes first.
         max_bytes: How many bytes of data to keep. The newest event is always kept.
+        promoted: What was changed in the create.
 
     Attributes:
         first: The number of the oldest event that is kept.
         next: The number of the event that comes next.
     """
 
-    def __init__(self, next_number: int, *, max_bytes: int) -> None:
+    def __init__(self, next_number: int, *, max_bytes: int, promoted: promotion.Promoted | None = None) -> None:
         self.first: int = next_number
         self.next: int = next_number
         self._max_bytes = max_bytes
+        self._promoted = promoted
         self._events: list[Sent] = []
         self._bytes = 0
 
@@ -81,7 +96,7 @@ class RecentEvents:
     def add(self, records: Sequence[Record]) -> None:
         """Take in the events that come next."""
         for record in records:
-            self._events.append(sent(record))
+            self._events.append(sent(record, self._promoted))
             self._bytes += len(record.data)
         self.next += len(records)
         if self._bytes > self._max_bytes:
@@ -126,6 +141,7 @@ class Held:
         readers: How many there are in this process.
         body_bytes: The length of the request that created it.
         claimant: The POST that created it; None if it was not created by one.
+        promoted: What was changed in the create.
     """
 
     def __init__(
@@ -136,6 +152,7 @@ class Held:
         is_foreground: bool,
         body_bytes: int = 0,
         claimant: Claimant | None = None,
+        promoted: promotion.Promoted | None = None,
     ) -> None:
         self.tenant: str = tenant
         self.is_foreground: bool = is_foreground
@@ -145,6 +162,7 @@ class Held:
         self.readers: int = 0
         self.body_bytes: int = body_bytes
         self.claimant: Claimant | None = claimant
+        self.promoted: promotion.Promoted | None = promoted
         self.response: FollowedResponse = response
         self._key: StreamKey | None = None
         self._window: RecentEvents | None = None
@@ -195,11 +213,16 @@ class Held:
     def begin(self, key: StreamKey, *, next_number: int, max_bytes: int) -> None:
         """Its id is known. next_number: the number of the event that comes next."""
         self._key = key
-        self._window = RecentEvents(next_number, max_bytes=max_bytes)
+        self._window = RecentEvents(next_number, max_bytes=max_bytes, promoted=self.promoted)
         self.begun.set()
 
     async def until_begun(self) -> Self:
-        """The same, once its id is known. Raises what went wrong if it cannot be created or followed."""
+        """The same, once its id is known.
+
+        Raises:
+            GatewayError: It was not created, or cannot be followed.
+            LogError: It cannot be recorded; it may have been created, and may be billed.
+        """
         await self.begun.wait()
         if self.failure is not None and not self.has_begun:
             raise self.failure
@@ -217,7 +240,7 @@ class Held:
 
     def finish(self, end: StreamEnd) -> None:
         """Nothing more will come."""
-        self.end = end
+        self.end = end.shown(self.promoted)
         self.wake()
 
     def wake(self) -> None:

@@ -6,6 +6,7 @@ from attrs import frozen
 
 from streamfold.errors import InvalidArgument
 from streamfold.relay.attach import AttachMode
+from streamfold.schema import promotion
 
 HOUR = 3600.0
 
@@ -26,6 +27,9 @@ class RelayOptions:
             they are retries, and `same-body` also those that only have the same body. `never` ignores keys too.
         attach_seconds: How long after its reader left an answer may be joined without a key.
         key_seconds: How long after its end an answer may be joined with its Idempotency-Key, if it is kept as long.
+        promote: Which foreground creates are sent upstream with `background: true`, so that a stream that breaks there
+            is resumed: `never`, `if-stored` for those that do not say `store: false`, or `always`. With `always`, the
+            provider stores what the client asked it not to store. Readers see a foreground response.
         retain_seconds: How long a stream is kept after its end.
         retain_unstored_seconds: The same for a response that was created with `store=False`.
         expire_every_seconds: How often streams whose time is over are dropped from the log.
@@ -44,6 +48,7 @@ class RelayOptions:
     attach: AttachMode = "sign"
     attach_seconds: float = 60.0
     key_seconds: float = 24 * HOUR
+    promote: promotion.PromoteMode = "never"
     retain_seconds: float = 24 * HOUR
     retain_unstored_seconds: float = HOUR
     expire_every_seconds: float = 60.0
@@ -55,8 +60,10 @@ class RelayOptions:
     cors_origins: str = "*"
 
     def __attrs_post_init__(self) -> None:
-        if self.attach not in get_args(AttachMode):
-            raise InvalidArgument("attach", f"must be one of {', '.join(get_args(AttachMode))}, got {self.attach!r}")
+        for name, modes in (("attach", AttachMode), ("promote", promotion.PromoteMode)):
+            if getattr(self, name) not in get_args(modes):
+                known = ", ".join(get_args(modes))
+                raise InvalidArgument(name, f"must be one of {known}, got {getattr(self, name)!r}")
         for name in ("max_behind", "attach_seconds", "key_seconds", "retain_seconds", "retain_unstored_seconds"):
             if not getattr(self, name) >= 0:
                 raise InvalidArgument(name, f"must be 0 or more, got {getattr(self, name)}")

@@ -15,6 +15,7 @@ from streamfold.log import EventLog, StreamKey, pages
 from streamfold.relay.bridge import NoBridge
 from streamfold.relay.ends import ENDS, LOST, TOOK_BACK, is_lost, made_end
 from streamfold.relay.held import Held, Sent, StreamEnd, fitting, sent
+from streamfold.schema import promotion
 from streamfold.serving import (
     HEARTBEAT,
     STREAM_HEADERS,
@@ -50,14 +51,24 @@ class Reader:
         key: The stream.
         held: The stream in this process, if it is followed here.
         leave: Called once, when the reader is done.
+        promoted: What was changed in the create.
 
     Attributes:
         is_whole: Whether it was sent everything, to a clean end.
         is_attached: Whether it reads for a POST that joined an answer, instead of creating one.
     """
 
-    def __init__(self, log: EventLog, key: StreamKey, held: Held | None, *, leave: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        key: StreamKey,
+        held: Held | None,
+        *,
+        leave: Callable[[], None],
+        promoted: promotion.Promoted | None = None,
+    ) -> None:
         self._log = log
+        self._promoted = promoted
         self._key = key
         self._held = held
         self._leave = leave
@@ -124,13 +135,13 @@ class Reader:
         """Read a page of the log; at its end, find out what is sent after the last record."""
         place = self._wanted
         records = await self._log.read(self._key, after=place - 1, max_bytes=PAGE_BYTES)
-        self._page, self._taken = [sent(each) for each in records], 0
+        self._page, self._taken = [sent(each, self._promoted) for each in records], 0
         if records:
             return
         if self._held is not None:  # it is on its way to the log
             await self._held.wait()
         else:
-            self._end = await self._find_end()
+            self._end = (await self._find_end()).shown(self._promoted)
 
     async def _find_end(self) -> StreamEnd:
         info = await self._log.require(self._key)

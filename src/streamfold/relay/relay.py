@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from msgspec.json import encode
+
 from streamfold.client import FollowedResponse, Gateway
 from streamfold.log import EventLog
-from streamfold.relay.app import RelayApp, UpstreamCall
+from streamfold.relay.app import RelayApp
+from streamfold.relay.call import UpstreamCall
 from streamfold.relay.counts import AttachCounts
 from streamfold.relay.held import Held
 from streamfold.relay.options import RelayOptions
 from streamfold.relay.reader import Frames, StreamBody, cursor_of
 from streamfold.relay.streams import HeldStreams
-from streamfold.schema import CreateParams
+from streamfold.schema import CreateParams, promotion
 from streamfold.session import CancelResult
 
 
@@ -78,16 +81,29 @@ class Relay:
             LogError: It cannot be recorded.
             RelayBusy: As many responses as allowed are followed already.
         """
-        response = self._gateway.stream(
-            extra_headers=extra_headers, extra_body=extra_body, idempotency_key=idempotency_key, **parameters
-        )
         known = {**parameters, **(extra_body or {})}
-        return await self.streams.create(
+        promoted = self._promotion_of(known)
+        response = self._gateway.stream(
+            extra_headers=extra_headers,
+            extra_body={**(extra_body or {}), **promotion.changed_by(promoted)},
+            idempotency_key=idempotency_key,
+            **parameters,
+        )
+        held = self.streams.start(
             response,
             tenant=tenant,
             is_foreground=known.get("background") is not True,
             is_stored=known.get("store") is not False,
+            promoted=promoted,
         )
+        return await held.until_begun()
+
+    def _promotion_of(self, known: Mapping[str, object]) -> promotion.Promoted | None:
+        mode = self.streams.options.promote
+        if mode == "never":
+            return None
+        found = promotion.promote_create(encode({**known, "stream": True}), mode, self._gateway.dialect)
+        return None if found is None else found.promoted
 
     def read(self, response_id: str, *, after: int | None = None, tenant: str = "") -> Frames:
         """The events of a response, from the log and then live: `async for frame in relay.read(id)`.

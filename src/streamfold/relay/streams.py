@@ -19,6 +19,7 @@ from streamfold.relay.ends import ENDS, LOST, lost_event
 from streamfold.relay.held import Held, StreamEnd, sent
 from streamfold.relay.options import RelayOptions
 from streamfold.relay.reader import Reader, end_outside
+from streamfold.schema import promotion
 from streamfold.serving import ByteBudget
 from streamfold.session import CancelResult, Outcome, OutcomeStatus, Proof
 
@@ -36,6 +37,7 @@ from streamfold.session import CancelResult, Outcome, OutcomeStatus, Proof
 # One task ticks once in half of `heartbeat_seconds`: it wakes idle readers, so that they send a heartbeat and need no
 # timer of their own, and looks for foreground responses that nobody reads.
 
+PROMOTED = "promoted"  # the kind of the note that says so in the log
 LEAVING = "the relay stops; resume from another process"
 NO_LOG = "the log cannot be written"
 
@@ -103,7 +105,7 @@ class HeldStreams:
 
     # Following
 
-    async def create(
+    def start(
         self,
         response: FollowedResponse,
         *,
@@ -111,8 +113,11 @@ class HeldStreams:
         is_foreground: bool = False,
         is_stored: bool = True,
         body_bytes: int = 0,
+        key: StreamKey | None = None,
+        claimant: Claimant | None = None,
+        promoted: promotion.Promoted | None = None,
     ) -> Held:
-        """Follow a response that is being created, and return once its id is known.
+        """Follow a response from now on. Await `until_begun` of what this returns for its id, or its failure.
 
         Args:
             response: It, not entered yet.
@@ -120,38 +125,12 @@ class HeldStreams:
             is_foreground: Whether to cancel it when nobody reads it.
             is_stored: Whether it was created with `store`; it decides how long its stream is kept.
             body_bytes: The length of the request's body, which is in memory for as long as the response runs.
-
-        Raises:
-            GatewayError: It was not created.
-            LogError: It cannot be recorded; it was created, and may be billed.
-            RelayBusy: As many as allowed are followed already.
-        """
-        held = self.start(
-            response, tenant=tenant, is_foreground=is_foreground, is_stored=is_stored, body_bytes=body_bytes
-        )
-        return await held.until_begun()
-
-    def start(
-        self,
-        response: FollowedResponse,
-        *,
-        tenant: str,
-        is_foreground: bool,
-        is_stored: bool,
-        body_bytes: int = 0,
-        key: StreamKey | None = None,
-        claimant: Claimant | None = None,
-    ) -> Held:
-        """Follow a response from now on, as `create` does, without waiting for its id.
-
-        Args:
-            response: It, not entered yet.
-            tenant: Whose it is.
-            is_foreground: Whether to cancel it when nobody reads it.
-            is_stored: Whether it was created with `store`.
-            body_bytes: The length of the request's body.
             key: Its stream, if that exists already.
             claimant: The POST that creates it.
+            promoted: What was changed in its create.
+
+        Raises:
+            RelayBusy: As many as allowed are followed already.
         """
         options = self.options
         if self._tasks is None:
@@ -167,8 +146,16 @@ class HeldStreams:
             max_behind=options.max_behind,
             lease_seconds=options.lease_seconds,
             retain_seconds=options.retain_seconds if is_stored else options.retain_unstored_seconds,
+            note=None if promoted is None or key is not None else (PROMOTED, promoted),
         )
-        held = Held(recorded, tenant=tenant, is_foreground=is_foreground, body_bytes=body_bytes, claimant=claimant)
+        held = Held(
+            recorded,
+            tenant=tenant,
+            is_foreground=is_foreground,
+            body_bytes=body_bytes,
+            claimant=claimant,
+            promoted=promoted,
+        )
         self._following.add(held)
         self._body_bytes += body_bytes
         if key is not None:
@@ -281,7 +268,17 @@ class HeldStreams:
             RelayBusy: There are as many readers as allowed.
         """
         key = StreamKey(tenant, response_id)
-        return self.reader_of(key, await self._find(key, follow), claimant)
+        held = await self._find(key, follow)
+        return self.reader_of(key, held, claimant, held.promoted if held else await self.promoted(key))
+
+    async def promoted(self, key: StreamKey) -> promotion.Promoted | None:
+        """What was changed in the create of a stream."""
+        if (held := self._held.get(key)) is not None:
+            return held.promoted
+        if self.options.promote == "never":
+            return None
+        texts = [note.text for note in await self.log.notes(key) if note.kind == PROMOTED]
+        return promotion.Promoted(texts[0]) if texts else None
 
     async def _find(self, key: StreamKey, follow: Callable[[], FollowedResponse] | None) -> Held | None:
         """The stream, followed here from now on unless it is finished."""
@@ -290,11 +287,26 @@ class HeldStreams:
             info = await self.log.require(key)
             held = self._held.get(key)  # somebody else may have been faster
             if held is None and not info.is_finished and follow is not None:
-                held = self.start(follow(), tenant=key.tenant, is_foreground=False, is_stored=True, key=key)
+                promoted = await self.promoted(key)
+                held = self._held.get(key) or self.start(
+                    follow(), tenant=key.tenant, is_foreground=False, is_stored=True, key=key, promoted=promoted
+                )
         return held and await held.until_begun()
 
-    def reader_of(self, key: StreamKey, held: Held | None, claimant: Claimant | None = None) -> Reader:
-        """A reader of a stream that is followed here, or that is finished. claimant: The POST that it reads for.
+    def reader_of(
+        self,
+        key: StreamKey,
+        held: Held | None,
+        claimant: Claimant | None = None,
+        promoted: promotion.Promoted | None = None,
+    ) -> Reader:
+        """A reader of a stream that is followed here, or that is finished.
+
+        Args:
+            key: The stream.
+            held: It, if it is followed here.
+            claimant: The POST that it reads for.
+            promoted: What was changed in its create, unless `held` says so.
 
         Raises:
             RelayBusy: There are as many readers as allowed.
@@ -312,7 +324,8 @@ class HeldStreams:
                 held.readers -= 1
             self.attachments.left(present, is_whole=reader.is_whole)
 
-        reader = Reader(self.log, key, held, leave=leave)
+        changed = held.promoted if held else promoted
+        reader = Reader(self.log, key, held, leave=leave, promoted=changed)
         return reader
 
     def followed(self, key: StreamKey) -> Held | None:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from streamfold.client import FollowedResponse, Transport, forward
-from streamfold.relay.app import UpstreamCall
+from streamfold.relay.call import UpstreamCall
 from streamfold.serving import BodyReply, Headers, Problem, is_list, is_object
 from streamfold.session import Answer, Patience, is_event_stream
 

@@ -18,7 +18,7 @@ from msgspec.json import Decoder
 from streamfold.schema.codec import UNDECODABLE
 from streamfold.schema.dialect import Dialect
 
-__all__ = ["PromoteMode", "Promoted", "Promotion", "demote_event", "demote_response", "promote_create"]
+__all__ = ["PromoteMode", "Promoted", "Promotion", "changed_by", "demote_event", "demote_response", "promote_create"]
 
 PromoteMode: TypeAlias = Literal["never", "if-stored", "always"]
 """Which creates are promoted.
@@ -53,6 +53,11 @@ class Promotion(Struct, frozen=True, kw_only=True):
 
     body: bytes
     promoted: Promoted
+
+
+def changed_by(promoted: Promoted | None) -> dict[str, bool]:
+    """The fields that a promotion changed, as they go to the upstream."""
+    return dict.fromkeys(promoted.split(","), True) if promoted else {}
 
 
 def promote_create(body: bytes, mode: PromoteMode, dialect: Dialect) -> Promotion | None:
@@ -118,7 +123,7 @@ def demote_response(raw: bytes, promoted: Promoted) -> bytes:
     if (found := _locate(raw)) is None:
         return raw
     fields, places = found
-    edits = {name: FALSE for name in promoted.split(",") if fields.get(name) == TRUE}
+    edits = {name: FALSE for name in changed_by(promoted) if fields.get(name) == TRUE}
     return _edit(raw, places, edits) if edits else raw
 
 

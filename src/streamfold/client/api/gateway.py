@@ -122,6 +122,11 @@ class Gateway(AsyncOnly):
             default_timeout=self._timeout,
         )
 
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that it speaks."""
+        return self._calls.dialect
+
     async def __aenter__(self) -> "Gateway":
         return self
 

@@ -364,6 +364,7 @@ def record(
     max_behind: int = 0,
     lease_seconds: float = LEASE_SECONDS,
     retain_seconds: float | None = None,
+    note: tuple[str, str] | None = None,
 ) -> FollowedResponse:
     """Record a response: `async with record(gateway.stream(...), log) as response`.
 
@@ -377,10 +378,10 @@ def record(
         tenant: Whose stream it is.
         owner: The name of this writer. A process that restarts under the same name takes over at once; None for a
             unique name.
-        max_behind: How many events you may read before they are in the log. They are written within a third of
-            `lease_seconds`.
+        max_behind: How many events you may read before they are in the log, within a third of `lease_seconds`.
         lease_seconds: How long another process waits before it takes over from a writer that died.
         retain_seconds: How long to keep the stream after its end; None for ever.
+        note: A kind and a text to note in the log beside the first event.
 
     Raises:
         InvalidArgument: A limit is out of range.
@@ -392,6 +393,7 @@ def record(
         max_behind=max_behind,
         lease_seconds=lease_seconds,
         retain_seconds=retain_seconds,
+        note=note,
     )
     response.record_with(Recorder(log, how))
     return response

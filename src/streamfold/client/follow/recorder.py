@@ -31,18 +31,15 @@ from streamfold.log import EventLog, StreamKey, limits, wait_for_cancel
 from streamfold.session import Applied, Outcome, Repair, Session
 
 # Theory of operation. Events go from the session to the reader by one of three ways:
-#
-#     joined    another process records the response: its log is what the session reads (joining.py), so every event is
-#               in the log already, and is delivered at once
+#     joined    another process records, and the session reads its log (joining.py): delivered at once
 #     forward   this process records, and the log may be `max_behind` events behind: delivered at once, written later
 #     hold      held, appended, and delivered when the append has returned
 #
-# There is no queue and no second task: the reader waits for the log as it waits for the network. A read that is
-# cancelled while it waits loses nothing, because the next read delivers what is held first, and an append that is made
-# twice adds nothing. `_turn` keeps two appends, of the reader and of the renewal, from crossing.
+# There is no queue and no second task: the reader waits for the log as for the network. A read that is cancelled loses
+# nothing: the next one delivers what is held, and a second append adds nothing. `_turn` keeps two appends from crossing.
 #
-# A stream of the log exists once it has a lease, and the lease needs the response's id. So the first events wait until
-# it has arrived. A task renews the lease, and also writes what no later event has written.
+# A stream of the log needs a lease, and that needs the response's id: the first events wait until it has arrived. A
+# task renews the lease, and also writes what no later event has written.
 
 LEASE_SECONDS = 10.0
 MAX_WITHOUT_ID = 1_000  # events that wait for the first Response, which has the id
@@ -61,6 +58,7 @@ class Recording:
     max_behind: int = 0
     lease_seconds: float = LEASE_SECONDS
     retain_seconds: float | None = None
+    note: tuple[str, str] | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.max_behind < 0:
@@ -133,6 +131,8 @@ class Recorder:
             retain_seconds=how.retain_seconds,
             clock=clock,
         )
+        if how.note is not None:
+            self._writer.note(*how.note)
         self._is_joined = False
         self._last = State()  # after the last event that was applied
         self._turn = anyio.Lock(fast_acquire=True)
