@@ -109,6 +109,21 @@ def test_a_codex_client_that_names_no_turn_has_none(body: bytes) -> None:
     assert post(body=body, headers=CODEX | {"x-codex-turn-metadata": "\udc80{"}).turn is None
 
 
+def test_the_order_of_a_codex_clients_metadata_does_not_count() -> None:
+    one = b'{"input":[{"b":1,"a":2}],"client_metadata":{"turn_id":"t1","b":{"x":1,"y":2}},"model":"gpt"}'
+    other = b'{"input":[{"b":1,"a":2}],"client_metadata":{"b":{"y":2,"x":1},"turn_id":"t1"},"model":"gpt"}'
+    assert post(body=one, headers=CODEX).fingerprint == post(body=other, headers=CODEX).fingerprint
+    assert post(body=one).fingerprint != post(body=other).fingerprint
+    for changed in (one.replace(b'{"b":1,"a":2}', b'{"a":2,"b":1}'), one.replace(b'"y":2', b'"y":3')):
+        assert post(body=changed, headers=CODEX).fingerprint != post(body=one, headers=CODEX).fingerprint
+
+
+def test_a_codex_body_without_metadata_or_json_has_a_fingerprint() -> None:
+    named = CODEX | {"x-codex-turn-metadata": TURN}
+    bodies = [b"{", b"{}", b"[]", b'{"client_metadata":{"a":1}}', b"{}x", b'{"client_metadata":"\xff"}']
+    assert len({post(body=body, headers=named).fingerprint for body in bodies}) == len(bodies)
+
+
 def test_the_turn_of_another_tenant_is_another() -> None:
     named = CODEX | {"x-codex-turn-metadata": TURN}
     assert post("a", headers=named).turn != post("b", headers=named).turn

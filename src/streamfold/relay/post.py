@@ -8,7 +8,8 @@ Three things say that a POST repeats an earlier one:
 - `x-stainless-retry-count` above 0: the OpenAI SDKs, and others by the same generator, count their retries in it. It
   says that this is a retry, and not of what.
 - The turn of a Codex client. Codex repeats a POST with the same turn id, and gives the next turn another one, so equal
-  bodies of one turn are one request. Codex has no retry counter.
+  bodies of one turn are one request. Codex has no retry counter. It writes its `client_metadata` in another order each
+  time (measured: 0.171.0), so the order of those fields does not count.
 """
 
 import hashlib
@@ -16,8 +17,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
-from msgspec import Struct
-from msgspec.json import Decoder
+from msgspec import Raw, Struct
+from msgspec.json import Decoder, encode
 
 from streamfold.schema import UNDECODABLE
 
@@ -26,6 +27,8 @@ MAX_COUNT_DIGITS = 6
 CODEX = "codex"  # how `originator` and `User-Agent` of its programs begin: codex_cli_rs, codex_exec, codex_vscode, ...
 TURN_HEADER = "x-codex-turn-metadata"  # JSON with `turn_id`; also a text in the body's `client_metadata`
 TURN_ID = "turn_id"
+METADATA = "client_metadata"
+NULL = Raw(b"null")
 
 
 @frozen(kw_only=True)
@@ -60,7 +63,7 @@ def read_post(*, tenant: str, method: str, path: str, headers: Mapping[str, str]
     key, turn = headers.get("idempotency-key"), _turn_of(headers, body)
     return Post(
         tenant=tenant,
-        fingerprint=_hash(tenant, method, path, body, turn or b""),
+        fingerprint=_hash(tenant, method, path, _in_order(body) if turn else body, turn or b""),
         key=_hash(tenant, key) if key else None,
         turn=_hash(tenant, turn) if turn else None,
         is_retry=_is_count(headers.get("x-stainless-retry-count", "")),
@@ -79,6 +82,20 @@ def _hash(*parts: str | bytes) -> bytes:
 
 def _is_count(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= MAX_COUNT_DIGITS and int(text) > 0
+
+
+_decode_fields = Decoder(dict[str, Raw]).decode
+_decode_any = Decoder().decode
+
+
+def _in_order(body: bytes) -> bytes:
+    """The body of a Codex client, with its metadata in one order."""
+    try:
+        fields = _decode_fields(body)
+        metadata = encode(_decode_any(fields.get(METADATA, NULL)), order="sorted")
+    except UNDECODABLE:
+        return body
+    return encode(fields | {METADATA: Raw(metadata)})
 
 
 class _Body(Struct):
