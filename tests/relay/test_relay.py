@@ -212,6 +212,24 @@ async def test_an_id_that_an_upstream_gives_twice_is_refused_and_mixes_nothing(t
         assert await read_all(at.relay.read(held.id)) == whole
 
 
+async def test_a_relay_that_died_while_it_wrote_the_end_leaves_nothing_out(tmp_path: Path) -> None:
+    options = Options(tokens_per_second=None, faults="drop:after_events=7")
+    path = tmp_path / "log.db"
+    async with open_setting(options, log=SqliteLog(path)) as at:
+        held = await at.relay.create(model="toy", input="count to 9")  # in the foreground: only a GET has the rest
+        whole = await read_all(at.relay.read(held.id))
+        key, final = StreamKey("", held.id), await at.log.checkpoint(StreamKey("", held.id))
+        # The same records with the final checkpoint, but not finished: it was killed in between.
+        other = SqliteLog(tmp_path / "other.db")
+        async with other, Relay(at.gateway, other) as relay:
+            lease = await other.acquire(key, owner="dead", seconds=0)
+            await other.append(lease, await at.log.read(key))
+            assert final is not None
+            await other.save_checkpoint(lease, final)
+            assert await read_all(relay.read(held.id)) == whole
+    assert "9" in b"".join(frame.data for frame in whole if b"delta" in frame.event).decode()
+
+
 async def test_streams_are_dropped_when_their_time_is_over() -> None:
     options = RelayOptions(retain_unstored_seconds=0, expire_every_seconds=0.01)
     async with open_setting(options=options) as at:

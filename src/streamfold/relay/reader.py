@@ -151,10 +151,7 @@ class Reader:
         newest = await self._log.read(self._key, after=info.next_number - 2, limit=1)
         if newest and newest[-1].name in ENDS:
             return StreamEnd(newest=sent(newest[-1]), reason=LOST if is_lost(newest[-1]) else "")
-        before = State()
-        async for page in pages(self._log, info):
-            before = fold_records(before, page)
-        return end_outside(before, await replay(self._log, self._key), info.next_number)
+        return await end_outside(self._log, self._key, await replay(self._log, self._key))
 
     def close(self) -> None:
         """The reader leaves. May be called again."""
@@ -163,16 +160,21 @@ class Reader:
             self._leave()
 
 
-def end_outside(before: State, final: State, next_number: int) -> StreamEnd:
+async def end_outside(log: EventLog, key: StreamKey, final: State) -> StreamEnd:
     """The end of a stream whose response ended outside it.
 
+    What the stream brought is folded from its records alone: a checkpoint may be of the final state already.
+
     Args:
-        before: After its last event.
+        log: The log.
+        key: The stream, with all its records.
         final: How the response ended.
-        next_number: The number after its last record.
     """
+    info, before = await log.require(key), State()
+    async for page in pages(log, info):
+        before = fold_records(before, page)
     try:
-        return StreamEnd(made=[sent(each) for each in made_end(before, final, next_number)])
+        return StreamEnd(made=[sent(each) for each in made_end(before, final, info.next_number)])
     except NoBridge:
         return StreamEnd(reason=TOOK_BACK)
 

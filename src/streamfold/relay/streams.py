@@ -208,7 +208,9 @@ class HeldStreams:
             held.publish(records)
         outcome = await response.outcome()
         if not held.has_begun and response.id is not None:  # the gateway answered with the Response itself
-            self._begin(held, StreamKey(held.tenant, response.id), 0)
+            key = StreamKey(held.tenant, response.id)
+            info = await self.log.info(key)
+            self._begin(held, key, info.next_number if info is not None else 0)
         return outcome
 
     async def _require_new(self, key: StreamKey, newest: Record) -> None:
@@ -228,7 +230,7 @@ class HeldStreams:
             return StreamEnd(newest=newest)
         if outcome.proof is None:
             return await self._lose(held, outcome)
-        return end_outside(held.response.given, outcome.state, held.window.next)
+        return await end_outside(self.log, held.key, outcome.state)
 
     async def _lose(self, held: Held, outcome: Outcome) -> StreamEnd:
         """The upstream has nothing more to say: the stream gets an end that says so, for every reader to come."""
