@@ -5,7 +5,7 @@ from msgspec.json import decode
 
 from streamfold.fold import State, reduce, snapshot, with_response
 from streamfold.log import Record
-from streamfold.relay.ends import is_lost, last_event, lost_event
+from streamfold.relay.ends import is_lost, last_event, lost_event, made_end
 from streamfold.schema import decode_event
 
 
@@ -23,6 +23,12 @@ def test_the_last_event_says_how_it_ended_and_holds_the_whole_response(status: s
     assert (after.status, after.output_text, after.is_terminal) == (status, "abc", True)
     assert decode(record.data)["sequence_number"] == 7
     assert not is_lost(record)
+
+
+def test_the_end_of_a_stream_that_lacks_it_begins_at_the_number_given() -> None:
+    records = made_end(state("in_progress"), state("completed"), 7)
+    assert [record.sequence_number for record in records] == list(range(7, 7 + len(records)))
+    assert records[-1].name == "response.completed"
 
 
 def test_a_status_without_an_event_of_its_own_is_a_failure_whose_response_says_the_rest() -> None:
