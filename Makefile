@@ -8,6 +8,9 @@ PYTHON ?=
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
+# Tests start the command hundreds of times, and each process would compile all of it again where bytecode is not kept.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
