@@ -130,6 +130,11 @@ LOCAL: dict[str, list[list[str]]] = {
         ["emulator", "--playback", f"{FILE}.{kind}", "--host", "256.0.0.1"] for kind in ("sse", "error", "missing")
     ]
     + [["emulator", "--fault", EVIL_WORD], ["emulator", "--plan", EVIL_WORD], ["emulator", "--host", EVIL_WORD]],
+    "relay": [
+        ["relay", "--upstream", EVIL_WORD],
+        ["relay", "--upstream", "http://127.0.0.1:9", "--log", EVIL_WORD],
+        ["relay", "--upstream", "http://127.0.0.1:9", "--log", "memory:", "--host", EVIL_WORD],
+    ],
     "completion": [["completion", shell] for shell in ("bash", "zsh", "fish")],
 }
 

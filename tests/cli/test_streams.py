@@ -24,6 +24,8 @@ LOG = ["--log", "sqlite:{}/a.db"]
 CASES: dict[str, list[list[str]]] = {
     "create": [CREATE, STREAM, [*STREAM, "--json"]],
     "follow": [["follow", "{response}"], ["follow", "{response}", "--json"]],
+    "get": [["get", "{response}"]],
+    "list": [["list"], ["list", "--json"]],
     "cancel": [["cancel", "{response}"]],
     "batch get": [["batch", "get", "{batch}"]],
     "batch follow": [["batch", "follow", "{batch}"]],
