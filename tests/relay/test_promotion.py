@@ -5,9 +5,12 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
+import anyio
 import pytest
 from msgspec.json import decode, encode
 
+from streamfold.client import Request
+from streamfold.client.transport.asgi import AsgiTransport
 from streamfold.client.transport.resolve import resolve_transport
 from streamfold.emulator import Emulator, Options, emulate
 from streamfold.log import EventLog, MemoryLog
@@ -129,3 +132,46 @@ async def test_an_embedded_relay_promotes_what_it_creates() -> None:
         assert names(frames)[-1] == "response.completed"
         assert {(each["background"], each["store"]) for each in responses_of(frames)} == {(False, False)}
         assert at.creates == 1
+
+
+async def ask_until_whole(relay: Proxy, random: Random, *, headers: dict[str, str], last: int) -> tuple[str, int]:
+    """Ask as a client does that is cut at random bytes and retries. Returns the text that it ends with, and its cuts."""
+    body = encode({"model": "toy", "input": f"count to {last}", "stream": True})
+    for cuts in range(100):
+        sent = {**headers, "x-stainless-retry-count": str(cuts)}
+        request = Request(method="POST", url="http://relay/v1/responses", body=body, headers=tuple(sent.items()))
+        received, limit = b"", random.randrange(3_000) if cuts < 3 else 10**9
+        async with AsgiTransport(relay.app).open(request) as reply:
+            assert reply.status == 200
+            async for chunk in reply.chunks():
+                received += chunk
+                if len(received) > limit and b"response.completed" not in received:
+                    break
+            else:
+                return text_of(Asked(200, {}, received, is_whole=True)), cuts
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(1, 20))])
+async def test_both_hops_are_cut_and_each_client_gets_its_own_answer_once(seed: int) -> None:
+    random = Random(seed)
+    faults = ";".join(f"drop:on=resume,after_bytes={random.randrange(500, 6_000)},times=3" for _ in range(6))
+    done: list[tuple[str, int]] = []
+    expected: list[str] = []
+    faults = f"drop:on=create,after_bytes=2500,times=4;{faults}"
+    emulator = Emulator(Options(tokens_per_second=150, faults=faults))
+    async with proxy(emulator=emulator) as relay, anyio.create_task_group() as tasks:
+
+        async def client(tenant: str, last: int) -> None:
+            headers = {"authorization": f"Bearer key-of-{tenant}"}
+            if last % 2:
+                headers["idempotency-key"] = f"request {last}"
+            done.append(await ask_until_whole(relay, random, headers=headers, last=last))
+
+        for tenant in ("one", "another"):
+            for last in range(4, 12):
+                expected.append(", ".join(map(str, range(1, last + 1))))
+                tasks.start_soon(client, tenant, last)
+    assert sorted(text for text, _ in done) == sorted(expected)
+    assert sum(cuts for _, cuts in done) > 0
+    assert relay.emulator.journal.counters["creates"] == len(expected)
