@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamfold.errors import SequenceGap
 from streamfold.fold.checkpoint import checkpoint, restore
-from streamfold.fold.dropped import MAX_RUNS, rejoin, was_dropped
+from streamfold.fold.dropped import MAX_RUNS, rejoin, remembered, was_dropped
 from streamfold.fold.reduce import FRAGMENTS_PER_BLOCK, MAX_NUMBER, fold, reduce, states
 from streamfold.fold.state import SequencePolicy, State, StreamError
 from streamfold.schema import Event, UnknownEvent, decode_event
@@ -118,11 +118,11 @@ def test_after_an_event_without_a_number_the_last_text_is_not_compared() -> None
 
 
 def test_a_type_that_was_forgotten_is_taken_for_the_same() -> None:
-    many = [event(("keepalive", "response.new")[number % 2], number) for number in range(MAX_RUNS + 50)]
+    many = [event(("keepalive", "response.new")[number % 2], number) for number in range(3 * MAX_RUNS)]
     state = fold(many)
     assert reduce(state, delta(3, "x")) is state
-    assert reduce(state, delta(MAX_RUNS, "x")) is not state
-    assert len(state.focus.runs) <= MAX_RUNS + 1
+    assert reduce(state, delta(2 * MAX_RUNS, "x")) is not state
+    assert len([*remembered(state.focus.run)]) == MAX_RUNS
 
 
 @pytest.mark.parametrize("place", range(1, len(STREAM) + 1))

@@ -491,6 +491,14 @@ def test_a_part_that_replaces_one_of_another_type_is_told() -> None:
 MISFITS = [name for name in EVENT_TYPES if name.startswith(("response.function_call_arg", "response.mcp_call"))]
 
 
+def test_a_part_that_is_added_again_is_open_again() -> None:
+    part: JsonObject = {"output_index": 0, "content_index": 0, "part": {"type": "output_text", "text": "x"}}
+    done = fold([added(0), event("response.content_part.done", 1, **part)])
+    assert done.focus.document.closed == {(0, "content", 0)}
+    again = reduce(done, event("response.content_part.added", 2, **part))
+    assert (again.focus.document.closed, tolerated(again)) == (set(), [])
+
+
 @pytest.mark.parametrize("name", [*MISFITS, "response.refusal.delta", "response.reasoning_text.delta"])
 def test_an_event_for_another_type_of_item_or_part_writes_nothing(name: str) -> None:
     before = fold([added(0, MESSAGE | {"status": "in_progress"}), delta(1, "x")])

@@ -5,7 +5,17 @@ import json
 import pytest
 from msgspec import Raw
 
-from streamfold.fold.target import CODE, MAX_INDEX, OUTPUT_TEXT, PART, Target, are_within_bounds, skeleton, type_of
+from streamfold.fold.target import (
+    CODE,
+    MAX_INDEX,
+    OUTPUT_TEXT,
+    PART,
+    Target,
+    are_within_bounds,
+    is_another_type,
+    skeleton,
+    type_of,
+)
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Node, Object, Path, encode
 from streamfold.schema import OutputTextDelta, ShellCallCommandDelta
@@ -16,22 +26,17 @@ CONTENT_INDEX, COMMAND_INDEX = "content_index", "command_index"
 
 
 @pytest.mark.parametrize(
-    ("target", "event", "part_path", "path"),
+    ("target", "event", "path"),
     [
-        pytest.param(Target("message"), TEXT, (3,), (3,), id="an item"),
+        pytest.param(Target("message"), TEXT, (3,), id="an item"),
+        pytest.param(Target("function_call", tail=("arguments",)), TEXT, (3, "arguments"), id="a field of an item"),
         pytest.param(
-            Target("function_call", tail=("arguments",)), TEXT, (3,), (3, "arguments"), id="a field of an item"
+            Target("apply_patch_call", tail=("operation", "diff")), TEXT, (3, "operation", "diff"), id="deeper"
         ),
-        pytest.param(
-            Target("apply_patch_call", tail=("operation", "diff")), TEXT, (3,), (3, "operation", "diff"), id="deeper"
-        ),
-        pytest.param(
-            Target("message", ("content",), CONTENT_INDEX), TEXT, (3, "content", 5), (3, "content", 5), id="a part"
-        ),
+        pytest.param(Target("message", ("content",), CONTENT_INDEX), TEXT, (3, "content", 5), id="a part"),
         pytest.param(
             Target("message", ("content",), CONTENT_INDEX, "output_text", ("text",)),
             TEXT,
-            (3, "content", 5),
             (3, "content", 5, "text"),
             id="a field of a part",
         ),
@@ -39,13 +44,11 @@ CONTENT_INDEX, COMMAND_INDEX = "content_index", "command_index"
             Target("shell_call", ("action", "commands"), COMMAND_INDEX),
             COMMAND,
             (3, "action", "commands", 7),
-            (3, "action", "commands", 7),
             id="an element of a list deeper in the item",
         ),
     ],
 )
-def test_a_path_is_made_of_the_indexes_of_the_event(target: Target, event: object, part_path: Path, path: Path) -> None:
-    assert target.part_path(event) == part_path
+def test_a_path_is_made_of_the_indexes_of_the_event(target: Target, event: object, path: Path) -> None:
     assert target.path(event) == path
 
 
@@ -78,6 +81,8 @@ def test_ten_thousand_items_are_enough_for_anyone() -> None:
         pytest.param((0, "content", MAX_INDEX + 1, "text"), False, id="a part beyond the last"),
         pytest.param((-1, "content", 0), False, id="an item below the first, though its part is right"),
         pytest.param((10**30,), False, id="far beyond"),
+        pytest.param((None,), False, id="an item that the event does not name"),
+        pytest.param((0, "content", None, "text"), False, id="a part that the event does not name"),
     ],
 )
 def test_every_index_of_a_path_must_be_within_the_bounds(path: Path, expected: bool) -> None:
@@ -91,6 +96,7 @@ def test_a_target_cannot_be_changed(field: str) -> None:
 
 
 ITEM = Object({"type": Raw(b'"message"')})
+MESSAGE = Raw(b'{"id":"a","type":"message"}')
 
 
 @pytest.mark.parametrize(
@@ -98,6 +104,14 @@ ITEM = Object({"type": Raw(b'"message"')})
     [
         pytest.param(None, "", id="nothing"),
         pytest.param(Raw(b'{"id":"a","type":"message"}'), "message", id="an object in bytes"),
+        pytest.param(Raw(b'{"type": "message", "id": "a"}'), "message", id="with blanks"),
+        pytest.param(
+            Raw(b'{"content":[{"type":"output_text"}],"type":"message"}'), "message", id="the type comes last"
+        ),
+        pytest.param(
+            Raw(b'{"id":"a\\",","type":"message","b":"\\"","type":"reasoning"}'), "reasoning", id="an id of quotes"
+        ),
+        pytest.param(Raw(b'{"type":"new"}'), "new", id="a type that is not known"),
         pytest.param(Raw(b'{"type":5}'), "", id="a type that is no text"),
         pytest.param(Raw(b"[]"), "", id="an array in bytes"),
         pytest.param(ITEM, "message", id="an object that was opened"),
@@ -143,8 +157,25 @@ def test_an_event_may_belong_to_a_part_of_its_type_or_of_one_that_is_not_known(
 ) -> None:
     part = Object({"type": Text().push(kind)})
     assert target.fits_part(part) == target.fits(3, part) == expected
-    assert target.fits(2, part), "a list on the way may be anything"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param(ITEM, MESSAGE, False, id="the same type"),
+        pytest.param(MESSAGE, MESSAGE, False, id="both in bytes"),
+        pytest.param(Object({"type": Text().push("message")}), MESSAGE, False, id="an object made here"),
+        pytest.param(ITEM, Raw(b'{"type":"reasoning"}'), True, id="another one"),
+        pytest.param(ITEM, Raw(b'{"type":"new"}'), True, id="one that is not known"),
+        pytest.param(ITEM, Raw(b"{}"), False, id="none"),
+        pytest.param(Object(), MESSAGE, False, id="none before"),
+        pytest.param(Raw(b"5"), MESSAGE, False, id="no object before"),
+    ],
+)
+def test_what_replaces_an_item_is_of_another_type_if_both_have_one(before: Node, after: Node, expected: bool) -> None:
+    assert is_another_type(before, after) is expected
 
 
 def test_the_index_of_a_target_is_read_from_the_event() -> None:
+    assert OUTPUT_TEXT.part_depth == len(OUTPUT_TEXT.path(TEXT)) - 1
     assert [OUTPUT_TEXT.index_of(TEXT), PART.index_of(TEXT), CODE.index_of(TEXT)] == [5, 5, 3]

@@ -9,7 +9,8 @@ from msgspec.structs import asdict
 
 from streamfold.errors import MalformedCheckpoint
 from streamfold.fold.anomaly import Anomaly
-from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, StreamError, settled
+from streamfold.fold.dropped import followed, remembered
+from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, StreamError, TypeRun, settled
 from streamfold.fold.target import MAX_INDEX
 from streamfold.fold.text import Text
 from streamfold.fold.tree import Array, Elements, Node, Object, opened, whole_characters
@@ -85,7 +86,7 @@ def _encoded(state: State, text: Callable[[str], str]) -> bytes:
             response_id=None if document.response_id is None else text(document.response_id),
             ids_drift=document.ids_drift,
             is_foreign=document.is_foreign,
-            runs=tuple((number, text(name)) for number, name in state.focus.runs),
+            runs=tuple((run.first, text(run.type)) for run in remembered(state.focus.run))[::-1],
         )
     )
 
@@ -126,7 +127,10 @@ def restore(data: bytes) -> State:
         ids_drift=saved.ids_drift,
         is_foreign=saved.is_foreign,
     )
-    return State(saved.cursor, GrowingText(document, runs=saved.runs))
+    run: TypeRun | None = None
+    for first, name in saved.runs:
+        run = followed(run, first, name)
+    return State(saved.cursor, GrowingText(document, run=run))
 
 
 def _saved(node: Node, text: Callable[[str], str]) -> Raw:

@@ -1,12 +1,13 @@
 """Events that are dropped: duplicates, and those of another response in the same stream."""
 
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
 from msgspec.structs import replace
 
 from streamfold.fold.anomaly import AnomalyKind
 from streamfold.fold.response import is_other
-from streamfold.fold.state import Document, GrowingText, State, grown
+from streamfold.fold.state import Document, GrowingText, State, TypeRun, grown
 from streamfold.fold.target import GROWS
 from streamfold.schema import Event, ResponseEvent, read_head
 
@@ -15,7 +16,7 @@ from streamfold.schema import Event, ResponseEvent, read_head
 # each number had, as runs of one type, and the fragments that are not joined into their text yet. A duplicate is never
 # taken for another event; another event of the same type, further back, is taken for a duplicate.
 
-Runs: TypeAlias = tuple[tuple[int, str], ...]
+# Each run refers to the one before it: all states share the runs, and an event adds one without copying the others.
 
 # How many runs are remembered: enough for a stream of some thousand items, or for a few that alternate with each event.
 MAX_RUNS = 128
@@ -23,7 +24,7 @@ MAX_RUNS = 128
 
 def with_document(focus: GrowingText, document: Document) -> GrowingText:
     """The same focus on a later document: the same events add to the same text."""
-    return GrowingText(document, focus.grows, focus.output_index, focus.index_of, focus.index, focus.runs)
+    return GrowingText(document, focus.grows, focus.output_index, focus.index_of, focus.index, focus.run)
 
 
 def was_dropped(before: State, after: State) -> bool:
@@ -55,13 +56,13 @@ def is_of_other(document: Document, event: ResponseEvent) -> bool:
 
 def without_change(state: State, kind: AnomalyKind, *, is_foreign: bool = False) -> State:
     document = replace(grown(state).note(kind, state.cursor or 0), is_foreign=is_foreign)
-    focus = GrowingText(document, runs=state.focus.runs) if is_foreign else with_document(state.focus, document)
+    focus = GrowingText(document, run=state.focus.run) if is_foreign else with_document(state.focus, document)
     return State(state.cursor, focus)
 
 
 def _differs(state: State, event: Event, number: int) -> bool:
     """Whether the event that had this number was certainly another one."""
-    named = next((name for first, name in reversed(state.focus.runs) if first <= number), event.type)
+    named = next((run.type for run in remembered(state.focus.run) if run.first <= number), event.type)
     return named != event.type or (type(event) in GROWS and _delta_differs(state, event, number))
 
 
@@ -83,21 +84,40 @@ def _delta_differs(state: State, event: Any, number: int) -> bool:
     return not (document.text.blocks or document.text.pages)[-1].endswith(event.delta)
 
 
-def with_run(before: GrowingText, event: Event, at: int, *, grows_on: bool) -> Runs:
-    """What is remembered after the event with this number: its type.
+def with_run(before: GrowingText, document: Document, event: Event, at: int) -> TypeRun:
+    """What is remembered after the event with this number, which led to this document: its type.
 
     An event that leaves the growing text alone lets it grow on, on the fast path, where nothing is remembered. So the
     type that follows is remembered at once; an event of another type replaces it.
     """
-    runs, name = before.runs, event.type
-    if not runs or runs[-1][1] != name:
-        if runs and runs[-1][0] == at:
-            runs = runs[:-1]
-        runs = (*runs[1 - MAX_RUNS :], (at, name))
-    if grows_on and before.grows is not None and type(event) not in GROWS:
+    run, name = before.run, event.type
+    if run is None or run.type != name:
+        run = followed(run.before if run is not None and run.first == at else run, at, name)
+    if document.path and before.grows is not None and type(event) not in GROWS:
         following: Any = before.grows
-        runs = (*runs, (at + 1, following.type))
-    return runs
+        run = followed(run, at + 1, following.type)
+    return run
+
+
+def followed(before: TypeRun | None, first: int, name: str) -> TypeRun:
+    """One more run. When twice as many are remembered as are needed, the older half is forgotten."""
+    if before is None:
+        return TypeRun(first, name)
+    if before.count < 2 * MAX_RUNS:
+        return TypeRun(first, name, before, before.count + 1)
+    kept: TypeRun | None = None
+    for count, run in enumerate(reversed([*remembered(before)]), 1):
+        kept = TypeRun(run.first, run.type, kept, count)
+    return followed(kept, first, name)
+
+
+def remembered(run: TypeRun | None) -> Iterator[TypeRun]:
+    """The last MAX_RUNS runs, the latest one first. Older ones may be there, but a checkpoint forgets them."""
+    for _ in range(MAX_RUNS):
+        if run is None:
+            return
+        yield run
+        run = run.before
 
 
 def rejoin(state: State) -> State:
@@ -105,4 +125,4 @@ def rejoin(state: State) -> State:
     document = state.focus.document
     if not document.is_foreign:
         return state
-    return State(state.cursor, GrowingText(replace(document, is_foreign=False), runs=state.focus.runs))
+    return State(state.cursor, GrowingText(replace(document, is_foreign=False), run=state.focus.run))

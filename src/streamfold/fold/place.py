@@ -48,6 +48,12 @@ INDEXES_OF: Mapping[type, Callable[[object], tuple[Any, ...]]] = {
 """Reads the indexes that an event of each type needs; None where the server sent none."""
 
 
+def lacks_index(event: object) -> bool:
+    """Whether the server left out an index that the event needs."""
+    indexes = INDEXES_OF.get(type(event))
+    return indexes is not None and None in indexes(event)
+
+
 def located(document: Document, event: Any) -> Any:
     """The event with the indexes that it lacks."""
     target = TARGETS.get(event.__class__)

@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from streamfold.errors import InvalidArgument, NumberNotReached, SequenceGap
 from streamfold.fold.anomaly import AnomalyKind
-from streamfold.fold.dropped import Runs, dropped, is_of_other, rejoin, with_document, with_run, without_change
-from streamfold.fold.place import INDEXES_OF, located
+from streamfold.fold.dropped import dropped, is_of_other, rejoin, with_document, with_run, without_change
+from streamfold.fold.place import lacks_index, located
 from streamfold.fold.response import record_error, take_terminal
-from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, grown
+from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, TypeRun, grown
 from streamfold.fold.steps import STEPS, Step, keep, note_malformed
-from streamfold.fold.target import GROWS
+from streamfold.fold.target import ENDS_TEXT, GROWS
 from streamfold.schema import (
     ErrorEvent,
     Event,
@@ -47,7 +47,7 @@ WITHIN_BLOCK = FRAGMENTS_PER_BLOCK - 1
 
 # They come by the clock, or another stream of the same response may not bring them again.
 UNCOUNTED = (Keepalive, ErrorEvent)
-MAY_BE_UNCOUNTED = (*UNCOUNTED, UnknownEvent)
+MAY_BE_UNCOUNTED = frozenset({*UNCOUNTED, UnknownEvent})
 
 # The steps that are still taken after a terminal event: all others would change what was final.
 AFTER_TERMINAL = (take_terminal, keep, note_malformed)
@@ -176,42 +176,47 @@ def apply(state: State, event: Event) -> State:
     except KeyError:
         kind = type(event).__name__
         raise InvalidArgument("event", f"must be an event from an EventReader or decode_event, got {kind}") from None
-    before = state.focus
-    if before.document.is_foreign:
+    document, number, cursor = state.focus.document, event.sequence_number, state.cursor
+    if document.is_foreign:
         return _after_another(state, event)
-    number, cursor = event.sequence_number, state.cursor
-    if number is not None and cursor is not None and number == cursor + 1 and before.document.is_numbered:
-        at, document = number, grown(state)
+    if number is not None and cursor is not None and number == cursor + 1 and document.is_numbered:
+        if state.previous is not None:
+            document = _grown_for(state, event)
         if type(event) in MAY_BE_UNCOUNTED and not is_counted(event):
             document = _with_uncounted(document, 1)
     else:
         judged = _judged(state, event, step, _expected(state))
         if isinstance(judged, State):
             return judged
-        at, document = judged
+        number, document = judged
     if document.is_closed and step not in AFTER_TERMINAL:
-        return _after_end(state, document, event, at)
-    return _stepped(state, document, event, step, at)
+        return _after_end(state, document, event, number)
+    return _stepped(state, document, event, step, number)
+
+
+def _grown_for(state: State, event: Event) -> Document:
+    """The state's document with the fragments joined into its text, unless the event brings that text as a whole."""
+    document, target = state.focus.document, state.focus.document.target
+    if target is not None and ENDS_TEXT.get(type(event)) is target and target.path(event) == document.path:
+        return document
+    return grown(state)
 
 
 def _stepped(state: State, document: Document, event: Event, step: Step, at: int) -> State:
     """The state after the step of this event, which takes this number."""
-    indexes = INDEXES_OF.get(type(event))
-    if indexes is not None and None in indexes(event):
-        event = located(document, event)
+    after = step(document, event, at)
+    # Every step refuses an event without an index that it needs, so an event that is in order is not searched for one.
+    if after.anomalies is not document.anomalies and lacks_index(event):
         document = document.note(AnomalyKind.INDEX_ASSUMED, at)
-    document = step(document, event, at)
-    if document.is_foreign:
+        event = located(document, event)
+        after = step(document, event, at)
+    if after.is_foreign:
         return without_change(state, AnomalyKind.OTHER_RESPONSE, is_foreign=True)
     before = state.focus
-    runs = before.runs
-    if (
-        event.sequence_number == at
-        and document.is_numbered
-        and (document.path or not runs or runs[-1][1] != event.type)
-    ):
-        runs = with_run(before, event, at, grows_on=bool(document.path))
-    return State(at, _focused(document, event, before, runs))
+    run = before.run
+    if event.sequence_number == at and after.is_numbered:
+        run = with_run(before, after, event, at)
+    return State(at, _focused(after, event, before, run))
 
 
 def _expected(state: State) -> int | None:
@@ -264,7 +269,7 @@ def _with_unreadable(state: State) -> State:
     document = grown(state).note(AnomalyKind.MALFORMED, at=state.cursor or 0)
     if not document.is_numbered:
         document = _with_uncounted(document, -1)
-    return State(state.cursor, GrowingText(document, runs=state.focus.runs))
+    return State(state.cursor, GrowingText(document, run=state.focus.run))
 
 
 def _next_cursor(state: State, number: int | None) -> int:
@@ -292,21 +297,22 @@ def reduce_across(state: State, event: Event) -> State:
     """Apply an event from after a hole that is the server's own. The hole is noted, and the next one is a gap again."""
     policy = state.focus.document.policy
     lenient = replace(grown(state), policy=SequencePolicy.RENUMBER)
-    after = reduce(State(state.cursor, GrowingText(lenient, runs=state.focus.runs)), event)
+    after = reduce(State(state.cursor, GrowingText(lenient, run=state.focus.run)), event)
     return State(after.cursor, replace(after.focus, document=replace(after.focus.document, policy=policy)))
 
 
-def _focused(document: Document, event: Event, before: GrowingText, runs: Runs) -> GrowingText:
+def _focused(document: Document, event: Event, before: GrowingText, run: TypeRun | None) -> GrowingText:
     """The document, and which events add to its text, if one grows: those like this one, or those like before."""
     if not document.path or not document.is_numbered or document.is_closed:
-        return GrowingText(document, runs=runs)
+        return GrowingText(document, run=run)
     target = GROWS.get(type(event))
     if target is None:
-        return GrowingText(document, before.grows, before.output_index, before.index_of, before.index, runs)
+        return GrowingText(document, before.grows, before.output_index, before.index_of, before.index, run)
     growing: Any = event
     if not target.list_path:
-        return GrowingText(document, type(event), growing.output_index, runs=runs)
-    return GrowingText(document, type(event), growing.output_index, target.index_of, target.index_of(event), runs)
+        return GrowingText(document, type(event), growing.output_index, run=run)
+    index_of = target.index_of
+    return GrowingText(document, type(event), growing.output_index, index_of, index_of(event), run)
 
 
 def _after_end(state: State, document: Document, event: Event, at: int) -> State:
@@ -315,7 +321,7 @@ def _after_end(state: State, document: Document, event: Event, at: int) -> State
         return without_change(state, AnomalyKind.OTHER_RESPONSE, is_foreign=True)
     if isinstance(event, ErrorEvent):
         document = record_error(document, event, at)
-    return State(at, GrowingText(document.note(AnomalyKind.AFTER_TERMINAL, at), runs=state.focus.runs))
+    return State(at, GrowingText(document.note(AnomalyKind.AFTER_TERMINAL, at), run=state.focus.run))
 
 
 # A stream that moved on to another response may come back: only the first id says so. What it brings in between has

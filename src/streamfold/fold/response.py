@@ -40,13 +40,14 @@ def take_snapshot(document: Document, event: wire.ResponseEvent, at: int) -> Doc
     head = read_head(event.response)
     if head is None:  # not an object, which no decoder lets through; or nested almost too deeply to be read
         return document.note(AnomalyKind.MISFIT, at)
-    if is_other(document, event, head):
-        return replace(document, is_foreign=True)
     if head.id is not None and head.id != document.response_id:
+        if is_other(document, event, head):
+            return replace(document, is_foreign=True)
         document = _with_id(document, head.id)
     response: Raw | Object = event.response
-    status = head.status or STATUS_OF[type(event)]
-    if not head.status:
+    status = head.status
+    if not status:
+        status = STATUS_OF[type(event)]
         response = _with_status(event.response, status)
         document = document.note(AnomalyKind.STATUS_ASSUMED, at)
     is_end = type(event) in ENDS

@@ -93,6 +93,22 @@ class Document(Struct, frozen=True, gc=False):
         return replace(self, anomalies=noted(self.anomalies, kind, at))
 
 
+class TypeRun(Struct, frozen=True, gc=False):
+    """Consecutive events of one type, and the run before them.
+
+    Attributes:
+        first: The number of the first of these events.
+        type: Their type.
+        before: The run before; None if nothing is remembered of it.
+        count: How many runs are remembered, with this one.
+    """
+
+    first: int
+    type: str
+    before: "TypeRun | None" = None
+    count: int = 1
+
+
 class GrowingText(Struct, frozen=True, gc=False):
     """A document, and which events continue the text that grows in it.
 
@@ -102,7 +118,7 @@ class GrowingText(Struct, frozen=True, gc=False):
         output_index: The item to which such an event must point.
         index: The part to which it must point.
         index_of: Reads that index from the event; None if the item has only one such text.
-        runs: The types of the last events by their numbers, as the first number of each run of one type.
+        run: The types of the last events by their numbers; None if no event had a number.
     """
 
     document: Document
@@ -110,7 +126,7 @@ class GrowingText(Struct, frozen=True, gc=False):
     output_index: int | None = None
     index_of: Callable[[object], Any] | None = None
     index: int | None = None
-    runs: tuple[tuple[int, str], ...] = ()
+    run: TypeRun | None = None
 
 
 NOTHING = GrowingText(Document())
@@ -219,6 +235,8 @@ def written(document: Document) -> Document:
 
 def without_text(document: Document) -> Document:
     """The document without the growing text, which is about to be replaced."""
+    if not document.path:
+        return document
     return replace(document, path=(), text=Text(), target=None)
 
 

@@ -1,26 +1,28 @@
 """What each event type does to the Response, as one table: STEPS."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from msgspec import Raw
 from msgspec.json import encode as to_json
 from msgspec.structs import replace
 
 from streamfold.fold.anomaly import AnomalyKind
+from streamfold.fold.place import ADDED
 from streamfold.fold.response import record_error, take_snapshot, take_terminal
 from streamfold.fold.state import Document, without_text, written
 from streamfold.fold.target import (
     GROWS,
     LOGPROBS,
+    MAX_INDEX,
     OUTPUT_TEXT,
     SHELL_OUTPUT,
     STATUSES,
     TARGETS,
     Target,
     are_within_bounds,
+    is_another_type,
     skeleton,
-    type_of,
 )
 from streamfold.fold.text import Text
 from streamfold.fold.tree import (
@@ -58,21 +60,20 @@ def write(
     document: Document,
     event: Any,
     target: Target,
+    path: Path,
     change: Change,
     at: int,
-    *below: int | str,
+    *,
     closed: frozenset[Path] | None = None,
 ) -> Document:
-    """Make `change` at the event's target, or `below` it. An item or part that was never added is created on the way.
+    """Make `change` at the path, which is of the target. An item or part that was never added is created on the way.
 
     closed: What is closed after a change that replaces a part: a text that grew in it is dropped, not written back.
     """
-    part = target.part_path(event)
-    path = part + target.tail + below
     if not are_within_bounds(path):
         return document.note(AnomalyKind.INDEX_REFUSED, at)
-    clear = document
-    if path[: len(document.path)] == document.path[: len(path)]:  # one path leads to, or through, the other
+    clear, growing = document, document.path
+    if growing and path[: len(growing)] == growing[: len(path)]:  # one path leads to, or through, the other
         clear = written(document) if closed is None else without_text(document)
     created: list[AnomalyKind] = []
 
@@ -80,7 +81,7 @@ def write(
         if depth == 1:
             created.append(AnomalyKind.ITEM_CREATED)
             return skeleton(target.item_type, item_id=getattr(event, "item_id", None))
-        if depth == len(part) and target.part_type:
+        if target.part_type and depth == target.part_depth:
             created.append(AnomalyKind.PART_CREATED)
             return skeleton(target.part_type)
         return None
@@ -98,11 +99,12 @@ def grow(document: Document, event: Any, target: Target, at: int) -> Document:
     path = target.path(event)
     if path == document.path and target is document.target:
         return replace(document, text=document.text.push(event.delta))
-    document = written(document)
+    if document.path:
+        document = written(document)
     node = find(document.output, path, target.fits)
     text = None if node is None or node == NULL else text_of(node)
     if text is None or not are_within_bounds(path):
-        return write(document, event, target, _adding(event.delta), at)
+        return write(document, event, target, path, _adding(event.delta), at)
     return replace(document, path=path, text=text.push(event.delta), target=target)
 
 
@@ -111,54 +113,55 @@ def grow(document: Document, event: Any, target: Target, at: int) -> Document:
 
 def put_item(document: Document, event: wire.ItemEvent, at: int) -> Document:
     """The item replaces what is at its index, including what deltas built there. A null item changes nothing."""
-    if event.item == NULL:
+    index = event.output_index
+    if index is not None and event.item == NULL:
         return document
-    index: Any = event.output_index
-    if not are_within_bounds((index,)):
+    if index is None or not 0 <= index <= MAX_INDEX:
         return document.note(AnomalyKind.INDEX_REFUSED, at)
-    item: Node = event.item
-    if event.agent is not None:
-        item = _of_agent(item, Raw(to_json(event.agent)))
-    output = Array(document.output)
+    item = event.item if event.agent is None else _of_agent(event.item, Raw(to_json(event.agent)))
+    output, closed = Array(document.output), document.closed
     before = output.get(index)
-    if before is not None and _is_another_type(before, item):
-        document = document.note(AnomalyKind.ITEM_REPLACED, at)
-    is_added = isinstance(event, wire.OutputItemAdded)
-    if is_added:
-        output.pop(index, None)  # it is the one opened last
+    if before is not None:
+        document = _without_item(document, index, before, item, at)
+    if type(event) is wire.OutputItemDone:
+        closed |= {(index,)}
+    elif before is not None:
+        del output[index]  # so that it is the one opened last
+        closed = _reopened(closed, index)
     output[index] = item
-    if document.path[:1] == (index,):
-        document = without_text(document)
-    return replace(document, output=output, closed=_closed(document, (index,), is_open=is_added))
+    return replace(document, output=output, closed=closed)
+
+
+def _reopened(closed: frozenset[Path], index: int) -> frozenset[Path]:
+    """The closed paths after an added event opened this item again, with all that is in it."""
+    return frozenset(path for path in closed if path[0] != index)
+
+
+def _without_item(document: Document, index: int, before: Node, item: Node, at: int) -> Document:
+    """The document before an item is replaced: without the text that grew in it."""
+    if is_another_type(before, item):
+        document = document.note(AnomalyKind.ITEM_REPLACED, at)
+    return without_text(document) if document.path and document.path[0] == index else document
 
 
 def put_part(document: Document, event: Any, at: int) -> Document:
     """The part replaces what is at its index."""
-    target, part = TARGETS[type(event)], event.part
-    before: list[Node | None] = []
+    part: Raw = event.part
+    target, closed, is_replaced = TARGETS[type(event)], document.closed, False
+    path = target.path(event)
 
-    def change(node: Node | None) -> Node | None:
-        before.append(node)
-        return cast(Raw, part)
+    def change(node: Node | None) -> Node:
+        nonlocal is_replaced
+        is_replaced = node is not None and is_another_type(node, part)
+        return part
 
-    closed = _closed(document, target.part_path(event), is_open=event.type.endswith(".added"))
-    after = write(document, event, target, change, at, closed=closed)
-    if before and before[0] is not None and _is_another_type(before[0], event.part):
-        after = after.note(AnomalyKind.PART_REPLACED, at)
-    return after
-
-
-def _is_another_type(before: Node, after: Node) -> bool:
-    kind = type_of(before)
-    return kind != "" and type_of(after) not in ("", kind)
-
-
-def _closed(document: Document, path: Path, *, is_open: bool) -> frozenset[Path]:
-    """The closed paths after an added event opened this one, with all that is in it, or a done event closed it."""
-    closed = document.closed
-    if not is_open:
-        return closed | {path}
-    return frozenset(each for each in closed if each[: len(path)] != path) if closed else closed
+    # Nothing in a part is closed, so its own path is the only one that may be opened again.
+    if type(event) not in ADDED:
+        closed |= {path}
+    elif path in closed:
+        closed -= {path}
+    after = write(document, event, target, path, change, at, closed=closed)
+    return after.note(AnomalyKind.PART_REPLACED, at) if is_replaced else after
 
 
 def _of_agent(item: Node, agent: Raw) -> Node:
@@ -169,10 +172,11 @@ def _of_agent(item: Node, agent: Raw) -> Node:
 
 def put_annotation(document: Document, event: wire.OutputTextAnnotationAdded, at: int) -> Document:
     """The annotation goes to its index in the part. A null one changes nothing."""
-    if event.annotation == NULL:
+    target, index = TARGETS[type(event)], event.annotation_index
+    path: Any = (*target.path(event), index)
+    if event.annotation == NULL and None not in path:
         return document
-    index: Any = event.annotation_index
-    return write(document, event, TARGETS[type(event)], lambda _: event.annotation, at, index)
+    return write(document, event, target, path, being(event.annotation), at)
 
 
 def say(name: str) -> Step:
@@ -180,9 +184,10 @@ def say(name: str) -> Step:
 
     def step(document: Document, event: Any, at: int) -> Document:
         target, value = TARGETS[type(event)], getattr(event, name)
-        if target.path(event) == document.path and target is document.target:
+        path = target.path(event)
+        if target is document.target and path == document.path:
             return replace(document, text=_said(document.text, value))
-        return write(document, event, target, lambda node: _said(node, value), at)
+        return write(document, event, target, path, lambda node: _said(node, value), at)
 
     return step
 
@@ -201,7 +206,7 @@ def append_output_text(document: Document, event: wire.OutputTextDelta, at: int)
     if grown.path != path and not isinstance(find(grown.output, path), Text):  # the delta was refused
         return grown
     more = b",".join(map(bytes, event.logprobs)).decode(errors="replace")
-    return write(grown, event, LOGPROBS, _extending(more), at)
+    return write(grown, event, LOGPROBS, LOGPROBS.path(event), _extending(more), at)
 
 
 def append_shell_output(document: Document, event: wire.ShellCallOutputContentDelta, at: int) -> Document:
@@ -213,18 +218,20 @@ def append_shell_output(document: Document, event: wire.ShellCallOutputContentDe
             return document.note(AnomalyKind.MISFIT, at)
         if str(printed):
             changes.append((name, _adding(str(printed))))
-    return write(document, event, TARGETS[type(event)], _changing(changes), at) if changes else document
+    target = TARGETS[type(event)]
+    path: Any = target.path(event)
+    return write(document, event, target, path, _changing(changes), at) if changes or None in path else document
 
 
 def put_shell_output(document: Document, event: wire.ShellCallOutputContentDone, at: int) -> Document:
     """Put the entries in the list from the command's index on, replacing the provisional one."""
-    first: Any = event.command_index
-    places = range(first, first + len(event.output))
-    if not are_within_bounds(tuple(places)):
+    first = event.command_index
+    if first is None or not are_within_bounds(places := range(first, first + len(event.output))):
         return document.note(AnomalyKind.INDEX_REFUSED, at)
     entries = zip(places, (Raw(well_formed(bytes(entry))) for entry in event.output), strict=True)
     changes: list[tuple[str | int, Change]] = [(place, being(entry)) for place, entry in entries]
-    return write(document, event, SHELL_OUTPUT, _changing(changes), at) if changes else document
+    path: Any = SHELL_OUTPUT.path(event)
+    return write(document, event, SHELL_OUTPUT, path, _changing(changes), at) if changes or None in path else document
 
 
 def set_status(document: Document, event: Any, at: int) -> Document:
@@ -233,7 +240,7 @@ def set_status(document: Document, event: Any, at: int) -> Document:
     # MKA1's shell_call has no status `executing`.
     value = Raw(b'"%b"' % ("in_progress" if status == "executing" else status).encode())
     target = TARGETS[type(event)]
-    return write(document, event, target, lambda item: _with_status(item, target, value), at)
+    return write(document, event, target, target.path(event), lambda item: _with_status(item, target, value), at)
 
 
 def keep(document: Document, event: object, at: int) -> Document:

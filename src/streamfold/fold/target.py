@@ -4,7 +4,8 @@ An event names its item and part by index, never by id, because some gateways gi
 What happens to an event without an index is in place.py.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -22,6 +23,11 @@ MAX_INDEX = 9_999
 _READERS: Mapping[str, Callable[[object], Any]] = {
     name: attrgetter(name) for name in ("output_index", "content_index", "summary_index", "command_index")
 }
+
+
+# A type as it is in an opened object: one comparison of bytes shows that an object has the type that an event expects.
+_AS_SENT: Mapping[str, Raw] = {name: Raw(b'"%b"' % name.encode()) for name in (*ITEM_TYPES, *PART_TYPES)}
+_NAMES = {bytes(sent): name for name, sent in _AS_SENT.items()}  # looked up faster than decoded
 
 
 class Target(Struct, frozen=True, gc=False):
@@ -48,11 +54,10 @@ class Target(Struct, frozen=True, gc=False):
         """Reads the event's index in the list."""
         return _READERS[self.index]
 
-    def part_path(self, event: Any) -> Path:
-        """The path of the part that the event names, or of the item if it names no part."""
-        if self.list_path:
-            return (event.output_index, *self.list_path, getattr(event, self.index))
-        return (event.output_index,)
+    @property
+    def part_depth(self) -> int:
+        """How many keys lead to a part in the list."""
+        return len(self.list_path) + 2
 
     def path(self, event: Any) -> Path:
         """The path of the value that the event changes."""
@@ -61,10 +66,11 @@ class Target(Struct, frozen=True, gc=False):
         return (event.output_index, *self.tail)
 
     def fits(self, depth: int, node: Object) -> bool:
-        """Whether such an event may go through this object, to which so many keys of its path lead."""
+        """Whether such an event may go through this object, to which so many keys of its path lead: the item, or a part."""
         if depth == 1:
-            return self.fits_item(node)
-        return not self.part_type or depth != len(self.list_path) + 2 or self.fits_part(node)
+            return node.get("type") == _AS_SENT.get(self.item_type) or self.fits_item(node)
+        part_type = self.part_type
+        return not part_type or node.get("type") == _AS_SENT.get(part_type) or self.fits_part(node)
 
     def fits_item(self, item: Node | None) -> bool:
         """Whether such an event may belong to this item: to one of its type, or of a type that is not known."""
@@ -84,12 +90,16 @@ class _Typed(Struct):
 
 
 _decode_typed = Decoder(_Typed).decode
-_NAMES = {b'"%b"' % name.encode(): name for name in (*ITEM_TYPES, *PART_TYPES)}  # looked up faster than decoded
+# Nearly every server sends the type first, or after the id. An item may be long, and decoding its type reads all of it.
+_match_type = re.compile(rb'\{(?:"id": ?"[^"]*+(?<!\\)", ?)?"type": ?("[^"]*+")').match
 
 
 def type_of(node: Node | None) -> str:
     """The `type` of an item or a part; empty if it has none."""
     if type(node) is Raw:  # without opening it
+        found = _match_type(node)
+        if found is not None and (known := _NAMES.get(found[1])):
+            return known
         try:
             return _decode_typed(node).type
         except UNDECODABLE:
@@ -100,10 +110,18 @@ def type_of(node: Node | None) -> str:
     return str(name) if type(name) is Text else ""
 
 
-def are_within_bounds(path: Path) -> bool:
-    """Whether every index in this path is from 0 to MAX_INDEX."""
+def is_another_type(before: Node, after: Node) -> bool:
+    """Whether these are an item or a part, and what replaces it by one of another type."""
+    kind = type_of(after)
+    if not kind or (type(before) is Object and before.get("type") == _AS_SENT.get(kind)):
+        return False
+    return type_of(before) not in ("", kind)
+
+
+def are_within_bounds(path: Iterable[str | int | None]) -> bool:
+    """Whether every index in this path is there, and is from 0 to MAX_INDEX."""
     for key in path:
-        if type(key) is int and not 0 <= key <= MAX_INDEX:
+        if key is None or (type(key) is int and not 0 <= key <= MAX_INDEX):
             return False
     return True
 
@@ -179,17 +197,8 @@ STATUSES: Mapping[type, Target] = {
 }
 """The types that set the status of an item."""
 
-TARGETS: Mapping[type, Target] = {
-    **GROWS,
-    **STATUSES,
-    wire.ContentPartAdded: PART,
-    wire.ContentPartDone: PART,
-    wire.ReasoningPartAdded: REASONING_PART,
-    wire.ReasoningPartDone: REASONING_PART,
-    wire.ReasoningSummaryPartAdded: SUMMARY_PART,
-    wire.ReasoningSummaryPartDone: SUMMARY_PART,
+ENDS_TEXT: Mapping[type, Target] = {
     wire.OutputTextDone: OUTPUT_TEXT,
-    wire.OutputTextAnnotationAdded: ANNOTATIONS,
     wire.RefusalDone: REFUSAL,
     wire.ReasoningDone: REASONING,
     wire.ReasoningTextDone: REASONING,
@@ -201,6 +210,20 @@ TARGETS: Mapping[type, Target] = {
     wire.ApplyPatchCallOperationDiffDone: DIFF,
     wire.ShellCallCommandAdded: COMMAND,
     wire.ShellCallCommandDone: COMMAND,
+}
+"""The types that replace a text as a whole."""
+
+TARGETS: Mapping[type, Target] = {
+    **GROWS,
+    **ENDS_TEXT,
+    **STATUSES,
+    wire.ContentPartAdded: PART,
+    wire.ContentPartDone: PART,
+    wire.ReasoningPartAdded: REASONING_PART,
+    wire.ReasoningPartDone: REASONING_PART,
+    wire.ReasoningSummaryPartAdded: SUMMARY_PART,
+    wire.ReasoningSummaryPartDone: SUMMARY_PART,
+    wire.OutputTextAnnotationAdded: ANNOTATIONS,
     wire.ShellCallOutputContentDelta: SHELL_ENTRY,
     wire.ShellCallOutputContentDone: SHELL_ENTRY,
 }

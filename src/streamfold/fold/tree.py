@@ -63,7 +63,7 @@ def find(node: Node | None, path: Path, fits: Fits | None = None) -> Node | None
     for depth, key in enumerate(path):
         kind: Any = Object if type(key) is str else Array  # Any: one code for keys and for indexes
         container: Any = opened(node) if type(node) is Raw else node
-        if not isinstance(container, kind) or (fits is not None and kind is Object and not fits(depth, container)):
+        if type(container) is not kind or (fits is not None and kind is Object and not fits(depth, container)):
             return None
         node = container.get(key)
     return node
