@@ -234,6 +234,9 @@ class _Exchange:
         return answers[0] if answers else None
 
     async def _cancel(self, tenant: str, id: str, follow: Callable[[], FollowedResponse]) -> None:
+        held = self._streams.followed(StreamKey(tenant, id))
+        if self._elsewhere is not None and not (held is not None and held.ends_with_its_connection):
+            raise _NotHeld  # the upstream answers at once, and its stream says how it ended
         result = await self._streams.cancel(id, tenant=tenant, follow=follow)
         if result is CancelResult.NOT_ALLOWED:
             await self._refuse(Problem(403, "The upstream refused the key for this cancel.", code="not_allowed"))

@@ -12,6 +12,7 @@ from streamfold.relay.bridge import bridge
 
 UPSTREAM_LOST = "upstream_lost"
 LOST = "the upstream of the response is lost"
+CANCELLED = "the response was cancelled outside its stream"
 TOOK_BACK = "its end does not continue what was sent; GET the whole Response"
 # The statuses that have an event of their own name. A response of any other status has failed, as far as a client that
 # reads the stream can know; its Response says the rest.

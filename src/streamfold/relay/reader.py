@@ -13,7 +13,7 @@ from streamfold.fold import State
 from streamfold.history import fold_records, replay
 from streamfold.log import EventLog, StreamKey, pages
 from streamfold.relay.bridge import NoBridge
-from streamfold.relay.ends import ENDS, LOST, TOOK_BACK, is_lost, made_end
+from streamfold.relay.ends import CANCELLED, ENDS, LOST, TOOK_BACK, is_lost, made_end
 from streamfold.relay.held import Held, Sent, StreamEnd, fitting, sent
 from streamfold.schema import promotion
 from streamfold.serving import (
@@ -174,9 +174,11 @@ async def end_outside(log: EventLog, key: StreamKey, final: State) -> StreamEnd:
     async for page in pages(log, info):
         before = fold_records(before, page)
     try:
-        return StreamEnd(made=[sent(each) for each in made_end(before, final, info.next_number)])
+        made = [sent(each) for each in made_end(before, final, info.next_number)]
     except NoBridge:
         return StreamEnd(reason=TOOK_BACK)
+    # Most SDKs know no event for it, so a reader that did not ask for the cancel must not see a clean end.
+    return StreamEnd(made=made, reason=CANCELLED if final.status == "cancelled" else "")
 
 
 class Frames(AsyncIterator[Frame]):
@@ -203,8 +205,10 @@ class Frames(AsyncIterator[Frame]):
         try:
             while not self._ready:
                 await self._take(self._reader)
-        except BaseException:
+        except BaseException as error:
             self._reader.close()
+            if isinstance(error, StreamBroken) and error.reason == CANCELLED:  # which the last frame said
+                raise StopAsyncIteration from error
             raise
         record = self._ready.pop().record
         return Frame(event=record.name.encode(), data=record.data, id=b"%d" % record.sequence_number)
