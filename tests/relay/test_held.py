@@ -10,7 +10,7 @@ from streamfold.client import FollowedResponse
 from streamfold.errors import UsageError
 from streamfold.history import filler
 from streamfold.log import Record, StreamKey
-from streamfold.relay.held import WRITE_BYTES, Held, RecentEvents, StreamEnd, fitting, sent
+from streamfold.relay.held import WRITE_BYTES, EventRun, Held, StreamEnd, sent
 from streamfold.sse import FrameDecoder
 
 DATA = st.binary(max_size=40).filter(lambda data: b"\n" not in data and b"\r" not in data)
@@ -18,7 +18,7 @@ DATA = st.binary(max_size=40).filter(lambda data: b"\n" not in data and b"\r" no
 
 @given(first=st.integers(0, 5), data=st.lists(st.lists(DATA, max_size=4), max_size=20), max_bytes=st.integers(1, 200))
 def test_a_window_has_the_newest_events_without_a_hole(first: int, data: list[list[bytes]], max_bytes: int) -> None:
-    window, number = RecentEvents(first, max_bytes=max_bytes), first
+    window, number = EventRun(first, max_bytes=max_bytes), first
     for group in data:
         window.add([Record(number + place, "x", each) for place, each in enumerate(group)])
         number += len(group)
@@ -33,12 +33,28 @@ def test_a_window_has_the_newest_events_without_a_hole(first: int, data: list[li
 
 @given(sizes=st.lists(st.integers(0, 2 * WRITE_BYTES), min_size=1, max_size=8), start=st.integers(0, 7))
 def test_what_is_written_at_once_is_bounded_and_never_nothing(sizes: list[int], start: int) -> None:
-    events = [sent(Record(number, "x", b"x" * size)) for number, size in enumerate(sizes)]
-    start = min(start, len(events) - 1)
-    taken = fitting(events, start)
-    assert list(taken) == events[start : start + len(taken)]
-    assert len(taken) >= 1
-    assert sum(len(each.encoded) for each in taken[:-1]) < WRITE_BYTES
+    records = [Record(number, "x", b"x" * size) for number, size in enumerate(sizes)]
+    run = EventRun(0)
+    run.add(records)
+    start = min(start, len(records) - 1)
+    taken = run.after(start)
+    assert [each.record for each in taken] == records[start : start + len(taken)]
+    assert len(taken) == 1 or sum(len(each.encoded) for each in taken) <= WRITE_BYTES
+
+
+@given(
+    sizes=st.lists(st.integers(0, WRITE_BYTES), min_size=1, max_size=8), asked=st.lists(st.integers(0, 7), max_size=9)
+)
+def test_the_bytes_of_a_write_are_those_of_its_events(sizes: list[int], asked: list[int]) -> None:
+    run = EventRun(0, max_bytes=3 * WRITE_BYTES)
+    for number, size in enumerate(sizes):
+        run.add([Record(number, "x", b"x" * size)])
+        for place in asked:
+            if run.first <= place < run.next:
+                ready = run.ready_after(place)
+                events = [each.encoded for each in run.after(place)][: ready.place - place]
+                assert list(ready.frames) == [b"".join(events)]
+                assert place < ready.place <= run.next
 
 
 @given(number=st.integers(0, 2**53 - 1), name=st.sampled_from(["response.created", "", "é"]), data=st.binary())

@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import TypeAlias
 from urllib.parse import unquote
 
-import anyio
 from msgspec.json import decode
 
 from streamfold.client import FollowedResponse
@@ -36,6 +35,7 @@ from streamfold.serving import (
     BodyReply,
     Fields,
     Headers,
+    LoopClock,
     Message,
     Problem,
     Receive,
@@ -293,7 +293,7 @@ class _Exchange:
     async def _deliver(self, reply: BodyReply | StreamReply) -> None:
         self._has_begun = True
         options = self._streams.options
-        clock = _LoopClock()
+        clock = LoopClock()
         writer = AsgiWriter(self._send, clock)
 
         async def work() -> None:
@@ -333,17 +333,6 @@ class _NotHeld(Exception):
     def __init__(self, body: bytes | None = None) -> None:
         super().__init__()
         self.body = body
-
-
-class _LoopClock:
-    """The event loop's clock, which no change of the date disturbs."""
-
-    def now(self) -> float:
-        return anyio.current_time()
-
-    async def wait(self, seconds: float, changed: anyio.Event | None = None) -> None:
-        with anyio.move_on_after(seconds):
-            await (changed or anyio.Event()).wait()
 
 
 def fields_of(body: bytes) -> Fields:

@@ -1,6 +1,8 @@
 """One stream that this process follows: its newest events, for every reader in the process, and how it ends."""
 
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Awaitable, Sequence
+from math import inf
 from typing import NamedTuple, Self
 
 import anyio
@@ -11,6 +13,7 @@ from streamfold.history import is_filler
 from streamfold.log import Record, StreamKey
 from streamfold.relay.attach import Claimant
 from streamfold.schema import promotion
+from streamfold.serving import ReadyEvents
 from streamfold.sse import Frame, encode_frame
 
 WRITE_BYTES = 64 * 1024  # at most, in one write of a replay
@@ -67,12 +70,12 @@ class StreamEnd(NamedTuple):
         return [self.newest] if place > next_number and self.newest is not None else ()
 
 
-class RecentEvents:
-    """The newest events of a stream, up to a number of bytes. An older one must be read from the log.
+class EventRun:
+    """A run of consecutive events in memory, up to a number of bytes. An older one must be read from the log.
 
     Args:
         next_number: The number of the event that comes first.
-        max_bytes: How many bytes of data to keep. The newest event is always kept.
+        max_bytes: How many bytes to keep. The newest event is always kept.
         promoted: What was changed in the create.
 
     Attributes:
@@ -80,13 +83,20 @@ class RecentEvents:
         next: The number of the event that comes next.
     """
 
-    def __init__(self, next_number: int, *, max_bytes: int, promoted: promotion.Promoted | None = None) -> None:
+    def __init__(self, next_number: int, *, max_bytes: float = inf, promoted: promotion.Promoted | None = None) -> None:
         self.first: int = next_number
         self.next: int = next_number
         self._max_bytes = max_bytes
         self._promoted = promoted
+        # Three lists of the same length, so that an answer to a reader is two slices and no loop.
         self._events: list[Sent] = []
-        self._bytes = 0
+        self._encoded: list[bytes] = []
+        self._ends: list[int] = []  # of each, in all bytes since the first
+        self._dropped_bytes = 0
+        self._total_bytes = 0
+        # The newest answer: live, all readers ask for the same place, one after the other.
+        self._asked = -1
+        self._ready = ReadyEvents((), 0)
 
     @property
     def newest(self) -> Sent | None:
@@ -96,37 +106,41 @@ class RecentEvents:
     def add(self, records: Sequence[Record]) -> None:
         """Take in the events that come next."""
         for record in records:
-            self._events.append(sent(record, self._promoted))
-            self._bytes += len(record.data)
+            event = sent(record, self._promoted)
+            self._events.append(event)
+            self._encoded.append(event.encoded)
+            self._total_bytes += len(event.encoded)
+            self._ends.append(self._total_bytes)
         self.next += len(records)
-        if self._bytes > self._max_bytes:
+        if self._total_bytes - self._dropped_bytes > self._max_bytes:
             self._drop()
 
     def _drop(self) -> None:
         # A quarter more than necessary, so that a list of thousands is not moved for each event.
-        keep, dropped = self._max_bytes * 3 // 4, 0
-        while self._bytes > keep and dropped < len(self._events) - 1:
-            self._bytes -= len(self._events[dropped].record.data)
-            dropped += 1
-        del self._events[:dropped]
-        self.first += dropped
+        dropped = bisect_left(self._ends, self._total_bytes - self._max_bytes * 3 / 4) + 1
+        dropped = min(dropped, len(self._events) - 1)
+        if dropped:
+            self._dropped_bytes = self._ends[dropped - 1]
+            del self._events[:dropped], self._encoded[:dropped], self._ends[:dropped]
+            self.first += dropped
 
     def after(self, number: int) -> Sequence[Sent]:
-        """The events from a number on that fit into one write. The number must be in the window."""
+        """The events from a number on that fit into one write; at least one. The number must be in the run."""
         start = number - self.first
-        events = self._events
-        if start == len(events) - 1:  # live, nearly always
-            return events[-1:]
-        return fitting(events, start)
+        return self._events[start : self._end_of_write(start)]
 
+    def ready_after(self, number: int) -> ReadyEvents:
+        """The same as bytes, joined once for all readers that ask for the same place."""
+        if number != self._asked:
+            start = number - self.first
+            end = self._end_of_write(start)
+            self._ready = ReadyEvents((b"".join(self._encoded[start:end]),), self.first + end)
+            self._asked = number
+        return self._ready
 
-def fitting(events: Sequence[Sent], start: int) -> Sequence[Sent]:
-    """The events from this place on that fit into one write; at least one."""
-    end, size = start, 0
-    while end < len(events) and (size < WRITE_BYTES or end == start):
-        size += len(events[end].encoded)
-        end += 1
-    return events[start:end]
+    def _end_of_write(self, start: int) -> int:
+        begin = self._ends[start - 1] if start else self._dropped_bytes
+        return max(bisect_right(self._ends, begin + WRITE_BYTES, start), start + 1)
 
 
 class Held:
@@ -167,7 +181,7 @@ class Held:
         self.ends_with_its_connection: bool = is_foreground and promoted is None
         self.response: FollowedResponse = response
         self._key: StreamKey | None = None
-        self._window: RecentEvents | None = None
+        self._window: EventRun | None = None
         self._unread_since: float | None = None  # when it was first found without a reader
         self._changed = anyio.Event()
 
@@ -188,7 +202,7 @@ class Held:
         return self.key.response_id
 
     @property
-    def window(self) -> RecentEvents:
+    def window(self) -> EventRun:
         """Its newest events."""
         if self._window is None:
             raise UsageError("the id of the response is not known yet")
@@ -215,7 +229,7 @@ class Held:
     def begin(self, key: StreamKey, *, next_number: int, max_bytes: int) -> None:
         """Its id is known. next_number: the number of the event that comes next."""
         self._key = key
-        self._window = RecentEvents(next_number, max_bytes=max_bytes, promoted=self.promoted)
+        self._window = EventRun(next_number, max_bytes=max_bytes, promoted=self.promoted)
         self.begun.set()
 
     async def until_begun(self) -> Self:
@@ -250,6 +264,6 @@ class Held:
         self._changed.set()
         self._changed = anyio.Event()
 
-    async def wait(self) -> None:
+    def wait(self) -> Awaitable[None]:
         """Wait until something changed."""
-        await self._changed.wait()
+        return self._changed.wait()

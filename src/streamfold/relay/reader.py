@@ -6,19 +6,18 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
 
-import anyio
-
 from streamfold.errors import InvalidArgument, StreamBroken
 from streamfold.fold import State
 from streamfold.history import fold_records, replay
 from streamfold.log import EventLog, StreamKey, pages
 from streamfold.relay.bridge import NoBridge
 from streamfold.relay.ends import CANCELLED, ENDS, LOST, TOOK_BACK, is_lost, made_end
-from streamfold.relay.held import Held, Sent, StreamEnd, fitting, sent
+from streamfold.relay.held import EventRun, Held, Sent, StreamEnd, sent
 from streamfold.schema import promotion
 from streamfold.serving import (
     HEARTBEAT,
     STREAM_HEADERS,
+    LoopClock,
     Message,
     ReadyEvents,
     StreamReply,
@@ -72,8 +71,8 @@ class Reader:
         self._key = key
         self._held = held
         self._leave = leave
-        self._page: Sequence[Sent] = ()
-        self._taken = 0  # of the page
+        self._window = None if held is None else held.window
+        self._page: EventRun | None = None
         self._wanted = 0
         self._end: StreamEnd | None = None  # of a stream that nobody follows; None until it is known
         self._next_number = 0  # the number after its last record
@@ -90,17 +89,38 @@ class Reader:
         Raises:
             StreamBroken: The body must be broken off here.
         """
-        if self._taken < len(self._page):
-            events = fitting(self._page, self._taken)
-            self._taken += len(events)
-            return events
-        held = self._held
-        if held is not None and place >= held.window.first:
-            if place < held.window.next:
-                return held.window.after(place)
-            if held.end is None:
-                return inf
-            return self._finish(held.end, place, held.window.next)
+        run = self._run_at(place)
+        return self._rest(place) if run is None else run.after(place)
+
+    def next_after(self, place: int, now: float) -> ReadyEvents | float | None:
+        """The same as bytes, for a StreamWriter."""
+        while True:
+            run = self._run_at(place)
+            if run is not None:
+                ready = run.ready_after(place)
+            else:
+                rest = self._rest(place)
+                if rest is None or isinstance(rest, (float, int)):
+                    return rest
+                ready = ReadyEvents([each.encoded for each in rest], rest[-1].record.sequence_number + 1)
+            if ready.frames[0]:
+                return ready
+            place = ready.place  # numbers without an event
+
+    def _run_at(self, place: int) -> EventRun | None:
+        """The events in memory that have this place."""
+        run = self._window
+        if run is not None and run.first <= place < run.next:
+            return run
+        run = self._page
+        return run if run is not None and run.first <= place < run.next else None
+
+    def _rest(self, place: int) -> Sequence[Sent] | float | None:
+        """What `events_after` answers when no event of this place is in memory."""
+        self._page = None
+        held, window = self._held, self._window
+        if held is not None and window is not None and place >= window.first:
+            return inf if held.end is None else self._finish(held.end, place, window.next)
         self._wanted = place
         return 0.0 if self._end is None else self._finish(self._end, place, self._next_number)
 
@@ -114,29 +134,16 @@ class Reader:
         self.is_whole = True
         return None
 
-    def next_after(self, place: int, now: float) -> ReadyEvents | float | None:
-        """The same as bytes, for a StreamWriter."""
-        while True:
-            events = self.events_after(place)
-            if not isinstance(events, Sequence):
-                return events
-            place = events[-1].record.sequence_number + 1
-            if frames := [each.encoded for each in events if each.encoded]:
-                return ReadyEvents(frames, place)
-
-    async def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> Awaitable[None]:
         """Return once there may be more. A stream in this process wakes its readers for heartbeats too."""
-        if seconds > 0 and self._held is not None:
-            await self._held.wait()
-        else:
-            await self._fetch()
+        return self._held.wait() if seconds > 0 and self._held is not None else self._fetch()
 
     async def _fetch(self) -> None:
         """Read a page of the log; at its end, find out what is sent after the last record."""
-        place = self._wanted
-        records = await self._log.read(self._key, after=place - 1, max_bytes=PAGE_BYTES)
-        self._page, self._taken = [sent(each, self._promoted) for each in records], 0
+        records = await self._log.read(self._key, after=self._wanted - 1, max_bytes=PAGE_BYTES)
         if records:
+            self._page = EventRun(records[0].sequence_number, promoted=self._promoted)
+            self._page.add(records)
             return
         if self._held is not None:  # it is on its way to the log
             await self._held.wait()
@@ -253,12 +260,13 @@ class StreamBody(AsyncIterator[bytes]):
         self._reader = reader
         reply = StreamReply(events=reader, content_type=EVENT_STREAM, place=place)
         self._writer = StreamWriter(reply, heartbeat_seconds=heartbeat_seconds)
-        self._last_write = anyio.current_time()
+        self._now = LoopClock().now
+        self._last_write = self._now()
 
     async def __anext__(self) -> bytes:
         try:
             while True:
-                now = anyio.current_time()
+                now = self._now()
                 turn = self._writer.next(now, last_write=self._last_write)
                 if turn is Turn.END:
                     raise StopAsyncIteration

@@ -3,14 +3,14 @@
 import logging
 import socket
 import traceback
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
 from attrs import asdict, frozen
 
-from streamfold.client import resolve_transport
+from streamfold.client import Transport, resolve_transport
 from streamfold.errors import InvalidArgument, LogError, StreamBroken
 from streamfold.log import EventLog, StreamKey
 from streamfold.relay.app import RelayApp
@@ -92,6 +92,7 @@ class RelayServer:
         log_kind: What `/healthz` says about the log, which must not be its address: that may have a password.
         options: How streams are held.
         limits: What clients may do.
+        transport: Sends the requests of held streams; None for httpx. It is closed with `running()`.
 
     Raises:
         InvalidArgument: The upstream's URL is not valid.
@@ -105,6 +106,7 @@ class RelayServer:
         log_kind: str = "",
         options: RelayOptions | None = None,
         limits: ServerOptions | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self.origin: Origin = Origin.of(upstream)
         self.options: RelayOptions = options or RelayOptions()
@@ -126,7 +128,7 @@ class RelayServer:
             idle_seconds=self.limits.websocket_idle_seconds,
             max_tunnels=self.limits.max_websockets,
         )
-        self._transport, _ = resolve_transport("httpx")
+        self._transport: Transport = transport or resolve_transport("httpx")[0]
         self._app = RelayApp(
             self._streams, ProxyUpstream(self.origin.root, transport=self._transport), self._passthrough
         )
@@ -162,10 +164,10 @@ class RelayServer:
             return
         has_begun = False
 
-        async def watched(message: Message) -> None:
+        def watched(message: Message) -> Awaitable[None]:
             nonlocal has_begun
             has_begun = True
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, watched)

@@ -4,6 +4,7 @@ The only module of this package that waits. One task writes and one watches for 
 that to nobody who does not ask; neither outlives the request.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -22,6 +23,7 @@ __all__ = [
     "AsgiWriter",
     "ByteBudget",
     "Clock",
+    "LoopClock",
     "Message",
     "Receive",
     "SendMessage",
@@ -76,6 +78,24 @@ class SystemClock:
                 await changed.wait()
 
 
+class LoopClock:
+    """The event loop's clock, which no change of the date disturbs. Make one inside the loop."""
+
+    def __init__(self) -> None:
+        self.now: Callable[[], float] = _loop_time()
+
+    async def wait(self, seconds: float, changed: anyio.Event | None = None) -> None:
+        with anyio.move_on_after(seconds):
+            await (changed or anyio.Event()).wait()
+
+
+def _loop_time() -> Callable[[], float]:
+    try:
+        return asyncio.get_running_loop().time  # a tenth of what anyio takes to find it for each event
+    except RuntimeError:
+        return anyio.current_time
+
+
 class ByteBudget:
     """How many bytes of bodies and long writes may be in memory at the same time, over all requests.
 
@@ -124,16 +144,19 @@ class AsgiWriter:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
-    async def write_frames(self, frames: Sequence[Frame | bytes]) -> None:
+    # These two return the awaitable of what they call: each coroutine between an event and the server costs 0.2 us.
+    def write_frames(self, frames: Sequence[Frame | bytes]) -> Awaitable[None]:
         """Events, in one write."""
-        await self.write(encode_frames(frames))
+        return self.write(encode_frames(frames))
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> Awaitable[None]:
         """Bytes of the body, in one write unless they are many."""
         self.last_write = self._clock.now()
         if len(data) <= SLICE_BYTES:
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-            return
+            return self._send({"type": "http.response.body", "body": data, "more_body": True})
+        return self._write_slices(data)
+
+    async def _write_slices(self, data: bytes) -> None:
         for start in range(0, len(data), SLICE_BYTES):
             part = data[start : start + SLICE_BYTES]
             await self._send({"type": "http.response.body", "body": part, "more_body": True})
@@ -186,10 +209,11 @@ async def _write_events(reply: StreamReply, writer: AsgiWriter, clock: Clock, he
     stream = StreamWriter(reply, heartbeat_seconds=heartbeat_seconds)
     writes = 0
     while (turn := stream.next(clock.now(), last_write=writer.last_write)) is not Turn.END:
-        if turn is Turn.BEAT:
-            await writer.write(HEARTBEAT)
-        elif isinstance(turn, int | float):
+        if isinstance(turn, (float, int)):
             await reply.events.wait(turn)
+            writes = 0
+        elif turn is Turn.BEAT:
+            await writer.write(HEARTBEAT)
         else:
             await writer.write_frames(turn)
             writes += 1
@@ -200,24 +224,28 @@ async def _write_events(reply: StreamReply, writer: AsgiWriter, clock: Clock, he
 async def until_disconnect(
     receive: Receive, work: Callable[[], Awaitable[None]], on_disconnect: Callable[[], None]
 ) -> None:
-    """Run the work to its end, or until the client disconnects. What the work raises is raised as it is."""
-    failure: Exception | None = None
+    """Run the work to its end, or until the client disconnects. What the work raises is raised as it is.
+
+    The work has a task of its own, and the caller's watches: each wake-up of a task passes through every coroutine that
+    waits in it, and the caller's may be ten deep.
+    """
+    failures: list[Exception] = []
     async with anyio.create_task_group() as tasks:
 
-        async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            on_disconnect()
+        async def run() -> None:
+            try:
+                await work()
+            except Exception as error:  # raised below, where it is in no group
+                failures.append(error)
             tasks.cancel_scope.cancel()
 
-        tasks.start_soon(watch)
-        try:
-            await work()
-        except Exception as error:  # raised below, where it is in no group
-            failure = error
+        tasks.start_soon(run)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        on_disconnect()
         tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+    if failures:
+        raise failures[0]
 
 
 async def run_lifespan(
