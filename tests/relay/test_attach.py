@@ -210,13 +210,14 @@ def test_a_retry_is_near_an_answer_that_only_its_reader_keeps_from_it() -> None:
     assert not claims.is_near(post(retry=True), now=2 * SECONDS)  # it is too late
 
 
-def test_the_newest_of_several_orphans_is_joined_first() -> None:
+def test_of_several_orphans_the_one_that_was_left_last_is_joined_first() -> None:
     claims = Claims()
-    made = [create(claims, post()) for _ in range(2)]
-    for claimant, _ in made:
-        claims.left(claimant, is_whole=False, now=0.0)
-    order = [joined(claims.offer(post(retry=True), now=1.0)) for _ in range(2)]
-    assert order == [stream for _, stream in reversed(made)]
+    made = [create(claims, post()) for _ in range(3)]
+    for seconds, (claimant, _) in enumerate(reversed(made)):
+        claims.left(claimant, is_whole=False, now=float(seconds))
+    order = [joined(claims.offer(post(retry=True), now=SECONDS + 1)) for _ in range(2)]
+    assert order == [stream for _, stream in made[:2]]
+    assert isinstance(claims.offer(post(retry=True), now=SECONDS + 1), CreateAnswer)
 
 
 def test_a_turn_joins_its_answer_even_if_that_was_sent_whole() -> None:
@@ -386,7 +387,11 @@ def test_no_interleaving_breaks_a_law(runs: int) -> None:
 
 # Each is what the module says, and what a mistake would say instead: a law must notice.
 MISTAKES = [
-    pytest.param("claim.left_at, claim.is_whole = None, False", "pass", id="an orphan stays one while it is read"),
+    pytest.param(
+        "        claim.left_at, claim.is_whole = None, False\n        self._wake(claim)\n",
+        "",
+        id="an orphan stays one while it is read",
+    ),
     pytest.param("        if not self._has_sign(post):\n", "        if False:\n", id="no sign"),
     pytest.param("if claim.post.fingerprint != post.fingerprint", "if False", id="a key for two requests"),
     pytest.param(" and now - (claim.left_at or 0.0) <= self._attach_seconds", "", id="no window"),

@@ -175,3 +175,37 @@ async def test_both_hops_are_cut_and_each_client_gets_its_own_answer_once(seed: 
     assert sorted(text for text, _ in done) == sorted(expected)
     assert sum(cuts for _, cuts in done) > 0
     assert relay.emulator.journal.counters["creates"] == len(expected)
+
+
+async def test_a_process_that_reads_along_shows_it_too() -> None:
+    emulator = Emulator(Options(tokens_per_second=100))
+    transport, _ = resolve_transport(None)
+    options = RelayOptions(promote="if-stored")
+    async with (
+        MemoryLog() as log,
+        emulate(emulator) as url,
+        HeldStreams(log, options) as writing,
+        HeldStreams(log, options) as reading,
+    ):
+        upstream = ProxyUpstream(url, transport=transport, patience=PATIENCE)
+        one, other = (Proxy(RelayApp(streams, upstream), emulator) for streams in (writing, reading))
+        answers: list[Asked] = []
+
+        async def ask_the_first() -> None:
+            answers.append(await post(one))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask_the_first)
+            with anyio.fail_after(5):
+                while not (known := await log.list(await tenant_of(log))):
+                    await anyio.sleep(0.01)
+            path = f"/v1/responses/{known[0].key.response_id}"
+            answers.append(await other.ask("GET", f"{path}?stream=true"))
+        assert answers[0].frames == answers[1].frames
+        assert {each["background"] for each in responses_of(answers[0].frames)} == {False}
+        assert emulator.journal.counters["creates"] == 1
+        await transport.aclose()
+
+
+async def tenant_of(log: EventLog) -> str:
+    return next(iter(await log.tenants()), "")

@@ -142,7 +142,9 @@ class Claims:
         self._total = 0
         self._tenants: dict[str, _Tenant] = {}
         self._by_key: dict[bytes, _ClaimedAnswer] = {}
-        self._by_fingerprint: dict[bytes, dict[_ClaimedAnswer, None]] = {}  # those without a key; the newest last
+        # Those without a key. Of many with equal requests, the ones that nobody reads are found without a search.
+        self._equal: dict[bytes, int] = {}  # how many there are
+        self._unread: dict[bytes, dict[_ClaimedAnswer, None]] = {}  # the last that was left comes last
         self._by_turn: dict[bytes, _ClaimedAnswer] = {}  # the newest of each
         self._by_stream: dict[tuple[str, str], _ClaimedAnswer] = {}
         # Ended, without a reader, each with the time from which it is forgotten; the earliest first.
@@ -180,7 +182,7 @@ class Claims:
         """
         if post.key is not None or not self._has_sign(post) or self._orphan_of(post, now):
             return False
-        return any(claim.present for claim in self._by_fingerprint.get(post.fingerprint, {}))
+        return self._equal.get(post.fingerprint, 0) > len(self._unread.get(post.fingerprint, ()))
 
     def resume(self, claimant: Claimant, *, now: float) -> Decision:
         """Decide again about a claimant that waited. The decision may name another claimant to continue with."""
@@ -206,11 +208,15 @@ class Claims:
         return AwaitAnswer(claimant)
 
     def _orphan_of(self, post: Post, now: float) -> _ClaimedAnswer | None:
-        """The newest orphan that this POST may join."""
+        """The orphan that this POST may join: of several, the one that was left last."""
         if not self._has_sign(post):
             return None
-        claims = reversed(self._by_fingerprint.get(post.fingerprint, {}))
-        return next((claim for claim in claims if self._is_orphan(claim, now)), None)
+        for claim in reversed(self._unread.get(post.fingerprint, {})):
+            if self._is_orphan(claim, now):
+                return claim
+            if now - (claim.left_at or 0.0) > self._attach_seconds:  # the others were left before it
+                break
+        return None
 
     def _has_sign(self, post: Post) -> bool:
         return post.is_retry or post.turn is not None or self._mode == "same-body"
@@ -230,7 +236,7 @@ class Claims:
         if post.key is not None:
             self._by_key[post.key] = claim
         else:
-            self._by_fingerprint.setdefault(post.fingerprint, {})[claim] = None
+            self._equal[post.fingerprint] = self._equal.get(post.fingerprint, 0) + 1
         if post.turn is not None:
             before = self._by_turn.get(post.turn)
             self.counts.changed += before is not None and not before.is_whole and self._is_orphan(before, now)
@@ -290,6 +296,8 @@ class Claims:
         if claim.present or claim.is_forgotten:
             return
         claim.left_at, claim.is_whole = now, is_whole
+        if claim.post.key is None:
+            self._unread.setdefault(claim.post.fingerprint, {})[claim] = None
         if claim.creator is None:  # it could not be created, and the last that waited is gone
             self._forget(claim)
         elif claim.has_ended:
@@ -328,6 +336,10 @@ class Claims:
         self._orphans.pop(claim, None)
         self._keyed.pop(claim, None)
         self._tenants[claim.post.tenant].idle.pop(claim, None)
+        if claim in (unread := self._unread.get(claim.post.fingerprint, {})):
+            del unread[claim]
+            if not unread:
+                del self._unread[claim.post.fingerprint]
 
     # Limits
 
@@ -359,10 +371,9 @@ class Claims:
         if post.key is not None:
             del self._by_key[post.key]
         else:
-            same = self._by_fingerprint[post.fingerprint]
-            del same[claim]
-            if not same:
-                del self._by_fingerprint[post.fingerprint]
+            self._equal[post.fingerprint] -= 1
+            if not self._equal[post.fingerprint]:
+                del self._equal[post.fingerprint]
         if post.turn is not None and self._by_turn.get(post.turn) is claim:
             del self._by_turn[post.turn]
         if claim.stream_id is not None:

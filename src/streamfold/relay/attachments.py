@@ -20,6 +20,7 @@ from streamfold.session import OutcomeStatus
 # How long a retry waits for the news that its client's last connection is gone. Both come over the same network, and the
 # retry needs a new connection, so it is rarely the first; a proxy between them may close the two out of order.
 DEPARTURE_SECONDS = 0.25
+DEPARTURE_LOOKS = 10  # in this time, rather than one for each reader that leaves: there may be thousands
 
 
 class Streams(Protocol):
@@ -47,7 +48,6 @@ class Attachments:
         self._claims = Claims(
             mode=options.attach, attach_seconds=options.attach_seconds, key_seconds=options.key_seconds
         )
-        self._departure = anyio.Event()  # set when anybody leaves
         self._waiting: dict[Claimant, anyio.Event] = {}
 
     @property
@@ -114,9 +114,10 @@ class Attachments:
 
     async def _decide(self, post: Post) -> CreateAnswer | JoinAnswer | RefusePost:
         """Decide about a POST; where it may join an answer that is being created, once that is known to exist."""
-        with anyio.move_on_after(DEPARTURE_SECONDS):
-            while self._claims.is_near(post, now=anyio.current_time()):
-                await self._departure.wait()
+        for _ in range(DEPARTURE_LOOKS):
+            if not self._claims.is_near(post, now=anyio.current_time()):
+                break
+            await anyio.sleep(DEPARTURE_SECONDS / DEPARTURE_LOOKS)
         decision = self._claims.offer(post, now=anyio.current_time())
         while isinstance(decision, AwaitAnswer):
             claimant = decision.claimant
@@ -160,8 +161,6 @@ class Attachments:
     def left(self, claimant: Claimant, *, is_whole: bool = False) -> None:
         """A POST or a reader left. is_whole: It was sent everything, to a clean end."""
         self._claims.left(claimant, is_whole=is_whole, now=anyio.current_time())
-        self._departure.set()
-        self._departure = anyio.Event()
 
     def _wake(self, claimants: Iterable[Claimant]) -> None:
         for claimant in claimants:
