@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.chart import draw, is_drawable
 from benchmarks.client.following import FULL_FOLLOWING, QUICK_FOLLOWING, measure_following
 from benchmarks.client.recorded import FULL_RECORDED, QUICK_RECORDED, measure_recorded
+from benchmarks.client.resuming import FULL_RESUMING, QUICK_RESUMING, measure_resuming
 from benchmarks.log.sqlite import FULL_LOGGING, QUICK_LOGGING, measure_logs
 from benchmarks.log.travel import FULL_TRAVEL, QUICK_TRAVEL, measure_travel
 from benchmarks.log.valkey import FULL_SERVING, QUICK_SERVING, measure_valkey
@@ -23,6 +24,7 @@ RESULTS = HERE / "results"
 FOLLOWING = "following"
 LOG = "log"
 RECORDED = "recorded"
+RESUMING = "resuming"
 TRAVEL = "travel"
 VALKEY = "valkey"
 RECORDINGS = "recordings"
@@ -32,6 +34,7 @@ APART: Mapping[str, tuple[Callable[[], Iterator[Row]], Callable[[], Iterator[Row
     FOLLOWING: (partial(measure_following, FULL_FOLLOWING), partial(measure_following, QUICK_FOLLOWING)),
     LOG: (partial(measure_logs, FULL_LOGGING), partial(measure_logs, QUICK_LOGGING)),
     RECORDED: (partial(measure_recorded, FULL_RECORDED), partial(measure_recorded, QUICK_RECORDED)),
+    RESUMING: (partial(measure_resuming, FULL_RESUMING), partial(measure_resuming, QUICK_RESUMING)),
     TRAVEL: (partial(measure_travel, FULL_TRAVEL), partial(measure_travel, QUICK_TRAVEL)),
     VALKEY: (partial(measure_valkey, FULL_SERVING), partial(measure_valkey, QUICK_SERVING)),
 }

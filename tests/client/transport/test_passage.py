@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamfold.client.transport.passage import Passage, Unfinished, WatchedSession
+from streamfold.client.transport import lookout
+from streamfold.client.transport.lookout import WatchedSession
+from streamfold.client.transport.passage import Passage, Unfinished
 from streamfold.session import Connect, Patience, Retrieve
 from streamfold.session.answer import Answer
 from streamfold.sse import Frame, FrameDecoder
@@ -25,11 +26,10 @@ ODD = (
 LINE_ENDS = {"LF": b"\n", "CR LF": b"\r\n", "CR": b"\r"}
 
 
-def passage(**given: Any) -> Passage:
-    session = WatchedSession(
-        random=lambda: 0.0, now=0.0, is_connected=True, patience=Patience(gap_seconds=0.0), **given
-    )
-    return Passage(session, now=0.0)
+def passage(*, is_folded: bool = False) -> Passage:
+    patience = Patience(gap_seconds=0.0)
+    session = WatchedSession(random=lambda: 0.0, now=0.0, is_connected=True, patience=patience)
+    return Passage(session, now=0.0, is_folded=is_folded)
 
 
 def cut(data: bytes, places: Sequence[int]) -> Iterator[bytes]:
@@ -84,6 +84,52 @@ def test_law_a_stream_that_is_cut_and_resumed_passes_whole(
         assert one.is_over
     assert frames(found) == frames(WHOLE)[: len(frames(found))]
     assert one.is_over or not seen
+
+
+LONG = (*HELLO[:2], *(delta(number, "ab") for number in range(2, 12)), ended(12, text="ab" * 10))
+OTHERS = (
+    frame("error", 5, message="no"),
+    frame("response.in_progress", 5, response=body()),
+    frame("response.completed", 12, response=body("completed", id="resp_2")),
+    frame("response.completed", 12, response=body("in_progress")),
+    b": ping\n\n",
+    b"data: {\n\n",
+    b'{"error": "plain"}\n\n',
+    delta(None),
+    delta(6).replace(b"\n", b"\r\n"),
+    delta(7).replace(b"\n", b"\r"),
+)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.sampled_from(OTHERS)), max_size=3), st.lists(st.integers(0, 12)), places
+)
+def test_law_a_stream_that_is_only_watched_passes_as_one_that_is_folded(
+    put: list[tuple[int, bytes]], doubled: list[int], places: list[int]
+) -> None:
+    blocks = [block for place, block in enumerate(LONG) for _ in range(1 + doubled.count(place) % 3)]
+    for at, other in put:
+        blocks.insert(at, other)
+    watched, folded = passage(), passage(is_folded=True)
+    found = feed(watched, b"".join(blocks), places) + watched.receive_eof(now=1.0)
+    assert found == feed(folded, b"".join(blocks), places) + folded.receive_eof(now=1.0)
+    assert watched.is_over == folded.is_over
+    if not watched.is_over:
+        assert watched.session.state == folded.session.state
+
+
+def test_a_stream_without_trouble_is_never_folded() -> None:
+    one = passage()
+    assert b"".join([one.receive_chunk(block, now=0.0) for block in LONG]) == b"".join(LONG)
+    assert one.is_over
+    assert (one.session.state.cursor or 0) < 12
+
+
+def test_what_is_kept_of_a_watched_stream_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookout, "KEPT_BYTES", 500)
+    one = passage()
+    assert b"".join([one.receive_chunk(block, now=0.0) for block in LONG[:-1]]) == b"".join(LONG[:-1])
+    assert (one.session.state.cursor or 0) > 5
 
 
 def take_steps(one: Passage, *, now: float) -> list[str]:

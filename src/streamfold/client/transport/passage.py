@@ -3,15 +3,16 @@
 Pure: bytes and times are arguments.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from math import inf
 
 from msgspec import Raw
 from msgspec.json import Decoder, decode, encode
 
+from streamfold.client.transport.lookout import BLANK_LINE, CR, STREAMED_ENDS, Frames, Lookout, WatchedSession
 from streamfold.fold import State, snapshot_json
 from streamfold.schema import UNDECODABLE
-from streamfold.session import Applied, Call, Session, Step, Wait, drive, has_unseen_text
+from streamfold.session import Applied, Call, Step, Wait, drive, has_unseen_text
 from streamfold.sse import Frame, FrameDecoder, encode_frame
 
 # Theory of operation. The session sees every byte, and says which events are new. Two kinds of bytes pass:
@@ -29,15 +30,16 @@ from streamfold.sse import Frame, FrameDecoder, encode_frame
 # LF are safe. A CR at the end of a chunk may be half of a CR LF: it waits for the next chunk. A connection that uses a
 # lone CR for a line end, as the standard allows and no server does, has all its events framed again.
 #
+# Folding costs more than anything else here, and a stream without trouble never needs its state. So a steady stream is only
+# watched: `Lookout` decodes each event, and as long as each has the next number, the chunks pass and are kept. If anything
+# else happens, the session gets the kept chunks first (`_catch_up`), and goes on as if it had seen each when it came.
+#
 # What a reader could not notice must not pass: an end that hides events. A server that forgot the events of a response
 # sends its terminal event alone, with any number. After a repair, an end that is all that a connection brings passes only
 # if it holds no text that was never delivered. An end that was learned from a GET passes, as an event made here, only if
 # the output that was delivered is already the final one. Otherwise the reader gets the error of the drop.
 
-LF, CR = b"\n", b"\r"
-BLANK_LINE = b"\n\n"
 LINE_ENDS = b"\r\n"
-STREAMED_ENDS = frozenset({"completed", "incomplete", "failed", "cancelled"})  # an event is named after each
 _decode_fields = Decoder(dict[str, Raw]).decode
 NO_ARRAY = Raw(b"[]")
 
@@ -46,39 +48,35 @@ class Unfinished(Exception):
     """The stream cannot be continued, and the reader lacks its end. The message says why."""
 
 
-class WatchedSession(Session):
-    """A session that also says what its last chunk held."""
-
-    @property
-    def payloads(self) -> list[bytes]:
-        """The data of each event of the last chunk, applied or not."""
-        return self._reassembler.reader.payloads
-
-
 class Passage:
     """One body. Report what happens to it, and pass on what each report returns.
 
     Args:
         session: The session, new, whose stream is open.
         now: The time of the session's beginning.
+        is_folded: Whether each event is folded when it comes, because somebody needs `applied`.
 
     Attributes:
         session: The session. Facts that bring no bytes are reported to it.
         applied: The events of the last report.
         is_over: Whether the terminal event has passed: what the connection still brings passes as it is.
+        take: Takes the next chunk without a look at the session, because nothing is due, and returns what passes. If it
+            returns None, report that chunk with `receive_refused`. None where chunks are reported with `receive_chunk`.
         wake_at: When the session's first timer is due.
     """
 
-    def __init__(self, session: WatchedSession, *, now: float) -> None:
+    def __init__(self, session: WatchedSession, *, now: float, is_folded: bool = False) -> None:
         self.session: WatchedSession = session
+        self.take: Callable[[bytes], bytes | None] | None = None
+        self._is_folded = is_folded
+        self._lookout: Lookout | None = None
         self.applied: Sequence[Applied] = ()
         self.is_over: bool = False
         self.wake_at: float = inf
         self._steps: Generator[Step, None, None] = drive(session)
         self._is_waiting = False  # what was due is done
         self._delivered = session.state
-        self._pieces: list[bytes] = []  # the beginning of a frame
-        self._seam = b""  # the last bytes of it
+        self._frames = Frames()
         self._half = b""  # a CR that may be half of a CR LF
         self._is_framed_again = False
         self._has_applied = False  # on this connection
@@ -116,18 +114,30 @@ class Passage:
 
     def begin_connection(self, *, now: float) -> None:
         """Another connection is open."""
-        self._pieces, self._seam, self._half = [], b"", b""
+        self._frames, self._half = Frames(), b""
         self._is_framed_again = self._has_applied = False
         self.session.receive_connected(now=now)
 
     def receive_chunk(self, chunk: bytes, *, now: float) -> bytes:
         """The connection brought bytes. Returns what passes; often nothing."""
-        if self.is_over:
-            return chunk
+        passed = None if self.take is None else self.take(chunk)
+        return self.receive_refused(chunk, now=now) if passed is None else passed
+
+    def receive_refused(self, chunk: bytes, *, now: float) -> bytes:
+        """The connection brought bytes that `take` refused. Returns what passes."""
+        if self._lookout is not None and self._lookout.is_over:
+            self.is_over, self._lookout, self.take = True, None, bytes
+            return self._frames.take_rest() + chunk
+        self._catch_up(now=now)
         if self._half or CR in chunk:
             chunk = self._whole_line_ends(chunk)
+        passed = self._receive(chunk, now=now)
+        self._look_out()
+        return passed
+
+    def _receive(self, chunk: bytes, *, now: float) -> bytes:
         applied = self.applied = self.session.receive_chunk(chunk, now=now)
-        text = self._whole_frames(chunk)
+        text = self._frames.take_whole(chunk)
         if not applied:
             return text if self._is_exact(applied) else b""
         before, self._delivered = self._delivered, applied[-1].state
@@ -138,6 +148,7 @@ class Passage:
 
     def receive_eof(self, *, now: float) -> bytes:
         """The connection ended cleanly, as far as HTTP can say. Returns what passes."""
+        self._catch_up(now=now)
         half, self._half = self._half, b""
         passed = b""
         if half and not self.is_over:
@@ -150,6 +161,7 @@ class Passage:
 
     def receive_failure(self, call: Call, reason: str, *, now: float) -> bytes:
         """The connection broke, or none came. Returns what passes."""
+        self._catch_up(now=now)
         self.session.receive_failure(call, reason, now=now)
         return self._last_error()
 
@@ -159,8 +171,7 @@ class Passage:
         if self.is_over or after.error is None or after.error is self._delivered.error:
             return b""
         self._delivered = after
-        block = b"".join(self._pieces) + BLANK_LINE
-        self._pieces = []
+        block = self._frames.take_rest() + BLANK_LINE
         return block if all(is_json(each.data) for each in FrameDecoder().feed(block)) else b""
 
     def finish(self) -> bytes:
@@ -179,6 +190,23 @@ class Passage:
         self.is_over = True
         return end_event(final, status, self._delivered.cursor)
 
+    # A steady stream
+
+    def _look_out(self) -> None:
+        """Only watch the stream from here on, if it is steady."""
+        if self.is_over:
+            self.take = bytes  # everything, as it comes
+        elif self.session.can_be_watched and not (self._half or self._is_framed_again or self._is_folded):
+            self._lookout = Lookout(self.session, self._frames)
+            self.take = self._lookout.take
+
+    def _catch_up(self, *, now: float) -> None:
+        """Let the session fold what was only watched."""
+        lookout, self._lookout, self.take = self._lookout, None, bytes if self.is_over else None
+        if lookout is not None and lookout.kept:
+            applied = self.session.receive_chunk(b"".join(lookout.kept), now=now)
+            self._delivered = applied[-1].state if applied else self._delivered
+
     # Bytes
 
     def _whole_line_ends(self, chunk: bytes) -> bytes:
@@ -188,21 +216,6 @@ class Passage:
         if CR in chunk.replace(LINE_ENDS, b""):
             self._is_framed_again = True
         return chunk
-
-    def _whole_frames(self, chunk: bytes) -> bytes:
-        """The text up to its last blank line, with what was kept before it. Keeps the rest."""
-        if not self._pieces and chunk.endswith(BLANK_LINE):
-            return chunk
-        seam = self._seam + chunk
-        end = max(seam.rfind(b"\n\n") + 2, seam.rfind(b"\n\r\n") + 3)  # a failed search gives 1 or 2
-        if end <= 2:
-            self._pieces.append(chunk)
-            self._seam = seam[-2:]
-            return b""
-        rest = seam[end:]
-        text = b"".join((*self._pieces, chunk))
-        self._pieces, self._seam = [rest] if rest else [], rest[-2:]
-        return text[: len(text) - len(rest)]
 
     def _is_exact(self, applied: Sequence[Applied]) -> bool:
         """Whether the chunk may pass as it came: its events are these, and what follows a terminal event."""
@@ -225,8 +238,7 @@ class Passage:
             return b""
         self.is_over = True
         if self._is_exact(applied):
-            rest, self._pieces = b"".join(self._pieces), []
-            return text + rest
+            return text + self._frames.take_rest()
         return framed(applied)
 
 

@@ -19,7 +19,7 @@ from streamfold.client.api.arguments import resolve_dialect
 from streamfold.client.api.credentials import IDEMPOTENCY_KEY, Credentials
 from streamfold.client.api.request import EVENT_STREAM, JSON
 from streamfold.client.transport.body import ContentDecoder
-from streamfold.client.transport.passage import WatchedSession
+from streamfold.client.transport.lookout import WatchedSession
 from streamfold.client.transport.transport import Request
 from streamfold.errors import (
     ConnectFailed,
@@ -260,14 +260,14 @@ class StreamRequest:
             patience=self.patience,
             is_connected=True,
             is_background=asked.is_background,
-            hide=self.credentials.hide,
+            hide=self.hide,
         )
 
-    @property
-    def credentials(self) -> Credentials:
-        """What must not be shown."""
+    def hide(self, text: str) -> str:
+        """The text without the credentials of the request."""
         headers = tuple(self.request.headers.multi_items())
-        return Credentials(Request(method=self.request.method, url=str(self.request.url), headers=headers))
+        request = Request(method=self.request.method, url=str(self.request.url), headers=headers)
+        return Credentials(request).hide(text)
 
     # The answer
 

@@ -63,16 +63,35 @@ class SyncBody(ResumedBody):
         self._sleep = sleep
         self._begin(SyncConnection(response))
 
-    def __iter__(self) -> "SyncBody":
-        return self
-
-    def __next__(self) -> bytes:
+    def __iter__(self) -> Iterator[bytes]:
         passage = self._passage
         while not self.has_ended:
-            passed = self._read() if passage.wants_chunk else self._carry_out()
+            if passage.take is not None:
+                yield from self._read_steady(passage.take)
+            elif passed := self._read() if passage.wants_chunk else self._carry_out():
+                yield passed
+
+    def _read_steady(self, take: Callable[[bytes], bytes | None]) -> Iterator[bytes]:
+        """Most chunks: there is nothing to do but to pass them on."""
+        while not self.has_ended:
+            try:
+                for chunk in self._chunks:
+                    passed = take(chunk)
+                    if passed:
+                        yield passed
+                    elif passed is None:
+                        break
+                else:
+                    passed = self._receive_eof()
+            except Exception as error:
+                passed = self._drop_connection(error)
+            else:
+                if passed is None:
+                    passed = self._passage.receive_refused(chunk, now=self._clock())
             if passed:
-                return passed
-        raise StopIteration
+                yield passed
+            if self._passage.take is not take:
+                return
 
     def close(self) -> None:
         """Close the connection that is open. The response itself continues at the server, if it can."""
@@ -89,19 +108,22 @@ class SyncBody(ResumedBody):
             self._receive_time()
             return b""
         try:
-            chunk = self._next_chunk()
+            chunk = next(self._chunks)
         except StopIteration:
             return self._receive_eof()
         except Exception as error:
-            passed = self._receive_drop(error)
-            if self.has_ended:
-                self._disconnect()
-            return passed
+            return self._drop_connection(error)
         return passage.receive_chunk(chunk, now=self._clock())
+
+    def _drop_connection(self, error: Exception) -> bytes:
+        passed = self._receive_drop(error)
+        if self.has_ended:
+            self._disconnect()
+        return passed
 
     def _begin(self, connection: SyncConnection) -> None:
         self._connection: SyncConnection | None = connection
-        self._next_chunk = connection.chunks().__next__
+        self._chunks = connection.chunks()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -205,6 +205,17 @@ class AsyncBody(ResumedBody):
 
     async def __anext__(self) -> bytes:
         passage = self._passage
+        if (take := passage.take) is not None and not self.has_ended:  # most chunks: there is nothing else to do
+            try:
+                chunk = await self._next_chunk()
+            except (StopAsyncIteration, TransportError) as end:
+                passed = await self._receive_end(end)
+            else:
+                if (taken := take(chunk)) is None:
+                    taken = passage.receive_refused(chunk, now=self._clock())
+                passed = taken
+            if passed:
+                return passed
         while not self.has_ended:
             passed = await self._read() if passage.wants_chunk else await self._carry_out()
             if passed:
@@ -226,14 +237,17 @@ class AsyncBody(ResumedBody):
             chunk = await (self._next_chunk() if until == inf else self._next_chunk_until(until))
             if chunk is None:
                 return b""
-        except StopAsyncIteration:
-            return self._receive_eof()
-        except TransportError as failure:
-            passed = self._receive_drop(failure)
-            if self.has_ended:
-                await self._disconnect()
-            return passed
+        except (StopAsyncIteration, TransportError) as end:
+            return await self._receive_end(end)
         return passage.receive_chunk(chunk, now=self._clock())
+
+    async def _receive_end(self, end: StopAsyncIteration | TransportError) -> bytes:
+        if isinstance(end, StopAsyncIteration):
+            return self._receive_eof()
+        passed = self._receive_drop(end)
+        if self.has_ended:
+            await self._disconnect()
+        return passed
 
     async def _next_chunk_until(self, until: float) -> bytes | None:
         """The next chunk. None if none came in time, and the session closed the connection for it."""
