@@ -28,7 +28,7 @@ class ResumingScale:
 
     deltas: int = 5_000
     paced_deltas: int = 400
-    rounds: int = 15
+    rounds: int = 9
     sample_seconds: float = 0.05
 
 

@@ -32,7 +32,7 @@ from streamfold.sse import Frame, FrameDecoder, encode_frame
 #
 # Folding costs more than anything else here, and a stream without trouble never needs its state. So a steady stream is only
 # watched: `Lookout` decodes each event, and as long as each has the next number, the chunks pass and are kept. If anything
-# else happens, the session gets the kept chunks first (`_catch_up`), and goes on as if it had seen each when it came.
+# else happens, the session gets the kept chunks first (`_catch_up`), as if it had seen each when it came.
 #
 # What a reader could not notice must not pass: an end that hides events. A server that forgot the events of a response
 # sends its terminal event alone, with any number. After a repair, an end that is all that a connection brings passes only

@@ -73,6 +73,7 @@ class SyncBody(ResumedBody):
 
     def _read_steady(self, take: Callable[[bytes], bytes | None]) -> Iterator[bytes]:
         """Most chunks: there is nothing to do but to pass them on."""
+        chunk = b""
         while not self.has_ended:
             try:
                 for chunk in self._chunks:
