@@ -47,7 +47,7 @@ class Peek(Struct):
 decode_peek = Decoder(Peek).decode
 
 
-class Frames:
+class Framing:
     """Cuts chunks at their last blank line, and keeps what follows it."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Lookout:
         is_over: Whether the chunk that was refused brought the terminal event.
     """
 
-    def __init__(self, session: WatchedSession, frames: Frames) -> None:
+    def __init__(self, session: WatchedSession, frames: Framing) -> None:
         self.kept: list[bytes] = []
         self.is_over: bool = False
         self._frames = frames

@@ -9,7 +9,7 @@ from math import inf
 from msgspec import Raw
 from msgspec.json import Decoder, decode, encode
 
-from streamfold.client.transport.lookout import BLANK_LINE, CR, STREAMED_ENDS, Frames, Lookout, WatchedSession
+from streamfold.client.transport.lookout import BLANK_LINE, CR, STREAMED_ENDS, Framing, Lookout, WatchedSession
 from streamfold.fold import State, snapshot_json
 from streamfold.schema import UNDECODABLE
 from streamfold.session import Applied, Call, Step, Wait, drive, has_unseen_text
@@ -76,7 +76,7 @@ class Passage:
         self._steps: Generator[Step, None, None] = drive(session)
         self._is_waiting = False  # what was due is done
         self._delivered = session.state
-        self._frames = Frames()
+        self._frames = Framing()
         self._half = b""  # a CR that may be half of a CR LF
         self._is_framed_again = False
         self._has_applied = False  # on this connection
@@ -114,7 +114,7 @@ class Passage:
 
     def begin_connection(self, *, now: float) -> None:
         """Another connection is open."""
-        self._frames, self._half = Frames(), b""
+        self._frames, self._half = Framing(), b""
         self._is_framed_again = self._has_applied = False
         self.session.receive_connected(now=now)
 
