@@ -1,13 +1,20 @@
 """What a client may send, hold and leave unread, by raw sockets against a small application."""
 
+import asyncio
 import socket
 import threading
-from typing import Any
+import time
+from typing import Any, cast
 
+import anyio
 import pytest
+from anyio import wait_all_tasks_blocked
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
 from streamfold.errors import StreamBroken
-from streamfold.serving import Message, Receive, SendMessage
+from streamfold.serving import ConnectionLimits, Message, Receive, SendMessage
+from streamfold.serving.connection import LimitedConnection
 from streamfold.serving.upgrade import OpenConnection, UpgradeRequest
 from tests.serving.running import serving, talk
 
@@ -131,13 +138,72 @@ async def test_a_broken_stream_ends_without_its_last_chunk(caplog: pytest.LogCap
     assert caplog.records == []
 
 
-async def test_a_body_may_take_long_if_it_keeps_coming() -> None:
+async def test_a_body_that_stops_coming_is_refused() -> None:
     limits = {"request_seconds": 0.2, "min_bytes_per_second": 10_000}
     with serving(echo, limits=limits) as url:
-        whole = await talk(url, ask("/", LAST, "content-length: 6000", method="POST", body=bytes(5_999)), b"x")
-        slow = await talk(url, ask("/", LAST, "content-length: 6000", method="POST", body=b"x"))
-    assert (whole.status, slow.status) == (200, 408)
-    assert b"less than 10000 bytes a second" in slow.data
+        raw = await talk(url, ask("/", LAST, "content-length: 60000", method="POST", body=bytes(50_000)))
+    assert (raw.status, b"less than 10000 bytes a second" in raw.data) == (408, True)
+
+
+class Ears(asyncio.Transport):
+    """A transport that only remembers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = b""
+        self.is_closed = False
+
+    def write(self, data: Any) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize(
+    ("each_look", "is_taken", "is_refused"),
+    [
+        pytest.param(1000, True, False, id="it keeps coming"),
+        pytest.param(10, True, True, id="it drips"),
+        pytest.param(0, False, False, id="what takes the body is slow"),
+    ],
+)
+async def test_a_body_may_take_long_if_it_keeps_coming(each_look: int, is_taken: bool, is_refused: bool) -> None:
+    async def app(scope: Message, receive: Receive, send: SendMessage) -> None:
+        while is_taken:
+            await receive()
+        await anyio.sleep_forever()
+
+    config = Config(cast(Any, app), http="httptools", ws="none", lifespan="off", log_config=None)
+    limits = ConnectionLimits(request_seconds=10, min_bytes_per_second=100)
+    connection, transport = LimitedConnection(config, ServerState(), limits, "streamfold.tests", None), Ears()
+    connection.connection_made(transport)
+    connection.data_received(ask("/", "content-length: 1000000", method="POST"))
+    await wait_all_tasks_blocked()
+    begun = time.monotonic()
+    if not is_taken:
+        connection.data_received(bytes(70_000))  # more than is kept, so reading is paused
+    for second in range(1, 60):
+        if each_look:
+            connection.data_received(bytes(each_look))
+            await wait_all_tasks_blocked()
+        connection.look(begun + second)
+    for task in list(connection.tasks):
+        task.cancel()
+    assert (transport.sent.startswith(b"HTTP/1.1 408"), transport.is_closed) == (is_refused, is_refused)
 
 
 def test_a_client_that_reads_too_slowly_is_cut() -> None:

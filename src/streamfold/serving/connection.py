@@ -44,6 +44,7 @@ class LimitedConnection(HttpToolsProtocol):
         self._asking_since: float | None = None  # while a request is incomplete
         self._beside_body = 0  # bytes since the request began, or since its last piece of body
         self._body = 0  # bytes of the request's body that have come
+        self._body_then = 0  # the same, when its time began
         self._discarded = 0  # bytes of a body that was answered before it had come
         self._unread = 0, time.monotonic()  # bytes in the buffer at the last look, and since when
         self._has_body_to_come = False  # after a request for an upgrade, which the parser believes to have none
@@ -99,7 +100,7 @@ class LimitedConnection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._asking_since = time.monotonic()  # of one that came with the end of another, too
-        self._discarded = self._body = 0
+        self._discarded = self._body = self._body_then = 0
         self._extensions = {"streamfold.transport": self.transport}
         self.scope["extensions"] = cast(Any, self._extensions)  # ASGI allows any, uvicorn names some
 
@@ -161,7 +162,7 @@ class LimitedConnection(HttpToolsProtocol):
         elif self._asking_since is not None and not self.transport.is_closing():
             if self.flow.read_paused and self._limits.min_bytes_per_second is not None:
                 self._asking_since += elapsed  # it may not send: what takes the body is slow, not the client
-            self._refuse_if_late(now - self._asking_since)
+            self._refuse_if_late(now, self._asking_since)
 
     def _has_left_unread(self, now: float) -> bool:
         waiting = self.transport.get_write_buffer_size()
@@ -172,13 +173,14 @@ class LimitedConnection(HttpToolsProtocol):
             since = min(since, self._full_since)
         return now - since >= self._limits.unread_seconds
 
-    def _refuse_if_late(self, seconds: float) -> None:
+    def _refuse_if_late(self, now: float, since: float) -> None:
         most, rate, slowly = self._limits.request_seconds, self._limits.min_bytes_per_second, ""
         if rate is not None and self._body:
             slowly = f", and its body comes at less than {rate:g} bytes a second"
-            if seconds < most + self._body / rate:
+            if self._body - self._body_then >= rate * most:  # it keeps coming: its time begins anew
+                self._asking_since, self._body_then = now, self._body
                 return
-        if seconds >= most:
+        if now - since >= most:
             self._refuse(408, f"The request did not arrive within {most:g} seconds{slowly}.")
 
     def _refuse(self, status: int, message: str) -> None:
