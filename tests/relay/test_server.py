@@ -101,7 +101,7 @@ async def test_its_health_says_what_is_kept_and_every_limit() -> None:
         state = json.loads((await ask(url, "GET", "/healthz")).body)
         head = await ask(url, "HEAD", "/healthz")
     assert (state["status"], state["upstream"], state["log"]) == ("ok", str(relay.origin), "memory")
-    assert (state["streams"], state["readers"], state["websockets"]) == (0, 0, 0)
+    assert (state["streams"], state["readers"], state["websockets"], state["attach"]["creates"]) == (0, 0, 0, 0)
     assert (state["settings"]["retain_seconds"], state["settings"]["max_websockets"]) == (7.0, 3)
     assert (head.status, head.payload) == (200, b"")
 

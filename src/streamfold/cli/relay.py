@@ -59,6 +59,14 @@ class Holding:
     key_seconds: Annotated[
         float | None, _option("How long after its end an answer may be joined with its key [default: 86400]", STREAMS)
     ] = None
+    promote: Annotated[
+        Literal["never", "if-stored", "always"] | None,
+        _option(
+            "Which foreground creates go to the provider with background=true, so that it can resume them [default:"
+            " never]",
+            STREAMS,
+        ),
+    ] = None
     heartbeat_seconds: Annotated[
         float | None, _option("Send a comment after this much silence [default: 2]", STREAMS)
     ] = None
@@ -235,16 +243,22 @@ def _words(server: "RelayServer", url: str, address: str) -> list[str]:
         else f"are written to {without_credentials(address)}"
     )
     end = "" if address == "memory:" else " `--log memory:` keeps nothing on disk."
-    return [
+    lines = [
         f"{use}, with the same key. The upstream is {origin}.",
         "Held: each Responses stream, a POST to /responses with stream=true. The relay follows it to its end, with"
         " or without readers, and serves it again from any event. Everything else is passed on as it is.",
         f"Answers of your users, those with store=false too, {kept}. They are dropped"
         f" {_time(options.retain_seconds)} after their end, with store=false after"
         f" {_time(options.retain_unstored_seconds)}.{end} Keys are never kept.",
-        f"Settings and limits: {url}/healthz. Ctrl-C or SIGTERM lets requests end for"
-        f" {server.limits.drain_seconds:g} s; twice stops at once.",
     ]
+    if options.promote != "never":
+        which = "each foreground create" if options.promote == "always" else "each foreground create that it may store"
+        lines.append(f"--promote {options.promote}: the provider gets {which} with background=true, and stores it.")
+    lines.append(
+        f"Settings and limits: {url}/healthz. Ctrl-C or SIGTERM lets requests end for"
+        f" {server.limits.drain_seconds:g} s; twice stops at once."
+    )
+    return lines
 
 
 def _time(seconds: float) -> str:

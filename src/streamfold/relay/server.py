@@ -38,6 +38,7 @@ from streamfold.serving import (
     require_uvicorn,
     url_of,
 )
+from streamfold.session import Patience
 
 LOG = "streamfold.relay"
 LIVENESS_PATH = "/healthz"
@@ -93,6 +94,7 @@ class RelayServer:
         options: How streams are held.
         limits: What clients may do.
         transport: Sends the requests of held streams; None for httpx. It is closed with `running()`.
+        patience: How long held responses are repaired.
 
     Raises:
         InvalidArgument: The upstream's URL is not valid.
@@ -107,6 +109,7 @@ class RelayServer:
         options: RelayOptions | None = None,
         limits: ServerOptions | None = None,
         transport: Transport | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.origin: Origin = Origin.of(upstream)
         self.options: RelayOptions = options or RelayOptions()
@@ -130,7 +133,9 @@ class RelayServer:
         )
         self._transport: Transport = transport or resolve_transport("httpx")[0]
         self._app = RelayApp(
-            self._streams, ProxyUpstream(self.origin.root, transport=self._transport), self._passthrough
+            self._streams,
+            ProxyUpstream(self.origin.root, transport=self._transport, patience=patience),
+            self._passthrough,
         )
 
     @asynccontextmanager
@@ -189,6 +194,7 @@ class RelayServer:
             "streams": self._streams.following,
             "readers": self._streams.readers,
             "websockets": self.tunnels.count,
+            "attach": asdict(self._streams.attachments.counts),
             "settings": {**asdict(self.options), **asdict(self.limits)},
         }
         return BodyReply.of(state)

@@ -11,7 +11,15 @@ import anyio
 from anyio.abc import TaskGroup
 
 from streamfold.client import FollowedResponse, record
-from streamfold.errors import LeaseHeld, LogError, LogUnusable, RelayBusy, StreamfoldError, UsageError
+from streamfold.errors import (
+    LeaseHeld,
+    LogError,
+    LogUnusable,
+    RelayBusy,
+    RequestRefused,
+    StreamfoldError,
+    UsageError,
+)
 from streamfold.log import EventLog, Note, Record, StreamKey
 from streamfold.relay.attach import Claimant
 from streamfold.relay.attachments import Attachments
@@ -176,7 +184,8 @@ class HeldStreams:
         except StreamfoldError as error:
             held.fail(error)
             end = StreamEnd(reason=NO_LOG if isinstance(error, LogError) else LOST)
-            logger.warning("%s: %s", held.name, type(error).__name__)
+            level = logging.INFO if isinstance(error, RequestRefused) else logging.WARNING  # a refusal is an answer
+            logger.log(level, "%s: %s", held.name, type(error).__name__)
         except Exception as error:  # a defect: the readers that wait get it, and the other streams continue
             held.fail(error)
             logger.exception("%s: it can no longer be followed", held.name)
