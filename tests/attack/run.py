@@ -1,4 +1,4 @@
-"""Attack the client on every transport and event loop, then the emulator, the terminal and the log; print a table.
+"""Attack the client on every transport and event loop, then the emulator, the relay, the terminal and the log; print a table.
 
     python -m tests.attack.run [--match TEXT] [--every N] [--skip-others]
 
@@ -17,6 +17,7 @@ from tests.attack.client import BACKENDS, MEMORY_MIB, TRANSPORTS
 # The attacks on everything else are tests like any other; `make attack` runs them whole.
 OTHERS: dict[str, list[str]] = {
     "the emulator": ["tests/emulator/test_hostile_requests.py", "tests/emulator/test_connection.py"],
+    "the relay": ["tests/relay/test_hostile.py", "tests/relay/test_tunnel.py", "tests/serving/test_connection.py"],
     "the terminal": ["tests/cli/test_hostile_terminal.py"],
     "the log": ["tests/log/sqlite/test_lost.py", "tests/log/valkey/test_lost.py", "tests/log/test_contract.py"],
 }

@@ -45,6 +45,9 @@ serve_relay(relay, announce=lambda url: print(url, flush=True))
 """
 
 
+NEVER_SAID = ("Traceback", "failed inside", "never awaited", KEY)
+
+
 class Attacked:
     """A relay in a process of its own."""
 
@@ -92,9 +95,8 @@ async def attacked(
             finally:
                 process.kill()
         errors.seek(0)
-        said = errors.read()
-    found = [word for word in ("Traceback", "failed inside", KEY, "never awaited") if word in said]
-    assert found == [], said[-5000:]
+        said = errors.read().splitlines()
+    assert [line for line in said if any(word in line for word in NEVER_SAID)] == []
 
 
 # Upstreams
@@ -109,7 +111,7 @@ CLIENTS: dict[str, Callable[[str], bytes]] = {
 }
 BODY = b'{"model":"m","input":"x","stream":true}'
 MOST_READ = 2 * MEBIBYTE
-MOST_SECONDS = 4.0
+MOST_SECONDS = 2.0
 HEAD = re.compile(
     rb"HTTP/1\.1 [1-5]\d\d [^\x00-\x1f\x7f]*\r\n(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*\r\n)*\r\n"
 )
@@ -156,7 +158,7 @@ def dispatch(stories: dict[str, Story]) -> Story:
 
 
 @pytest.mark.parametrize(
-    "every", [pytest.param(12, id="a sample"), pytest.param(1, id="all", marks=pytest.mark.thorough)]
+    "every", [pytest.param(36, id="a sample"), pytest.param(1, id="all", marks=pytest.mark.thorough)]
 )
 @pytest.mark.timeout(600)
 async def test_a_hostile_upstream_is_bounded_and_harms_no_other_stream(every: int) -> None:
@@ -192,14 +194,20 @@ async def test_a_hostile_upstream_is_bounded_and_harms_no_other_stream(every: in
 
 # Clients
 
-# What a client sees differently through a relay: it has sent what the upstream did not want to have.
-NOT_THE_SAME = {"bytes: a body without the key", "bytes: an expectation without the key"}
+# An answer that comes before the end of the body: a relay reads it only then, and the upstream may have hung up by now.
+NOT_THE_SAME = {
+    "bytes: a body without the key",
+    "bytes: an endless body without the key",
+    "bytes: an expectation without the key",
+    "bytes: a body that is too long",
+    "bytes: chunks that are too long",
+}
 LIMITS = {"request_seconds": 2.0, "unread_seconds": 2.0, "upstream_idle_seconds": 20.0}
 EMULATOR = Options(key="key", tokens_per_second=None, max_body_bytes=MEBIBYTE, max_answer_tokens=10_000)
 
 
 @pytest.mark.parametrize(
-    "every", [pytest.param(8, id="a sample"), pytest.param(1, id="all", marks=pytest.mark.thorough)]
+    "every", [pytest.param(16, id="a sample"), pytest.param(1, id="all", marks=pytest.mark.thorough)]
 )
 @pytest.mark.timeout(600)
 async def test_hostile_requests_are_answered_through_a_relay_as_without_it(every: int) -> None:

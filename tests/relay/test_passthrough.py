@@ -43,7 +43,7 @@ async def test_a_target_with_a_host_goes_to_the_upstream_all_the_same() -> None:
 
 async def test_headers_keep_their_order_and_repetitions_without_those_of_the_connection() -> None:
     headers = [
-        "authorization: Bearer k",
+        "authorization: Bearer k ",
         "x-a: 1",
         "x-on-behalf-of: me",
         "x-a: 2",
@@ -274,7 +274,19 @@ async def test_an_upstream_that_is_silent_too_long_is_given_up() -> None:
         await wire.gone()
 
     raw = await answer(story, ask("/", LAST), idle_seconds=0.2)
-    assert (raw.status, b"sent and read nothing for 0.2 seconds" in raw.body) == (504, True)
+    assert (raw.status, b"sent nothing for 0.2 seconds" in raw.body) == (504, True)
+
+
+async def test_an_upstream_that_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamfold.relay.passthrough.WRITE_SECONDS", 0.3)
+    with deaf(b"") as upstream, serving(Passthrough(Origin.of(upstream))) as url:
+        async with await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as client:
+            await client.send(ask("/", "content-length: 1000000000", method="POST"))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(flood, client)
+                with anyio.fail_after(10):
+                    assert (await client.receive()).startswith(b"HTTP/1.1 504")
+                tasks.cancel_scope.cancel()
 
 
 async def test_an_early_answer_is_passed_on_though_the_body_is_not_read() -> None:

@@ -96,6 +96,14 @@ async def test_one_header_says_which_pages_may_read() -> None:
         assert raw.data.partition(b"\r\n\r\n")[0].count(b"access-control-allow-origin") == 1
 
 
+@pytest.mark.parametrize("origins", ["*", ""])
+async def test_a_preflight_is_the_providers_if_no_pages_are_named(origins: str) -> None:
+    async with relayed(cors_origins=origins) as (url, emulator, _):
+        raw = await ask(url, "OPTIONS", PATH, origin="https://page", access_control_request_method="POST")
+    assert raw.status == 204
+    assert len(emulator.journal.visits) == (origins == "")
+
+
 async def test_its_health_says_what_is_kept_and_every_limit() -> None:
     async with relayed(retain_seconds=7.0, limits={"max_websockets": 3}) as (url, _, relay):
         state = json.loads((await ask(url, "GET", "/healthz")).body)

@@ -69,9 +69,21 @@ async def exactly(stream: anyio.abc.ByteStream, count: int) -> bytes:
 
 async def test_the_head_goes_upstream_unchanged_but_for_its_host() -> None:
     async with tunnelled(agree) as (url, upstream):
-        raw = await talk(url, ask("/v1//realtime?model=a%20b", *HEAD, "Authorization: Bearer k", "X-A: 1", "X-A: 2"))
+        raw = await talk(
+            url,
+            ask("/v1//realtime?model=a%20b", *HEAD, "Content-Length: 0", "Authorization: Bearer k", "X-A: 1", "X-A: 2"),
+        )
     assert raw.data == AGREED
-    names = ["connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "authorization", "x-a", "x-a"]
+    names = [
+        "connection",
+        "upgrade",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "content-length",
+        "authorization",
+        "x-a",
+        "x-a",
+    ]
     lines = upstream.wires[0].head.decode().split("\r\n")
     assert lines[0] == "GET /v1//realtime?model=a%20b HTTP/1.1"
     assert lines[1] == f"host: {upstream.url[7:-1]}"
@@ -175,6 +187,7 @@ async def test_after_a_refusal_nothing_reaches_the_upstream_though_it_stays_open
     [
         (b"", b"closed the connection before it answered"),
         (b"hello\r\n\r\n", b"did not answer in HTTP"),
+        (b"HTTP/1.1 600 X\r\n\r\n", b"did not answer in HTTP"),
         (b"HTTP/1.1 101 X\r\nx: a\0b\r\n\r\n", b"did not answer in HTTP"),
         (b"HTTP/1.1 101 X\r\nx: " + b"y" * 100_000, b"a head of more than 65536 bytes"),
     ],

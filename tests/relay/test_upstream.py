@@ -11,7 +11,8 @@ from streamfold.client.transport.asgi import AsgiTransport
 from streamfold.emulator import Emulator, Options, emulate
 from streamfold.log import MemoryLog
 from streamfold.relay import HeldStreams, ProxyUpstream, RelayApp, RelayOptions
-from streamfold.relay.upstream import given_headers, sent_headers
+from streamfold.relay.upstream import given_headers, passed_refusal, sent_headers
+from streamfold.session import Answer
 from streamfold.sse import FrameDecoder
 from tests.relay.setting import PATIENCE, names
 from tests.relay.test_app import Asked
@@ -140,3 +141,22 @@ def test_who_asks_is_a_digest_of_all_that_says_so() -> None:
     tenants = [upstream.tenant_of(headers) for headers in variants]
     assert len(set(map(str, tenants))) == len(variants)
     assert not any("key-of" in str(tenant) for tenant in tenants)
+
+
+@pytest.mark.parametrize("status", [0, 99, 101, 600, 999])
+def test_a_status_that_http_does_not_know_is_not_passed_on(status: int) -> None:
+    assert passed_refusal(Answer(status=status, headers={}, body=b"x"), ()) is None
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b"x"), (204, b""), (304, b""), (404, b"x"), (599, b"x")])
+def test_a_refusal_has_a_body_only_where_http_has_one(status: int, body: bytes) -> None:
+    reply = passed_refusal(Answer(status=status, headers={"content-type": "a\x1bb"}, body=b"x"), (("a", "b"),))
+    assert reply is not None
+    assert (reply.status, reply.body, reply.headers, reply.content_type) == (status, body, (("a", "b"),), "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("a b", "x"), ("", "x"), ("a", "x\r\ny: z"), ("a", "x\0"), ("a", "\u2028")]
+)
+def test_a_header_that_cannot_be_written_is_left_out(name: str, value: str) -> None:
+    assert given_headers({name: value, "good": "é"}) == (("good", "é"),)

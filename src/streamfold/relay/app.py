@@ -69,6 +69,7 @@ from streamfold.session import CancelResult
 Elsewhere: TypeAlias = Callable[[Message, Receive, SendMessage], Awaitable[None]]
 
 _HELD = re.compile(r"(?P<prefix>.*)/responses(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?/?", re.DOTALL)
+KNOWN_REFUSALS = range(400, 600)  # any other status of an upstream means nothing to a client
 RETRY_AFTER_SECONDS = 1.0
 CANCEL_HEADER = "streamfold-cancel"
 ATTACHED: Headers = (("streamfold-attached", "true"),)  # the answer was already being produced, or is over
@@ -128,7 +129,8 @@ class _Exchange:
 
     async def serve(self) -> None:
         """Answer it."""
-        if self._method == "OPTIONS" and "access-control-request-method" in self._headers:
+        answers_pages = self._streams.options.cors_origins != ""
+        if answers_pages and self._method == "OPTIONS" and "access-control-request-method" in self._headers:
             await self._deliver(preflight(self._headers))
             return
         if (found := self._found()) is None:
@@ -355,7 +357,7 @@ def problem_of(error: StreamfoldError) -> Problem:
             return invalid(error.name, error.reason)
         case RelayBusy():
             return Problem(503, f"{error}.", code="relay_busy", type="server_error")
-        case RequestRefused():
+        case RequestRefused() if error.status in KNOWN_REFUSALS:
             return Problem(error.status, error.reason, error.param, error.code, type=_type_of(error.status))
         case GatewayError():
             return Problem(502, f"{error}.", code="upstream_unreachable", type="server_error")

@@ -53,6 +53,7 @@ HOP_BY_HOP = frozenset(
 )
 NOT_SENT = HOP_BY_HOP | {b"host", b"expect"}  # the server has answered an Expect itself
 KEPT_SECONDS = 4.0  # shorter than servers keep a connection: a request on one that is being closed would be lost
+WRITE_SECONDS = 60.0  # for one piece of a body: an upstream that does not read may have answered, and is not heard
 LOOK_SECONDS = 0.5
 SHOWN_BYTES = 200  # of a path, in a log line
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
@@ -91,7 +92,7 @@ class Passthrough:
         self.max_upload_bytes: int = max_upload_bytes
         self.cors_origins: str = cors_origins
         self._http: Any = import_module("httpx2" if find_spec("httpx2") else "httpx")
-        self._timeout = {"connect": connect_seconds, "read": idle_seconds, "write": idle_seconds, "pool": None}
+        self._timeout = {"connect": connect_seconds, "read": idle_seconds, "write": WRITE_SECONDS, "pool": None}
         # The transport alone: a client would add headers and cookies, and follow redirects.
         self._transport: Any = self._http.AsyncHTTPTransport(
             verify=ssl_context or (shared_context() if origin.is_tls else False),
@@ -132,9 +133,13 @@ class Passthrough:
         if isinstance(error, self._http.ConnectError | self._http.UnsupportedProtocol):
             said = f"The relay cannot connect to its upstream {where}: {_reason(error)}."
             return _lost(502, f"{said} Check that it runs, and the relay's --upstream.")
+        if isinstance(error, self._http.WriteTimeout):
+            return _lost(
+                504, f"The upstream {where} did not read the request for {WRITE_SECONDS:g} seconds. Try again."
+            )
         if isinstance(error, self._http.TimeoutException):
             seconds = self._timeout["read"]
-            return _lost(504, f"The upstream {where} sent and read nothing for {seconds:g} seconds. Try again.")
+            return _lost(504, f"The upstream {where} sent nothing for {seconds:g} seconds. Try again.")
         if isinstance(error, self._http.NetworkError | self._http.RemoteProtocolError):
             said = f"The upstream {where} closed the connection before it answered, or its answer is not HTTP."
             return _lost(502, f"{said} It may have received the request.")
@@ -307,7 +312,8 @@ def target_of(scope: Message) -> bytes:
 
 def headers_to(origin: Origin, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
     """The headers that a request has for the upstream: those that are not the connection's own, and another Host."""
-    return [(b"host", origin.authority.encode()), *_end_to_end(headers, NOT_SENT)]
+    sent = ((name, value.strip(b" \t")) for name, value in headers)  # blanks around a value are no part of it
+    return [(b"host", origin.authority.encode()), *_end_to_end(sent, NOT_SENT)]
 
 
 def headers_from(status: int, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders | None:

@@ -27,6 +27,7 @@ from streamfold.serving import UpgradeRequest, written_refusal
 
 log = logging.getLogger("streamfold.relay")
 
+LAST_STATUS = 599
 MOST_HEAD_BYTES = 64 * 2**10
 LAST_SECONDS = 10.0  # for what was written before the other side closed
 SHOWN_BYTES = 200  # of a path, in a log line
@@ -233,7 +234,10 @@ class _UpstreamSide(_Side):
                 self._fail("did not answer in HTTP")
             self.transport.abort()
             return
-        if self._status and self._request is not None:
+        if self._status > LAST_STATUS and self._request is not None:
+            self._fail("did not answer in HTTP")
+            self.transport.abort()
+        elif self._status and self._request is not None:
             self._answer(self._request)
         elif self._status == 0 and len(self._head) > MOST_HEAD_BYTES:
             self._fail(f"answered with a head of more than {MOST_HEAD_BYTES} bytes")

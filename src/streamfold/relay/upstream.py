@@ -1,6 +1,7 @@
 """The upstream of a relay that is a proxy: each request goes there with the credentials that it came with."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,9 +25,11 @@ NOT_GIVEN = OF_THE_CONNECTION | {
     "x-accel-buffering",
     "date",
     "server",
-    "access-control-allow-origin",  # twice is as good as none to a browser: the relay adds its own
-    "access-control-expose-headers",
 }
+FIRST_FINAL_STATUS, LAST_STATUS = 200, 599
+WITHOUT_BODY = (204, 205, 304)
+_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t -~\x80-\xff]*")  # what a server can write: no control, and nothing beyond Latin-1
 OF_A_PAGE = "access-control-"  # the relay says itself which pages may read its answers
 WHO = ("authorization", "api-key", "x-api-key", "x-on-behalf-of", "openai-organization", "openai-project")
 OF_A_CURSOR = frozenset({"stream", "starting_after", "include", "include[]", "include_obfuscation"})
@@ -59,8 +62,7 @@ class ProxyUpstream:
             call.answered = given_headers(answer.headers)
             # A success that is neither a stream nor JSON must not pass for an answer: a client would take it for a finished one.
             if not answer.is_success or (answer.is_json and not is_event_stream(answer.status, answer.headers)):
-                kind = answer.headers.get("content-type", "")
-                call.refused = BodyReply(answer.status, answer.body, call.answered, kind)
+                call.refused = passed_refusal(answer, call.answered)
 
         return self._forward(
             call,
@@ -100,7 +102,20 @@ def given_headers(headers: Mapping[str, str]) -> Headers:
     """The headers of the upstream's answer that go to the caller."""
     dropped = NOT_GIVEN | _named_in(headers.get("connection", ""))
     kept = ((name, value) for name, value in headers.items() if name not in dropped)
-    return tuple((name, value) for name, value in kept if not name.startswith(OF_A_PAGE))
+    return tuple((name, value) for name, value in kept if not name.startswith(OF_A_PAGE) and _is_valid(name, value))
+
+
+def passed_refusal(answer: Answer, headers: Headers) -> BodyReply | None:
+    """The upstream's answer as the caller gets it; None if its status is none that HTTP knows."""
+    if not FIRST_FINAL_STATUS <= answer.status <= LAST_STATUS:
+        return None
+    kind = answer.headers.get("content-type", "")
+    body = b"" if answer.status in WITHOUT_BODY else answer.body
+    return BodyReply(answer.status, body, headers, kind if _is_valid("content-type", kind) else "text/plain")
+
+
+def _is_valid(name: str, value: str) -> bool:
+    return _NAME.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None
 
 
 def _named_in(connection: str) -> set[str]:

@@ -19,11 +19,15 @@ from streamfold.serving.guard import ConnectionLimits, smuggling, written_refusa
 from streamfold.serving.upgrade import OpenConnection, Upgrade, UpgradeRequest
 
 LOOKS_PER_LIMIT = 10  # how often the clocks are looked at, within the shortest limit
-OF_BODIES = (b"content-length", b"transfer-encoding")
 
 
 class LimitBroken(Exception):
     """A client broke a limit; raised through uvicorn's parser, which stops there."""
+
+
+def _says_body(header: tuple[bytes, bytes]) -> bool:
+    name, value = header
+    return name == b"transfer-encoding" or (name == b"content-length" and value.strip(b" \t0") != b"")
 
 
 class LimitedConnection(HttpToolsProtocol):
@@ -122,7 +126,7 @@ class LimitedConnection(HttpToolsProtocol):
                 self._refused = (400, why or "This server is not a tunnel: CONNECT is refused.")
                 raise LimitBroken
         self._extensions["streamfold.target"] = self.url
-        if self.parser.should_upgrade() and any(name in OF_BODIES for name, _ in self.headers):
+        if self.parser.should_upgrade() and any(map(_says_body, self.headers)):
             if self._should_upgrade():
                 self._refused = (400, "A request for a WebSocket has no body.")
                 raise LimitBroken
