@@ -30,8 +30,8 @@ from streamfold.relay import RelayOptions, RelayServer, ServerOptions, serve_rel
 from streamfold.session import Backoff, Patience
 
 logging.basicConfig(level=logging.DEBUG)
-logging.getLogger("httpcore").setLevel(logging.WARNING)
-logging.getLogger("httpcore2").setLevel(logging.WARNING)
+for library in ("httpx", "httpx2", "httpcore", "httpcore2"):  # they log URLs, and an id may be the key
+    logging.getLogger(library).setLevel(logging.WARNING)
 patience = None if sys.argv[4] == "patient" else Patience(
     backoff=Backoff(first_seconds=0.01, max_seconds=0.05, max_retry_after_seconds=0.1), max_attempts=2,
     total_seconds=3.0, stalled_seconds=1.0, idle_seconds=0.5, poll_seconds=0.05, gap_seconds=0.05,

@@ -16,6 +16,7 @@ from streamfold.errors import StreamBroken
 from streamfold.serving import ConnectionLimits, Message, Receive, SendMessage
 from streamfold.serving.connection import LimitedConnection
 from streamfold.serving.upgrade import OpenConnection, UpgradeRequest
+from tests.emulator.rawclient import Raw, read
 from tests.serving.running import serving, talk
 
 pytestmark = pytest.mark.anyio
@@ -136,6 +137,48 @@ async def test_a_broken_stream_ends_without_its_last_chunk(caplog: pytest.LogCap
         raw = await talk(url, ask("/broken"))
     assert (raw.status, raw.is_complete, raw.body) == (200, False, b"/broken ")
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_a_request_has_so_many_headers_and_no_more(more: int) -> None:
+    with serving(echo, limits={"max_headers": 20}) as url:
+        raw = await talk(url, ask("/", LAST, *[f"x-{number}: y" for number in range(18 + more)]))
+    assert raw.status == (431 if more else 200)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_a_head_has_so_many_bytes_and_no_more(more: int) -> None:
+    rest = len("/" + "hosta" + "connectionclose" + "x")  # what is counted: the target, names and values
+    head = ask("/", LAST, "x: " + "y" * (1000 - rest + more))
+    with serving(echo, limits={"max_head_bytes": 1000}) as url:
+        raw = await talk(url, head)
+    assert raw.status == (431 if more else 200)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_so_many_requests_may_wait_for_the_first_and_no_more(more: int) -> None:
+    first = ask("/first", "content-length: 1", method="POST", body=b"x")
+    waiting = [*[ask("/next")] * (2 + more), ask("/last", LAST)]
+    with serving(echo, limits={"max_pipelined": 3}) as url:
+        raw = await talk(url, first + b"".join(waiting))
+    assert raw.data.count(b"HTTP/1.1 200") == (0 if more else 4)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_so_much_of_a_body_is_read_after_its_answer_and_no_more(more: int) -> None:
+    async def app(scope: Message, receive: Receive, send: SendMessage) -> None:
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    body, raw = bytes(100_000 + more), Raw()
+    with serving(app, limits={"max_discarded_bytes": 100_000}) as url, anyio.fail_after(10):
+        async with await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2])) as client:
+            await client.send(ask("/", f"content-length: {len(body)}", method="POST"))
+            await read(client, raw)
+            await client.send(body + ask("/", LAST))
+            while raw.end == "open":
+                await read(client, raw)
+    assert raw.data.count(b"HTTP/1.1 413") == (1 if more else 2)
 
 
 async def test_a_body_that_stops_coming_is_refused() -> None:

@@ -116,6 +116,9 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._beside_body = 0
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._limits.max_head_bytes:
+            self._refused = (431, f"The head of the request is longer than {self._limits.max_head_bytes} bytes.")
+            raise LimitBroken
         if len(self.pipeline) >= self._limits.max_pipelined:
             most = self._limits.max_pipelined
             self._refused = (400, f"More than {most} requests came before the first was answered.")
