@@ -312,7 +312,7 @@ def target_of(scope: Message) -> bytes:
 
 def headers_to(origin: Origin, headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
     """The headers that a request has for the upstream: those that are not the connection's own, and another Host."""
-    sent = ((name, value.strip(b" \t")) for name, value in headers)  # blanks around a value are no part of it
+    sent = ((name, value.strip(b" \t")) for name, value in headers)  # a value does not include the blanks around it
     return [(b"host", origin.authority.encode()), *_end_to_end(sent, NOT_SENT)]
 
 

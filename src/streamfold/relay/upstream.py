@@ -106,7 +106,7 @@ def given_headers(headers: Mapping[str, str]) -> Headers:
 
 
 def passed_refusal(answer: Answer, headers: Headers) -> BodyReply | None:
-    """The upstream's answer as the caller gets it; None if its status is none that HTTP knows."""
+    """The upstream's answer as the caller gets it; None if HTTP does not know its status."""
     if not FIRST_FINAL_STATUS <= answer.status <= LAST_STATUS:
         return None
     kind = answer.headers.get("content-type", "")

@@ -108,8 +108,14 @@ class AsgiServer:
 
     def run(self) -> None:
         """Serve until `stop` or a signal. Without a drain, Ctrl-C is raised as KeyboardInterrupt."""
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._main())
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        before = [(number, signal.getsignal(number)) for number in numbers] if _is_main_thread() else []
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._main())
+        finally:  # the loop leaves the system's own handlers behind, and a late signal would kill the process
+            for number, handler in before:
+                signal.signal(number, handler)
 
     def stop(self) -> None:
         """Stop serving; from any thread, and as often as you like. The second time cuts what drains."""
@@ -139,7 +145,7 @@ class AsgiServer:
 
         from streamfold.serving.connection import LimitedConnection, watch
 
-        if threading.current_thread() is threading.main_thread():
+        if _is_main_thread():
             for number in (signal.SIGTERM, signal.SIGINT) if self._drain_seconds else (signal.SIGTERM,):
                 self._loop.add_signal_handler(number, self._end)
         config = Config(
@@ -179,6 +185,10 @@ class AsgiServer:
         while connections and self._loop.time() < end and not self._cut.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._cut.wait(), DRAIN_STEP_SECONDS)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _broken_off_quietly(app: Application) -> Application:
