@@ -309,12 +309,13 @@ class World:
         self.note(f"{self.now:.1f} s")
 
     def lose(self) -> None:
-        """A stream is dropped from the log."""
+        """A stream is dropped from the log, or its client cancels it; its key then names it still."""
         if self.random.random() < 0.1 and (known := [each for each in self.answers if each.stream]):
             answer = self.random.choice(known)
-            self.note(f"dropped {answer.stream}")
-            self.claims.forget(answer.asked.tenant, answer.stream)
-            answer.is_gone = True
+            is_cancel = self.random.random() < 0.5
+            self.note(f"{'cancelled' if is_cancel else 'dropped'} {answer.stream}")
+            (self.claims.cancelled if is_cancel else self.claims.forget)(answer.asked.tenant, answer.stream)
+            answer.is_gone = answer.is_gone or not is_cancel or answer.asked.key is None
 
     def finish(self) -> None:
         """Everything ends, and nothing stays behind."""

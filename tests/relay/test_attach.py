@@ -284,6 +284,17 @@ def test_a_stream_that_is_dropped_is_joined_no_more() -> None:
     assert isinstance(claims.offer(post(key="k"), now=1.0), CreateAnswer)
 
 
+def test_an_answer_that_was_cancelled_is_joined_by_its_key_alone() -> None:
+    claims = Claims()
+    for key in ("", "k"):
+        first, stream = create(claims, post(key=key))
+        claims.cancelled("a", stream)
+        claims.cancelled("a", "resp_unknown")
+        claims.left(first, is_whole=False, now=0.0)
+    assert isinstance(claims.offer(post(retry=True), now=1.0), CreateAnswer)
+    assert isinstance(claims.offer(post(key="k"), now=1.0), JoinAnswer)
+
+
 def test_one_that_waited_for_a_stream_that_is_dropped_is_offered_again() -> None:
     claims = Claims()
     first, second = (claims.offer(post(key="k"), now=0.0) for _ in range(2))

@@ -12,6 +12,7 @@ from streamfold.client.transport.asgi import AsgiTransport
 from streamfold.emulator import Options
 from streamfold.log import StreamKey
 from streamfold.relay import RelayOptions
+from streamfold.sse import FrameDecoder
 from tests.relay.setting import Setting, open_setting
 from tests.relay.test_app import URL, Asked, ask
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.anyio
 
 HOLDS = Options(tokens_per_second=None, hold_after_events=6)
 BODY = {"model": "toy", "input": "count to 9", "stream": True, "store": False}
+LAST = b"event: response.completed"
 RETRY = {"x-stainless-retry-count": "1"}
 CODEX = {"user-agent": "codex_exec/0.171.0", "x-codex-turn-metadata": '{"turn_id":"turn-1"}'}
 
@@ -27,16 +29,18 @@ async def post(at: Setting, headers: Mapping[str, str] | None = None, **fields: 
     return await ask(at, "POST", URL, encode(BODY | fields), headers)
 
 
-async def cut(at: Setting, headers: Mapping[str, str] | None = None, *, after_bytes: int = 1, **fields: object) -> int:
-    """Ask, and disconnect after some bytes. Returns how many there were."""
+async def cut(
+    at: Setting, headers: Mapping[str, str] | None = None, *, after_bytes: int = 1, **fields: object
+) -> bytes:
+    """Ask, and disconnect after some bytes, unless the last event is among them. Returns what was received."""
     request = Request(method="POST", url=URL, body=encode(BODY | fields), headers=tuple((headers or {}).items()))
-    seen = 0
+    received = b""
     async with AsgiTransport(at.relay.app()).open(request) as reply:
         async for chunk in reply.chunks():
-            seen += len(chunk)
-            if seen >= after_bytes:
+            received += chunk
+            if len(received) >= after_bytes and LAST not in received:
                 break
-    return seen
+    return received
 
 
 async def until(holds: Callable[[], int]) -> None:
@@ -59,16 +63,17 @@ def is_attached(answer: Asked) -> bool:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_client_that_is_cut_at_random_bytes_and_retries_gets_one_answer(seed: int) -> None:
-    random = Random(seed)
-    async with open_setting(Options(tokens_per_second=200)) as at:
-        for attempt in range(5):
-            headers = {"x-stainless-retry-count": str(attempt)}
-            await cut(at, headers, after_bytes=random.randrange(1, 3_000))
-        whole = await post(at, RETRY)
-        assert (text_of(whole), whole.is_whole, is_attached(whole)) == ("1, 2, 3, 4, 5, 6, 7, 8, 9", True, True)
+    random, received, attempts = Random(seed), b"", 0
+    async with open_setting(Options(tokens_per_second=100)) as at:
+        while LAST not in received:
+            limit = random.randrange(1, 3_000) if attempts < 5 else 10**9
+            received = await cut(at, {"x-stainless-retry-count": str(attempts)}, after_bytes=limit)
+            attempts += 1
+        whole = Asked(200, {}, received, is_whole=True)
+        assert text_of(whole) == "1, 2, 3, 4, 5, 6, 7, 8, 9"
         assert [int(frame.id) for frame in whole.frames] == list(range(len(whole.frames)))
         assert at.creates == at.relay.attach_counts.creates == 1
-        assert at.relay.attach_counts.attaches == 5
+        assert at.relay.attach_counts.attaches == attempts - 1
 
 
 async def test_a_request_that_is_repeated_without_a_sign_is_another_one() -> None:
@@ -100,6 +105,18 @@ async def test_a_retry_waits_for_the_answer_that_is_being_created() -> None:
             await post(at)
         whole = await post(at, RETRY)
         assert (whole.is_whole, is_attached(whole), at.creates) == (True, True, 1)
+
+
+async def test_an_answer_that_was_cancelled_is_created_again() -> None:
+    async with open_setting(HOLDS) as at:
+        seen: list[str] = []
+        async with AsgiTransport(at.relay.app()).open(Request(method="POST", url=URL, body=encode(BODY))) as reply:
+            async for chunk in reply.chunks():
+                seen.append(decode(FrameDecoder().feed(chunk)[0].data)["response"]["id"])
+                break
+        assert (await ask(at, "POST", f"{URL}/{seen[0]}/cancel")).status == 200
+        await cut(at, RETRY)
+        assert at.creates == 2
 
 
 async def test_an_answer_that_the_relay_lost_is_created_again() -> None:

@@ -16,6 +16,7 @@ from streamfold.emulator import Emulator, Options, emulate
 from streamfold.log import EventLog, MemoryLog
 from streamfold.relay import HeldStreams, ProxyUpstream, RelayApp, RelayOptions
 from streamfold.schema.promotion import PromoteMode
+from streamfold.serving import Message, Receive, SendMessage
 from streamfold.sse import Frame, FrameDecoder
 from tests.relay.setting import PATIENCE, names, open_setting, read_all
 from tests.relay.test_app import Asked
@@ -78,6 +79,35 @@ async def test_a_reader_sees_what_it_asked_for_by_every_way(prefix: str) -> None
         assert (decode(stored.body)["background"], decode(stored.body)["store"]) == (False, False)
         again = await relay.ask("GET", f"{prefix}/responses/{known[0]['id']}?stream=true")
         assert FrameDecoder().feed(again.body) == answer.frames
+
+
+async def test_a_cancel_of_a_promoted_response_shows_it_too() -> None:
+    passed_on: list[str] = []
+
+    async def elsewhere(scope: Message, receive: Receive, send: SendMessage) -> None:
+        passed_on.append(scope["path"])
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        await send({"type": "http.response.body"})
+
+    emulator = Emulator(Options(tokens_per_second=None, hold_after_events=6))
+    transport, _ = resolve_transport(None)
+    async with (
+        emulate(emulator) as url,
+        MemoryLog() as log,
+        HeldStreams(log, RelayOptions(promote="always")) as streams,
+    ):
+        app = RelayApp(streams, ProxyUpstream(url, transport=transport, patience=PATIENCE), elsewhere)
+        relay = Proxy(app, emulator)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(post, relay)
+            with anyio.fail_after(5):
+                while not (known := await log.list(await tenant_of(log))):
+                    await anyio.sleep(0.01)
+            answer = await relay.ask("POST", f"/v1/responses/{known[0].key.response_id}/cancel")
+            tasks.cancel_scope.cancel()
+        assert (answer.status, decode(answer.body)["status"]) == (200, "cancelled")
+        assert (decode(answer.body)["background"], passed_on) == (False, [])
+        await transport.aclose()
 
 
 async def test_a_restarted_relay_shows_it_too() -> None:

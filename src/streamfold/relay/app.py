@@ -236,8 +236,10 @@ class _Exchange:
         return answers[0] if answers else None
 
     async def _cancel(self, tenant: str, id: str, follow: Callable[[], FollowedResponse]) -> None:
+        self._streams.attachments.cancelled(tenant, id)
         held = self._streams.followed(StreamKey(tenant, id))
-        if self._elsewhere is not None and not (held is not None and held.ends_with_its_connection):
+        is_own = held is not None and (held.ends_with_its_connection or held.promoted is not None)
+        if self._elsewhere is not None and not is_own:
             raise _NotHeld  # the upstream answers at once, and its stream says how it ended
         result = await self._streams.cancel(id, tenant=tenant, follow=follow)
         if result is CancelResult.NOT_ALLOWED:

@@ -316,6 +316,12 @@ class Claims:
         if claim := self._by_stream.get((tenant, stream_id)):
             self._forget(claim)
 
+    def cancelled(self, tenant: str, stream_id: str) -> None:
+        """A client asked for a stream's end: no retry joins it. Its key still names it."""
+        claim = self._by_stream.get((tenant, stream_id))
+        if claim is not None and claim.post.key is None:
+            self._forget(claim)
+
     def _arrive(self, claim: _ClaimedAnswer) -> None:
         claim.present += 1
         claim.left_at, claim.is_whole = None, False

@@ -154,6 +154,10 @@ class Attachments:
         """A stream can no longer be read."""
         self._claims.forget(tenant, response_id)
 
+    def cancelled(self, tenant: str, response_id: str) -> None:
+        """A client asked to cancel a response."""
+        self._claims.cancelled(tenant, response_id)
+
     def entered(self, tenant: str, response_id: str) -> Claimant:
         """A reader came that named its stream."""
         return self._claims.entered(tenant, response_id)
