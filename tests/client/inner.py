@@ -115,7 +115,8 @@ class AsyncParts(Parts):
 
 async def passed(how: str, inner: Inner, method: str = "POST", url: str = URL, **given: Any) -> bytes:
     """The body that a client gets. how: "async" or "sync". patience: The transport's; the rest is the request's."""
-    transport = ResumingTransport(inner, patience=given.pop("patience", QUICK))
+    promote = given.pop("promote", "never")
+    transport = ResumingTransport(inner, patience=given.pop("patience", QUICK), promote=promote)
     if method == "POST" and "content" not in given:
         given.setdefault("json", BACKGROUND)
     if how == "sync":

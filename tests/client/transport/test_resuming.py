@@ -1,6 +1,7 @@
 """A client with a ResumingTransport gets every event once, or the error of the drop: both libraries, sync and async."""
 
 import gzip
+import json
 import zlib
 from collections.abc import Callable
 from contextlib import aclosing
@@ -377,3 +378,59 @@ def test_an_inner_that_is_no_transport_is_refused() -> None:
 async def test_a_request_of_another_library_is_refused() -> None:
     with pytest.raises(UsageError, match="httpx"):
         await ResumingTransport().handle_async_request(object())
+
+
+# Promoting
+
+
+FOREGROUND = {"model": "toy", "input": "hi", "stream": True, "store": False}
+UNASKED = b"".join(HELLO).replace(b'"background": true', b'"background": false')
+
+
+@every_client
+@both_ways
+async def test_a_promoted_create_is_resumed_and_its_reader_sees_what_it_asked_for(
+    library: ModuleType, how: str
+) -> None:
+    inner = Inner(library, in_turn(stream(*HELLO[:2], HELLO[2][:9], read_error(library)), stream(*HELLO[2:])))
+    assert await passed(how, inner, json=FOREGROUND, promote="always") == UNASKED
+    sent = json.loads(inner.requests[0].body or b"")
+    assert sent == {"model": "toy", "input": "hi", "stream": True, "store": True, "background": True}
+    assert dict(inner.requests[0].headers)["content-length"] == str(len(inner.requests[0].body or b""))
+    assert inner.timeouts[0]["read"] is not None
+
+
+@both_ways
+@pytest.mark.parametrize("promote", ["never", "if-stored"])
+async def test_a_create_that_says_store_false_is_only_promoted_always(how: str, promote: str) -> None:
+    inner = Inner(httpx2, in_turn(stream(WHOLE)))
+    assert await passed(how, inner, json=FOREGROUND, promote=promote) == WHOLE
+    assert json.loads(inner.requests[0].body or b"") == FOREGROUND
+
+
+@both_ways
+@pytest.mark.parametrize(("promote", "asked"), [("always", ["POST /", "POST /resp_1/cancel"]), ("never", ["POST /"])])
+async def test_a_promoted_response_that_is_left_early_is_cancelled(how: str, promote: Any, asked: list[str]) -> None:
+    inner = Inner(httpx2, in_turn(stream(*HELLO[:2], *HELLO[2:]), said(body("cancelled"))))
+    transport = ResumingTransport(inner, patience=QUICK, promote=promote)
+    if how == "sync":
+        with httpx2.Client(transport=transport) as client, client.stream("POST", URL, json=FOREGROUND) as answer:
+            next(answer.iter_bytes())
+    else:
+        async with httpx2.AsyncClient(transport=transport) as client:
+            async with client.stream("POST", URL, json=FOREGROUND) as answer, aclosing(answer.aiter_bytes()) as chunks:
+                await anext(chunks)
+    assert inner.asked == asked
+    assert inner.open_bodies == 0
+
+
+async def test_a_promoted_response_that_has_ended_is_not_cancelled() -> None:
+    inner = Inner(httpx2, in_turn(stream(WHOLE)))
+    assert await passed("async", inner, json=FOREGROUND, promote="always") == UNASKED
+    assert inner.asked == ["POST /"]
+
+
+def test_another_way_to_promote_is_refused() -> None:
+    wrong: Any = "sometimes"
+    with pytest.raises(InvalidArgument, match="promote"):
+        ResumingTransport(promote=wrong)

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-from attrs import frozen
+from attrs import evolve, frozen
 from msgspec import Raw
 from msgspec.json import Decoder
 
@@ -29,8 +29,8 @@ from streamfold.errors import (
     TransportError,
     UsageError,
 )
-from streamfold.schema import UNDECODABLE, is_usable_id
-from streamfold.session import Call, Connect, Patience, is_event_stream
+from streamfold.schema import UNDECODABLE, Dialect, is_usable_id, promotion
+from streamfold.session import Call, Cancel, Connect, Patience, is_event_stream
 
 COLLECTION = "/responses"
 TRUE = frozenset({"true", "1"})
@@ -80,14 +80,15 @@ class Resumable:
         return self.response_id is not None or self.is_background is True
 
     def url(self, call: Call, response_id: str) -> str:
-        """The URL of a GET that continues the stream, or that retrieves the response."""
+        """The URL of a call: a GET that continues the stream or retrieves the response, or the POST of a cancel."""
         query = [*self.query]
         if isinstance(call, Connect):
             query += [("stream", "true"), *self.stream_query]
             if call.starting_after is not None:
                 query.append(("starting_after", str(call.starting_after)))
         asked = f"?{urlencode(query, quote_via=quote)}" if query else ""
-        return f"{self.collection}/{quote(response_id, safe='')}{asked}"
+        cancel = "/cancel" if isinstance(call, Cancel) else ""
+        return f"{self.collection}/{quote(response_id, safe='')}{cancel}{asked}"
 
 
 def read_request(method: str, url: str, body: bytes | None) -> Resumable | None:
@@ -115,7 +116,7 @@ def _read_create(parts: SplitResult, path: str, body: bytes | None) -> Resumable
     collection = _url(parts, path)
     pads = _fields_of(fields.get("stream_options")).get("include_obfuscation")
     padding = [] if pads is None else [("include_obfuscation", bytes(pads).decode())]
-    name = resolve_dialect(None, base_url=_base_of(parts, path)).include_parameter or "include"
+    name = dialect_of(parts).include_parameter or "include"
     return Resumable(
         collection=collection,
         is_background=None if body is None else fields.get("background") == Raw(b"true"),
@@ -155,9 +156,11 @@ def _url(parts: SplitResult, path: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def _base_of(parts: SplitResult, path: str) -> str:
+def dialect_of(parts: SplitResult) -> Dialect:
+    """The dialect that the URL of a create looks like."""
     host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{path.removesuffix(COLLECTION)}"
+    base = parts.path.rstrip("/").removesuffix(COLLECTION)
+    return resolve_dialect(None, base_url=f"{parts.scheme}://{host}{base}")
 
 
 def _fields_of(value: bytes | Raw | None) -> Mapping[str, Raw]:
@@ -184,6 +187,8 @@ NAMES: Mapping[type[TransportError], str] = {
     Disconnected: "ReadError",
     ProtocolViolation: "RemoteProtocolError",
 }
+RESPONSE = b'"response"'
+DATA = b"data:"
 # What describes the first connection's body, which is not the one that is read.
 OF_ONE_BODY = frozenset({b"content-encoding", b"content-length"})
 
@@ -200,23 +205,44 @@ def library_of(request: object) -> ModuleType:
     raise UsageError(f"ResumingTransport carries requests of httpx and httpx2, not {type(request).__name__}")
 
 
+def _demoted(line: bytes, promoted: promotion.Promoted) -> bytes:
+    """A line of a frame, whose Response is not promoted."""
+    if not line.startswith(DATA):
+        return line
+    data = line.removeprefix(DATA).lstrip(b" ")
+    return line.removesuffix(data) + promotion.demote_event(data, promoted)
+
+
 @frozen
 class StreamRequest:
-    """The first request of a stream. Each library has its own class for it, so its type is not named here."""
+    """The first request of a stream. Each library has its own class for it, so its type is not named here.
+
+    Attributes:
+        promoted: The create that is sent instead of the one that was given.
+    """
 
     library: ModuleType
     request: Any
     asked: Resumable
     patience: Patience
+    promoted: promotion.Promotion | None = None
 
     @classmethod
-    def of(cls, request: Any, patience: Patience) -> "StreamRequest | None":
-        """The origin of a stream that this request asks for; None if it asks for something else."""
+    def of(cls, request: Any, patience: Patience, promote: promotion.PromoteMode = "never") -> "StreamRequest | None":
+        """The stream that a request asks for; None if it asks for something else."""
         body: bytes | None = None
         if type(request.stream).__name__ == "ByteStream":  # a body in memory, and not an upload that is read once
             body = b"".join(request.stream)
-        asked = read_request(request.method, str(request.url), body)
-        return None if asked is None else cls(library_of(request), request, asked, patience)
+        url = str(request.url)
+        asked = read_request(request.method, url, body)
+        if asked is None:
+            return None
+        promoted = None
+        if body and asked.response_id is None:
+            promoted = promotion.promote_create(body, promote, dialect_of(urlsplit(url)))
+        if promoted is not None:
+            asked = evolve(asked, is_background=True)
+        return cls(library_of(request), request, asked, patience, promoted)
 
     # Requests
 
@@ -226,11 +252,15 @@ class StreamRequest:
             return self.request
         headers = self.request.headers.copy()
         headers["accept-encoding"] = "identity"
+        stream = self.request.stream
+        if self.promoted is not None:
+            headers["content-length"] = str(len(self.promoted.body))
+            stream = self.library.ByteStream(self.promoted.body)
         return self.library.Request(
             self.request.method,
             self.request.url,
             headers=headers,
-            stream=self.request.stream,
+            stream=stream,
             extensions=self._extensions() if self.asked.can_resume else self.request.extensions,
         )
 
@@ -238,7 +268,14 @@ class StreamRequest:
         """The request for a call of the session."""
         headers = continuing_headers(self.request.headers.multi_items(), call)
         url = self.asked.url(call, response_id)
-        return self.library.Request("GET", url, headers=headers, extensions=self._extensions())
+        method = "POST" if isinstance(call, Cancel) else "GET"
+        return self.library.Request(method, url, headers=headers, extensions=self._extensions())
+
+    def as_asked(self, frames: bytes) -> bytes:
+        """Whole frames as the reader asked for them: not promoted."""
+        if self.promoted is None or RESPONSE not in frames:
+            return frames
+        return b"\n".join([_demoted(line, self.promoted.promoted) for line in frames.split(b"\n")])
 
     def _extensions(self) -> dict[str, Any]:
         """The SDK's own timeouts, but no more silence than `idle_seconds`, which also bounds what the SDK leaves unbounded."""

@@ -12,6 +12,7 @@ from streamfold.session import Answer, Call, Connect, Repair
 
 logger: logging.Logger = logging.getLogger("streamfold.client")
 
+CANCEL_SECONDS = 5.0  # how long to wait until the server has taken the cancel of a promoted response
 CUT_SHORT = "the stream ended before its terminal event"
 MAX_REFUSAL_BYTES = 1024 * 1024
 
@@ -33,13 +34,27 @@ class ResumedBody:
         self._call = Connect()  # what opened the connection that is read
         self._drop: Exception | None = None  # what the last connection ended with
 
+    @property
+    def is_left_running(self) -> bool:
+        """Whether the response runs on by itself, although its reader asked for one that ends with its connection."""
+        is_running = not self._passage.is_over and self._passage.session.outcome is None
+        return self._origin.promoted is not None and is_running and self._passage.session.response_id is not None
+
+    def _receive_refused(self, chunk: bytes) -> bytes:
+        """The connection brought bytes that are not passed at once. Returns what passes."""
+        return self._origin.as_asked(self._passage.receive_refused(chunk, now=self._clock()))
+
+    def _receive_chunk(self, chunk: bytes) -> bytes:
+        """The connection brought bytes. Returns what passes."""
+        return self._origin.as_asked(self._passage.receive_chunk(chunk, now=self._clock()))
+
     def _receive_eof(self) -> bytes:
         """The connection ended cleanly. Returns what passes."""
         if self._passage.is_over:
             self.has_ended = True
             return b""
         self._drop = self._origin.cut_short(CUT_SHORT)
-        return self._passage.receive_eof(now=self._clock())
+        return self._origin.as_asked(self._passage.receive_eof(now=self._clock()))
 
     def _receive_drop(self, error: Exception) -> bytes:
         """The connection broke. Returns what passes. Raises the error if it does not come from a connection, or if the body was closed."""
@@ -68,7 +83,7 @@ class ResumedBody:
         """The outcome is known, and the terminal event has not passed. Returns what passes, or raises the drop's error."""
         self.has_ended = True
         try:
-            return self._passage.finish()
+            return self._origin.as_asked(self._passage.finish())
         except Unfinished as unfinished:
             error = self._drop or self._origin.cut_short(self._passage.first_trouble)
             error.add_note(f"streamfold could not continue the stream: {unfinished}")

@@ -5,6 +5,7 @@ a missing event once the next bytes have come, or the connection was silent for 
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from math import inf, isfinite
 from time import monotonic, sleep
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from streamfold.client.transport.body import ContentDecoder, is_plain
 from streamfold.client.transport.failure import transport_error
 from streamfold.client.transport.resumable import StreamRequest
 from streamfold.client.transport.resumed import Collected, ResumedBody
-from streamfold.session import Answer, Call, Close, Connect, Repair, Retrieve, Wait, is_event_stream
+from streamfold.session import Answer, Call, Cancel, Close, Connect, Repair, Retrieve, Wait, is_event_stream
 
 
 class SyncInner(Protocol):
@@ -88,17 +89,22 @@ class SyncBody(ResumedBody):
                 passed = self._drop_connection(error)
             else:
                 if passed is None:
-                    passed = self._passage.receive_refused(chunk, now=self._clock())
+                    passed = self._receive_refused(chunk)
             if passed:
                 yield passed
             if self._passage.take is not take:
                 return
 
     def close(self) -> None:
-        """Close the connection that is open. The response itself continues at the server, if it can."""
+        """Close the connection that is open. A promoted response is cancelled, as the server does with one in the foreground."""
+        is_left_running = self.is_left_running
         self.is_closed = self.has_ended = True
         self._passage.session.receive_leave(now=self._clock())
         self._disconnect()
+        if is_left_running:
+            with suppress(Exception):  # it takes no longer than the timeouts of the request
+                request = self._origin.next_request(Cancel(), self._passage.session.response_id or "")
+                self._inner.handle_request(request).close()
 
     # The open connection
 
@@ -114,7 +120,7 @@ class SyncBody(ResumedBody):
             return self._receive_eof()
         except Exception as error:
             return self._drop_connection(error)
-        return passage.receive_chunk(chunk, now=self._clock())
+        return self._receive_chunk(chunk)
 
     def _drop_connection(self, error: Exception) -> bytes:
         passed = self._receive_drop(error)

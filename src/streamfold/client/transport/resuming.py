@@ -11,17 +11,18 @@ from functools import cache
 from math import inf, isfinite
 from threading import Lock
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, get_args
 
 import anyio
 
 from streamfold.client.transport.httpx import HttpxReply
 from streamfold.client.transport.resumable import StreamRequest, library_of
-from streamfold.client.transport.resumed import Collected, ResumedBody
+from streamfold.client.transport.resumed import CANCEL_SECONDS, Collected, ResumedBody
 from streamfold.client.transport.resumed_sync import SyncBody, SyncInner
 from streamfold.client.transport.timing import current_clock
 from streamfold.errors import IdleTimeout, InvalidArgument, TransportError
-from streamfold.session import Answer, Call, Close, Connect, Patience, Repair, Retrieve, Wait, is_event_stream
+from streamfold.schema import promotion
+from streamfold.session import Answer, Call, Cancel, Close, Connect, Patience, Repair, Retrieve, Wait, is_event_stream
 
 # One class for four kinds of client. A client only calls the methods below, so neither library is imported for its base
 # classes; a type checker still sees them.
@@ -49,6 +50,9 @@ class ResumingTransport(Carrier):
             your own certificates. None for the library's own, with 1,000 connections.
         patience: How long to wait for a response, and when to give up. Its `idle_seconds` is the silence after which a
             stream that can be resumed counts as dropped.
+        promote: Which foreground creates are sent with `background: true`, so that they can be resumed: "never",
+            "if-stored" for those that do not say `store: false`, or "always", which also stores them if the server needs
+            that. Your SDK sees the values that it sent. A promoted response that your code leaves early is cancelled.
 
     Raises:
         InvalidArgument: An argument is not valid.
@@ -57,7 +61,12 @@ class ResumingTransport(Carrier):
         client = AsyncOpenAI(http_client=httpx2.AsyncClient(transport=ResumingTransport()))
     """
 
-    def __init__(self, inner: Any = None, *, patience: Patience | None = None) -> None:
+    def __init__(
+        self, inner: Any = None, *, patience: Patience | None = None, promote: promotion.PromoteMode = "never"
+    ) -> None:
+        if promote not in get_args(promotion.PromoteMode):
+            raise InvalidArgument("promote", f'must be "never", "if-stored" or "always", got {promote!r}')
+        self._promote: promotion.PromoteMode = promote
         self._async: Any = inner if hasattr(inner, "handle_async_request") else None
         self._sync: Any = inner if hasattr(inner, "handle_request") else None
         if inner is not None and self._async is None and self._sync is None:
@@ -71,7 +80,7 @@ class ResumingTransport(Carrier):
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request of an `AsyncClient`; the body of a stream is continued."""
         inner = self._async_inner(request)
-        origin = StreamRequest.of(request, self._patience)
+        origin = StreamRequest.of(request, self._patience, self._promote)
         if origin is None:
             return await inner.handle_async_request(request)
         response = await inner.handle_async_request(origin.first_request())
@@ -110,7 +119,7 @@ class ResumingTransport(Carrier):
     def handle_request(self, request: Any) -> Any:
         """Send a request of a `Client`; the body of a stream is continued."""
         inner = self._sync_inner(request)
-        origin = StreamRequest.of(request, self._patience)
+        origin = StreamRequest.of(request, self._patience, self._promote)
         if origin is None:
             return inner.handle_request(request)
         response = inner.handle_request(origin.first_request())
@@ -212,7 +221,7 @@ class AsyncBody(ResumedBody):
                 passed = await self._receive_end(end)
             else:
                 if (taken := take(chunk)) is None:
-                    taken = passage.receive_refused(chunk, now=self._clock())
+                    taken = self._receive_refused(chunk)
                 passed = taken
             if passed:
                 return passed
@@ -223,10 +232,15 @@ class AsyncBody(ResumedBody):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Close the connection that is open. The response itself continues at the server, if it can."""
+        """Close the connection that is open. A promoted response is cancelled, as the server does with one in the foreground."""
+        is_left_running = self.is_left_running
         self.is_closed = self.has_ended = True
         self._passage.session.receive_leave(now=self._clock())
         await self._disconnect()
+        if is_left_running:
+            with anyio.move_on_after(CANCEL_SECONDS, shield=True), suppress(Exception):
+                request = self._origin.next_request(Cancel(), self._passage.session.response_id or "")
+                await (await self._inner.handle_async_request(request)).aclose()
 
     # The open connection
 
@@ -239,7 +253,7 @@ class AsyncBody(ResumedBody):
                 return b""
         except (StopAsyncIteration, TransportError) as end:
             return await self._receive_end(end)
-        return passage.receive_chunk(chunk, now=self._clock())
+        return self._receive_chunk(chunk)
 
     async def _receive_end(self, end: StopAsyncIteration | TransportError) -> bytes:
         if isinstance(end, StopAsyncIteration):
