@@ -250,6 +250,8 @@ class StreamRequest:
         """The request as it is sent: not compressed, and without more silence than its stream need bear."""
         if not self.asked.is_sure:
             return self.request
+        # A body that is not compressed can be passed on byte for byte, and a server that compresses a stream may hold events
+        # back. The request is a copy, because the SDK keeps its own for a retry.
         headers = self.request.headers.copy()
         headers["accept-encoding"] = "identity"
         stream = self.request.stream
@@ -279,6 +281,8 @@ class StreamRequest:
 
     def _extensions(self) -> dict[str, Any]:
         """The SDK's own timeouts, but no more silence than `idle_seconds`, which also bounds what the SDK leaves unbounded."""
+        # openai's SDK waits ten minutes for a byte. A stream that can be resumed need not: asking again costs little, and
+        # silence is all that a dead connection behind a NAT ever shows.
         seconds = self.patience.idle_seconds
         given: dict[str, float | None] = self.request.extensions.get("timeout") or {}
         bounded = {name: min(given.get(name) or inf, seconds) for name in ("connect", "read", "write")}

@@ -66,6 +66,7 @@ class ResumedBody:
         if self._passage.is_over:  # nothing is missing
             self.has_ended = True
             return b""
+        # Kept even if the repair succeeds: the next one may not, and then the SDK must get what it would have got.
         self._drop = self._origin.error(error)
         return self._passage.receive_failure(self._call, failure.reason, now=self._clock())
 

@@ -108,6 +108,7 @@ class ResumingTransport(Carrier):
         await self.aclose()
 
     def _async_inner(self, request: Any) -> "AsyncInner":
+        # Made at the first request, because only that shows which library the client is of.
         with self._making:
             if self._async is None:
                 self._async = library_of(request).AsyncHTTPTransport(limits=limits(library_of(request)))
