@@ -156,7 +156,6 @@ class Held:
         body_bytes: The length of the request that created it.
         claimant: The POST that created it; None if it was not created by one.
         promoted: What was changed in the create.
-        ends_with_its_connection: Whether a cancel closes the connection, because the upstream cannot cancel it otherwise.
     """
 
     def __init__(
@@ -178,7 +177,6 @@ class Held:
         self.body_bytes: int = body_bytes
         self.claimant: Claimant | None = claimant
         self.promoted: promotion.Promoted | None = promoted
-        self.ends_with_its_connection: bool = is_foreground and promoted is None
         self.response: FollowedResponse = response
         self._key: StreamKey | None = None
         self._window: EventRun | None = None
