@@ -4,7 +4,7 @@
 and wakes the claimants that a call returns. Rules, in this order:
 
 - A POST with an Idempotency-Key joins the answer of that key: while it is created, while it runs, and for
-  `key_seconds` after its end. Another request under the same key is refused.
+  `key_seconds` after its end and last reader. Another request under the same key is refused.
 - A POST without a key joins an *orphan* of the same tenant, method, path and body: an answer without a key whose last
   reader left before the end, at most `attach_seconds` ago. It needs a sign that it is a retry (post.py), or the mode
   `same-body`. From then on the orphan has a reader, so nobody else joins it. A POST that names its turn also joins an
@@ -112,7 +112,7 @@ class Claims:
     Args:
         mode: Which POSTs without a key may join.
         attach_seconds: How long an orphan may be joined.
-        key_seconds: How long the answer of a key may be joined after its end.
+        key_seconds: How long the answer of a key may be joined after its end and its last reader.
         max_claims: How many answers are remembered. The oldest ended ones are forgotten for new ones; if none has
             ended, a POST is refused.
         max_claims_per_tenant: The same for one tenant.

@@ -26,7 +26,8 @@ class RelayOptions:
             Idempotency-Key do. Of the others, `sign` lets those join the answer that their client left which say that
             they are retries, and `same-body` also those that only have the same body. `never` ignores keys too.
         attach_seconds: How long after its reader left an answer may be joined without a key.
-        key_seconds: How long after its end an answer may be joined with its Idempotency-Key, if it is kept as long.
+        key_seconds: How long after its end, and its last reader, an answer may be joined with its Idempotency-Key, if it
+            is kept as long.
         promote: Which foreground creates are sent upstream with `background: true`, so that a stream that breaks there
             is resumed: `never`, `if-stored` for those that do not say `store: false`, or `always`. With `always`, the
             provider stores what the client asked it not to store. Readers see a foreground response.
