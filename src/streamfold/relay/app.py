@@ -238,9 +238,9 @@ class _Exchange:
     async def _cancel(self, tenant: str, id: str, follow: Callable[[], FollowedResponse]) -> None:
         self._streams.attachments.cancelled(tenant, id)
         key = StreamKey(tenant, id)
-        if self._elsewhere is not None and self._streams.followed(key) is None:
-            if (await self._streams.log.require(key)).is_finished:
-                raise _NotHeld  # the upstream says in its own words that it is over
+        is_elsewhere = self._elsewhere is not None and self._streams.followed(key) is None
+        if is_elsewhere and (await self._streams.log.require(key)).is_finished:
+            raise _NotHeld  # the upstream says in its own words that it is over
         result = await self._streams.cancel(id, tenant=tenant, follow=follow)
         if result is CancelResult.NOT_ALLOWED:
             await self._refuse(Problem(403, "The upstream refused the key for this cancel.", code="not_allowed"))
