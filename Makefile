@@ -19,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: docs changelog changelog-draft clean distclean
 
 help:
-	@echo "make demo            streams, faults, repairs and cancels, against a local gateway"
+	@echo "make demo            streams that break, cancels that race, and a relay that is killed: all on this machine"
 	@echo "make test            the tests, with samples of the large matrices"
 	@echo "make test-all        all tests, with every matrix complete"
 	@echo "make check           lint, types, and coverage of each pure module by its own test file"

@@ -165,7 +165,7 @@ def test_inspect(folder: Path) -> None:
 
 @pytest.mark.thorough
 def test_the_demo() -> None:
-    shown = TERMINAL.run("demo", "--words", "60", "--speed", "400")
+    shown = TERMINAL.run("demo")
     assert leaked(shown.output) == []
 
 

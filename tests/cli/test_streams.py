@@ -45,7 +45,7 @@ CASES: dict[str, list[list[str]]] = {
     "emulator": [["emulator", "--port", "0"]],
     "relay": [["relay", "--upstream", "http://127.0.0.1:9", "--log", "memory:", "--port", "0"]],
     "completion": [["completion", "bash"]],
-    "demo": [["demo", "--speed", "4000"]],
+    "demo": [["demo"]],
     "": [["--help"], ["--version"], ["follow", "--help"], ["batch"]],
 }
 SAMPLE = {"create", "fold", "log export", ""}  # the other commands are thorough

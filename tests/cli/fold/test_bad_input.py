@@ -261,7 +261,6 @@ USAGE = [
     pytest.param(["fold", "x", "y"], "unexpected argument 'y'; see streamfold fold --help", id="an extra argument"),
     pytest.param(["create", "--model"], "--model needs a value; see streamfold create --help", id="a missing value"),
     pytest.param(["log", "shwo"], 'Did you mean "show"? See streamfold log --help', id="a typo after log"),
-    pytest.param(["demo", "--words", "0"], "--words", id="demo without words"),
 ]
 
 

@@ -19,7 +19,7 @@ def terminal(width: int, height: int) -> Console:
 @pytest.mark.parametrize(("width", "height"), [(40, 14), (80, 24), (200, 60)])
 def test_it_fits_the_terminal_at_every_event_however_much_is_repaired(width: int, height: int) -> None:
     console = terminal(width, height)
-    screen = Screen(Output(), console=console, max_notes=20)
+    screen = Screen(Output(), console=console)
     for step in steps(said(*["some words\n"] * 60)):
         screen.show(step)
         screen.repair(REPAIR)

@@ -38,8 +38,8 @@ COLOURS = {OutcomeStatus.COMPLETED: "green", OutcomeStatus.CANCELLED: "yellow"}
 class Screen(View):
     """One response, drawn again and again in place; at the end, the whole text and the outcome instead.
 
-    With `starts_midway`, text from before the first event is left out. `max_notes` of the latest repairs and other
-    notes are visible.
+    With `starts_midway`, text from before the first event is left out. The latest repairs are
+    visible.
     """
 
     def __init__(
@@ -48,8 +48,6 @@ class Screen(View):
         *,
         hide: Hide = str,
         starts_midway: bool = False,
-        max_notes: int = MAX_NOTES,
-        foot: str = FOOT,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,8 +61,6 @@ class Screen(View):
         self._closed: set[int] = set()
         self._last = "nothing yet"
         self._notes: list[Text] = []
-        self._max_notes = max_notes
-        self._foot = foot
         self._live = Live(
             console=self._console,
             get_renderable=self.draw,
@@ -99,9 +95,6 @@ class Screen(View):
     def repair(self, repair: Repair) -> None:
         self._notes.append(_line(("↻ ", "yellow"), one_line(self._hide(repair_words(repair)))))
 
-    def note(self, words: str) -> None:
-        self._notes.append(_line(("✗ ", "red"), (one_line(words), "dim")))
-
     def finish(self, end: End) -> None:
         """Print the whole text, the notes, and the outcome, in place of the picture."""
         self._grow(end.state)
@@ -134,11 +127,11 @@ class Screen(View):
         state = self._state
         response = snapshot(state)
         room = self._console.height - ROWS_BESIDE_TEXT - len(response.output)
-        notes = self._notes[-max(1, min(self._max_notes, room - MIN_TEXT_ROWS)) :]
+        notes = self._notes[-max(1, min(MAX_NOTES, room - MIN_TEXT_ROWS)) :]
         rows = max(MIN_TEXT_ROWS, room - len(notes))
         items = _item_rows(response, self._closed, self._console)
         panel = _text_panel(state, self._console, rows=rows)
-        return Group(self._head(response.id), items, panel, *notes, _line((self._foot, "dim")))
+        return Group(self._head(response.id), items, panel, *notes, _line((FOOT, "dim")))
 
     def _head(self, response_id: str | None) -> Text:
         status = self._state.status or "connecting"

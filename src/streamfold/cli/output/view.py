@@ -49,9 +49,6 @@ class View:
     def repair(self, repair: Repair) -> None:
         """Show that the stream is being repaired."""
 
-    def note(self, words: str) -> None:
-        """Show a line beside the stream."""
-
     def finish(self, end: End) -> None:
         """Show the end, however the stream ended."""
 
