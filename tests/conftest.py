@@ -7,6 +7,7 @@ names. Without it, the tests that need it are skipped with a reason; with STREAM
 import functools
 import gc
 import inspect
+import itertools
 import json
 import os
 import signal
@@ -26,6 +27,25 @@ FAILURES = (Exception, pytest.fail.Exception)
 trio_is_thorough = pytest.mark.parametrize(
     "anyio_backend", ["asyncio", pytest.param("trio", marks=pytest.mark.thorough)]
 )
+
+
+def sampled_product(names: str, every: int, *values: Iterable[Any]) -> pytest.MarkDecorator:
+    """Each combination of these values, as `parametrize` makes them; `make test` runs about one of `every` so many.
+
+    The sample runs along the diagonals, so each value is in it as long as the other lists are not shorter than `every`.
+    """
+    lists = [list(each) for each in values]
+    cases = []
+    for places in itertools.product(*(range(len(each)) for each in lists)):
+        chosen = [each[place] for each, place in zip(lists, places, strict=True)]
+        marks = () if sum(places) % every == 0 else pytest.mark.thorough
+        cases.append(pytest.param(*chosen, id="-".join(map(_name_of, chosen)), marks=marks))
+    return pytest.mark.parametrize(names.split(","), cases)
+
+
+def _name_of(value: object) -> str:
+    return str(getattr(value, "__name__", value))
+
 
 # quick   for `make test`: a few new examples in every run (in CI, the same ones)
 # dev     for `make test-all`: new examples in every run, found failures kept in .hypothesis/

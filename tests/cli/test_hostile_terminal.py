@@ -50,7 +50,7 @@ def asked() -> Iterator[tuple[list[str], str, str]]:
     ("words", "mode", "term"),
     [
         pytest.param(
-            *case, id=f"{case[1]}-{case[2]}-{'-'.join(case[0][:2])}", marks=pytest.mark.thorough if at % 7 else ()
+            *case, id=f"{case[1]}-{case[2]}-{'-'.join(case[0][:2])}", marks=pytest.mark.thorough if at % 13 else ()
         )
         for at, case in enumerate(asked())
     ],

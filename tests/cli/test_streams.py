@@ -197,7 +197,7 @@ LITTLE = [
 @pytest.mark.parametrize(
     "words",
     [
-        pytest.param(*each.values, id=each.id, marks=() if at % 12 == 1 else pytest.mark.thorough)
+        pytest.param(*each.values, id=each.id, marks=() if at % 24 == 1 else pytest.mark.thorough)
         for at, each in enumerate(EVERY)
         if each.values[0][0] not in {"emulator", "relay", "demo"} and each.values[0][:2] != ["log", "drop"]
     ],

@@ -19,6 +19,7 @@ from streamfold.emulator import Emulator, Journal, Options, emulate
 from streamfold.schema import OPENAI
 from streamfold.session import Backoff, Patience
 from tests.client.leaving import open_files, running_tasks
+from tests.conftest import trio_is_thorough
 
 pytestmark = pytest.mark.anyio
 
@@ -108,7 +109,7 @@ async def run(name: str, *, tasks: int, on_exit: OnExit) -> Emulator:
 
 
 @each_transport
-@pytest.mark.parametrize("tasks", [100, pytest.param(1000, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("tasks", [60, pytest.param(1000, marks=pytest.mark.thorough)])
 async def test_tasks_cancelled_anywhere_leave_nothing_and_cancel_nothing(name: str, tasks: int) -> None:
     emulator = await run(name, tasks=tasks, on_exit="leave")
     counters = emulator.journal.counters
@@ -117,6 +118,7 @@ async def test_tasks_cancelled_anywhere_leave_nothing_and_cancel_nothing(name: s
     assert {visit.ended for visit in emulator.journal.visits} <= {"disconnected", "complete"}
 
 
+@trio_is_thorough
 @each_transport
 async def test_only_where_that_is_asked_is_what_was_left_cancelled(name: str) -> None:
     emulator = await run(name, tasks=50, on_exit="cancel")

@@ -32,7 +32,7 @@ Manner = Callable[[int], list[Leg]]
 
 SMALL_EVENTS = 25
 LEAST_RECORDINGS = 40
-MOST_CUTS_OF_A_SAMPLE = 20
+MOST_CUTS_OF_A_SAMPLE = 8
 thorough_too = pytest.mark.parametrize(
     "is_complete", [False, pytest.param(True, marks=pytest.mark.thorough)], ids=["a sample", "complete"]
 )

@@ -14,6 +14,7 @@ from streamfold.errors import ProtocolViolation, RequestRefused, TransportError,
 from streamfold.session import OutcomeStatus, Patience
 from tests.client.served import HELLO, KEY, MODEL, always, followed, json_told, on_every_transport, served, streamed
 from tests.client.stub import EVENT_STREAM, JSON, Told, query_of, stream
+from tests.conftest import sampled_product
 from tests.session.made import added, body, created
 
 pytestmark = pytest.mark.anyio
@@ -223,7 +224,7 @@ BOMBS: dict[str, tuple[str, Callable[[], bytes]]] = {
 
 
 @on_every_transport
-@pytest.mark.parametrize("name", BOMBS)
+@sampled_product("name", 2, BOMBS)
 async def test_a_bomb_is_stopped_at_the_limit_and_others_run_meanwhile(kind: str, name: str) -> None:
     encoding, data = BOMBS[name][0], BOMBS[name][1]()
     limits = Patience(max_frame_bytes=1_000_000, max_body_bytes=1_000_000, max_attempts=1, total_seconds=0.5)

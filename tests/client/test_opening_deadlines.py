@@ -13,6 +13,7 @@ from streamfold.client.conformance import FaultyServer, Wire, serve
 from streamfold.errors import ConnectFailed, GatewayError, IdleTimeout, RequestRefused
 from streamfold.session import OutcomeStatus, Patience
 from tests.client.served import KEY, MODEL, client, on_sockets
+from tests.conftest import sampled_product
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +45,7 @@ STORIES = {
     "a refusal": dripping(SLOW_REFUSAL, b" "),
     "nothing that shows what it is": dripping(BLANK_BODY, b"\n"),
 }
-every_story = pytest.mark.parametrize("story", STORIES)
+every_story = sampled_product("story", 2, STORIES)
 
 
 @asynccontextmanager
@@ -67,9 +68,7 @@ CALLS: dict[str, Callable[..., Awaitable[object]]] = {
 
 
 @on_sockets
-@every_story
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("way", ["total_seconds", "timeout"])
+@sampled_product("story,call,way", 4, STORIES, CALLS, ["total_seconds", "timeout"])
 async def test_a_call_ends_in_its_time_whatever_drips(kind: str, story: str, call: str, way: str) -> None:
     patience = Patience(total_seconds=MAX_SECONDS if way == "total_seconds" else None)
     given = {"timeout": MAX_SECONDS} if way == "timeout" else {}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from streamfold.client import Gateway, Request
 from streamfold.client.api.request import Calls
@@ -18,6 +19,9 @@ from tests.client.stub import JSON, Told, stream
 from tests.session.made import body, created, frame
 
 pytestmark = pytest.mark.anyio
+
+
+SHORT = evolve(QUICK, stalled_seconds=0.1, cancel_seconds=0.1)  # an outage is waited out to its end
 
 
 def cut() -> Exception:
@@ -84,7 +88,7 @@ async def test_no_outcome_shows_the_key(kind: str, name: str, caplog: pytest.Log
         return stream(created(0), cut()) if request.method == "POST" else ECHOES[name]()
 
     async with served(kind, answer) as site:
-        async with site.gateway(patience=QUICK).stream(**MODEL) as response:
+        async with site.gateway(patience=SHORT).stream(**MODEL) as response:
             result = await response.cancel()
             outcome = await response.outcome()
     assert KEY[:14] not in repr((outcome.reason, outcome.repairs, outcome.conflicts, result))

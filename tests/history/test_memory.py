@@ -10,6 +10,7 @@ import pytest
 from streamfold.history import export, import_stream, replay, states, verify
 from streamfold.log import EventLog, SqliteLog, StreamKey
 from streamfold.log.valkey import ValkeyLog
+from tests.conftest import sampled_product
 from tests.log.valkeys import running
 
 pytestmark = pytest.mark.anyio
@@ -37,9 +38,9 @@ def event(number: int, fields: dict[str, object]) -> bytes:
     return b"data: %b\n\n" % json.dumps(fields | {"sequence_number": number}).encode()
 
 
-@pytest.fixture(params=["sqlite", "valkey"])
-async def log(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[EventLog]:
-    if request.param == "sqlite":
+@pytest.fixture
+async def log(engine: str, tmp_path: Path, anyio_backend: str) -> AsyncIterator[EventLog]:
+    if engine == "sqlite":
         async with SqliteLog(tmp_path / "log.db") as opened:
             yield opened
     elif anyio_backend == "trio":
@@ -72,9 +73,11 @@ async def imported(log: EventLog) -> None:
     await import_stream(log, "tenant", chunks())
 
 
-@pytest.mark.parametrize("read", [verified, replayed, stepped, exported, imported])
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_it_holds_a_page_and_not_the_stream(read: Callable[[EventLog], Awaitable[None]], log: EventLog) -> None:
+@sampled_product("engine,read", 3, ["sqlite", "valkey"], [verified, replayed, stepped, exported, imported])
+async def test_it_holds_a_page_and_not_the_stream(
+    engine: str, read: Callable[[EventLog], Awaitable[None]], log: EventLog
+) -> None:
     await import_stream(log, "tenant", chunks())
     tracemalloc.start()
     try:

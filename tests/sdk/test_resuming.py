@@ -23,7 +23,7 @@ from tests.client.inner import Inner
 from tests.client.playback import ID, Played
 from tests.client.stub import Told, query_of, said, stream
 from tests.client.test_cut_points import chosen, thorough_too
-from tests.conftest import Recording
+from tests.conftest import Recording, sampled_product
 
 pytestmark = pytest.mark.anyio
 
@@ -135,8 +135,7 @@ SDKS: dict[str, tuple[ModuleType, Any]] = {
 
 
 @thorough_too
-@pytest.mark.parametrize("cuts", [at_every_event, at_random_bytes])
-@pytest.mark.parametrize("sdk", SDKS)
+@sampled_product("sdk,cuts", 2, SDKS, [at_every_event, at_random_bytes])
 async def test_what_the_sdk_yields_equals_the_uncut_stream(
     sdk: str,
     cuts: Callable[[Played], list[int]],
@@ -169,4 +168,4 @@ async def test_what_the_sdk_yields_equals_the_uncut_stream(
 def streams(recordings: Sequence[Recording], is_complete: bool) -> list[Played]:
     found = chosen(recordings)
     assert len(found) >= 40
-    return found if is_complete else found[::10]
+    return found if is_complete else found[::20]

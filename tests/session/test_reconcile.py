@@ -501,7 +501,7 @@ ANY_EVIDENCE = st.builds(
 
 
 @pytest.mark.parametrize("law", LAWS, ids=[law.__name__ for law in LAWS])
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(ANY_EVIDENCE)
 def test_whatever_the_evidence(law: Callable[[Evidence, Verdict], None], evidence: Evidence) -> None:
     verdict = reconcile(evidence)

@@ -28,7 +28,7 @@ from tests.session.made import (
     reopen,
 )
 
-STALLED, HOURS = 600.0, 4 * 3600.0
+STALLED, HOURS = 600.0, 2 * 3600.0
 Said = Callable[[float], Answer]
 
 

@@ -20,11 +20,12 @@ from streamfold.history import filler
 from streamfold.log import EventLog, MemoryLog, SavedCheckpoint, SqliteLog
 from tests.cli.hostile import EVIL, steers
 from tests.cli.inspect.made import CANCEL, OUTCOME, RECORDS, RESUME, damage, program, put, until
+from tests.conftest import sampled_product
 from tests.history.made import KEY, records_of, said
 
 pytestmark = pytest.mark.anyio
 
-LONG = 100_000
+LONG = [20_000, pytest.param(100_000, marks=pytest.mark.thorough)]
 
 
 @pytest.fixture
@@ -367,7 +368,7 @@ async def test_a_stream_that_is_dropped_is_told_and_what_was_read_stays() -> Non
         assert '"Hel"' in pane(app)
 
 
-@pytest.mark.parametrize("doing", ["home", "slash,x,enter"])
+@sampled_product("doing", 2, ["home", "slash,x,enter"])
 async def test_a_log_that_fails_is_told(doing: str) -> None:
     log = MemoryLog()
     await put(log, records_of(said(*["x"] * 1000)))
@@ -389,14 +390,15 @@ async def test_the_tokens_are_told_where_the_response_tells_them() -> None:
 # Long streams
 
 
-async def test_a_long_stream_opens_and_jumps() -> None:
+@pytest.mark.parametrize("count", LONG)
+async def test_a_long_stream_opens_and_jumps(count: int) -> None:
     """Bounds far above what was measured, for a machine that does other things: they find what grows with the stream."""
     log = MemoryLog()
-    data = said(*["word "] * LONG)
+    data = said(*["word "] * count)
     await put(log, records_of(data), status="completed")
-    async with program(log, at=LONG // 2) as (app, pilot):
-        assert f"at {LONG // 2:,} of {len(data) - 1:,}" in status(app)
-        for key, number in (("home", "0"), ("end", f"{len(data) - 1:,}"), ("pageup", "99,")):
+    async with program(log, at=count // 2) as (app, pilot):
+        assert f"at {count // 2:,} of {len(data) - 1:,}" in status(app)
+        for key, number in (("home", "0"), ("end", f"{len(data) - 1:,}"), ("pageup", f"{count // 1000 - 1},")):
             await pilot.press(key)
             await until(pilot, lambda number=number: f"at {number}" in status(app))
         await pilot.press("t", "left")
@@ -415,7 +417,7 @@ async def test_keys_that_come_fast_are_not_each_waited_for() -> None:
         assert len(app._pages._pages) <= 3
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 50), (40, 10)])
+@sampled_product("size", 3, [(40, 10), (80, 24), (160, 50)])
 async def test_it_fits_a_terminal_of_any_size(log: EventLog, size: tuple[int, int]) -> None:
     async with program(log, size=size) as (app, pilot):
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from streamfold.session import Backoff, Patience
 from tests.cli.conftest import KEY, Run
 from tests.cli.hostile import SSE, Asked, http, serving
 from tests.cli.made import ERRORS, completed, delta, numbered, opening
@@ -14,6 +15,7 @@ COMMANDS = [
     pytest.param(["create", "--model", "m", "--input", "x", "--stream"], id="create in the foreground"),
     pytest.param(["follow", "resp_1"], id="follow"),
 ]
+QUICK = Patience(backoff=Backoff(first_seconds=0.01), poll_seconds=0.01, gap_seconds=0.05)
 FAILED: dict[str, Any] = {"type": "response.failed", "response": {"id": "resp_1", "status": "failed", "output": []}}
 MIDDLE, END = numbered(*opening(), delta("Half")), numbered(*opening(), delta("Half"), FAILED)
 
@@ -22,8 +24,9 @@ MIDDLE, END = numbered(*opening(), delta("Half")), numbered(*opening(), delta("H
 @pytest.mark.parametrize(("error", "words"), ERRORS)
 @pytest.mark.parametrize("before", [pytest.param(MIDDLE, id="in the middle"), pytest.param(END, id="behind the end")])
 def test_the_outcome_has_the_servers_words(
-    before: list[bytes], error: bytes, words: str, command: list[str], run: Run
+    before: list[bytes], error: bytes, words: str, command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("streamfold.client.api.gateway.Patience", lambda: QUICK)
     message = words.rpartition(": ")[2]
 
     known = itertools.cycle([True, False])  # when `follow` asks whether there is such a response, and at the end

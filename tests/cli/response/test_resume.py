@@ -16,6 +16,7 @@ import pytest
 from streamfold.errors import LogUnusable
 from streamfold.log import Lease, Record, SqliteLog
 from tests.cli.conftest import KEY, Gateways, Run
+from tests.conftest import sampled_product
 
 COMMAND = [sys.executable, "-m", "streamfold"]
 PIPE = subprocess.PIPE
@@ -57,8 +58,7 @@ def numbers(lines: list[bytes]) -> list[int]:
     return [each["sequence_number"] for each in map(json.loads, lines) if "outcome" not in each]
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("flags", [(), ("--http", "direct", "--dialect", "openai", "--on-behalf-of", ODD)])
+@sampled_product("number,flags", 2, SIGNALS, [(), ("--http", "direct", "--dialect", "openai", "--on-behalf-of", ODD)])
 def test_what_came_before_and_after_a_signal_is_everything(
     number: signal.Signals, flags: tuple[str, ...], gateways: Gateways
 ) -> None:
@@ -73,7 +73,7 @@ def test_what_came_before_and_after_a_signal_is_everything(
     assert json.loads(rest[-1])["outcome"]["status"] == "completed"
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@sampled_product("number", 2, SIGNALS[::-1])
 def test_a_recording_that_was_stopped_is_whole_once_the_command_ran(
     number: signal.Signals, gateways: Gateways, tmp_path: Path
 ) -> None:
@@ -137,7 +137,7 @@ def visited(url: str, path: str) -> bool:
         return any(visit["path"].endswith(path) for visit in json.load(answer)["visits"])
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@sampled_product("number", 2, SIGNALS)
 def test_a_cancel_that_was_stopped_is_sent_again(number: signal.Signals, gateways: Gateways) -> None:
     url = gateways("refuse:on=cancel,status=503,retry_after=60,times=1", tokens_per_second=20)
     with start(*CREATE, "--input", "a long story", "--json", "--base-url", url) as process:
@@ -158,7 +158,7 @@ def create_batch(url: str) -> str:
         return json.load(answer)["id"]
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@sampled_product("number", 2, SIGNALS[::-1])
 def test_a_cancel_of_a_batch_that_was_stopped_is_sent_again(number: signal.Signals, gateways: Gateways) -> None:
     url = gateways(batch_stage_seconds=600, batch_cancel_seconds=0.2)
     batch_id = create_batch(url)
@@ -168,7 +168,7 @@ def test_a_cancel_of_a_batch_that_was_stopped_is_sent_again(number: signal.Signa
     assert json.loads(done.stdout.splitlines()[-1])["outcome"]["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@sampled_product("number", 2, SIGNALS)
 def test_a_batch_that_was_left_is_followed_again(number: signal.Signals, gateways: Gateways) -> None:
     url = gateways(batch_stage_seconds=600)
     batch_id = create_batch(url)

@@ -36,9 +36,9 @@ def little_to_collect() -> None:
     ("library", "anyio_backend"),
     [
         pytest.param(httpx2, "asyncio", id="httpx2-asyncio"),
-        pytest.param(httpx2, "trio", id="httpx2-trio"),
-        pytest.param(httpx, "asyncio", id="httpx-asyncio"),
-        pytest.param(httpx, "trio", id="httpx-trio", marks=pytest.mark.thorough),
+        pytest.param(httpx2, "trio", id="httpx2-trio", marks=pytest.mark.thorough),
+        pytest.param(httpx, "asyncio", id="httpx-asyncio", marks=pytest.mark.thorough),
+        pytest.param(httpx, "trio", id="httpx-trio"),
     ],
 )
 @pytest.mark.parametrize("name", CHECKS)

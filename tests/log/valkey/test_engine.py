@@ -442,7 +442,7 @@ async def replicated(folder: Path, **settings: str) -> AsyncIterator[tuple[Valke
             yield first, second
 
 
-@pytest.mark.parametrize("level", ["replica", "disk"])
+@pytest.mark.parametrize("level", ["replica", pytest.param("disk", marks=pytest.mark.thorough)])
 async def test_what_no_replica_has_is_not_acknowledged_and_can_be_appended_again(
     tmp_path: Path, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
