@@ -25,12 +25,19 @@ class ResumedBody:
         is_closed: Whether its reader closed it.
     """
 
-    def __init__(self, origin: StreamRequest, *, clock: Callable[[], float], random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        origin: StreamRequest,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        is_recorded: bool = False,
+    ) -> None:
         self.has_ended: bool = False
         self.is_closed: bool = False
         self._clock = clock
         self._origin = origin
-        self._passage = Passage(origin.session(random=random, now=clock()), now=clock())
+        self._passage = Passage(origin.session(random=random, now=clock()), now=clock(), is_folded=is_recorded)
         self._call = Connect()  # what opened the connection that is read
         self._drop: Exception | None = None  # what the last connection ended with
 

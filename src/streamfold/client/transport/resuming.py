@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, get_args
 import anyio
 
 from streamfold.client.transport.httpx import HttpxReply
+from streamfold.client.transport.recording import PassageRecorder
 from streamfold.client.transport.resumable import StreamRequest, library_of
 from streamfold.client.transport.resumed import CANCEL_SECONDS, Collected, ResumedBody
 from streamfold.client.transport.resumed_sync import SyncBody, SyncInner
 from streamfold.client.transport.timing import current_clock
-from streamfold.errors import IdleTimeout, InvalidArgument, TransportError
+from streamfold.errors import IdleTimeout, InvalidArgument, TransportError, UsageError
+from streamfold.log import EventLog
 from streamfold.schema import promotion
 from streamfold.session import Answer, Call, Cancel, Close, Connect, Patience, Repair, Retrieve, Wait, is_event_stream
 
@@ -48,6 +50,7 @@ class ResumingTransport(Carrier):
     Args:
         inner: The transport that carries the requests, sync or async as your client is: pass one to use a proxy, HTTP/2 or
             your own certificates. None for the library's own, with 1,000 connections.
+        log: Where to record the events of each stream that passes, before your SDK gets them: for an AsyncClient.
         patience: How long to wait for a response, and when to give up. Its `idle_seconds` is the silence after which a
             stream that can be resumed counts as dropped.
         promote: Which foreground creates are sent with `background: true`, so that they can be resumed: "never",
@@ -62,10 +65,16 @@ class ResumingTransport(Carrier):
     """
 
     def __init__(
-        self, inner: Any = None, *, patience: Patience | None = None, promote: promotion.PromoteMode = "never"
+        self,
+        inner: Any = None,
+        *,
+        log: EventLog | None = None,
+        patience: Patience | None = None,
+        promote: promotion.PromoteMode = "never",
     ) -> None:
         if promote not in get_args(promotion.PromoteMode):
             raise InvalidArgument("promote", f'must be "never", "if-stored" or "always", got {promote!r}')
+        self._log = log
         self._promote: promotion.PromoteMode = promote
         self._async: Any = inner if hasattr(inner, "handle_async_request") else None
         self._sync: Any = inner if hasattr(inner, "handle_request") else None
@@ -87,7 +96,8 @@ class ResumingTransport(Carrier):
         if not origin.can_continue(response):
             return response
         body = of_library(AsyncBody, origin.library.AsyncByteStream)
-        return origin.answer(response, body(origin, inner, response, random=self._random))
+        recorder = None if self._log is None else PassageRecorder(self._log)
+        return origin.answer(response, body(origin, inner, response, random=self._random, recorder=recorder))
 
     async def aclose(self) -> None:
         """Close the inner transport."""
@@ -119,6 +129,8 @@ class ResumingTransport(Carrier):
 
     def handle_request(self, request: Any) -> Any:
         """Send a request of a `Client`; the body of a stream is continued."""
+        if self._log is not None:
+            raise UsageError("log= records what an AsyncClient reads; give a Client a ResumingTransport without it")
         inner = self._sync_inner(request)
         origin = StreamRequest.of(request, self._patience, self._promote)
         if origin is None:
@@ -205,9 +217,18 @@ class AsyncConnection:
 class AsyncBody(ResumedBody):
     """The body of one stream. inner: Carries the requests that continue it. response: The first answer."""
 
-    def __init__(self, origin: StreamRequest, inner: AsyncInner, response: Any, *, random: Callable[[], float]) -> None:
-        super().__init__(origin, clock=current_clock(), random=random)
+    def __init__(
+        self,
+        origin: StreamRequest,
+        inner: AsyncInner,
+        response: Any,
+        *,
+        random: Callable[[], float],
+        recorder: PassageRecorder | None,
+    ) -> None:
+        super().__init__(origin, clock=current_clock(), random=random, is_recorded=recorder is not None)
         self._inner = inner
+        self._recorder = recorder
         self._begin(AsyncConnection(response))
 
     def __aiter__(self) -> "AsyncBody":
@@ -238,6 +259,8 @@ class AsyncBody(ResumedBody):
         self.is_closed = self.has_ended = True
         self._passage.session.receive_leave(now=self._clock())
         await self._disconnect()
+        if self._recorder is not None:
+            await self._recorder.finish(self._passage.session.outcome)
         if is_left_running:
             with anyio.move_on_after(CANCEL_SECONDS, shield=True), suppress(Exception):
                 request = self._origin.next_request(Cancel(), self._passage.session.response_id or "")
@@ -254,7 +277,10 @@ class AsyncBody(ResumedBody):
                 return b""
         except (StopAsyncIteration, TransportError) as end:
             return await self._receive_end(end)
-        return self._receive_chunk(chunk)
+        received = self._receive_chunk(chunk)
+        if self._recorder is not None:
+            await self._recorder.add(passage.applied, passage.session.response_id)
+        return received
 
     async def _receive_end(self, end: StopAsyncIteration | TransportError) -> bytes:
         if isinstance(end, StopAsyncIteration):
