@@ -1,5 +1,7 @@
 """Watches a steady stream by its numbers alone, because folding it costs more than all the rest, and is seldom needed."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
 from msgspec.json import Decoder
 
@@ -44,7 +46,7 @@ class Peek(Struct):
     sequence_number: int
 
 
-decode_peek = Decoder(Peek).decode
+decode_peek: Callable[[bytes], Peek] = Decoder(Peek).decode
 
 
 class Framing:

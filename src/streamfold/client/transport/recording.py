@@ -57,17 +57,19 @@ class PassageRecorder:
         self._writer.unwritten.extend(applied)
         self._last = applied[-1].state
         if not self._writer.has_lease and response_id is not None:
-            await self._begin(StreamKey("", response_id))
-        if self._is_recorded and self._writer.has_lease:
+            self._is_recorded = await self._begin(StreamKey("", response_id))
+            if not self._is_recorded:
+                return
+        if self._writer.has_lease:
             await self._writer.keep_lease()
 
-    async def _begin(self, key: StreamKey) -> None:
-        """Become the writer, unless there is nothing to write, or not from here."""
+    async def _begin(self, key: StreamKey) -> bool:
+        """Become the writer. Returns False if there is nothing to write, or not from here."""
         unwritten = self._writer.unwritten
         try:
             is_open = await self._writer.acquire(key, first_number=first_number(unwritten[0].state.cursor))
         except LeaseHeld:
-            is_open = False
+            return False
         if is_open:
             info = await self._log.require(key)
             while unwritten and info.next_number > info.first_number and _number(unwritten[0]) < info.next_number:
@@ -75,7 +77,7 @@ class PassageRecorder:
             is_open = not unwritten or _number(unwritten[0]) <= info.next_number
             if not is_open:
                 await self._log.release(self._writer.lease)
-        self._is_recorded = is_open
+        return is_open
 
     async def finish(self, outcome: Outcome | None) -> None:
         """The body was closed: write the outcome, and give the lease back. Not cut short by a cancellation."""
