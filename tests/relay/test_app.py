@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from msgspec.json import decode, encode
@@ -135,6 +136,19 @@ async def test_a_lost_upstream_is_told_and_the_body_is_broken_off() -> None:
         assert (again.frames, again.is_whole) == (answer.frames, False)
         known = decode((await ask(at, "GET", f"{URL}/{response_id}")).body)
         assert (known["status"], known["error"]["code"]) == ("failed", "upstream_lost")
+
+
+async def test_an_upstream_that_repeats_its_ids_is_served_from_memory(tmp_path: Path) -> None:
+    behaviour = Options(tokens_per_second=None, playback=tmp_path / "always.sse")
+    async with open_setting() as at:
+        (tmp_path / "always.sse").write_bytes((await create(at)).body)
+    async with open_setting(behaviour) as at:  # each of its responses has the id of the recording
+        first, second, third = [await create(at, input=f"count to {number}") for number in (3, 5, 9)]
+        assert first.is_whole
+        for again in (second, third):
+            assert (again.frames, again.is_whole) == (first.frames, True)
+        response_id = decode(first.frames[0].data)["response"]["id"]
+        assert (await ask(at, "GET", f"{URL}/{response_id}?stream=true")).frames == first.frames
 
 
 async def test_an_upstream_without_a_terminal_event_gets_one_that_is_true() -> None:

@@ -194,7 +194,8 @@ class _Exchange:
         if isinstance(reader, RefusePost):
             await self._refuse(Problem(reader.status, reader.message, code=reader.code))
         elif reader is not None:
-            await self._serve_stream(reader, place=0, headers=ATTACHED if reader.is_attached else call.answered)
+            headers = ATTACHED if reader.is_attached else call.answered
+            await self._serve_stream(reader, place=reader.first_place, headers=headers)
 
     async def _answer(self, call: UpstreamCall, tenant: str) -> Reader | RefusePost | None:
         """A reader of the answer to a POST; None if the client disconnected before there was one."""

@@ -156,6 +156,7 @@ class Held:
         body_bytes: The length of the request that created it.
         claimant: The POST that created it; None if it was not created by one.
         promoted: What was changed in the create.
+        is_recorded: Whether the log has it. Not if its id is another response's: then it can only be read from memory.
     """
 
     def __init__(
@@ -177,6 +178,7 @@ class Held:
         self.body_bytes: int = body_bytes
         self.claimant: Claimant | None = claimant
         self.promoted: promotion.Promoted | None = promoted
+        self.is_recorded: bool = True
         self.response: FollowedResponse = response
         self._key: StreamKey | None = None
         self._window: EventRun | None = None

@@ -81,6 +81,11 @@ class Reader:
         self._is_told = False
         self._has_left = False
 
+    @property
+    def first_place(self) -> int:
+        """The place of the first event, for a reader of the whole stream."""
+        return 0 if self._window is None or self._held is None or self._held.is_recorded else self._window.first
+
     # What to send next
 
     def events_after(self, place: int) -> Sequence[Sent] | float | None:
@@ -121,6 +126,8 @@ class Reader:
         held, window = self._held, self._window
         if held is not None and window is not None and place >= window.first:
             return inf if held.end is None else self._finish(held.end, place, window.next)
+        if held is not None and not held.is_recorded:
+            raise StreamBroken("what it missed is not in memory any more, and was not recorded")
         self._wanted = place
         return 0.0 if self._end is None else self._finish(self._end, place, self._next_number)
 

@@ -7,6 +7,7 @@ from typing import Any, Self, Unpack
 from msgspec.json import encode
 
 from streamfold.client import FollowedResponse, Gateway
+from streamfold.errors import LogUnusable
 from streamfold.log import EventLog
 from streamfold.relay.app import RelayApp
 from streamfold.relay.call import UpstreamCall
@@ -96,7 +97,10 @@ class Relay:
             is_stored=known.get("store") is not False,
             promoted=promoted,
         )
-        return await held.until_begun()
+        await held.until_begun()
+        if not held.is_recorded:
+            raise LogUnusable(held.id, "the gateway gave this id to another response before")
+        return held
 
     def _promotion_of(self, known: Mapping[str, object]) -> promotion.Promoted | None:
         mode = self.streams.options.promote

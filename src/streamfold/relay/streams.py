@@ -46,6 +46,7 @@ from streamfold.session import CancelResult, Outcome, OutcomeStatus, Proof
 # timer of their own, and looks for foreground responses that nobody reads.
 
 PROMOTED = "promoted"  # the kind of the note that says so in the log
+UNRECORDED_BYTES = 16 * 1024 * 1024  # of a stream whose only copy is in memory
 LEAVING = "the relay stops; resume from another process"
 NO_LOG = "the log cannot be written"
 
@@ -203,8 +204,10 @@ class HeldStreams:
                 del self._held[known]
 
     def _begin(self, held: Held, key: StreamKey, next_number: int) -> None:
-        held.begin(key, next_number=next_number, max_bytes=self.options.window_bytes)
-        self._held.setdefault(key, held)
+        max_bytes = self.options.window_bytes if held.is_recorded else UNRECORDED_BYTES
+        held.begin(key, next_number=next_number, max_bytes=max_bytes)
+        if held.is_recorded:
+            self._held.setdefault(key, held)
         self.attachments.begun(held)
 
     async def _publish_all(self, held: Held) -> Outcome:
@@ -212,7 +215,7 @@ class HeldStreams:
         while records := await response.next_records():
             if not held.has_begun:
                 key = StreamKey(held.tenant, response.id or "")
-                await self._require_new(key, records[-1])
+                held.is_recorded = await self._is_new(key, records[-1])
                 self._begin(held, key, records[0].sequence_number)
             held.publish(records)
         outcome = await response.outcome()
@@ -222,11 +225,13 @@ class HeldStreams:
             self._begin(held, key, info.next_number if info is not None else 0)
         return outcome
 
-    async def _require_new(self, key: StreamKey, newest: Record) -> None:
-        """Check that a new response has not the id of one that the log has: its events would be mixed with that one's."""
+    async def _is_new(self, key: StreamKey, newest: Record) -> bool:
+        """Whether a new response has an id of its own. If the log has another of that id, it records none of this one."""
         stored = await self.log.read(key, after=newest.sequence_number - 1, limit=2)
-        if len(stored) != 1 or stored[0].data != newest.data:
-            raise LogUnusable(key.response_id, "the upstream gave this id to another response before")
+        if is_new := len(stored) == 1 and stored[0].data == newest.data:
+            return is_new
+        logger.warning("response %s: its id was another response's: it is not recorded", key.response_id)
+        return is_new
 
     async def _end_of(self, held: Held, outcome: Outcome) -> StreamEnd:
         if not held.has_begun:
@@ -237,6 +242,8 @@ class HeldStreams:
         newest = held.window.newest
         if newest is not None and newest.record.name in ENDS and outcome.proof is Proof.TERMINAL_EVENT:
             return StreamEnd(newest=newest)
+        if not held.is_recorded:  # a GET by its id may be about the other one
+            return StreamEnd([sent(lost_event(outcome.state, held.window.next, LOST))], reason=LOST)
         if outcome.proof is None:
             return await self._lose(held, outcome)
         return await end_outside(self.log, held.key, outcome.state)
