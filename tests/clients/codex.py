@@ -17,6 +17,11 @@ from tests.clients.table import ANSWER, INPUT
 MOST_RETRIES = 5  # Codex's default
 CUT_AFTER = 7  # events: the message is not finished
 DEADLINE_SECONDS = 90.0
+LAST_MESSAGE = "last-message"
+
+
+def in_words(creates: int) -> str:
+    return f"{creates} create{'' if creates == 1 else 's'}"
 
 
 @frozen
@@ -41,11 +46,14 @@ class Done:
 
     def __str__(self) -> str:
         text = "whole" if self.text == ANSWER else "no text" if not self.text else "WRONG TEXT"
-        return f"{text}, {self.creates} creates, exit {self.exit_code}"
+        return f"{text}, {in_words(self.creates)}, exit {self.exit_code}"
 
 
 TURNS = tuple(
-    Turn(f"straight-{cuts}", "straight at the model", cuts, None, f"whole, {cuts + 1} creates, exit 0")
+    Turn(f"straight-{cuts}", "straight at the model", cuts, None, f"whole, {in_words(cuts + 1)}, exit 0")
+    for cuts in range(1, MOST_RETRIES + 1)
+) + tuple(
+    Turn(f"relay-{cuts}", "over the relay", cuts, (), f"whole, {in_words(1)}, exit 0")
     for cuts in range(1, MOST_RETRIES + 1)
 )
 
@@ -54,10 +62,17 @@ def take_turn(codex: str, sites: Sites, turn: Turn, folder: Path) -> Done:
     """Run `codex exec` once."""
     drop = Drop(after_events=CUT_AFTER, times=turn.cuts)
     site = sites.start(turn.relay, playback=record_answer(), drop=drop)
-    (folder / "config.toml").write_text(config(f"{site.link.url}/v1"), "utf-8")
-    last = folder / "last-message"
-    command = [codex, "exec", "--skip-git-repo-check", "--sandbox", "read-only", "--output-last-message", str(last)]
-    done = subprocess.run(
+    done = run_codex(codex, config(f"{site.link.url}/v1"), folder)
+    last = folder / LAST_MESSAGE
+    text = last.read_text("utf-8").strip() if last.exists() else ""
+    return Done(done.returncode, site.emulator.journal.counters["creates"], text, (done.stdout + done.stderr)[-3000:])
+
+
+def run_codex(codex: str, config: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `codex exec` with these settings; its last message is in a file too."""
+    (folder / "config.toml").write_text(config, "utf-8")
+    command = [codex, "exec", "--skip-git-repo-check", "--sandbox", "read-only", "--output-last-message", LAST_MESSAGE]
+    return subprocess.run(
         [*command, INPUT],
         cwd=folder,
         env=environment(folder),
@@ -67,8 +82,6 @@ def take_turn(codex: str, sites: Sites, turn: Turn, folder: Path) -> Done:
         check=False,
         timeout=DEADLINE_SECONDS,
     )
-    text = last.read_text("utf-8").strip() if last.exists() else ""
-    return Done(done.returncode, site.emulator.journal.counters["creates"], text, (done.stdout + done.stderr)[-3000:])
 
 
 @cache

@@ -1,16 +1,15 @@
 """The clients that run while the tests do, and what came out, which `tests.clients.page` turns into a page."""
 
-import json
 import signal
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.clients.fleet import Fleet
 from tests.clients.installs import INSTALLS
-from tests.clients.page import RESULTS, aligned
+from tests.clients.page import aligned
+from tests.clients.results import Results
 from tests.clients.site import Sites
 from tests.clients.table import Client
 from tests.clients.worker import Worker
@@ -59,26 +58,25 @@ def worker(fleet: Fleet, client: Client, installed: Callable[[str, Callable[[], 
     return installed(client.install, lambda: fleet.worker(client))
 
 
-FOUND = pytest.StashKey[dict[str, dict[str, Any]]]()
+SEEN = pytest.StashKey[dict[str, dict[str, dict[str, str]]]]()
 
 
 @pytest.fixture(scope="session")
-def results(pytestconfig: pytest.Config) -> Iterator[dict[str, dict[str, Any]]]:
-    """What came out, by way, client and fault, or by Codex's turn: `seen` of every case, `outcomes` if it was expected.
+def seen(pytestconfig: pytest.Config) -> dict[str, dict[str, dict[str, str]]]:
+    """What came out of every case of this run, expected or not, by way, client and fault."""
+    return pytestconfig.stash.setdefault(SEEN, {})
 
-    It is written to a file at the end.
-    """
-    found: dict[str, dict[str, Any]] = {"seen": {}, "outcomes": {}, "codex": {}}
-    pytestconfig.stash[FOUND] = found
+
+@pytest.fixture(scope="session")
+def results() -> Iterator[Results]:
+    """The outcomes of the cases that passed. A file keeps them: a run of some cases replaces those of an earlier one."""
+    found = Results.read()
     yield found
-    facts = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "releases": {n: list(i.packages) for n, i in INSTALLS.items()}}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({**facts, **found}, indent=2), "utf-8")
+    found.write()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the tables of this run."""
-    seen = config.stash[FOUND]["seen"] if FOUND in config.stash else {}
-    for way, outcomes in seen.items():
+    for way, outcomes in config.stash.get(SEEN, {}).items():
         terminalreporter.section(way)
         terminalreporter.write_line("\n".join(aligned(outcomes)))

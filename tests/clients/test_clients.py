@@ -5,14 +5,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.clients.codex import TURNS, Turn, take_turn
 from tests.clients.installs import codex
+from tests.clients.results import Results
 from tests.clients.site import Sites
-from tests.clients.table import CLIENTS, WAYS, Client, Way
+from tests.clients.table import WAYS, Client, Way
 from tests.clients.worker import Worker
 
 # An install may take minutes, so only the case itself is bounded.
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(120, func_only=True)]
     [
         pytest.param(client, way, fault, id=f"{way.name}-{client.name}-{fault}".replace(" ", "-"))
         for way in WAYS
-        for client in CLIENTS
+        for client in way.clients
         for fault in way.faults
     ],
 )
@@ -34,12 +34,14 @@ def test_what_a_reader_has_in_the_end(
     fault: str,
     worker: Worker,
     sites: Sites,
-    results: dict[str, dict[str, Any]],
+    results: Results,
+    seen: dict[str, dict[str, dict[str, str]]],
 ) -> None:
+    results.of(way.name, client.name).pop(fault, None)
     outcome = sites.site(way, fault).try_out(worker)
-    results["seen"].setdefault(way.name, {}).setdefault(client.name, {})[fault] = str(outcome)
+    seen.setdefault(way.name, {}).setdefault(client.name, {})[fault] = str(outcome)
     assert str(outcome) == way.expects(client, fault), outcome.report
-    results["outcomes"].setdefault(way.name, {}).setdefault(client.name, {})[fault] = str(outcome)
+    results.of(way.name, client.name)[fault] = str(outcome)
 
 
 @pytest.mark.parametrize("turn", TURNS, ids=lambda turn: turn.name)
@@ -47,9 +49,10 @@ def test_codex_takes_a_turn(
     turn: Turn,
     installed: Callable[[str, Callable[[], str]], str],
     sites: Sites,
-    results: dict[str, dict[str, Any]],
+    results: Results,
     tmp_path: Path,
 ) -> None:
+    results.codex.pop(turn.name, None)
     done = take_turn(installed("codex", codex), sites, turn, tmp_path)
     assert str(done) == turn.expected, done.log
-    results["codex"][turn.name] = str(done)
+    results.codex[turn.name] = str(done)

@@ -5,22 +5,24 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tests.clients.codex import TURNS
 from tests.clients.fleet import PROGRAMS
 from tests.clients.installs import INSTALLS
 from tests.clients.page import BETWEEN, PAGE, README, aligned, render, render_summary
+from tests.clients.results import Results
 from tests.clients.table import CLIENTS, FAULTS, WAYS
 from tests.servers.page import Incomplete
 
-FOUND: dict[str, Any] = {
-    "date": "2001-02-03",
-    "outcomes": {
-        way.name: {client.name: {fault: way.expects(client, fault) for fault in way.faults} for client in CLIENTS}
+FOUND = Results(
+    date="2001-02-03",
+    outcomes={
+        way.name: {client.name: {fault: way.expects(client, fault) for fault in way.faults} for client in way.clients}
         for way in WAYS
     },
-    "codex": {turn.name: turn.expected for turn in TURNS},
-}
+    codex={turn.name: turn.expected for turn in TURNS},
+)
 
 
 def test_the_page_shows_what_is_expected_of_each_client() -> None:
@@ -28,7 +30,7 @@ def test_the_page_shows_what_is_expected_of_each_client() -> None:
     assert found is not None
     date = re.search(r"Run on (\d{4}-\d\d-\d\d)", found[0])
     assert date is not None, "run `make test-clients`, then `python -m tests.clients.page`"
-    assert found[0] == render({**FOUND, "date": date[1]})
+    assert found[0] == render(evolve(FOUND, date=date[1]))
 
 
 def test_the_readme_shows_what_is_expected_of_all_clients() -> None:
@@ -40,8 +42,8 @@ def test_the_readme_shows_what_is_expected_of_all_clients() -> None:
 @pytest.mark.parametrize("render", [render, render_summary])
 def test_a_run_that_did_not_pass_every_case_is_refused(render: Any) -> None:
     found = deepcopy(FOUND)
-    del found["outcomes"]["straight"]["curl"]["gap"]
-    del found["codex"][TURNS[0].name]
+    del found.outcomes["straight"]["curl"]["gap"]
+    del found.codex[TURNS[0].name]
     with pytest.raises(Incomplete, match=f"straight-curl-gap, codex-{TURNS[0].name}"):
         render(found)
 

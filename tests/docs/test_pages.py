@@ -24,6 +24,7 @@ MENU_ENTRY = re.compile(r"([\w/-]+\.md)\s*$", re.MULTILINE)
 COMMAND = re.compile(r"^\$ ", re.MULTILINE)
 HAS_COMMAND = find_spec("cyclopts") is not None  # without the extra `cli` its examples are left out
 OPENAI_URL = "https://api.openai.com/v1"
+RELAY_URL = "http://127.0.0.1:8788/v1"  # the page is run over a relay by tests/clients
 ANYTHING = "..."  # a line of shown output that stands for any number of lines
 
 PAGES = all_pages()
@@ -80,7 +81,11 @@ def test_the_examples_of_a_page_run_in_their_order(
 def run_python(page: Page, block: Block, names: dict[str, Any], *, openai_url: str) -> str:
     """Run one block, with OpenAI's address replaced by the emulator's. Returns: what it printed."""
     out = io.StringIO()
-    code = compile("\n" * (block.line - 1) + block.text.replace(OPENAI_URL, openai_url), page.name, "exec")
+    code = compile(
+        "\n" * (block.line - 1) + block.text.replace(OPENAI_URL, openai_url).replace(RELAY_URL, openai_url),
+        page.name,
+        "exec",
+    )
     with contextlib.redirect_stdout(out):
         exec(code, names)
     return out.getvalue()

@@ -6,7 +6,13 @@ from report import MODEL, Ending, Job, Show, run
 
 
 def stream(job: Job, show: Show) -> Ending:
-    chat = ChatOpenAI(model=MODEL, base_url=f"{job.url}/v1", api_key=SecretStr(job.key), use_responses_api=True)
+    chat = ChatOpenAI(
+        model=MODEL,
+        base_url=f"{job.url}/v1",
+        api_key=SecretStr(job.key),
+        use_responses_api=True,
+        http_client=job.http_client(),
+    )
     status = "completed"  # only the last chunk names it
     for chunk in chat.stream(job.input):
         show(str(chunk.text))

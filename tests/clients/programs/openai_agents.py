@@ -12,7 +12,8 @@ def stream(job: Job, show: Show) -> Ending:
 
 
 async def _stream(job: Job, show: Show) -> Ending:
-    async with AsyncOpenAI(base_url=f"{job.url}/v1", api_key=job.key) as client:
+    http = job.async_http_client()
+    async with AsyncOpenAI(base_url=f"{job.url}/v1", api_key=job.key, http_client=http) as client:
         agent = Agent(name="counter", model=OpenAIResponsesModel(model=MODEL, openai_client=client))
         result = Runner.run_streamed(agent, job.input)
         async for event in result.stream_events():

@@ -5,7 +5,7 @@ from report import MODEL, Ending, Job, Show, run
 
 
 def stream(job: Job, show: Show) -> Ending:
-    with OpenAI(base_url=f"{job.url}/v1", api_key=job.key) as client:
+    with OpenAI(base_url=f"{job.url}/v1", api_key=job.key, http_client=job.http_client()) as client:
         with client.responses.stream(model=MODEL, input=job.input) as events:
             for event in events:
                 if event.type == "response.output_text.delta":

@@ -6,7 +6,7 @@ from report import MODEL, Ending, Job, Show, run
 
 def stream(job: Job, show: Show) -> Ending:
     finished = True
-    with OpenAI(base_url=f"{job.url}/v1", api_key=job.key) as client:
+    with OpenAI(base_url=f"{job.url}/v1", api_key=job.key, http_client=job.http_client()) as client:
         for event in client.responses.create(model=MODEL, input=job.input, stream=True):
             if event.type == "response.output_text.delta":
                 show(event.delta)

@@ -15,7 +15,7 @@ def stream(job: Job, show: Show) -> Ending:
 
 
 async def stream_with(job: Job, show: Show, settings: OpenAIResponsesModelSettings) -> Ending:
-    provider = OpenAIProvider(base_url=f"{job.url}/v1", api_key=job.key)
+    provider = OpenAIProvider(base_url=f"{job.url}/v1", api_key=job.key, http_client=job.async_http_client())
     agent = Agent(OpenAIResponsesModel(MODEL, provider=provider))
     async with agent.run_stream(job.input, model_settings=settings) as result:
         async for piece in result.stream_text(delta=True, debounce_by=None):

@@ -14,19 +14,36 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from importlib import import_module
+from typing import Any, NamedTuple
 
 MODEL = "toy-1"
 MOST_SHOWN = 300  # characters of a message
 
 
 class Job(NamedTuple):
-    """One answer to stream."""
+    """One answer to stream. resumes: Whether the client's requests go through streamfold's ResumingTransport."""
 
     url: str
     input: str = "count to 9"
     key: str = "any"
     attempts: int = 1
+    resumes: bool = False
+
+    def http_client(self) -> Any:
+        """For the client's `http_client=`; None for its own."""
+        return self._http("Client")
+
+    def async_http_client(self) -> Any:
+        """The same for an async client."""
+        return self._http("AsyncClient")
+
+    def _http(self, kind: str) -> Any:
+        if not self.resumes:
+            return None
+        from streamfold.client import ResumingTransport
+
+        return getattr(import_module("httpx2"), kind)(transport=ResumingTransport())
 
 
 class Ending(NamedTuple):
