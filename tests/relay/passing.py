@@ -1,6 +1,7 @@
 """A relay's passthrough on a real socket, in front of a scripted upstream."""
 
 import socket
+import ssl
 import threading
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,10 +19,10 @@ LAST = "connection: close"
 
 @asynccontextmanager
 async def passing(
-    story: Story, *, limits: dict[str, Any] | None = None, **options: Any
+    story: Story, *, limits: dict[str, Any] | None = None, tls: ssl.SSLContext | None = None, **options: Any
 ) -> AsyncGenerator[tuple[str, FaultyServer], None]:
     """The URL of a passthrough, and its upstream, each of whose connections lives the same story."""
-    async with serve(story) as upstream:
+    async with serve(story, tls=tls) as upstream:
         app = Passthrough(Origin.of(upstream.url), **options)
 
         @asynccontextmanager

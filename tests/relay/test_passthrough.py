@@ -3,6 +3,7 @@
 import gzip
 import logging
 import socket
+import ssl
 
 import anyio
 import pytest
@@ -297,6 +298,25 @@ async def test_an_early_answer_is_passed_on_though_the_body_is_not_read() -> Non
     async with passing(story) as (url, _):
         raw = await talk(url, ask("/", LAST, "content-length: 5", method="POST", body=b"hello"))
     assert raw.status == 401
+
+
+# TLS
+
+
+async def test_an_upstream_may_have_tls(certificates: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    server, client = certificates
+    body = ask("/", LAST, "content-length: 5", method="POST", body=b"hello")
+    async with passing(says(WHOLE), tls=server, ssl_context=client) as (url, upstream):
+        raw = await talk(url, body)
+    assert (raw.status, raw.body, upstream.wires[0].body) == (200, b"hello", b"hello")
+
+
+async def test_an_upstream_that_nobody_vouches_for_is_not_spoken_to(
+    certificates: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    async with passing(says(WHOLE), tls=certificates[0]) as (url, upstream):
+        raw = await talk(url, ask("/", LAST, "authorization: Bearer secret"))
+    assert (raw.status, b"certificate verify failed" in raw.body, upstream.wires) == (502, True, [])
 
 
 # Web pages

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import logging
 import socket
+import ssl
 import struct
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -30,8 +31,10 @@ AGREED = (
 
 
 @asynccontextmanager
-async def tunnelled(story: Story, **options: Any) -> AsyncGenerator[tuple[str, FaultyServer], None]:
-    async with serve(story) as upstream:
+async def tunnelled(
+    story: Story, *, tls: ssl.SSLContext | None = None, **options: Any
+) -> AsyncGenerator[tuple[str, FaultyServer], None]:
+    async with serve(story, tls=tls) as upstream:
         with relay(upstream.url, **options) as url:
             yield url, upstream
 
@@ -103,6 +106,25 @@ async def test_bytes_go_both_ways_also_those_that_come_with_the_heads() -> None:
         await client.send(b"late")
         with pytest.raises(anyio.EndOfStream):
             await client.receive()
+
+
+async def test_an_upstream_may_have_tls(certificates: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    async def story(wire: Wire) -> None:
+        await wire.send(AGREED)
+        await wire.send(await exactly(wire._stream, 5))
+
+    server, client = certificates
+    async with tunnelled(story, tls=server, ssl_context=client) as (url, _), await connect(url) as stream:
+        await stream.send(ask("/", *HEAD, body=b"early"))
+        assert await exactly(stream, len(AGREED) + 5) == AGREED + b"early"
+
+
+async def test_an_upstream_that_nobody_vouches_for_is_not_spoken_to(
+    certificates: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    async with tunnelled(agree, tls=certificates[0]) as (url, upstream):
+        raw = await talk(url, ask("/", *HEAD, "authorization: Bearer secret"))
+    assert (raw.status, b"certificate verify failed" in raw.body, upstream.wires) == (502, True, [])
 
 
 async def test_a_client_that_leaves_is_gone_upstream_too() -> None:
