@@ -43,7 +43,7 @@ from streamfold.serving import (
 # `_listen` continues after the body, because it is what notices that the client disconnects; then the other is cancelled, and
 # httpx closes the connection to the upstream. An upstream may answer before it has read the body: then the rest is dropped.
 
-log = logging.getLogger("streamfold.relay")
+log: logging.Logger = logging.getLogger("streamfold.relay")
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 

@@ -45,7 +45,7 @@ LIVENESS_PATH = "/healthz"
 READINESS_PATH = "/readyz"
 SPARE_FILES = 200  # beside one for each connection of a client and one for each to the upstream
 
-log = logging.getLogger(LOG)
+log: logging.Logger = logging.getLogger(LOG)
 
 
 @frozen(kw_only=True)

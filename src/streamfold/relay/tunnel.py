@@ -25,7 +25,7 @@ from streamfold.serving import UpgradeRequest, written_refusal
 #
 # The client's side is one of the server's connections: it is counted, looked at, and cut with them.
 
-log = logging.getLogger("streamfold.relay")
+log: logging.Logger = logging.getLogger("streamfold.relay")
 
 LAST_STATUS = 599
 MOST_HEAD_BYTES = 64 * 2**10

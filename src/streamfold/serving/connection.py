@@ -97,7 +97,7 @@ class LimitedConnection(HttpToolsProtocol):
         lines = [b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)]
         lines += [b"%b: %b" % each for each in self.headers if each[0] != b"upgrade"]
         self._has_body_to_come = False
-        self.parser = httptools.HttpRequestParser(self)
+        self.parser: httptools.HttpRequestParser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
         self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
 
