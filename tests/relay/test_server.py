@@ -152,3 +152,19 @@ async def test_a_fault_of_the_relay_is_logged_by_its_place_and_without_what_a_cl
 def test_a_limit_is_more_than_nothing(name: str) -> None:
     with pytest.raises(InvalidArgument, match=name):
         ServerOptions(**{name: 0})
+
+
+async def test_another_server_opens_it_by_the_lifespan_and_sees_websockets_refused() -> None:
+    relay = RelayServer("http://127.0.0.1:9", MemoryLog())
+    asked = [{"type": "lifespan.shutdown"}, {"type": "lifespan.startup"}]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return asked.pop() if asked else {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await relay({"type": "lifespan"}, receive, send)
+    await relay({"type": "websocket", "path": "/v1/realtime"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete", "websocket.close"]

@@ -210,6 +210,7 @@ async def test_after_a_refusal_nothing_reaches_the_upstream_though_it_stays_open
         (b"", b"closed the connection before it answered"),
         (b"hello\r\n\r\n", b"did not answer in HTTP"),
         (b"HTTP/1.1 600 X\r\n\r\n", b"did not answer in HTTP"),
+        (b"HTTP/1.1 500 \x1b[2J\r\n\r\n", b"did not answer in HTTP"),
         (b"HTTP/1.1 101 X\r\nx: a\0b\r\n\r\n", b"did not answer in HTTP"),
         (b"HTTP/1.1 101 X\r\nx: " + b"y" * 100_000, b"a head of more than 65536 bytes"),
     ],

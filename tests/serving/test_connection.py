@@ -67,6 +67,17 @@ async def test_an_application_has_the_target_as_it_was_sent(target: str) -> None
     assert raw.body == target.encode() + b" "
 
 
+async def test_no_event_waits_for_the_acknowledgement_of_the_one_before() -> None:
+    async def app(scope: Message, receive: Receive, send: SendMessage) -> None:
+        accepted: socket.socket = scope["extensions"]["streamfold.transport"].get_extra_info("socket")
+        option = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(option).encode()})
+
+    with serving(app) as url:
+        assert (await talk(url, ask("/", LAST))).body == b"1"
+
+
 SMUGGLING = {
     "both": ["content-length: 5", "transfer-encoding: chunked"],
     "both, the other way round": ["transfer-encoding: chunked", "content-length: 5"],

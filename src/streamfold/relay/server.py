@@ -36,6 +36,7 @@ from streamfold.serving import (
     listen,
     refusal,
     require_uvicorn,
+    run_lifespan,
     url_of,
 )
 from streamfold.session import Patience
@@ -158,11 +159,17 @@ class RelayServer:
         self.is_draining = True
 
     async def __call__(self, scope: Message, receive: Receive, send: SendMessage) -> None:
-        """Serve one ASGI scope of HTTP.
+        """Serve one ASGI scope. A lifespan opens `running()`; a WebSocket is refused, because only our server tunnels it.
 
         Raises:
             StreamBroken: The body must be broken off: an ASGI server closes the connection then.
         """
+        if scope["type"] == "lifespan":
+            await run_lifespan(receive, send, self.running)
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
         if scope["method"] in ("GET", "HEAD") and scope["path"] in (LIVENESS_PATH, READINESS_PATH):
             reply = self._health() if scope["path"] == LIVENESS_PATH else await self._readiness()
             await _deliver(reply, scope, send)

@@ -6,6 +6,7 @@ whose upgrade was refused must not be able to speak HTTP to the upstream past th
 
 import asyncio
 import logging
+import re
 import ssl
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from streamfold.serving import UpgradeRequest, written_refusal
 
 log: logging.Logger = logging.getLogger("streamfold.relay")
 
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 LAST_STATUS = 599
 MOST_HEAD_BYTES = 64 * 2**10
 LAST_SECONDS = 10.0  # for what was written before the other side closed
@@ -76,6 +78,8 @@ class Tunnels:
 
     async def aclose(self) -> None:
         """Cut what is left on the side of the upstream. The server has closed the side of the clients."""
+        if not self._tasks and not self._upstreams:  # always, on another event loop than asyncio's
+            return
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -234,7 +238,7 @@ class _UpstreamSide(_Side):
                 self._fail("did not answer in HTTP")
             self.transport.abort()
             return
-        if self._status > LAST_STATUS and self._request is not None:
+        if self._request is not None and (self._status > LAST_STATUS or self._has_controls()):
             self._fail("did not answer in HTTP")
             self.transport.abort()
         elif self._status and self._request is not None:
@@ -242,6 +246,10 @@ class _UpstreamSide(_Side):
         elif self._status == 0 and len(self._head) > MOST_HEAD_BYTES:
             self._fail(f"answered with a head of more than {MOST_HEAD_BYTES} bytes")
             self.transport.abort()
+
+    def _has_controls(self) -> bool:
+        head = self._head.partition(b"\r\n\r\n")[0].replace(b"\r\n", b"")
+        return self._status > 0 and _CONTROL.search(head) is not None  # the parser lets them pass in a reason
 
     def _answer(self, request: UpgradeRequest) -> None:
         head, self._head, self._request = self._head, b"", None
