@@ -229,27 +229,27 @@ class _UpstreamSide(_Side):
     def _read_head(self, data: bytes) -> None:
         self.active_at = time.monotonic()
         self._head += data
+        problem = self._problem(data)
+        if self._request is not None and not problem and self._status:
+            self._answer(self._request)
+        elif problem:
+            if self._request is not None:
+                self._fail(problem)
+            self.transport.abort()
+
+    def _problem(self, data: bytes) -> str:
+        """What is wrong with the head of the answer, as far as it has come."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass
         except httptools.HttpParserError:
-            if self._request is not None:
-                self._fail("did not answer in HTTP")
-            self.transport.abort()
-            return
-        if self._request is not None and (self._status > LAST_STATUS or self._has_controls()):
-            self._fail("did not answer in HTTP")
-            self.transport.abort()
-        elif self._status and self._request is not None:
-            self._answer(self._request)
-        elif self._status == 0 and len(self._head) > MOST_HEAD_BYTES:
-            self._fail(f"answered with a head of more than {MOST_HEAD_BYTES} bytes")
-            self.transport.abort()
-
-    def _has_controls(self) -> bool:
+            return "did not answer in HTTP"
         head = self._head.partition(b"\r\n\r\n")[0].replace(b"\r\n", b"")
-        return self._status > 0 and _CONTROL.search(head) is not None  # the parser lets them pass in a reason
+        if self._status > LAST_STATUS or (self._status and _CONTROL.search(head)):  # a reason may have them
+            return "did not answer in HTTP"
+        is_long = self._status == 0 and len(self._head) > MOST_HEAD_BYTES
+        return f"answered with a head of more than {MOST_HEAD_BYTES} bytes" if is_long else ""
 
     def _answer(self, request: UpgradeRequest) -> None:
         head, self._head, self._request = self._head, b"", None

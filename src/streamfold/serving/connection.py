@@ -121,26 +121,30 @@ class LimitedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._beside_body = 0
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._limits.max_head_bytes:
-            self._refused = (431, f"The head of the request is longer than {self._limits.max_head_bytes} bytes.")
+        has_body = any(map(_says_body, self.headers))
+        if refused := self._problem(has_body):
+            self._refused = refused
             raise LimitBroken
-        if len(self.pipeline) >= self._limits.max_pipelined:
-            most = self._limits.max_pipelined
-            self._refused = (400, f"More than {most} requests came before the first was answered.")
-            raise LimitBroken
-        if self._limits.refuses_smuggling:
-            why = smuggling(self.url, self.parser.get_http_version(), self.headers)
-            if why or self.parser.get_method() == b"CONNECT":
-                self._refused = (400, why or "This server is not a tunnel: CONNECT is refused.")
-                raise LimitBroken
         self._extensions["streamfold.target"] = self.url
-        if self.parser.should_upgrade() and any(map(_says_body, self.headers)):
-            if self._should_upgrade():
-                self._refused = (400, "A request for a WebSocket has no body.")
-                raise LimitBroken
-            self._has_body_to_come = True
-            return
-        super().on_headers_complete()
+        self._has_body_to_come = has_body and self.parser.should_upgrade()
+        if not self._has_body_to_come:
+            super().on_headers_complete()
+
+    def _problem(self, has_body: bool) -> tuple[int, str] | None:
+        """Why a request is refused by its head alone."""
+        limits = self._limits
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > limits.max_head_bytes:
+            return 431, f"The head of the request is longer than {limits.max_head_bytes} bytes."
+        if len(self.pipeline) >= limits.max_pipelined:
+            return 400, f"More than {limits.max_pipelined} requests came before the first was answered."
+        if has_body and self._should_upgrade():
+            return 400, "A request for a WebSocket has no body."
+        if not limits.refuses_smuggling:
+            return None
+        if self.parser.get_method() == b"CONNECT":
+            return 400, "This server is not a tunnel: CONNECT is refused."
+        why = smuggling(self.url, self.parser.get_http_version(), self.headers)
+        return (400, why) if why else None
 
     def on_body(self, body: bytes) -> None:
         self._beside_body = 0
