@@ -34,7 +34,7 @@ for library in ("httpx", "httpx2", "httpcore", "httpcore2"):  # they log URLs, a
     logging.getLogger(library).setLevel(logging.WARNING)
 patience = None if sys.argv[4] == "patient" else Patience(
     backoff=Backoff(first_seconds=0.01, max_seconds=0.05, max_retry_after_seconds=0.1), max_attempts=2,
-    total_seconds=3.0, stalled_seconds=1.0, idle_seconds=0.5, poll_seconds=0.05, gap_seconds=0.05,
+    total_seconds=20.0, stalled_seconds=10.0, idle_seconds=5.0, poll_seconds=0.05, gap_seconds=0.05,
     cancel_grace_seconds=0.1, cancel_seconds=0.5, window_bytes=2**20, max_frame_bytes=2**20, max_body_bytes=2**22,
 )
 relay = RelayServer(
@@ -141,7 +141,7 @@ async def patient(wire: Wire) -> None:
     """A good stream that takes its time."""
     await wire.send(head())
     for event in WHOLE.split(b"\n\n")[:-1]:
-        await anyio.sleep(0.5)
+        await anyio.sleep(0.2)
         await wire.send(chunk(event + b"\n\n"))
     await wire.send(chunk(b""))
 
