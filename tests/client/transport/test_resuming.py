@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import httpx
 import httpx2
+import openai
 import pytest
 
 from streamfold.client import Request, ResumingTransport
@@ -434,3 +435,43 @@ def test_another_way_to_promote_is_refused() -> None:
     wrong: Any = "sometimes"
     with pytest.raises(InvalidArgument, match="promote"):
         ResumingTransport(promote=wrong)
+
+
+# Above the transport
+
+
+async def test_a_create_that_is_redirected_is_resumed_where_it_was_answered() -> None:
+    moved = Told([], 307, {"location": "http://other/v1/responses"})
+    inner = Inner(httpx2, in_turn(moved, stream(*HELLO[:2], read_error(httpx2)), stream(*HELLO[2:])))
+    assert await passed("async", inner, follow_redirects=True, headers={"authorization": "Bearer key"}) == WHOLE
+    assert [each.url for each in inner.requests][1:] == [
+        "http://other/v1/responses",
+        "http://other/v1/responses/resp_1?stream=true&starting_after=1",
+    ]
+    assert "authorization" not in dict(inner.requests[2].headers)  # httpx leaves it out for another host
+
+
+async def test_a_redirect_of_a_repair_is_not_followed() -> None:
+    moved = Told([], 307, {"location": "http://other/v1/responses/resp_1"})
+    inner = Inner(httpx2, in_turn(stream(*HELLO[:2], read_error(httpx2)), moved, stream(*HELLO[2:])))
+    assert await passed("async", inner, follow_redirects=True) == WHOLE
+    assert {each.url.partition("/v1")[0] for each in inner.requests} == {"http://gateway"}
+
+
+@both_ways
+async def test_an_sdk_that_retries_gets_a_stream_that_is_resumed(how: str) -> None:
+    busy = said({"error": {"message": "busy"}}, 503, retry_after="0.01")
+    inner = Inner(httpx2, in_turn(busy, stream(*HELLO[:2], read_error(httpx2)), stream(*HELLO[2:])))
+    transport = ResumingTransport(inner, patience=QUICK)
+    asked: Any = {"model": "toy", "input": "hi", "stream": True, "background": True}
+    if how == "sync":
+        with openai.OpenAI(
+            base_url="http://h/v1", api_key="k", http_client=httpx2.Client(transport=transport)
+        ) as client:
+            numbers = [event.sequence_number for event in client.responses.create(**asked)]
+    else:
+        http = httpx2.AsyncClient(transport=transport)
+        async with openai.AsyncOpenAI(base_url="http://h/v1", api_key="k", http_client=http) as client:
+            numbers = [event.sequence_number async for event in await client.responses.create(**asked)]
+    assert numbers == [0, 1, 2, 3, 4]
+    assert inner.asked == ["POST /", "POST /", "GET /resp_1 stream after 1"]
