@@ -211,9 +211,11 @@ def test_ctrl_c_while_the_relay_starts_ends_it_too(run: Run, quick: pytest.Monke
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("seconds", [0.3, 1.5, 3, 5, 7, 9, 11])
+@pytest.mark.parametrize("seconds", [0.01, 0.5, 1.5, 3, 5, 6, 7, 9])
 def test_ctrl_c_at_any_moment_leaves_nothing_behind(seconds: float, tmp_path: Path) -> None:
     with subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path)) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # before it, Python may still be importing
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
