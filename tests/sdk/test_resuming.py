@@ -10,6 +10,7 @@ from itertools import accumulate
 from types import ModuleType
 from typing import Any
 
+import anyio
 import httpx
 import httpx2
 import openai
@@ -18,6 +19,7 @@ from attrs import define, field
 from mka1 import SDK
 
 from streamfold.client import Request, ResumingTransport
+from streamfold.emulator import Options, emulate
 from streamfold.session import Backoff, Patience
 from tests.client.inner import Inner
 from tests.client.playback import ID, Played
@@ -169,3 +171,43 @@ def streams(recordings: Sequence[Recording], is_complete: bool) -> list[Played]:
     found = chosen(recordings)
     assert len(found) >= 40
     return found if is_complete else found[::20]
+
+
+# Over sockets: the emulator plays a recording, and breaks its connections itself.
+
+WIRE_FAULTS = ("how=rst", "how=rst,where=frame", "where=chunk", "how=fin,where=character")
+CLIENTS: dict[str, Any] = {
+    "openai, async": lambda url, made: openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="k", http_client=made),
+    "openai, sync": lambda url, made: openai.OpenAI(base_url=f"{url}/v1", api_key="k", http_client=made),
+}
+
+
+async def read_over_sockets(sdk: str, url: str, transport: Any) -> list[Any]:
+    kind = httpx2.AsyncClient if sdk == "openai, async" else httpx2.Client
+    client = CLIENTS[sdk](url, kind(transport=transport))
+    if sdk == "openai, async":
+        async with client, await client.responses.create(**ASKED) as events:
+            return [event async for event in events]
+
+    def read() -> list[Any]:
+        with client, client.responses.create(**ASKED) as events:
+            return list(events)
+
+    return await anyio.to_thread.run_sync(read)
+
+
+@pytest.mark.parametrize("sdk", CLIENTS)
+@pytest.mark.parametrize("fault", WIRE_FAULTS)
+async def test_a_recording_that_the_emulator_plays_and_cuts_is_whole(
+    sdk: str, fault: str, recordings: list[Recording]
+) -> None:
+    names = {each.name for each in chosen(recordings) if each.is_numbered and len(each.events) > 20}
+    recording = next(each for each in recordings if each.name in names)
+    found: list[list[Any]] = []
+    for faults in ("", f"drop:after_events=7,{fault},on=create;drop:after_events=3,{fault},on=resume,times=2"):
+        options = Options(playback=recording.path, tokens_per_second=None, faults=faults)
+        patience = Patience(backoff=Backoff(first_seconds=0.0), gap_seconds=0.0)
+        async with emulate(options) as url:
+            found.append(await read_over_sockets(sdk, url, ResumingTransport(patience=patience)))
+    assert found[0] == found[1]
+    assert len(found[0]) > 20

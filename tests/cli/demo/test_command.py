@@ -74,9 +74,9 @@ def test_it_leaves_nothing_behind(piped: Shown) -> None:
 
 
 def test_it_shows_what_the_relay_does(piped: Shown) -> None:
-    assert "   ✓ straight to the gateway: 4 requests, 4 answers generated\n" in piped.text
-    assert "   ✓ through the relay: 4 requests, 1 answer generated\n" in piped.text
-    assert re.search(r"\n   killed with -9 when reader one has \d+ events and reader two \d+\n", piped.text)
+    assert "   ✓ straight to the gateway: cut off 3 times, 4 requests, 4 answers generated\n" in piped.text
+    assert "   ✓ through the relay: cut off 3 times, 4 requests, 1 answer generated\n" in piped.text
+    assert re.search(r"\n   the relay is killed with -9: reader one has \d+ events, reader two \d+\n", piped.text)
     assert (
         len(re.findall(r"✓ reader (?:one|two): 369 events, none lost, none twice, the text is whole\n", piped.text))
         == 2

@@ -170,6 +170,26 @@ def test_a_duplicate_is_dropped_and_the_rest_of_its_chunk_framed_again() -> None
     assert one.receive_chunk(HELLO[1], now=0.0) == b""
 
 
+BACK = (*HELLO[:4], delta(2, " wo"), delta(3, "rld"), delta(4, "!"))
+
+
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_numbers_that_go_back_lose_nothing(is_folded: bool) -> None:
+    one = passage(is_folded=is_folded)
+    end = ended(5, text="Hellö world!")
+    assert b"".join([one.receive_chunk(block, now=0.0) for block in (*BACK, end)]) == b"".join(BACK) + end
+    assert one.is_over
+
+
+@pytest.mark.parametrize("end", ["eof", "failure"])
+def test_a_stream_whose_numbers_go_back_is_not_resumed(end: str) -> None:
+    one = passage()
+    assert b"".join([one.receive_chunk(block, now=0.0) for block in BACK]) == b"".join(BACK)
+    assert (one.receive_eof(now=1.0) if end == "eof" else one.receive_failure(Connect(), "reset", now=1.0)) == b""
+    with pytest.raises(Unfinished, match="two different events"):
+        one.finish()
+
+
 def test_an_event_from_after_a_gap_passes_in_its_turn() -> None:
     one = passage()
     one.receive_chunk(HELLO[0] + HELLO[1], now=0.0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FAULTS = (
     ("the connection is reset", "drop:after_events=40,how=rst"),
-    ("the gateway is too busy: status 503", "refuse:status=503,retry_after=0.1"),
+    ("the gateway is busy (status 503)", "refuse:status=503,retry_after=0.1"),
     ("the connection is cut inside a character", "drop:after_events=45,where=character"),
     ("two events are missing", "gap:after_events=30,count=2"),
     ("the stream goes silent", "stall:after_events=25,seconds=60"),
@@ -123,8 +123,8 @@ async def compare(page: DemoPage, disturbed: Disturbed, gateway: "Gateway") -> N
     is_same = text == truth.output_text and len(text) > 0 and not outcome.is_compacted
     lost, twice = len(set(undisturbed) - set(payloads)), len(payloads) - len(set(payloads))
     page.check(
-        f"{outcome.status}: {len(payloads)} events, {none_or(lost)} lost, {none_or(twice)} twice;"
-        f" the text is {'' if is_same else 'not '}the gateway's",
+        f"{outcome.status}: {len(payloads)} events, {none_or(lost)} lost, {none_or(twice)} twice,"
+        f" the text is {'whole' if is_same else 'not whole'}",
         holds=is_same and _is_in_order(payloads) and payloads == undisturbed and _is_repaired(outcome),
     )
 
@@ -160,7 +160,7 @@ async def _cancel(page: DemoPage, gateway: "Gateway", when: str, *, after: int |
         result = await response.cancel()
         outcome = await response.outcome()
         truth = (await gateway.retrieve(response.id or "")).status
-    page.check(f"{when}: {CANCELS[result]}; gateway: {truth}", holds=is_honest(result, outcome, truth))
+    page.check(f"cancelled {when}: {CANCELS[result]}; gateway: {truth}", holds=is_honest(result, outcome, truth))
 
 
 def is_honest(result: CancelResult, outcome: Outcome, truth: str | None) -> bool:

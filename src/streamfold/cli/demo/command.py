@@ -94,7 +94,7 @@ async def tell(page: DemoPage, folder: Path) -> None:
 
     emulator = Emulator(Options(tokens_per_second=WORDS_PER_SECOND))
     async with emulate(emulator) as url, relay_process(url, folder) as relay:
-        page.plain("A gateway with a toy model, and a relay: all on this machine.")
+        page.plain("A local gateway with a toy model, and a relay. Nothing leaves this machine.")
         await _play(page, lambda: show_stream(page, url))
         await _play(page, lambda: show_cancels(page, url))
         await _play(page, lambda: _show_relay(page, emulator, url, relay))

@@ -113,7 +113,7 @@ def client_of(url: str) -> "httpx.AsyncClient":
 
 async def show_retries(page: DemoPage, emulator: "Emulator", url: str, relay: RelayProcess) -> None:
     """Let a client send its request again after each cut, straight to the gateway and through the relay."""
-    page.heading(f"3. Cut off {len(CUT_AFTER)} times, a client repeats its request with the same Idempotency-Key")
+    page.heading("3. Through the relay, a client that retries causes one answer")
     await retry(page, emulator, url, way="straight to the gateway", target=url, answers=len(CUT_AFTER) + 1)
     await relay.serves()
     await retry(page, emulator, url, way="through the relay", target=relay.url, answers=1)
@@ -127,7 +127,7 @@ async def retry(page: DemoPage, emulator: "Emulator", url: str, *, way: str, tar
     created = emulator.journal.counters["creates"] - before
     is_whole = text_of(frames) == await truth_of(url, frames)
     page.check(
-        f"{way}: {requests} requests, {created} answer{'s' * (created != 1)} generated"
+        f"{way}: cut off {link.cuts} times, {requests} requests, {created} answer{'s' * (created != 1)} generated"
         f"{'' if is_whole else ', and the text is not whole'}",
         holds=(requests, created, link.cuts) == (len(CUT_AFTER) + 1, answers, len(CUT_AFTER)) and is_whole,
     )
@@ -256,11 +256,11 @@ async def show_kill(page: DemoPage, url: str, relay: RelayProcess) -> None:
         await one.is_midway.wait()
         await two.is_midway.wait()
         await relay.kill()
-        page.line(f"killed with -9 when reader one has {len(one.frames)} events and reader two {len(two.frames)}")
+        page.line(f"the relay is killed with -9: reader one has {len(one.frames)} events, reader two {len(two.frames)}")
         killed = monotonic()
         await relay.start()
         await relay.serves()
-        page.line(f"serving again {monotonic() - killed:.1f} seconds later, from its log; the readers reconnect")
+        page.line(f"it serves again after {monotonic() - killed:.1f} seconds, and the readers reconnect")
     truth = await truth_of(url, one.frames)
     one.check(page, "reader one", truth)
     two.check(page, "reader two", truth)

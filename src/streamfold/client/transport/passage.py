@@ -10,7 +10,7 @@ from msgspec import Raw
 from msgspec.json import Decoder, decode, encode
 
 from streamfold.client.transport.lookout import BLANK_LINE, CR, STREAMED_ENDS, Framing, Lookout, WatchedSession
-from streamfold.fold import State, snapshot_json
+from streamfold.fold import AnomalyKind, State, snapshot_json
 from streamfold.schema import UNDECODABLE
 from streamfold.session import Applied, Call, Step, Wait, drive, has_unseen_text
 from streamfold.sse import Frame, FrameDecoder, encode_frame
@@ -33,6 +33,9 @@ from streamfold.sse import Frame, FrameDecoder, encode_frame
 # Folding costs more than anything else here, and a stream without trouble never needs its state. So a steady stream is only
 # watched: `Lookout` decodes each event, and as long as each has the next number, the chunks pass and are kept. If anything
 # else happens, the session gets the kept chunks first (`_catch_up`), as if it had seen each when it came.
+#
+# A server whose numbers go back gives one number to two different events. Dropping the second would lose text, so from
+# there on everything passes as it came, and a drop ends with its error.
 #
 # What a reader could not notice must not pass: an end that hides events. A server that forgot the events of a response
 # sends its terminal event alone, with any number. After a repair, an end that is all that a connection brings passes only
@@ -80,6 +83,7 @@ class Passage:
         self._half = b""  # a CR that may be half of a CR LF
         self._is_framed_again = False
         self._has_applied = False  # on this connection
+        self._is_contradicted = False
         self.next_step(now=now)  # to wait: the driver must see the stream open before it breaks
 
     # What to do
@@ -138,6 +142,10 @@ class Passage:
     def _receive(self, chunk: bytes, *, now: float) -> bytes:
         applied = self.applied = self.session.receive_chunk(chunk, now=now)
         text = self._frames.take_whole(chunk)
+        self._is_contradicted = self._is_contradicted or self._contradicts(applied)
+        if self._is_contradicted:
+            self.is_over = self.session.state.is_terminal
+            return text + self._frames.take_rest() if self.is_over else text
         if not applied:
             return text if self._is_exact(applied) else b""
         before, self._delivered = self._delivered, applied[-1].state
@@ -156,14 +164,26 @@ class Passage:
             self.applied = self.session.receive_chunk(half, now=now)
             self.is_over = bool(self.applied) and self.applied[-1].state.is_terminal
             passed = framed(self.applied)
+        self._give_up_if_contradicted(now=now)
         self.session.receive_eof(now=now)
         return passed + self._last_error()
 
     def receive_failure(self, call: Call, reason: str, *, now: float) -> bytes:
         """The connection broke, or none came. Returns what passes."""
         self._catch_up(now=now)
+        self._give_up_if_contradicted(now=now)
         self.session.receive_failure(call, reason, now=now)
         return self._last_error()
+
+    def _contradicts(self, applied: Sequence[Applied]) -> bool:
+        """Whether the first connection gave a number to two different events: what was dropped was then no duplicate."""
+        if len(applied) >= len(self.session.payloads) or self.session.repairs:
+            return False
+        return any(each.kind is AnomalyKind.DUPLICATE_DIFFERS for each in self.session.state.anomalies)
+
+    def _give_up_if_contradicted(self, *, now: float) -> None:
+        if self._is_contradicted:
+            self.session.receive_leave(now=now, reason="the server gave a sequence number to two different events")
 
     def _last_error(self) -> bytes:
         """The `error` in which the connection ended, if it was whole but for its blank line: the session has applied it."""
@@ -196,7 +216,9 @@ class Passage:
         """Only watch the stream from here on, if it is steady."""
         if self.is_over:
             self.take = bytes  # everything, as it comes
-        elif self.session.can_be_watched and not (self._half or self._is_framed_again or self._is_folded):
+        elif self.session.can_be_watched and not (
+            self._half or self._is_framed_again or self._is_folded or self._is_contradicted
+        ):
             self._lookout = Lookout(self.session, self._frames)
             self.take = self._lookout.take
 
