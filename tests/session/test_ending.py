@@ -262,6 +262,22 @@ def test_a_loss_waits_for_the_answer_to_a_cancel() -> None:
     assert (over(one).status, over(one).cancel) == ("lost", CancelResult.UNCONFIRMED)
 
 
+def test_a_stall_ends_it_and_its_cancel_is_not_sent_again() -> None:
+    one, now = cancelled(*HELD, jitter=0.5, patience=patience(stalled_seconds=5.0)), 1.1
+    drop(one, now=now)
+    one.receive_failure(Cancel(), "the connection was refused", now=now)
+    while one.outcome is None:
+        for each in one.actions():
+            if isinstance(each, Wait):
+                now += each.seconds
+                one.receive_time(now=now)
+            elif isinstance(each, Connect | Retrieve | Cancel):
+                one.receive_failure(each, "the connection was refused", now=now)
+    assert (over(one).status, over(one).cancel) == ("lost", CancelResult.UNCONFIRMED)
+    assert over(one).reason.startswith("nothing new came for 5 s: ")
+    assert now <= 1.1 + 5.0 + 8.0
+
+
 def test_dropped_events_are_in_the_outcome() -> None:
     duplicates = over(reading(*HELD, HELD[2], HELD[2], ended(3, text="held"))).duplicates
     assert (duplicates.count, duplicates.differed) == (2, False)

@@ -1,4 +1,4 @@
-"""The policies: the window of held events, and text that was never seen."""
+"""The policies: the window of held events, what a replay repeats, and text that was never seen."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streamfold.fold import State, fold, states
 from streamfold.reader import EventReader
 from streamfold.schema import Keepalive, decode_event
-from streamfold.session.policy import Window, adopted, has_unseen_text, is_torn, usable_head
+from streamfold.session.policy import APPLIED, DAMAGED, Repeated, Window, adopted, has_unseen_text, is_torn, usable_head
 from tests.conftest import Recording, on_every_recording
 from tests.fold.made import added, completed, delta, event
 from tests.fold.recorded import CUT_BY_HAND
@@ -241,3 +241,88 @@ def test_a_response_is_adopted_with_the_status_of_its_event_if_it_has_none(end: 
 def test_only_an_id_that_a_call_can_name_is_usable(response: bytes, identifier: str | None) -> None:
     head = usable_head(response)
     assert (head.id if head else None) == identifier
+
+
+# What a replay repeats: `u` is an event without a number
+
+
+def repeated(*notes: tuple[int, int], at: int, given: int | None = None) -> Repeated:
+    """On a replay of a mixed stream whose cursor is `at`. notes: The cursor, and what came."""
+    one = Repeated(given)
+    for cursor, what in notes:
+        one.note(cursor, what)
+    one.begin(state_at(at), is_counted_past=True)
+    return one
+
+
+def state_at(cursor: int) -> State:
+    return fold(
+        [event("response.created", 0, response={"id": "resp_1"}), *(delta(each) for each in range(1, cursor + 1))]
+    )
+
+
+def new(one: Repeated, *numbers: int | None, cursor: int) -> list[bool]:
+    return [one.is_new(delta(number), cursor) for number in numbers]
+
+
+U = None
+
+
+@pytest.mark.parametrize(
+    ("notes", "replay", "expected"),
+    [
+        pytest.param([], [0, U, 1, U, 2, U], [1, 0, 1, 0, 1, 1], id="all before the cursor's event, none after it"),
+        pytest.param([(2, APPLIED)], [1, 2, U, U], [1, 1, 0, 1], id="as many after it as were applied"),
+        pytest.param([(1, APPLIED)], [1, U, 2, U], [1, 0, 1, 1], id="the cursor has moved since"),
+        pytest.param([(2, DAMAGED), (2, APPLIED)], [2, U, U, U], [1, 0, 0, 1], id="a damaged one had no number"),
+        pytest.param([(2, DAMAGED), (2, APPLIED)], [2, 3, U, U], [1, 1, 0, 1], id="it had one, and is whole now"),
+        pytest.param([(2, APPLIED), (2, DAMAGED)], [2, U, U], [1, 0, 1], id="it was the last, and is whole now"),
+        pytest.param([(2, 4), (2, APPLIED)], [2, 3, 4, U, U], [1, 1, 1, 0, 1], id="one was held"),
+        pytest.param([(2, APPLIED)], [3, U, U], [1, 0, 1], id="the cursor's event is missing"),
+        pytest.param([(1, 3), (1, APPLIED)], [2, 3, U, U], [1, 1, 0, 1], id="the gap was filled"),
+        pytest.param([(0, 2), (0, APPLIED)], [2, U, U], [1, 0, 1], id="what was held is the cursor's event now"),
+    ],
+)
+def test_of_a_mixed_stream_the_cursor_says_what_is_repeated(
+    notes: list[tuple[int, int]], replay: list[int | None], expected: list[int]
+) -> None:
+    assert new(repeated(*notes, at=2), *replay, cursor=2) == [bool(each) for each in expected]
+
+
+def test_what_comes_by_the_clock_takes_no_place() -> None:
+    one = repeated((2, APPLIED), at=2)
+    assert [one.is_new(numbered(2), 2), one.is_new(Keepalive(), 2), one.is_skipping] == [True, False, True]
+    assert new(one, U, U, cursor=2) == [False, True]
+    assert not one.is_skipping
+
+
+def test_after_a_number_that_was_missing_what_was_applied_is_still_known() -> None:
+    one = repeated((2, DAMAGED), (2, APPLIED), at=2)
+    assert new(one, 2, 3, cursor=2) == [True, True]
+    one.begin(state_at(3), is_counted_past=True)
+    assert new(one, 3, U, U, cursor=3) == [True, False, True]
+
+
+def test_of_a_state_that_was_given_as_many_are_skipped_as_it_counted() -> None:
+    one = Repeated(2)
+    one.note(2, APPLIED)
+    one.begin(state_at(2), is_counted_past=True)
+    assert [one.is_new(delta(None), None) for _ in range(4)] == [False, False, False, True]
+    one.begin(state_at(2), is_counted_past=False)
+    assert not one.is_skipping
+
+
+def test_what_was_damaged_before_the_first_event_is_skipped_too() -> None:
+    one = Repeated(None)
+    one.note(None, DAMAGED)
+    one.begin(fold([delta(None)]), is_counted_past=True)
+    assert [one.is_new(delta(None), None) for _ in range(3)] == [False, False, True]
+
+
+def test_only_what_has_no_number_among_numbers_and_counts_is_noted() -> None:
+    one = Repeated(None)
+    for each in (delta(None), delta(2), Keepalive()):
+        one.note_applied(each, state_at(2))
+    one.note_applied(delta(None), fold([delta(None)]))
+    one.begin(state_at(2), is_counted_past=True)
+    assert new(one, 2, U, U, cursor=2) == [True, False, True]

@@ -1,11 +1,11 @@
-"""Two policies of a session: which events are held after a gap, and whether text was never seen."""
+"""Policies of a session: which events are held after a gap, which a replay repeats, and whether text was never seen."""
 
 from collections.abc import Sequence
 
 from msgspec import Raw
 from msgspec.json import Decoder, encode
 
-from streamfold.fold import State, snapshot_json, with_response
+from streamfold.fold import State, is_counted, snapshot_json, with_response
 from streamfold.schema import (
     UNDECODABLE,
     Event,
@@ -103,6 +103,92 @@ _decode_array = Decoder(list[Raw]).decode
 # The fields that deltas fill: protocol reference 2. They are at most as deep as output, item, list, part, object.
 TEXTS = frozenset({"arguments", "code", "diff", "input", "refusal", "text", "transcript"})
 DEEPEST = 6
+
+
+APPLIED, DAMAGED = -1, -2  # no numbers of events
+
+
+class Repeated:
+    """Which events of a replay were applied before, where the numbers alone do not say so.
+
+    In a stream without numbers they are as many as were counted. Where only some events have numbers, those say more: what
+    comes before the event that has the cursor's number was applied. What came after it is remembered here, in its order. A
+    number beyond the cursor is always new.
+    """
+
+    def __init__(self, cursor: int | None) -> None:
+        self._left = 0  # how many are still skipped
+        self._until: int | None = None  # the number before which all are
+        self._damaged_first = 0  # before the first event that was applied
+        # What came after the event with this number: the number of an event that is held, DAMAGED, or APPLIED without a
+        # number; and what of it a replay still brings. None if a state was given, which does not say it.
+        self._at = cursor
+        self._came: list[int] | None = None if cursor is not None else []
+        self._rest: list[int] = []
+
+    @property
+    def is_skipping(self) -> bool:
+        """Whether a replay is not past what was applied."""
+        return self._left > 0 or self._until is not None or len(self._rest) > 0
+
+    def begin(self, state: State, *, is_counted_past: bool) -> None:
+        """Another connection is open. is_counted_past: Whether it brings everything, and numbers do not say what is new."""
+        self._left, self._until, self._rest = 0, None, []
+        if not is_counted_past:
+            return
+        self._move(state.cursor)
+        if state.is_numbered and self._came is not None:
+            while self._came and self._came[-1] != APPLIED:
+                self._came.pop()  # nothing was applied after it, so a replay brings it in order
+            self._until, self._rest = state.cursor, [*self._came]
+        else:
+            self._left = state.counted + self._damaged_first
+
+    def note_applied(self, event: Event, before: State) -> None:
+        """An event was applied. before: The state before it."""
+        if event.sequence_number is None and before.is_numbered and is_counted(event):
+            self.note(before.cursor, APPLIED)
+
+    def note(self, cursor: int | None, what: int) -> None:
+        """An event came that the cursor does not say. cursor: The one before it. what: Its number, APPLIED or DAMAGED."""
+        self._move(cursor)
+        self._damaged_first += cursor is None and what == DAMAGED
+        if self._came is not None and cursor is not None:
+            self._came.append(what)
+
+    def _move(self, cursor: int | None) -> None:
+        """The cursor has moved: forget what came up to it. What came after a gap that is filled now came after it."""
+        if cursor == self._at:
+            return
+        self._at, came = cursor, self._came or []
+        held = [place for place, what in enumerate(came) if what >= 0]
+        passed = [place for place in held if came[place] <= (cursor or 0)]
+        self._came = came[passed[-1] + 1 :] if passed else came if held else []
+
+    def is_new(self, event: Event, cursor: int | None) -> bool:
+        """Whether this event of a replay was not applied before. cursor: None if numbers say nothing."""
+        number = event.sequence_number
+        if self._until is not None:
+            if number is None or number < self._until:
+                return number is not None  # its number says that it is a duplicate
+            self._until = None
+        if self._left:
+            self._left -= is_counted(event)
+            return False
+        if number is not None:
+            self._pass(number, cursor or 0)
+            return True
+        is_repeated = len(self._rest) > 0
+        if is_repeated and is_counted(event):
+            self._rest.pop(0)
+        return not is_repeated
+
+    def _pass(self, number: int, cursor: int) -> None:
+        """A number came, known or new: it may be what was held or damaged."""
+        if number > cursor and self._rest and self._rest[0] in {number, DAMAGED}:
+            self._rest.pop(0)
+        if number == cursor + 1:  # what is still to come follows this number
+            self._at, self._came = number, [*self._rest]
 
 
 def has_unseen_text(before: State, after: State) -> bool:

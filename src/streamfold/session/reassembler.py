@@ -11,7 +11,7 @@ from streamfold.fold import SequencePolicy, State, is_counted, reduce, reduce_ac
 from streamfold.reader import EventReader
 from streamfold.schema import ErrorEvent, Event, Keepalive, ResponseCreated, ResponseEvent, UnknownEvent
 from streamfold.session.patience import Patience
-from streamfold.session.policy import Window, adopted, is_torn, usable_head
+from streamfold.session.policy import DAMAGED, Repeated, Window, adopted, is_torn, usable_head
 
 # Theory of operation. Connections may begin anywhere, overlap, and break inside an event. What arrives is sorted by its
 # sequence number against the state's cursor:
@@ -22,7 +22,7 @@ from streamfold.session.policy import Window, adopted, is_torn, usable_head
 #                 with any number
 #     > cursor+1  from after a gap: held in the window, until the missing event arrives, a resume brings everything again,
 #                 or every way to ask shows the same hole, which is then the server's own
-#     none        applied as it arrives; on a replay, as many events are skipped as were applied before (`State.counted`)
+#     none        applied as it arrives; on a replay, what was applied before is skipped (`Repeated`)
 #
 # An event that was damaged in transit (cut, or not JSON) is not applied: with numbers that is a gap like any other,
 # which a resume fills. Without numbers it takes its place, so that later replays skip the right events. Nothing after the
@@ -70,8 +70,7 @@ class Reassembler:
         self._patience = patience
         self._window = Window(max_events=patience.window_events, max_bytes=patience.window_bytes)
         self.reader: EventReader = EventReader(max_frame_bytes=patience.max_frame_bytes)
-        self._to_skip = 0
-        self._torn_first = 0  # events that were damaged before the first one that was applied
+        self._repeated = Repeated(state.cursor)
         self._was_torn = False  # whether this connection brought a damaged event
         self._crossed: int | None = None  # the first number after a hole that is believed
         self._steps_by_one = patience.sequence_policy is SequencePolicy.STRICT
@@ -149,7 +148,7 @@ class Reassembler:
         self._reconnection_seconds = self.reconnection_seconds
         self.reader = EventReader(max_frame_bytes=self._patience.max_frame_bytes)
         is_counted_past = is_replay and self.state.cursor is not None and not self.can_resume
-        self._to_skip = self.state.counted + self._torn_first if is_counted_past else 0
+        self._repeated.begin(self.state, is_counted_past=is_counted_past)
         self.is_plain = self._is_sure
 
     @property
@@ -157,7 +156,7 @@ class Reassembler:
         """Whether numbers alone say what is new."""
         cursor = self.state.cursor
         is_counted_on = cursor is not None and self.is_numbered and (self._crossed or 0) <= cursor
-        return is_counted_on and not self._to_skip and not self.state.is_foreign
+        return is_counted_on and not self._repeated.is_skipping and not self.state.is_foreign
 
     def believe(self) -> bool:
         """Accept that the stream begins with this connection's first event, if the previous one began with it too."""
@@ -223,8 +222,10 @@ class Reassembler:
             if was_dropped(state, after):
                 self.state = state = after  # the same, or with an anomaly
                 self._drop(event)
-            elif is_torn(event):
-                self._was_torn = True
+            elif event.sequence_number is None:
+                self.state = state
+                self._take_each([(event, data), *rest], applied)
+                return applied
             else:
                 state = after
                 applied.append(Applied(event, data, state))
@@ -305,8 +306,9 @@ class Reassembler:
             after = reduce_across(self.state, event)
         if is_torn(event) and self.is_numbered:  # it leaves a gap that a resume fills
             self._was_torn = True
-            self._torn_first += self.state.cursor is None
+            self._repeated.note(self.state.cursor, DAMAGED)
         elif not was_dropped(self.state, after) and not self._is_known_error(event, after):
+            self._repeated.note_applied(event, self.state)
             self.state = after
             applied.append(Applied(event, data, after))
         else:
@@ -322,6 +324,8 @@ class Reassembler:
             self._note_late(event)
         elif held == len(self._window):
             self.duplicates += 1
+        else:
+            self._repeated.note(self.state.cursor, number)
 
     def _drop(self, event: Event) -> None:
         """A duplicate says nothing new, unless it is an end. Keepalives, which come by the clock, do not count."""
@@ -335,11 +339,9 @@ class Reassembler:
             self._late_end = event
 
     def _is_new(self, event: Event) -> bool:
-        """Whether a replay without numbers is past what was applied."""
-        if self._to_skip and not self._is_end(event):  # a finished response may be replayed as its end alone
-            self._to_skip -= is_counted(event)
-            return False
-        return True
+        """Whether it was not applied before, as far as a replay without numbers can tell."""
+        is_past = not self._repeated.is_skipping or self._is_end(event)  # the end alone may be all that is replayed
+        return is_past or self._repeated.is_new(event, self.state.cursor if self.is_numbered else None)
 
     def _is_known_error(self, event: Event, after: State) -> bool:
         """Whether this is an error without a number that came before: every replay brings it again."""
