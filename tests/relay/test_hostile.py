@@ -34,7 +34,7 @@ for library in ("httpx", "httpx2", "httpcore", "httpcore2"):  # they log URLs, a
     logging.getLogger(library).setLevel(logging.WARNING)
 patience = None if sys.argv[4] == "patient" else Patience(
     backoff=Backoff(first_seconds=0.01, max_seconds=0.05, max_retry_after_seconds=0.1), max_attempts=2,
-    total_seconds=20.0, stalled_seconds=10.0, idle_seconds=5.0, poll_seconds=0.05, gap_seconds=0.05,
+    total_seconds=8.0, stalled_seconds=4.0, idle_seconds=2.0, poll_seconds=0.05, gap_seconds=0.05,
     cancel_grace_seconds=0.1, cancel_seconds=0.5, window_bytes=2**20, max_frame_bytes=2**20, max_body_bytes=2**22,
 )
 relay = RelayServer(
