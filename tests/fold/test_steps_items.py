@@ -399,6 +399,21 @@ def test_null_where_an_item_or_part_should_be_is_created_with_its_shell(output: 
     assert (item["type"], item["content"][0]) == ("message", {"type": "output_text", "text": "x"})
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "fields"),
+    [
+        ("response.function_call_arguments.done", "function_call", {"arguments": "x"}),
+        ("response.content_part.added", "message", {"content_index": 0, "part": {"type": "output_text", "text": "x"}}),
+    ],
+)
+def test_a_null_item_is_created_by_an_event_that_needs_no_certain_part(
+    name: str, kind: str, fields: JsonObject
+) -> None:
+    state = folded({"output": [None]}, name, {"output_index": 0, **fields})
+    (item,) = seen(state)["output"]
+    assert (item["type"], tolerated(state)) == (kind, [("item_created", 1, 1)])
+
+
 # Shell output
 
 

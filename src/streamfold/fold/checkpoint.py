@@ -12,7 +12,7 @@ from streamfold.fold.anomaly import Anomaly
 from streamfold.fold.dropped import followed, remembered
 from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, StreamError, TypeRun, settled
 from streamfold.fold.target import MAX_INDEX
-from streamfold.fold.text import Text
+from streamfold.fold.text import NO_TEXT, Text
 from streamfold.fold.tree import Array, Elements, Node, Object, opened, whole_characters
 
 # A checkpoint is one JSON object, readable, and of one version (decision 0005). Opened values are saved as opened: an
@@ -155,9 +155,9 @@ def _restored(data: Raw) -> Node:
     if saved.values is not None:
         return Array({index: _restored(value) for index, value in saved.values.items()})
     if saved.text is not None:
-        return Text().push(saved.text)
+        return NO_TEXT.push(saved.text)
     if bytes(saved.elements).startswith(b"["):
-        return Elements(Text().push(bytes(saved.elements)[1:-1].decode()))
+        return Elements(NO_TEXT.push(bytes(saved.elements)[1:-1].decode()))
     if not bytes(saved.raw):
         raise MalformedCheckpoint("one of its nodes holds nothing")
     return saved.raw

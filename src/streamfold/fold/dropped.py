@@ -84,23 +84,13 @@ def _delta_differs(state: State, event: Any, number: int) -> bool:
     return not (document.text.blocks or document.text.pages)[-1].endswith(event.delta)
 
 
-def with_run(before: GrowingText, document: Document, event: Event, at: int) -> TypeRun:
-    """What is remembered after the event with this number, which led to this document: its type.
-
-    An event that leaves the growing text alone lets it grow on, on the fast path, where nothing is remembered. So the
-    type that follows is remembered at once; an event of another type replaces it.
-    """
-    run, name = before.run, event.type
-    if run is None or run.type != name:
-        run = followed(run.before if run is not None and run.first == at else run, at, name)
-    if document.path and before.grows is not None and type(event) not in GROWS:
-        following: Any = before.grows
-        run = followed(run, at + 1, following.type)
-    return run
-
-
 def followed(before: TypeRun | None, first: int, name: str) -> TypeRun:
-    """One more run. When twice as many are remembered as are needed, the older half is forgotten."""
+    """One more run, in the place of one that was expected to begin at the same number.
+
+    When twice as many are remembered as are needed, the older half is forgotten.
+    """
+    if before is not None and before.first == first:
+        before = before.before
     if before is None:
         return TypeRun(first, name)
     if before.count < 2 * MAX_RUNS:
@@ -109,6 +99,20 @@ def followed(before: TypeRun | None, first: int, name: str) -> TypeRun:
     for count, run in enumerate(reversed([*remembered(before)]), 1):
         kept = TypeRun(run.first, run.type, kept, count)
     return followed(kept, first, name)
+
+
+def still_growing(
+    before: GrowingText, document: Document, run: TypeRun | None, at: int, *, is_remembered: bool
+) -> GrowingText:
+    """The focus after an event that leaves the growing text alone, so that it grows on.
+
+    It does so on the fast path, where nothing is remembered. So the type that follows is remembered at once; an event
+    of another type replaces it.
+    """
+    following: Any = before.grows
+    if is_remembered and following is not None:
+        run = followed(run, at + 1, following.type)
+    return GrowingText(document, following, before.output_index, before.index_of, before.index, run)
 
 
 def remembered(run: TypeRun | None) -> Iterator[TypeRun]:

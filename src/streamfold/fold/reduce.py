@@ -7,10 +7,18 @@ from msgspec.structs import replace
 
 from streamfold.errors import InvalidArgument, NumberNotReached, SequenceGap
 from streamfold.fold.anomaly import AnomalyKind
-from streamfold.fold.dropped import dropped, is_of_other, rejoin, with_document, with_run, without_change
+from streamfold.fold.dropped import (
+    dropped,
+    followed,
+    is_of_other,
+    rejoin,
+    still_growing,
+    with_document,
+    without_change,
+)
 from streamfold.fold.place import lacks_index, located
 from streamfold.fold.response import record_error, take_terminal
-from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, TypeRun, grown
+from streamfold.fold.state import Document, GrowingText, SequencePolicy, State, grown
 from streamfold.fold.steps import STEPS, Step, keep, note_malformed
 from streamfold.fold.target import ENDS_TEXT, GROWS
 from streamfold.schema import (
@@ -185,7 +193,7 @@ def apply(state: State, event: Event) -> State:
         if type(event) in MAY_BE_UNCOUNTED and not is_counted(event):
             document = _with_uncounted(document, 1)
     else:
-        judged = _judged(state, event, step, _expected(state))
+        judged = _judged(state, event, step)
         if isinstance(judged, State):
             return judged
         number, document = judged
@@ -212,11 +220,7 @@ def _stepped(state: State, document: Document, event: Event, step: Step, at: int
         after = step(document, event, at)
     if after.is_foreign:
         return without_change(state, AnomalyKind.OTHER_RESPONSE, is_foreign=True)
-    before = state.focus
-    run = before.run
-    if event.sequence_number == at and after.is_numbered:
-        run = with_run(before, after, event, at)
-    return State(at, _focused(after, event, before, run))
+    return State(at, _focused(after, event, state.focus, at))
 
 
 def _expected(state: State) -> int | None:
@@ -224,12 +228,16 @@ def _expected(state: State) -> int | None:
     return None if state.cursor is None or not state.focus.document.is_numbered else state.cursor + 1
 
 
-def _judged(state: State, event: Event, step: Step, expected: int | None) -> tuple[int, Document] | State:
+def _judged(state: State, event: Event, step: Step) -> tuple[int, Document] | State:
     """The number that an event takes, if it is not the expected one, and the document before its step.
 
     Returns the state if no step is to be taken. Raises SequenceGap if the policy is strict and the event is ahead.
     """
     number, document = event.sequence_number, state.focus.document
+    if number is not None and state.cursor is None and document.policy is not SequencePolicy.ARRIVAL:
+        skipped = number + 1 - is_counted(event)
+        return number, replace(document, is_numbered=True, uncounted=document.uncounted + skipped)
+    expected = _expected(state)
     if number is not None and expected is not None and document.policy is not SequencePolicy.ARRIVAL:
         if not expected <= number <= MAX_NUMBER and _counts_anyway(document, step):
             number = None
@@ -301,13 +309,20 @@ def reduce_across(state: State, event: Event) -> State:
     return State(after.cursor, replace(after.focus, document=replace(after.focus.document, policy=policy)))
 
 
-def _focused(document: Document, event: Event, before: GrowingText, run: TypeRun | None) -> GrowingText:
-    """The document, and which events add to its text, if one grows: those like this one, or those like before."""
+def _focused(document: Document, event: Event, before: GrowingText, at: int) -> GrowingText:
+    """The document, and which events add to its text, if one grows: those like this one, or those like before.
+
+    The event's type is remembered if the server gave it this number.
+    """
+    run = before.run
+    is_remembered = event.sequence_number == at and document.is_numbered
+    if is_remembered and (run is None or run.type != event.type):
+        run = followed(run, at, event.type)
     if not document.path or not document.is_numbered or document.is_closed:
-        return GrowingText(document, run=run)
+        return GrowingText(document, None, None, None, None, run)
     target = GROWS.get(type(event))
     if target is None:
-        return GrowingText(document, before.grows, before.output_index, before.index_of, before.index, run)
+        return still_growing(before, document, run, at, is_remembered=is_remembered)
     growing: Any = event
     if not target.list_path:
         return GrowingText(document, type(event), growing.output_index, run=run)

@@ -95,7 +95,7 @@ def _ended(taken: Document, before: Document, at: int) -> Document:
         taken = taken.note(AnomalyKind.TERMINAL_REPEATED, at)
     if taken.output and taken.output is before.output:
         taken = taken.note(AnomalyKind.OUTPUT_KEPT, at)
-    return replace(taken, is_closed=True)
+    return taken if taken.is_closed else replace(taken, is_closed=True)
 
 
 def is_other(document: Document, event: wire.ResponseEvent, head: Head) -> bool:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from streamfold.fold.anomaly import Anomaly, AnomalyKind, noted
 from streamfold.fold.target import Target, type_of
-from streamfold.fold.text import Text
+from streamfold.fold.text import NO_TEXT, Text
 from streamfold.fold.tree import Array, Node, Object, Path, edit, find, opened, text_of
 from streamfold.schema import is_terminal_status
 
@@ -81,7 +81,7 @@ class Document(Struct, frozen=True, gc=False):
     is_mixed: bool = False
     uncounted: int = 0
     path: Path = ()
-    text: Text = Text()
+    text: Text = NO_TEXT
     target: Target | None = None
     closed: frozenset[Path] = frozenset()
     response_id: str | None = None
@@ -230,14 +230,15 @@ def written(document: Document) -> Document:
     if not document.path:
         return document
     text = document.text
-    return replace(without_text(document), output=edit(document.output, document.path, lambda _: text))
+    output = edit(document.output, document.path, lambda _: text)
+    return replace(document, output=output, path=(), text=NO_TEXT, target=None)
 
 
 def without_text(document: Document) -> Document:
     """The document without the growing text, which is about to be replaced."""
     if not document.path:
         return document
-    return replace(document, path=(), text=Text(), target=None)
+    return replace(document, path=(), text=NO_TEXT, target=None)
 
 
 def settled(state: State) -> Document:
@@ -257,7 +258,7 @@ def output_texts(output: Array) -> Iterator[tuple[Path, Text]]:
             for part_index, part in _in_order(find(item, ("content",))):
                 if type_of(part) == "output_text":
                     path = (item_index, "content", part_index, "text")
-                    yield path, text_of(find(part, ("text",))) or Text()
+                    yield path, text_of(find(part, ("text",))) or NO_TEXT
 
 
 def _in_order(node: Node | None) -> Iterator[tuple[int, Node | None]]:

@@ -24,7 +24,7 @@ from streamfold.fold.target import (
     is_another_type,
     skeleton,
 )
-from streamfold.fold.text import Text
+from streamfold.fold.text import NO_TEXT, Text
 from streamfold.fold.tree import (
     NULL,
     Array,
@@ -37,6 +37,7 @@ from streamfold.fold.tree import (
     edit,
     encode,
     find,
+    nothing,
     opened,
     text_of,
 )
@@ -73,9 +74,23 @@ def write(
     if not are_within_bounds(path):
         return document.note(AnomalyKind.INDEX_REFUSED, at)
     clear, growing = document, document.path
+    missing: Callable[[int], Node | None] = nothing
     if growing and path[: len(growing)] == growing[: len(path)]:  # one path leads to, or through, the other
         clear = written(document) if closed is None else without_text(document)
     created: list[AnomalyKind] = []
+    index: Any = path[0]
+    if target.part_type or clear.output.get(index, NULL) == NULL:
+        missing = _creating(event, target, created)
+    output = edit(clear.output, path, change, missing, target.fits)
+    if not isinstance(output, Array):
+        return document.note(AnomalyKind.MISFIT, at)
+    for kind in created:
+        clear = clear.note(kind, at)
+    return replace(clear, output=output) if closed is None else replace(clear, output=output, closed=closed)
+
+
+def _creating(event: Any, target: Target, created: list[AnomalyKind]) -> Callable[[int], Node | None]:
+    """Creates the event's item or part where it is missing or null, and lists what was created."""
 
     def missing(depth: int) -> Node | None:
         if depth == 1:
@@ -86,12 +101,7 @@ def write(
             return skeleton(target.part_type)
         return None
 
-    output = edit(clear.output, path, change, missing, target.fits)
-    if not isinstance(output, Array):
-        return document.note(AnomalyKind.MISFIT, at)
-    for kind in created:
-        clear = clear.note(kind, at)
-    return replace(clear, output=output, closed=clear.closed if closed is None else closed)
+    return missing
 
 
 def grow(document: Document, event: Any, target: Target, at: int) -> Document:
@@ -263,7 +273,7 @@ def _adding(delta: str) -> Change:
 
 def _said(node: Node | None, value: str) -> Text:
     """The text of a done event. If the deltas brought the same, theirs stays, because states share it."""
-    return node if isinstance(node, Text) and str(node) == value else Text().push(value)
+    return node if isinstance(node, Text) and str(node) == value else NO_TEXT.push(value)
 
 
 def _changing(changes: Iterable[tuple[str | int, Change]]) -> Change:
@@ -287,11 +297,11 @@ def _extending(more: str) -> Change:
             case Elements(json=json):
                 return Elements(json.push("," + more))
             case Array() as sent if sent:
-                return Elements(Text().push(encode(sent).decode()[1:-1]).push("," + more))
+                return Elements(NO_TEXT.push(encode(sent).decode()[1:-1]).push("," + more))
             case Array() | None:
-                return Elements(Text().push(more))
+                return Elements(NO_TEXT.push(more))
             case other:
-                return Elements(Text().push(more)) if other == NULL else None
+                return Elements(NO_TEXT.push(more)) if other == NULL else None
 
     return change
 

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from streamfold.fold.text import Text
+from streamfold.fold.text import NO_TEXT, Text
 from streamfold.fold.tree import Node, Object, Path
 from streamfold.schema import ITEM_TYPES, PART_TYPES, UNDECODABLE, read_text
 from streamfold.schema import event as wire
@@ -112,10 +112,17 @@ def type_of(node: Node | None) -> str:
 
 def is_another_type(before: Node, after: Node) -> bool:
     """Whether these are an item or a part, and what replaces it by one of another type."""
+    found = _match_type(after) if type(after) is Raw else None
+    if found is not None:  # nearly always the same bytes, so that neither type is looked up
+        sent = found[1]
+        if type(before) is Raw:
+            known = _match_type(before)
+            if known is not None and known[1] == sent:
+                return False
+        elif type(before) is Object and before.get("type") == Raw(sent):
+            return False
     kind = type_of(after)
-    if not kind or (type(before) is Object and before.get("type") == _AS_SENT.get(kind)):
-        return False
-    return type_of(before) not in ("", kind)
+    return bool(kind) and type_of(before) not in ("", kind)
 
 
 def are_within_bounds(path: Iterable[str | int | None]) -> bool:
@@ -129,7 +136,7 @@ def are_within_bounds(path: Iterable[str | int | None]) -> bool:
 def skeleton(kind: str, *, item_id: str | None = None) -> Object:
     """The least that makes an item or part: its type, and its id if the event gives one."""
     fields = {"type": kind, "id": item_id, "role": "assistant" if kind == "message" else None}
-    return Object({name: Text().push(value) for name, value in fields.items() if value is not None})
+    return Object({name: NO_TEXT.push(value) for name, value in fields.items() if value is not None})
 
 
 # Every event type that changes one place in an item. Of a status event, the item's type is in its name.

@@ -32,3 +32,6 @@ class Text(Struct, frozen=True, gc=False, eq=False):
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+NO_TEXT = Text()

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from msgspec import Raw, Struct
 from msgspec.json import Decoder, Encoder
 
-from streamfold.fold.text import Text
+from streamfold.fold.text import NO_TEXT, Text
 from streamfold.schema import UNDECODABLE, read_text
 
 # Whatever no event touches stays the bytes that arrived: numbers keep their spelling, unknown fields survive, and an
@@ -90,14 +90,14 @@ def edit(
         The new tree; the very same one if `change` returned what it was given; None if a value on the way cannot hold
         such a key or does not fit, or if `change` returned None.
     """
-    top: Node | None = None
-    holder: Any = None
+    top: dict[None, Node] = {}  # holds the new tree, as each object and array on the way holds the next
+    holder: Any = top
     last: Any = None
     node: Any = root
     found: Any = root
-    for depth, key in enumerate(path, 1):
+    copy: Any
+    for depth, key in enumerate(path):
         kind: Any = Object if type(key) is str else Array  # Any: one code for keys and for indexes
-        copy: Any = None
         if type(node) is kind:
             copy = kind(node)
         elif node is None or node == NULL:
@@ -106,23 +106,20 @@ def edit(
             copy = opened(node)
             if type(copy) is not kind:
                 return None
-        if fits is not None and kind is Object and not fits(depth - 1, copy):
+        if kind is Object and fits is not None and not fits(depth, copy):
             return None
-        if holder is None:
-            top = copy
-        else:
-            holder[last] = copy
+        holder[last] = copy
         holder, last = copy, key
         node = found = copy.get(key)
-        if node is None or node == NULL:
-            node = missing(depth) or node
+        if node is None or (type(node) is Raw and node == NULL):
+            node = missing(depth + 1) or node
     changed = change(node)
     if changed is found and changed is not None:
         return root
-    if holder is None or changed is None:
-        return changed
+    if changed is None:
+        return None
     holder[last] = changed
-    return top
+    return top[None]
 
 
 def being(value: Node) -> Change:
@@ -135,7 +132,7 @@ def text_of(node: Node | None) -> Text | None:
     if isinstance(node, Text):
         return node
     if node is None or node == NULL:
-        return Text()
+        return NO_TEXT
     if not isinstance(node, Raw):
         return None
     text = read_text(node)
