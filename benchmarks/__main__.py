@@ -14,6 +14,7 @@ from benchmarks.client.resuming import FULL_RESUMING, QUICK_RESUMING, measure_re
 from benchmarks.log.sqlite import FULL_LOGGING, QUICK_LOGGING, measure_logs
 from benchmarks.log.travel import FULL_TRAVEL, QUICK_TRAVEL, measure_travel
 from benchmarks.log.valkey import FULL_SERVING, QUICK_SERVING, measure_valkey
+from benchmarks.relay.suite import FULL_RELAY, QUICK_RELAY, measure_relay
 from benchmarks.stream.peers import LIBRARIES, OPENAI_STATE, PEERS
 from benchmarks.stream.recordings import Recordings, measure_recordings
 from benchmarks.stream.suite import BENCHMARKS, FULL, QUICK, Scale, run
@@ -24,6 +25,7 @@ RESULTS = HERE / "results"
 FOLLOWING = "following"
 LOG = "log"
 RECORDED = "recorded"
+RELAY = "relay"
 RESUMING = "resuming"
 TRAVEL = "travel"
 VALKEY = "valkey"
@@ -34,6 +36,7 @@ APART: Mapping[str, tuple[Callable[[], Iterator[Row]], Callable[[], Iterator[Row
     FOLLOWING: (partial(measure_following, FULL_FOLLOWING), partial(measure_following, QUICK_FOLLOWING)),
     LOG: (partial(measure_logs, FULL_LOGGING), partial(measure_logs, QUICK_LOGGING)),
     RECORDED: (partial(measure_recorded, FULL_RECORDED), partial(measure_recorded, QUICK_RECORDED)),
+    RELAY: (partial(measure_relay, FULL_RELAY), partial(measure_relay, QUICK_RELAY)),
     RESUMING: (partial(measure_resuming, FULL_RESUMING), partial(measure_resuming, QUICK_RESUMING)),
     TRAVEL: (partial(measure_travel, FULL_TRAVEL), partial(measure_travel, QUICK_TRAVEL)),
     VALKEY: (partial(measure_valkey, FULL_SERVING), partial(measure_valkey, QUICK_SERVING)),

@@ -1,0 +1,1 @@
+"""The relay, measured over sockets beside a bare ASGI application and sse-starlette."""
