@@ -115,7 +115,7 @@ async def test_what_the_upstream_answers_instead_of_a_stream_arrives_as_it_came(
 async def test_a_success_without_a_stream_does_not_pass_for_an_answer(fault: str) -> None:
     async with proxy(Options(tokens_per_second=None, faults=fault)) as relay:
         answer = await relay.ask("POST", "/v1/responses", create())
-        assert answer.status == 502
+        assert (answer.status, answer.headers["x-should-retry"]) == (502, "false")
         assert decode(answer.body)["error"]["message"]
 
 

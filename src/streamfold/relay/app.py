@@ -12,6 +12,7 @@ from msgspec.json import decode
 
 from streamfold.client import FollowedResponse
 from streamfold.errors import (
+    ConnectFailed,
     GatewayError,
     InvalidArgument,
     LogError,
@@ -353,6 +354,10 @@ def _asks_for_stream(query: bytes) -> bool:
     return re.search(rb"(?:^|&)stream=(?:true|True|1)(?:&|$)", query) is not None
 
 
+# A response may exist, and be billed: an SDK must not ask for another by itself.
+NOT_AGAIN: Headers = (("x-should-retry", "false"),)
+
+
 def problem_of(error: StreamfoldError) -> Problem:
     """How the relay says to a client what went wrong before its stream began."""
     match error:
@@ -362,12 +367,14 @@ def problem_of(error: StreamfoldError) -> Problem:
             return Problem(503, f"{error}.", code="relay_busy", type="server_error")
         case RequestRefused() if error.status in KNOWN_REFUSALS:
             return Problem(error.status, error.reason, error.param, error.code, type=_type_of(error.status))
-        case GatewayError():
+        case ConnectFailed():
             return Problem(502, f"{error}.", code="upstream_unreachable", type="server_error")
+        case GatewayError():
+            return Problem(502, f"{error}.", code="upstream_failed", type="server_error", headers=NOT_AGAIN)
         case LogError():
             return Problem(503, f"{error}.", code="log_unusable", type="server_error")
         case _:
-            return Problem(502, f"{error}.", code="upstream_lost", type="server_error")
+            return Problem(502, f"{error}.", code="upstream_lost", type="server_error", headers=NOT_AGAIN)
 
 
 def _type_of(status: int) -> str:
