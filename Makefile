@@ -44,8 +44,8 @@ help:
 demo: $(VENV)/.has-cli
 	@$(BIN)/streamfold demo
 
-# A third process works while the others wait for servers and timers. `make test WORKERS=8` uses eight.
-WORKERS ?= 3
+# More processes than cores, because most of them wait for servers and timers. `make test WORKERS=8` uses eight.
+WORKERS ?= 6
 test: $(VENV)/.has-test
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 

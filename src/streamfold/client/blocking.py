@@ -237,6 +237,11 @@ class Gateway(BlockingOnly):
     ) -> None:
         self.close()
 
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that it speaks."""
+        return self._inner.dialect
+
     def close(self) -> None:
         """Close what this gateway opened, and end its thread."""
         try:
