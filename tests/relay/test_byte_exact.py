@@ -15,10 +15,10 @@ from streamfold.log import SqliteLog
 from streamfold.relay import HeldStreams, ProxyUpstream, RelayApp, RelayOptions
 from streamfold.serving import Message, Receive, SendMessage
 from streamfold.sse import Frame, FrameDecoder
-from tests.conftest import Recording
+from tests.conftest import Recording, trio_is_thorough
 from tests.relay.setting import PATIENCE
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, trio_is_thorough]
 
 POST = encode({"model": "any", "input": "any", "stream": True})
 PIECE = 1000  # bytes, in one write of the upstream
