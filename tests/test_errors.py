@@ -25,12 +25,14 @@ from streamfold.errors import (
     NumberNotReached,
     OutcomeError,
     ProtocolViolation,
+    RelayBusy,
     RequestRefused,
     ResponseCancelled,
     ResponseFailed,
     ResponseIncomplete,
     ResponseLost,
     SequenceGap,
+    StreamBroken,
     StreamfoldError,
     TextChanged,
     TransportError,
@@ -266,6 +268,18 @@ ERRORS = [
         "use the output_text of the final state instead of the pieces",
         id="changed text",
     ),
+    pytest.param(
+        RelayBusy("readers", 20_000),
+        {"what": "readers", "limit": 20_000},
+        "the relay has 20,000 readers, the most that it may; try again later, or raise the limit",
+        id="a relay that is full",
+    ),
+    pytest.param(
+        StreamBroken("the relay stops; resume from another process"),
+        {"reason": "the relay stops; resume from another process"},
+        "the stream is broken off: the relay stops; resume from another process",
+        id="a stream that is broken off",
+    ),
 ]
 
 
@@ -323,6 +337,8 @@ def test_a_family_survives_pickling_with_its_words(family: type[StreamfoldError]
         pytest.param(ResponseCancelled, OutcomeError, id="a cancel"),
         pytest.param(ResponseLost, OutcomeError, id="a loss"),
         pytest.param(TextChanged, OutcomeError, id="text that changed"),
+        pytest.param(RelayBusy, StreamfoldError, id="a limit of a relay"),
+        pytest.param(StreamBroken, StreamfoldError, id="a reader that is let go"),
     ],
 )
 def test_an_error_belongs_to_whoever_broke_the_promise(kind: type[Exception], family: type[Exception]) -> None:

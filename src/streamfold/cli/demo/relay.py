@@ -26,8 +26,8 @@ CUT_AFTER = (15, 30, 45)  # events of the answer to each of the first requests
 MOST_TRIES = 10
 KEY = {"authorization": "Bearer demo"}
 IDEMPOTENCY = {"idempotency-key": "one-answer"}
-SHORT = {"model": "toy", "input": "60 words", "stream": True}
-LONG = {"model": "toy", "input": "360 words", "stream": True, "background": True}
+SHORT: dict[str, Any] = {"model": "toy", "input": "60 words", "stream": True}
+LONG: dict[str, Any] = {"model": "toy", "input": "360 words", "stream": True, "background": True}
 KILLED_AFTER = 60
 """How many events both readers have when the relay is killed."""
 
