@@ -57,7 +57,7 @@ settings.register_profile(
     deadline=None,
     print_blob=True,
     derandomize=bool(os.environ.get("CI")),
-    max_examples=30,
+    max_examples=20,
     suppress_health_check=SLOW_IS_FINE,
 )
 settings.register_profile("dev", deadline=None, print_blob=True)
